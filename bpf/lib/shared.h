@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Structures shared with the control plane; their TypeScript counterparts are generated from BTF (bpf/gen).
+ * Fixed widths, named padding, network order marked by __be16 and __be32. Addresses are 16 bytes, IPv4 as
+ * ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so that one code path serves both families.
+ */
+#pragma once
+#include <linux/types.h>
+
+struct address {
+	__be32 words[4];
+};
+
+/* endpoints: an address of a local pod, or of the node itself → where it lives. */
+enum endpoint_flags {
+	ENDPOINT_HOST = 1, /* an address of this node: the packet goes to the host's stack */
+};
+
+struct endpoint_value {
+	__u32 ifindex; /* host side of the pod's pair; 0 for the host */
+	__u32 id;      /* endpoint id shown in flow records; 0 for the host */
+	__u32 flags;   /* enum endpoint_flags */
+	__u8 mac[6];   /* of the pod's own interface */
+	__u8 host_mac[6];
+};
+
+/* ipcache: longest prefix → the node it lives on and how to reach it. */
+enum ipcache_flags {
+	IPCACHE_OVERLAY = 1, /* reached through the overlay, at tunnel */
+};
+
+struct ipcache_key {
+	__u32 prefix_length; /* 0–128, over the 16-byte address */
+	struct address address;
+};
+
+struct ipcache_value {
+	struct address tunnel;
+	__u32 flags; /* enum ipcache_flags */
+	__u32 node;  /* node id shown in flow records */
+};
+
+/* conntrack: one entry for both directions; a is the smaller (address, port) by memcmp. */
+struct ct_key {
+	struct address a;
+	struct address b;
+	__be16 port_a; /* ICMP echo: the identifier in both */
+	__be16 port_b;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+enum ct_flags {
+	CT_ORIGIN_A = 1,    /* the flow was opened by a */
+	CT_REPLIED = 2,	    /* a packet came back */
+	CT_FIN_A = 4,	    /* FIN seen from a */
+	CT_FIN_B = 8,	    /* FIN seen from b */
+	CT_RST = 16,
+	CT_VIA_STACK = 32,  /* entered a pod through the host's stack: replies go back through it */
+	CT_ESTABLISHED = 64 /* TCP: handshake complete; others: replied */
+};
+
+struct ct_value {
+	__u64 expires; /* bpf_ktime_get_coarse_ns at which the entry is void */
+	__u64 created;
+	__u64 packets_a; /* sent by a; approximate under contention */
+	__u64 packets_b;
+	__u64 bytes_a;
+	__u64 bytes_b;
+	__u32 flags; /* enum ct_flags */
+	__u32 pad;
+};
+
+/* fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
+struct frag_key {
+	struct address source;
+	struct address destination;
+	__be32 id;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+struct frag_value {
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+/* Where in the datapath an event was seen. Append-only. */
+enum hook {
+	HOOK_POD_OUT = 1,
+	HOOK_POD_IN = 2,
+	HOOK_UPLINK_IN = 3,
+	HOOK_UPLINK_OUT = 4,
+	HOOK_OVERLAY_IN = 5,
+};
+
+enum event_kind {
+	EVENT_DROP = 1,
+	EVENT_FLOW = 2, /* first packet of a flow, its reply, FIN or RST */
+};
+
+/* Append-only; a retired reason keeps its number. The texts for people are in daemon/flow/drop-reasons.ts. */
+enum drop_reason {
+	DROP_NONE = 0,
+	DROP_MALFORMED = 1,	    /* shorter than its own headers say */
+	DROP_UNSUPPORTED_L3 = 2,    /* neither IPv4, IPv6 nor ARP */
+	DROP_VLAN = 3,		    /* VLAN tag on a device that carries none */
+	DROP_SPOOFED_ADDRESS = 4,   /* source address is not the pod's */
+	DROP_SPOOFED_MAC = 5,	    /* source MAC is not the pod's */
+	DROP_NO_ENDPOINT = 6,	    /* overlay packet for a pod that is not here */
+	DROP_NO_ROUTE = 7,	    /* the node has no route to the destination */
+	DROP_TUNNEL = 8,	    /* tunnel metadata could not be set or read */
+	DROP_CT_FULL = 9,	    /* conntrack full and strict by configuration */
+	DROP_CT_INVALID = 10,	    /* packet cannot belong to any state of its flow */
+	DROP_REDIRECT = 11,	    /* the redirect itself failed */
+	DROP_MULTICAST = 12,	    /* multicast without the multicast plugin */
+	DROP_FORGED_NEIGHBOUR = 13, /* ARP or neighbour advertisement for an address that is not the pod's */
+	DROP_LOOP = 14,		    /* overlay packet whose source is a local pod */
+};
+
+struct event {
+	__u64 time_ns; /* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
+	struct address source;
+	struct address destination;
+	__be16 source_port; /* ICMP: type */
+	__be16 destination_port; /* ICMP: code */
+	__u8 protocol;
+	__u8 tcp_flags;
+	__u8 kind;	/* enum event_kind */
+	__u8 hook;	/* enum hook */
+	__u8 reason;	/* enum drop_reason */
+	__u8 reply;	/* 1: travels against the direction the flow was opened in */
+	__u16 ethertype; /* host order; what was seen when the packet is no IP */
+	__u32 rule;	/* what caused it: a rule or option id; 0 for none */
+	__u32 ifindex;
+	__u32 length; /* bytes on the device, L2 included */
+	__u32 ct_flags;
+};
+
+/* metrics: per-CPU counters by key. */
+enum metric_kind {
+	METRIC_FORWARDED = 1,
+	METRIC_DROPPED = 2,
+	METRIC_EVENTS_LOST = 3,
+	METRIC_CT_FULL = 4,
+};
+
+struct metric_key {
+	__u8 kind;   /* enum metric_kind */
+	__u8 hook;   /* enum hook */
+	__u8 reason; /* enum drop_reason */
+	__u8 pad;
+};
+
+struct metric_value {
+	__u64 packets;
+	__u64 bytes;
+};

@@ -1,0 +1,143 @@
+/**
+ * The plugin contract. A plugin returns its parts and registers nothing by side effect. Plugins import this file,
+ * `daemon/state`, `daemon/kernel` and themselves, nothing else of the project.
+ */
+import type { Family, Kernel, LinkSizes } from './kernel/kernel.ts'
+import type { Tables } from './state/tables.ts'
+
+/** The errors a plugin throws; stated here so that a plugin needs no further import. */
+export { AddressInUse, CausewayError, ConfigError, PoolExhausted, UnknownPool } from './errors.ts'
+export { NotSupported } from './kernel/errors.ts'
+
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface Counter {
+  inc(labels?: Readonly<Record<string, string>>, by?: number): void
+}
+export interface Gauge {
+  set(value: number, labels?: Readonly<Record<string, string>>): void
+}
+export interface Histogram {
+  observe(value: number, labels?: Readonly<Record<string, string>>): void
+}
+/** Names are given without the `causeway_` prefix, in Prometheus form (unit suffix, `_total` for counters). */
+export interface Metrics {
+  counter(name: string, help: string, labels?: readonly string[]): Counter
+  gauge(name: string, help: string, labels?: readonly string[], collect?: (gauge: Gauge) => void): Gauge
+  histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): Histogram
+}
+
+/** Everything the daemon offers a plugin. */
+export interface Host {
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** Aborted when the daemon stops; pass it to every wait. */
+  readonly signal: AbortSignal
+  readonly kernel: Kernel
+  readonly tables: Tables
+  readonly nodeName: string
+  /** Runs at shutdown, last registered first. */
+  defer(d: AsyncDisposable): void
+}
+
+/** A plugin is a value. Its folder under plugins/ has the same name, which is also its section in the configuration. */
+export interface Plugin {
+  readonly name: string
+  /** Plugins whose parts must exist first, when both are enabled. */
+  readonly after?: readonly string[]
+  /** Checks this plugin's section of the configuration; throws ConfigError naming the key. Touches nothing else. */
+  configure(raw: unknown): Setup
+}
+/** Builds the parts: validates and allocates. I/O belongs in `run` or a reconciler. May throw NotSupported. */
+export type Setup = (host: Host) => Promise<Parts> | Parts
+
+export interface Parts {
+  readonly ipam?: Ipam
+  readonly encryption?: Encryption
+  readonly datapath?: DatapathPart
+  readonly links?: LinkShaper
+  readonly reconcilers?: readonly AnyReconciler[]
+  readonly commands?: readonly Command[]
+  /** A loop that ends when the signal aborts. A rejection stops the daemon. */
+  run?(signal: AbortSignal): Promise<void>
+}
+
+/** Something that carries a table into the kernel or a cloud until the signal aborts. */
+export interface AnyReconciler {
+  readonly name: string
+  start(signal: AbortSignal): Promise<void>
+}
+
+/** A pod as the runtime names it; the Kubernetes fields are empty when the runtime gave none. */
+export interface PodRef {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+}
+
+export interface AddressRequest {
+  /** Attachment key `network/containerID/ifname`: an address belongs to a key, never to an IP alone. */
+  readonly owner: string
+  readonly pod: PodRef
+  readonly family: Family
+  /** Absent: the default pool. */
+  readonly pool?: string
+  /** A particular address the runtime asked for (`runtimeConfig.ips`); refused when held by another owner. */
+  readonly address?: string
+}
+export interface Lease {
+  readonly owner: string
+  readonly family: Family
+  /** Without prefix length; a pod's address is always a host address (/32, /128). */
+  readonly address: string
+  readonly pool: string
+}
+export interface PoolStatus {
+  readonly pool: string
+  readonly family: Family
+  readonly ranges: readonly string[]
+  readonly total: number
+  readonly used: number
+  readonly cooling: number
+  readonly excluded: number
+  readonly free: number
+}
+/** Slot `ipam`: one implementation per pool name. Held to test/support/ipam-compliance.ts. */
+export interface Ipam {
+  readonly pools: readonly string[]
+  /** The same owner asking twice gets the same lease. Throws PoolExhausted (with numbers), AddressInUse, UnknownPool. */
+  allocate(request: AddressRequest, signal: AbortSignal): Promise<Lease>
+  /** Idempotent; a lease held by another owner by now is left alone. The address cools down before it is given again. */
+  release(lease: Lease): Promise<void>
+  /** Claims the leases of pods that outlived the last daemon. Called once, before the first allocate. */
+  restore(leases: readonly Lease[]): Promise<void>
+  status(): readonly PoolStatus[]
+}
+
+export interface Encryption {
+  readonly device: string
+  readonly overheadBytes: number
+  publicKey(): string
+}
+
+/** Load-time constants a plugin sets in the project's programs, by their name in bpf/lib/config.h. */
+export interface DatapathPart {
+  readonly config?: Readonly<Record<string, number | bigint | boolean>>
+}
+
+export interface LinkShaper {
+  /** Pure: the sizes a link shall have, given those planned so far. */
+  shape(link: { readonly name: string; readonly role: 'pod' | 'uplink' | 'overlay' }, sizes: LinkSizes): LinkSizes
+}
+
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  /** Exit status. */
+  run(args: readonly string[], out: NodeJS.WritableStream, signal: AbortSignal): Promise<number>
+}

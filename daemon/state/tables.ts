@@ -1,0 +1,87 @@
+/**
+ * All tables and their rows on one screen. Sources and CNI requests write rows; reconcilers carry them into the kernel.
+ *
+ *   nodes, pods      from the cluster source      (cluster/)
+ *   hostAddresses,   from the kernel              (datapath/devices.ts)
+ *   uplinks
+ *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
+ *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
+ *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
+ */
+import type { Address, NetnsId, Prefix, Route } from '../kernel/kernel.ts'
+import type { PodRef } from '../plugin.ts'
+import { Table } from './table.ts'
+
+export interface NodeRow {
+  readonly name: string
+  /** Internal addresses, at most one of each family. */
+  readonly addresses: readonly Address[]
+  readonly podCidrs: readonly Prefix[]
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface PodRow extends PodRef {
+  readonly nodeName: string
+  readonly addresses: readonly Address[]
+  readonly hostNetwork: boolean
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** A pod's interface on this node. Its key is `network/containerID/ifname`, by which addresses are compared. */
+export interface EndpointRow {
+  readonly key: string
+  readonly id: number
+  readonly pod: PodRef
+  readonly addresses: readonly Address[]
+  readonly pool: string
+  readonly device: { readonly name: string; readonly index: number; readonly mac: string }
+  readonly interface: { readonly name: string; readonly mac: string; readonly mtu: number }
+  readonly netns: NetnsId & { readonly path: string }
+}
+
+/** A route of this node in the kernel's tables; `owner` names the writer. */
+export interface RouteRow extends Route {
+  readonly owner: string
+}
+
+/** Where a prefix outside this node lives and how to reach it. */
+export interface IpcacheRow {
+  readonly prefix: Prefix
+  readonly node: string
+  readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
+}
+
+/** An address of this node itself. */
+export interface HostAddressRow {
+  readonly address: Address
+  readonly device: string
+}
+
+export interface UplinkRow {
+  readonly name: string
+  readonly index: number
+  readonly mtu: number
+  readonly mac: string
+}
+
+export interface Tables {
+  readonly nodes: Table<NodeRow>
+  readonly pods: Table<PodRow>
+  readonly endpoints: Table<EndpointRow>
+  readonly routes: Table<RouteRow>
+  readonly ipcache: Table<IpcacheRow>
+  readonly hostAddresses: Table<HostAddressRow>
+  readonly uplinks: Table<UplinkRow>
+}
+
+export function createTables(): Tables {
+  return {
+    nodes: new Table('nodes', r => r.name),
+    pods: new Table('pods', r => `${r.namespace}/${r.name}`),
+    endpoints: new Table('endpoints', r => r.key),
+    routes: new Table('routes', r => `${r.table ?? 254} ${r.dst} ${r.metric ?? 0}`),
+    ipcache: new Table('ipcache', r => r.prefix),
+    hostAddresses: new Table('hostAddresses', r => r.address),
+    uplinks: new Table('uplinks', r => r.name),
+  }
+}
