@@ -1,9 +1,9 @@
 /** Base of the project's errors: `code` is stable and what callers test, the message is for people. */
 export class CausewayError extends Error {
-  override readonly name: string = new.target.name
   readonly code: string
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options)
+    this.name = new.target.name
     this.code = code
   }
 }

@@ -43,7 +43,11 @@ export interface LinkCommon extends LinkSizes {
 /** Links the daemon creates. A veth peer may be born in another namespace, given as an open nsfs path. */
 export type LinkSpec =
   | (LinkCommon & { readonly kind: 'veth'; readonly peer: LinkCommon & { readonly netns?: string } })
-  | (LinkCommon & { readonly kind: 'netkit'; readonly mode: 'l2' | 'l3'; readonly peer: LinkCommon & { readonly netns?: string } })
+  | (LinkCommon & {
+      readonly kind: 'netkit'
+      readonly mode: 'l2' | 'l3'
+      readonly peer: LinkCommon & { readonly netns?: string }
+    })
   | (LinkCommon & { readonly kind: 'bridge' })
   | (LinkCommon & {
       readonly kind: 'vxlan'
@@ -59,15 +63,34 @@ export type NetRequest =
   | { readonly op: 'link-delete'; readonly link: LinkRef }
   /** Deletes every link of a group in one grace period (rtnetlink IFLA_GROUP). */
   | { readonly op: 'group-delete'; readonly group: number }
-  | { readonly op: 'address-add' | 'address-delete'; readonly link: LinkRef; readonly address: Prefix; readonly replace?: boolean; readonly noDad?: boolean; readonly scope?: RouteScope }
+  | {
+      readonly op: 'address-add' | 'address-delete'
+      readonly link: LinkRef
+      readonly address: Prefix
+      readonly replace?: boolean
+      readonly noDad?: boolean
+      readonly scope?: RouteScope
+    }
   | { readonly op: 'route-add' | 'route-delete'; readonly route: Route; readonly replace?: boolean }
   | { readonly op: 'rule-add' | 'rule-delete'; readonly rule: Rule }
-  | { readonly op: 'neighbour-add' | 'neighbour-delete'; readonly link: LinkRef; readonly address: Address; readonly mac?: string; readonly replace?: boolean }
+  | {
+      readonly op: 'neighbour-add' | 'neighbour-delete'
+      readonly link: LinkRef
+      readonly address: Address
+      readonly mac?: string
+      readonly replace?: boolean
+    }
   /** clsact qdisc, by choice bound to shared filter blocks (TCA_INGRESS_BLOCK, TCA_EGRESS_BLOCK). */
   | { readonly op: 'clsact-add'; readonly link: LinkRef; readonly ingressBlock?: number; readonly egressBlock?: number }
   | { readonly op: 'clsact-delete'; readonly link: LinkRef }
   /** A direct-action eBPF filter on a shared block or on one side of a device's clsact; replaces the one of that priority. */
-  | { readonly op: 'filter-replace'; readonly at: FilterPlace; readonly priority: number; readonly programFd: number; readonly name: string }
+  | {
+      readonly op: 'filter-replace'
+      readonly at: FilterPlace
+      readonly priority: number
+      readonly programFd: number
+      readonly name: string
+    }
   | { readonly op: 'filter-delete'; readonly at: FilterPlace; readonly priority: number }
 
 export type FilterPlace = { readonly block: number } | { readonly link: LinkRef; readonly side: 'ingress' | 'egress' }
@@ -186,8 +209,23 @@ export type Feature =
   | { readonly state: 'unknown'; readonly error: string }
 
 export type FeatureName =
-  | 'tcx' | 'netkit' | 'veth' | 'vxlan' | 'bridge' | 'wireguard' | 'dummy' | 'geneve' | 'shared-block'
-  | 'xdp' | 'cgroup-sock-addr' | 'big-tcp-ipv6' | 'big-tcp-ipv4' | 'redirect-peer' | 'ring-buffer' | 'trampoline' | 'kprobe'
+  | 'tcx'
+  | 'netkit'
+  | 'veth'
+  | 'vxlan'
+  | 'bridge'
+  | 'wireguard'
+  | 'dummy'
+  | 'geneve'
+  | 'shared-block'
+  | 'xdp'
+  | 'cgroup-sock-addr'
+  | 'big-tcp-ipv6'
+  | 'big-tcp-ipv4'
+  | 'redirect-peer'
+  | 'ring-buffer'
+  | 'trampoline'
+  | 'kprobe'
 
 export interface Kernel {
   /** The namespace the daemon stands in. */

@@ -66,9 +66,16 @@ export class Table<T> {
   }
 
   /** Rows and tombstones newer than `since`, oldest first; a key appears once however often it changed. */
-  changes(since: number): { readonly revision: number; readonly updated: readonly T[]; readonly deleted: readonly T[] } {
+  changes(since: number): {
+    readonly revision: number
+    readonly updated: readonly T[]
+    readonly deleted: readonly T[]
+  } {
     const newer = (m: Map<string, { rev: number; row: T }>): T[] =>
-      [...m.values()].filter(r => r.rev > since).sort((a, b) => a.rev - b.rev).map(r => r.row)
+      [...m.values()]
+        .filter(r => r.rev > since)
+        .sort((a, b) => a.rev - b.rev)
+        .map(r => r.row)
     return { revision: this.#revision, updated: newer(this.#rows), deleted: newer(this.#gone) }
   }
   /** Resolves at the next change, or when the last writer has finished its first sync. */
