@@ -1,0 +1,98 @@
+/**
+ * The node's own links and addresses, from the kernel into the tables `uplinks` and `hostAddresses`. A changed address,
+ * a renamed or replaced uplink and another MTU are ordinary events: the tables follow and everything planned from them.
+ */
+import type { AddressInfo, LinkInfo, Net, NetEvent } from '../kernel/kernel.ts'
+import type { HostAddressRow, NodeRow, Tables, UplinkRow } from '../state/tables.ts'
+import type { Table } from '../state/table.ts'
+import { isPodDevice } from './pod-device.ts'
+
+export interface UplinkChoice {
+  /** `auto`: links with an address of this node's Node object, else those of the default routes. */
+  readonly configured: 'auto' | readonly string[]
+  readonly self: NodeRow | undefined
+  readonly defaultRouteLinks: readonly number[]
+}
+
+/** Which links lead to other nodes. Configured names may end in `*`. Pure. */
+export function chooseUplinks(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): UplinkRow[] {
+  const candidates = links.filter(l => !l.loopback && !l.name.startsWith('cw') && l.up)
+  const chosen =
+    choice.configured === 'auto' ? automatic(candidates, addresses, choice) : candidates.filter(l => matches(l.name, choice.configured))
+  return chosen.map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
+}
+
+/** Addresses that are the node itself, of every device but pods' ones. Pure. */
+export function hostAddressRows(links: readonly LinkInfo[], addresses: readonly AddressInfo[]): HostAddressRow[] {
+  const names = new Map(links.filter(l => !isPodDevice(l.name)).map(l => [l.index, l.name]))
+  return addresses.flatMap(a => {
+    const device = names.get(a.link)
+    return device === undefined || a.scope === 'host' || a.address.startsWith('fe80:') ? [] : [{ address: a.address, device }]
+  })
+}
+
+export interface NodeDevicesOptions {
+  readonly net: Net
+  readonly tables: Tables
+  readonly nodeName: string
+  readonly uplinks: 'auto' | readonly string[]
+  /** Called after each look at the kernel that changed a table. */
+  readonly onChange: () => void
+}
+
+/** Keeps both tables in step with the kernel until the signal aborts. */
+export async function followNodeDevices(options: NodeDevicesOptions, signal: AbortSignal): Promise<void> {
+  const done = [options.tables.uplinks.initializer('kernel'), options.tables.hostAddresses.initializer('kernel')]
+  let wake = Promise.withResolvers<void>()
+  const onEvent = (event: NetEvent): void => {
+    if (event.kind === 'link' && isPodDevice(event.name)) return
+    wake.resolve()
+  }
+  using _watch = options.net.watch(['link', 'address4', 'address6'], onEvent)
+  const onAbort = (): void => wake.resolve()
+  signal.addEventListener('abort', onAbort, { once: true })
+  while (!signal.aborted) {
+    const node = options.tables.nodes.changed()
+    if (readNodeDevices(options)) options.onChange()
+    for (const finish of done.splice(0)) finish()
+    await Promise.race([wake.promise, node])
+    wake = Promise.withResolvers<void>()
+    if (signal.aborted) break
+  }
+}
+
+/** One look at the kernel; true when a table changed. */
+export function readNodeDevices(options: Pick<NodeDevicesOptions, 'net' | 'tables' | 'nodeName' | 'uplinks'>): boolean {
+  const { net, tables } = options
+  const links = net.links()
+  const addresses = net.addresses()
+  const defaultRouteLinks = net.routes().filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0')).map(r => r.link)
+  const choice = { configured: options.uplinks, self: tables.nodes.get(options.nodeName), defaultRouteLinks }
+  const a = replaceAll(tables.uplinks, chooseUplinks(links, addresses, choice))
+  const b = replaceAll(tables.hostAddresses, hostAddressRows(links, addresses))
+  return a || b
+}
+
+/** Makes a table hold exactly these rows, touching only those that differ; true when something changed. */
+export function replaceAll<T>(table: Table<T>, rows: readonly T[]): boolean {
+  const before = table.revision
+  const keep = new Set(rows.map(r => table.keyOf(r)))
+  for (const row of [...table.values()]) if (!keep.has(table.keyOf(row))) table.delete(table.keyOf(row))
+  for (const row of rows) {
+    const have = table.get(table.keyOf(row))
+    if (have === undefined || JSON.stringify(have) !== JSON.stringify(row)) table.put(row)
+  }
+  return table.revision !== before
+}
+
+function automatic(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): LinkInfo[] {
+  const own = new Set(choice.self?.addresses ?? [])
+  const holding = new Set(addresses.filter(a => own.has(a.address)).map(a => a.link))
+  const byAddress = links.filter(l => holding.has(l.index))
+  return byAddress.length > 0 ? byAddress : links.filter(l => choice.defaultRouteLinks.includes(l.index))
+}
+
+function matches(name: string, patterns: 'auto' | readonly string[]): boolean {
+  if (patterns === 'auto') return true
+  return patterns.some(p => (p.endsWith('*') ? name.startsWith(p.slice(0, -1)) : name === p))
+}
