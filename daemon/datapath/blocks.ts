@@ -21,7 +21,10 @@ export function ensureAnchor(net: Net, blocks: Blocks): void {
   refuseForeignUse(net, blocks)
   if (net.link(ANCHOR) === undefined) {
     net.run([
-      { op: 'link-add', link: { kind: 'veth', name: ANCHOR, addrGenMode: 'none', peer: { name: ANCHOR_PEER, addrGenMode: 'none' } } },
+      {
+        op: 'link-add',
+        link: { kind: 'veth', name: ANCHOR, addrGenMode: 'none', peer: { name: ANCHOR_PEER, addrGenMode: 'none' } },
+      },
     ])
   }
   const index = net.link(ANCHOR)?.index
@@ -32,10 +35,26 @@ export function ensureAnchor(net: Net, blocks: Blocks): void {
 }
 
 /** Puts the two programs on the blocks, each in one atomic replacement. */
-export function attachBlocks(net: Net, blocks: Blocks, programs: { readonly podOut: number; readonly podIn: number }): void {
+export function attachBlocks(
+  net: Net,
+  blocks: Blocks,
+  programs: { readonly podOut: number; readonly podIn: number },
+): void {
   net.run([
-    { op: 'filter-replace', at: { block: blocks.ingress }, priority: PRIORITY, programFd: programs.podOut, name: 'pod_out' },
-    { op: 'filter-replace', at: { block: blocks.egress }, priority: PRIORITY, programFd: programs.podIn, name: 'pod_in' },
+    {
+      op: 'filter-replace',
+      at: { block: blocks.ingress },
+      priority: PRIORITY,
+      programFd: programs.podOut,
+      name: 'pod_out',
+    },
+    {
+      op: 'filter-replace',
+      at: { block: blocks.egress },
+      priority: PRIORITY,
+      programFd: programs.podIn,
+      name: 'pod_in',
+    },
   ])
 }
 
@@ -45,7 +64,9 @@ export async function removeAnchor(net: Net): Promise<void> {
 }
 
 function refuseForeignUse(net: Net, blocks: Blocks): void {
-  const used = net.qdiscs().filter(q => [q.ingressBlock, q.egressBlock].some(b => b === blocks.ingress || b === blocks.egress))
+  const used = net
+    .qdiscs()
+    .filter(q => [q.ingressBlock, q.egressBlock].some(b => b === blocks.ingress || b === blocks.egress))
   const foreign = used.map(q => net.link(q.link)?.name ?? `index ${q.link}`).filter(name => !name.startsWith('cw'))
   if (foreign.length === 0) return
   throw new Error(

@@ -36,7 +36,10 @@ export interface MtuPlan {
 
 /** Plans all MTUs. Throws RangeError naming the figures when a path would carry less than IPv6 requires. */
 export function planMtu(input: MtuInput): MtuPlan {
-  const underlay = input.configured === 'auto' ? Math.min(...(input.uplinks.length > 0 ? input.uplinks : [ETHERNET_MTU])) : input.configured
+  const underlay =
+    input.configured === 'auto'
+      ? Math.min(...(input.uplinks.length > 0 ? input.uplinks : [ETHERNET_MTU]))
+      : input.configured
   const native = underlay - (input.encryption ?? 0)
   const overlay = native - VXLAN_OVERHEAD[input.overlay ?? 4]
   const podRoute = input.overlay === undefined ? native : overlay

@@ -15,10 +15,16 @@ export interface UplinkChoice {
 }
 
 /** Which links lead to other nodes. Configured names may end in `*`. Pure. */
-export function chooseUplinks(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): UplinkRow[] {
+export function chooseUplinks(
+  links: readonly LinkInfo[],
+  addresses: readonly AddressInfo[],
+  choice: UplinkChoice,
+): UplinkRow[] {
   const candidates = links.filter(l => !l.loopback && !l.name.startsWith('cw') && l.up)
   const chosen =
-    choice.configured === 'auto' ? automatic(candidates, addresses, choice) : candidates.filter(l => matches(l.name, choice.configured))
+    choice.configured === 'auto'
+      ? automatic(candidates, addresses, choice)
+      : candidates.filter(l => matches(l.name, choice.configured))
   return chosen.map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
 }
 
@@ -27,7 +33,9 @@ export function hostAddressRows(links: readonly LinkInfo[], addresses: readonly 
   const names = new Map(links.filter(l => !isPodDevice(l.name)).map(l => [l.index, l.name]))
   return addresses.flatMap(a => {
     const device = names.get(a.link)
-    return device === undefined || a.scope === 'host' || a.address.startsWith('fe80:') ? [] : [{ address: a.address, device }]
+    return device === undefined || a.scope === 'host' || a.address.startsWith('fe80:')
+      ? []
+      : [{ address: a.address, device }]
   })
 }
 
@@ -66,7 +74,10 @@ export function readNodeDevices(options: Pick<NodeDevicesOptions, 'net' | 'table
   const { net, tables } = options
   const links = net.links()
   const addresses = net.addresses()
-  const defaultRouteLinks = net.routes().filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0')).map(r => r.link)
+  const defaultRouteLinks = net
+    .routes()
+    .filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0'))
+    .map(r => r.link)
   const choice = { configured: options.uplinks, self: tables.nodes.get(options.nodeName), defaultRouteLinks }
   const a = replaceAll(tables.uplinks, chooseUplinks(links, addresses, choice))
   const b = replaceAll(tables.hostAddresses, hostAddressRows(links, addresses))

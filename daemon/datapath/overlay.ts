@@ -28,7 +28,16 @@ export function ensureOverlay(net: Net, settings: OverlaySettings): number {
   if (have === undefined) {
     requests.push({
       op: 'link-add',
-      link: { kind: 'vxlan', external: true, port, name: OVERLAY_DEVICE, mac: OVERLAY_MAC, mtu, addrGenMode: 'none', up: true },
+      link: {
+        kind: 'vxlan',
+        external: true,
+        port,
+        name: OVERLAY_DEVICE,
+        mac: OVERLAY_MAC,
+        mtu,
+        addrGenMode: 'none',
+        up: true,
+      },
     })
   } else if (have.mtu !== mtu || !have.up || have.mac !== OVERLAY_MAC) {
     requests.push({ op: 'link-set', link: OVERLAY_DEVICE, mac: OVERLAY_MAC, mtu, up: true })

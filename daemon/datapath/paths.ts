@@ -3,7 +3,7 @@
  * ipcache rows. A node whose address is on one of our links is reached natively, all others through the overlay,
  * unless the configuration says one of the two for all.
  */
-import { familyOf, prefixContains } from '../kernel/ip.ts'
+import { familyOf, parsePrefix, prefixContains } from '../kernel/ip.ts'
 import { type AddressInfo, type Address, CAUSEWAY_PROTOCOL, type Family, type Prefix } from '../kernel/kernel.ts'
 import type { IpcacheRow, NodeRow, PodRow, RouteRow } from '../state/tables.ts'
 
@@ -55,13 +55,14 @@ export function planPaths(input: PathsInput): Paths {
   for (const reach of reaches.values()) {
     // A node's own addresses are the underlay: the host's routes to them stay as they are, only pods tunnel to them.
     for (const address of reach.node.addresses) {
-      if (reach.kind === 'overlay' && served(address, input)) ipcache.push(row(hostPrefix(address), reach))
+      if (reach.kind === 'overlay' && served(hostPrefix(address), input)) ipcache.push(row(hostPrefix(address), reach))
     }
     for (const prefix of [...reach.node.podCidrs, ...strayPods(reach.node, input.pods)]) {
       if (!served(prefix, input)) continue
       ipcache.push(row(prefix, reach))
       const route = routeTo(prefix, reach, input)
-      if (route === undefined) problems.push(`node ${reach.node.name}: no IPv${familyOf(prefix)} address to reach ${prefix} by`)
+      if (route === undefined)
+        problems.push(`node ${reach.node.name}: no IPv${parsePrefix(prefix).family} address to reach ${prefix} by`)
       else routes.push(route)
     }
   }
@@ -72,7 +73,9 @@ export function planPaths(input: PathsInput): Paths {
 function reachOf(node: NodeRow, input: PathsInput): Reach | string {
   const first = node.addresses.find(a => familyOf(a) === 4) ?? node.addresses[0]
   if (first === undefined) return `node ${node.name}: has no InternalIP address`
-  const onLink = node.addresses.some(a => input.uplinkAddresses.some(u => prefixContains(`${u.address}/${u.prefixLength}`, a)))
+  const onLink = node.addresses.some(a =>
+    input.uplinkAddresses.some(u => prefixContains(`${u.address}/${u.prefixLength}`, a)),
+  )
   const kind = input.mode === 'auto' ? (onLink ? 'native' : 'overlay') : input.mode
   return { node, kind, tunnel: first }
 }
@@ -90,7 +93,7 @@ function strayPods(node: NodeRow, pods: Iterable<PodRow>): Prefix[] {
 }
 
 function routeTo(dst: Prefix, reach: Reach, input: PathsInput): RouteRow | undefined {
-  const family = familyOf(dst)
+  const { family } = parsePrefix(dst)
   const src = input.uplinkAddresses.find(a => a.family === family && a.scope === 'global')?.address
   const common = { dst, protocol: CAUSEWAY_PROTOCOL, owner: OWNER, ...(src === undefined ? {} : { src }) }
   if (reach.kind === 'overlay') {
@@ -101,12 +104,13 @@ function routeTo(dst: Prefix, reach: Reach, input: PathsInput): RouteRow | undef
 }
 
 function row(prefix: Prefix, reach: Reach): IpcacheRow {
-  const path = reach.kind === 'overlay' ? ({ kind: 'overlay', tunnel: reach.tunnel } as const) : ({ kind: 'native' } as const)
+  const path =
+    reach.kind === 'overlay' ? ({ kind: 'overlay', tunnel: reach.tunnel } as const) : ({ kind: 'native' } as const)
   return { prefix, node: reach.node.name, path }
 }
 
-function served(prefix: Prefix | Address, input: PathsInput): boolean {
-  return input.families.includes(familyOf(prefix))
+function served(prefix: Prefix, input: PathsInput): boolean {
+  return input.families.includes(parsePrefix(prefix).family)
 }
 
 function hostPrefix(address: Address): Prefix {

@@ -36,7 +36,8 @@ function sameKey(a: RouteInfo, b: Route): boolean {
 }
 
 function sameWay(net: Net, have: RouteInfo, want: Route): boolean {
-  const link = want.link === undefined ? undefined : typeof want.link === 'number' ? want.link : net.link(want.link)?.index
+  const link =
+    want.link === undefined ? undefined : typeof want.link === 'number' ? want.link : net.link(want.link)?.index
   return (
     have.via === want.via &&
     (link === undefined || have.link === link) &&
