@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { removeConflist, renderConflist, writeConflist } from './conflist.ts'
 
-const settings = { network: 'causeway', socket: '/run/c/api.sock', deleteQueue: '/run/c/deletes', addTimeoutMs: 60_000, chained: [{ type: 'portmap' }] }
+const settings = {
+  network: 'causeway',
+  socket: '/run/c/api.sock',
+  deleteQueue: '/run/c/deletes',
+  addTimeoutMs: 60_000,
+  chained: [{ type: 'portmap' }],
+}
 
 test('the list announces 1.0.0, offers up to 1.1.0 and puts chained plugins behind its own', () => {
   assert.deepEqual(JSON.parse(renderConflist(settings)), {
@@ -14,7 +20,10 @@ test('the list announces 1.0.0, offers up to 1.1.0 and puts chained plugins behi
     name: 'causeway',
     plugins: [
       {
-        type: 'causeway', socket: '/run/c/api.sock', deleteQueue: '/run/c/deletes', addTimeoutMs: 60_000,
+        type: 'causeway',
+        socket: '/run/c/api.sock',
+        deleteQueue: '/run/c/deletes',
+        addTimeoutMs: 60_000,
         capabilities: { ips: true, mac: true },
       },
       { type: 'portmap' },

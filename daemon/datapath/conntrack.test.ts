@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { INTERVAL, nextInterval, wantedCapacity } from './conntrack.ts'
+
+const intervals: readonly [string, number, { live: number; expired: number }, number][] = [
+  ['much to expire halves the interval', 8000, { live: 60, expired: 40 }, 4000],
+  ['little to expire lengthens it', 8000, { live: 100, expired: 1 }, 12_000],
+  ['a middling share leaves it', 8000, { live: 90, expired: 10 }, 8000],
+  ['an empty map lengthens it', 8000, { live: 0, expired: 0 }, 12_000],
+  ['it never falls below the shortest', 1000, { live: 0, expired: 9 }, INTERVAL.shortest],
+  ['it never exceeds the longest', 59_000, { live: 9, expired: 0 }, INTERVAL.longest],
+]
+for (const [name, current, count, want] of intervals) test(name, () => assert.equal(nextInterval(current, count), want))
+
+const sizes: readonly [string, number, number, number][] = [
+  ['three quarters full is still enough', 1024, 768, 1024],
+  ['one more doubles the map', 1024, 769, 2048],
+  ['a jump in demand doubles it as often as needed', 1024, 5000, 8192],
+]
+for (const [name, capacity, live, want] of sizes) test(name, () => assert.equal(wantedCapacity(capacity, live), want))
