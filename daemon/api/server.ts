@@ -1,0 +1,120 @@
+/**
+ * The API server: HTTP with JSON on the unix socket `api.sock`, for the CNI executable and the command line, and by
+ * choice on TCP for metrics and health. Requests enter through `answer`, which finds the handler and writes what it
+ * returns; errors become JSON `{"error": {"code", "message"}}`.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Logger } from '../plugin.ts'
+import { readJson } from './body.ts'
+import { type ApiAnswer, ApiError, type Router } from './router.ts'
+import { claimSocket } from './socket.ts'
+
+export interface ApiServer extends AsyncDisposable {
+  /** Path of the unix socket, or `host:port` really listened on. */
+  readonly address: string
+}
+
+/** Where to listen: the run directory, which holds socket and lock, or a TCP address. */
+export type Listen = { readonly runDirectory: string } | { readonly host: string; readonly port: number }
+
+/**
+ * Listens and answers until disposed. On a run directory it takes the lock `api.lock`, removes the socket of a daemon
+ * that died and throws ApiInUse, naming the process, when one is alive. Disposing stops listening, aborts the
+ * running requests, gives them `graceMs` to be answered and gives the lock back.
+ */
+export async function serveApi(listen: Listen, router: Router, log: Logger, graceMs = 2000): Promise<ApiServer> {
+  await using undo = new AsyncDisposableStack()
+  const claim = 'runDirectory' in listen ? undo.use(claimSocket(listen.runDirectory)) : undefined
+  const stopping = new AbortController()
+  const server = createServer({ keepAliveTimeout: 5000 }, (request, response) => {
+    void answer(router, request, response, stopping.signal).catch((error: unknown) => {
+      log.error({ error, path: request.url }, 'writing an answer failed')
+      response.destroy()
+    })
+  })
+  undo.defer(() => close(server, stopping, graceMs))
+  await start(server, claim ? { path: claim.path } : (listen as { host: string; port: number }))
+  claim?.opened()
+  const owned = undo.move()
+  return { address: addressOf(server), [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+async function start(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen(where, () => resolve())
+  await promise
+  server.off('error', reject)
+}
+
+async function close(server: Server, stopping: AbortController, graceMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (!server.listening) return
+  server.close(() => resolve())
+  server.closeIdleConnections()
+  stopping.abort(new ApiError(503, 'STOPPING', 'the daemon is stopping'))
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  await promise
+  clearTimeout(timer)
+}
+
+function addressOf(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return address ?? ''
+  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
+}
+
+async function answer(router: Router, request: IncomingMessage, response: ServerResponse, stopping: AbortSignal) {
+  const hangUp = new AbortController()
+  response.once('close', () => hangUp.abort(new ApiError(499, 'HANG_UP', 'the caller hung up')))
+  const signal = AbortSignal.any([stopping, hangUp.signal])
+  const result = await handle(router, request, signal).catch(errorAnswer)
+  // A connection kept alive would hold the server open.
+  if (stopping.aborted) response.shouldKeepAlive = false
+  if (!response.destroyed) await write(response, result, signal)
+}
+
+async function handle(router: Router, request: IncomingMessage, signal: AbortSignal): Promise<ApiAnswer> {
+  const method = request.method ?? 'GET'
+  const url = new URL(request.url ?? '/', 'http://api')
+  const { handler, params } = router.match(method, url.pathname)
+  const body = await readJson(request)
+  return await handler({ method, path: url.pathname, params, query: url.searchParams, body, signal })
+}
+
+/** The JSON form of an error; one that is no ApiError is the daemon's own fault. */
+function errorAnswer(error: unknown): ApiAnswer {
+  const given = (error as { code?: unknown } | undefined)?.code
+  const code = typeof given === 'string' ? given : 'INTERNAL'
+  const message = error instanceof Error ? error.message : String(error)
+  return { status: error instanceof ApiError ? error.status : 500, json: { error: { code, message } } }
+}
+
+async function write(response: ServerResponse, result: ApiAnswer, signal: AbortSignal): Promise<void> {
+  response.statusCode = result.status ?? 200
+  if ('lines' in result) return await writeLines(response, result.lines, signal)
+  const text = 'json' in result ? `${JSON.stringify(result.json)}\n` : result.text
+  response.setHeader('content-type', 'json' in result ? 'application/json' : result.type)
+  response.setHeader('content-length', Buffer.byteLength(text))
+  response.end(text)
+}
+
+/** Writes line by line, waiting while the reader is slow; what to lose meanwhile is the source's decision. */
+async function writeLines(response: ServerResponse, lines: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+  response.setHeader('content-type', 'application/x-ndjson')
+  response.flushHeaders()
+  for await (const line of lines) {
+    if (signal.aborted) break
+    if (!response.write(`${JSON.stringify(line)}\n`)) await drained(response)
+  }
+  response.end()
+}
+
+async function drained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  response.once('drain', resolve)
+  response.once('close', resolve)
+  await promise
+  response.off('drain', resolve)
+  response.off('close', resolve)
+}

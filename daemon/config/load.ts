@@ -1,0 +1,148 @@
+/**
+ * Loads the configuration: defaults, then the file, the environment and the flags, each over the one before; checked as
+ * a whole, so that one run reports every problem. The sections of plugins are found by name and left to the plugins.
+ */
+import { readFileSync } from 'node:fs'
+import { ConfigError } from '../errors.ts'
+import { checkSection, type Problem, problem, readText, unknownKey } from './check.ts'
+import { type Settings, schema } from './schema.ts'
+import { fromEnvironment, fromFile, fromFlag } from './sources.ts'
+import { locate, merge, plain, type Tree } from './tree.ts'
+
+/** Configuration of an outside plugin: the module to import and its section. */
+export interface OutsidePlugin {
+  /** Module specifier; a relative one is relative to the configuration file. */
+  readonly module: string
+  readonly section: Readonly<Record<string, unknown>>
+}
+
+/** The configuration of a daemon. */
+export interface Config extends Settings {
+  /** Sections of the enabled plugins by plugin name; each plugin checks its own. */
+  readonly sections: Readonly<Record<string, unknown>>
+  readonly plugins: readonly OutsidePlugin[]
+  /** The file that was read; undefined when there was none. */
+  readonly file: string | undefined
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** Where a dotted key was written, such as `/etc/causeway/config.yaml:12`; undefined for a default. */
+  readonly locate: (key: string) => string | undefined
+  /** A plugin's ConfigError with the place of its key added. */
+  readonly explain: (error: ConfigError) => ConfigError
+}
+
+export interface ConfigInput {
+  /** Names of the plugins of the project; a top-level key of that name enables the plugin. */
+  readonly pluginNames: readonly string[]
+  /** An explicit file must exist; without one DEFAULT_FILE is read when it exists. */
+  readonly file?: string | undefined
+  /** Flags of the form `key.path=value`, later ones win. */
+  readonly set?: readonly string[]
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+export const DEFAULT_FILE = '/etc/causeway/config.yaml'
+
+/** Throws ConfigError, which names the first wrong key; its message has a line for each problem. */
+export function loadConfig(input: ConfigInput): LoadedConfig {
+  const env = input.env ?? {}
+  const path = input.file ?? env.CAUSEWAY_CONFIG
+  const source = readSource(path ?? DEFAULT_FILE, path !== undefined)
+  const file = source === undefined ? undefined : (path ?? DEFAULT_FILE)
+  const tree = [
+    ...(file === undefined || source === undefined ? [] : [fromFile(file, source)]),
+    ...fromEnvironment(env, input.pluginNames),
+    ...(input.set ?? []).map(fromFlag),
+  ].reduce(merge, { from: 'defaults', children: new Map() })
+
+  const problems: Problem[] = []
+  const { own, sections, plugins } = split(tree, input.pluginNames, problems)
+  const settings = checkSection(schema, own, '', problems) as Settings
+  checkTogether(settings, tree, problems)
+  if (problems[0]) throw new ConfigError(problems[0].key, message(problems))
+  const where = (key: string): string | undefined => locate(tree, key)
+  return { config: { ...settings, sections, plugins, file }, locate: where, explain: error => explain(error, where) }
+}
+
+function readSource(file: string, mustExist: boolean): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (!mustExist && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ConfigError('--config', `cannot read ${file}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Takes the plugins' sections and the list of outside plugins out of the tree. */
+function split(
+  tree: Tree,
+  names: readonly string[],
+  problems: Problem[],
+): { own: Tree; sections: Record<string, unknown>; plugins: OutsidePlugin[] } {
+  const own = new Map<string, Tree>()
+  const sections: Record<string, unknown> = {}
+  const plugins: OutsidePlugin[] = []
+  for (const [key, child] of tree.children ?? []) {
+    if (key === 'plugins') plugins.push(...outsidePlugins(child, problems))
+    else if (names.includes(key)) {
+      const value = plain(child, readText)
+      if (value !== false) sections[key] = value ?? {}
+    } else if (Object.hasOwn(schema.fields, key)) own.set(key, child)
+    else problems.push(unknownKey(key, key, child, schema, [...names, 'plugins']))
+  }
+  return { own: { from: tree.from, children: own }, sections, plugins }
+}
+
+function outsidePlugins(tree: Tree, problems: Problem[]): OutsidePlugin[] {
+  const value = plain(tree, readText)
+  if (!Array.isArray(value)) {
+    problems.push(problem('plugins', tree, 'must be a list; allowed: items of the form {module: ./file.ts, …}'))
+    return []
+  }
+  return value.flatMap((item: unknown, index) => {
+    const { module, ...section } = (item ?? {}) as Record<string, unknown>
+    if (typeof module === 'string' && module !== '') return [{ module, section }]
+    problems.push(problem(`plugins.${index}.module`, tree, 'missing; allowed: a path such as ./my-ipam.ts'))
+    return []
+  })
+}
+
+/** What no key can say alone. */
+function checkTogether(settings: Settings, tree: Tree, problems: Problem[]): void {
+  const add = (key: string, text: string): void => {
+    problems.push({ key, text: `${text} (${locate(tree, key) ?? 'default'})` })
+  }
+  if (settings.datapath.ingressBlock === settings.datapath.egressBlock) {
+    add(
+      'datapath.egressBlock',
+      `${settings.datapath.egressBlock} is also datapath.ingressBlock; allowed: another number`,
+    )
+  }
+  // sun_path holds 107 bytes and a terminator (unix(7)).
+  if (Buffer.byteLength(settings.paths.run) > 107 - '/api.sock'.length) {
+    add('paths.run', 'too long for a unix socket; allowed: at most 98 bytes')
+  }
+  settings.cni.chained.forEach(({ type }, index) => {
+    if (type === 'bandwidth') {
+      const why = 'it cannot share a device with the clsact qdisc that carries the datapath'
+      add(
+        `cni.chained.${index}.type`,
+        `bandwidth is refused: ${why}; allowed: other plugins, such as portmap or tuning`,
+      )
+    }
+    if (type === 'causeway') add(`cni.chained.${index}.type`, 'causeway is already the first plugin; allowed: others')
+  })
+}
+
+/** The first problem without its key, which ConfigError puts before it; the others each on a line. */
+function message(problems: readonly Problem[]): string {
+  return problems.map((p, index) => (index === 0 ? p.text : `${p.key}: ${p.text}`)).join('\n')
+}
+
+function explain(error: ConfigError, where: (key: string) => string | undefined): ConfigError {
+  const place = where(error.key)
+  if (place === undefined) return error
+  return new ConfigError(error.key, `${error.message.slice(error.key.length + 2)} (${place})`, { cause: error })
+}

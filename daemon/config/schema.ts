@@ -1,0 +1,167 @@
+/**
+ * Every key of the configuration, its default and its meaning. The type `Settings`, the checks, the error messages and
+ * docs/reference/config.md all come from here.
+ */
+import { hostname } from 'node:os'
+import * as z from 'zod/mini'
+import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
+
+/** RFC 5382 REQ-5 (TCP), RFC 4787 REQ-5 (UDP) and RFC 5508 REQ-2 (ICMP) give the lower bounds the defaults keep. */
+const conntrack = section('Connection tracking in the datapath.', {
+  maxEntries: whole(1024, 16_777_216, {
+    byDefault: 262_144,
+    about: 'Flows that can be tracked at once; the map grows up to this number.',
+  }),
+  tcpEstablishedSeconds: whole(60, 864_000, {
+    byDefault: 7440,
+    about: 'An established TCP connection is forgotten after so long without a packet.',
+  }),
+  tcpSynSeconds: whole(1, 3600, {
+    byDefault: 60,
+    about: 'A TCP connection whose handshake is not complete is forgotten after so long.',
+  }),
+  tcpClosingSeconds: whole(1, 3600, {
+    byDefault: 10,
+    about: 'A TCP connection closed by both sides, or reset, is forgotten after so long.',
+  }),
+  udpSeconds: whole(1, 86_400, { byDefault: 120, about: 'A UDP flow is forgotten after so long without a packet.' }),
+  icmpSeconds: whole(1, 86_400, { byDefault: 60, about: 'An ICMP echo flow is forgotten after so long.' }),
+  whenFull: oneOf(['forward', 'drop'], {
+    byDefault: 'forward',
+    about: 'What happens to a new flow when the table is full: forwarded untracked, or dropped.',
+  }),
+})
+
+const datapath = section('The eBPF programs and how they are attached.', {
+  ingressBlock: whole(1, 0xfffffffe, {
+    byDefault: 51_780,
+    about: 'Number of the shared tc filter block for packets from pods; must be used by nothing else on the node.',
+  }),
+  egressBlock: whole(1, 0xfffffffe, {
+    byDefault: 51_781,
+    about: 'Number of the shared tc filter block for packets to pods.',
+  }),
+  tcx: oneOf(['auto', 'on', 'off'], {
+    byDefault: 'auto',
+    about: 'Attach to uplinks by tcx (Linux 6.6) or by clsact; auto uses tcx where the kernel has it.',
+  }),
+  conntrack,
+  flowEvents: flag({
+    byDefault: true,
+    about: "Report each flow's first packet, reply and end, besides drops, to `causeway flows`.",
+  }),
+  ringBufferBytes: field(
+    z.int().check(z.refine(n => n >= 65_536 && n <= 1 << 30 && Number.isInteger(Math.log2(n)))),
+    'a power of two from 65536 to 1073741824',
+    { byDefault: 4_194_304, about: 'Size of the buffer through which the programs report flows and drops.' },
+  ),
+})
+
+const cni = section('The CNI network configuration that is written for the container runtime.', {
+  addTimeoutMs: whole(5000, 600_000, {
+    byDefault: 60_000,
+    about: 'How long the CNI executable waits for an ADD; the daemon gives up 2 s earlier.',
+  }),
+  writeConf: flag({ byDefault: true, about: 'Write the configuration to `paths.cniConf` once the daemon is ready.' }),
+  confName: text(/^[A-Za-z0-9][A-Za-z0-9._-]*\.conflist$/, 'a file name that ends in .conflist', {
+    byDefault: '05-causeway.conflist',
+    about: 'Name of the file; runtimes take the first in alphabetical order.',
+  }),
+  chained: field(
+    z.array(z.looseObject({ type: z.string().check(z.minLength(1)) })),
+    'a list of CNI plugin configurations, each with a type',
+    {
+      byDefault: [],
+      about:
+        'CNI plugins that run after Causeway, such as portmap or tuning, as they shall stand in the conflist. ' +
+        '`bandwidth` is refused: it cannot share a device with the clsact qdisc.',
+    },
+  ),
+})
+
+const uplinks = field(
+  z.union([z.literal('auto'), z.array(z.string().check(z.regex(/^[^\s/]{1,64}$/))).check(z.minLength(1))]),
+  'auto, or a list of device names, in which * and ? stand for any characters',
+  {
+    byDefault: 'auto',
+    about: 'Devices that lead to other nodes; auto takes those that carry the default routes and the node address.',
+  },
+)
+
+const families = field(
+  z.array(z.enum(['ipv4', 'ipv6'])).check(
+    z.minLength(1),
+    z.refine(families => new Set(families).size === families.length),
+  ),
+  'a list of ipv4, ipv6 or both',
+  { byDefault: ['ipv4', 'ipv6'], about: 'Address families that pods get, the first one first in CNI results.' },
+)
+
+const listen = field(
+  z.string().check(z.refine(value => value === 'off' || parseListen(value) !== undefined)),
+  'off, or address:port with an IPv6 address in brackets',
+  { byDefault: 'off', about: 'TCP address for `/metrics` and `/v1/health`, besides the unix socket.' },
+)
+
+/** The configuration without the plugins' sections. */
+export const schema = section('', {
+  nodeName: text(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'the name of a Kubernetes node (RFC 1123, lower case)', {
+    byDefault: () => hostname().toLowerCase(),
+    shownDefault: 'the host name',
+    about: 'Name of this node in the cluster source.',
+  }),
+  logLevel: oneOf(['debug', 'info', 'warn', 'error'], {
+    byDefault: 'info',
+    about: 'The least severe messages logged.',
+  }),
+  families,
+  uplinks,
+  mtu: autoOrWhole(1280, 65_535, {
+    byDefault: 'auto',
+    about: 'MTU of the way between nodes; auto follows the uplinks. Pods get it less what the overlay adds.',
+  }),
+  paths: section('Where things lie on the node.', {
+    run: path({ byDefault: '/run/causeway', about: 'API socket, lock and queue of deletes; emptied by a reboot.' }),
+    state: path({ byDefault: '/var/lib/causeway', about: 'Journal of attachments; survives a reboot.' }),
+    bpf: path({ byDefault: '/sys/fs/bpf/causeway', about: 'Pinned maps and links; must lie on a bpffs.' }),
+    cniConf: path({ byDefault: '/etc/cni/net.d', about: 'Where the runtime looks for network configurations.' }),
+    cniBin: path({ byDefault: '/opt/cni/bin', about: 'Where the runtime looks for CNI executables.' }),
+  }),
+  network: section('The network as the container runtime sees it.', {
+    name: text(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'letters, digits, _, . and -', {
+      byDefault: 'causeway',
+      about: 'Name of the CNI network; part of every attachment key.',
+    }),
+  }),
+  cluster: section('Where nodes and pods of the cluster are learnt from.', {
+    source: oneOf(['directory'], { byDefault: 'directory', about: 'Kind of source.' }),
+    directory: path({
+      byDefault: '/etc/causeway/cluster',
+      about: 'Directory of Kubernetes YAML or JSON files that is watched.',
+    }),
+  }),
+  routing: section('How packets reach pods on other nodes.', {
+    mode: oneOf(['auto', 'native', 'overlay'], {
+      byDefault: 'auto',
+      about: 'native routes through the uplinks, overlay by VXLAN; auto is native to nodes on the same link.',
+    }),
+    overlay: section('The VXLAN device.', {
+      port: whole(1, 65_535, { byDefault: 8472, about: 'UDP port, the same on all nodes.' }),
+      vni: whole(1, 0xffffff, { byDefault: 1, about: 'VXLAN network identifier, the same on all nodes.' }),
+    }),
+  }),
+  datapath,
+  cni,
+  metrics: section('Prometheus metrics.', { listen }),
+})
+
+/** The checked configuration, without the plugins' sections. */
+export type Settings = ValueOf<typeof schema.fields>
+
+/** Splits `address:port`; undefined when it is not of that form. */
+export function parseListen(value: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value)
+  const port = Number(match?.[3])
+  if (!match || port > 65_535) return undefined
+  return { host: match[1] ?? match[2] ?? '', port }
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createMetrics } from './metrics.ts'
+
+const create = () => createMetrics({ version: '1.2.3', node: '24' })
+
+test('metrics appear with prefix, labels and the build in the exposition', async () => {
+  const metrics = create()
+  metrics.counter('adds_total', 'Pod ADDs.', ['result']).inc({ result: 'ok' }, 2)
+  metrics.gauge('pods', 'Pods.').set(3)
+  metrics.histogram('add_seconds', 'ADD.', [0.1, 1]).observe(0.5)
+  const text = await metrics.expose()
+  for (const line of [
+    'causeway_adds_total{result="ok"} 2',
+    'causeway_pods 3',
+    'causeway_add_seconds_bucket{le="1"} 1',
+    'causeway_build_info{version="1.2.3",node="24"} 1',
+  ]) {
+    assert.ok(text.includes(`${line}\n`), line)
+  }
+  assert.match(text, /^process_resident_memory_bytes \d/m)
+})
+
+test('a gauge with a collector is asked at each exposition, and forgets what is gone', async () => {
+  const metrics = create()
+  let pools = ['a', 'b']
+  metrics.gauge('free', 'Free.', ['pool'], gauge => pools.forEach(pool => gauge.set(1, { pool })))
+  assert.match(await metrics.expose(), /causeway_free\{pool="b"\} 1/)
+  pools = ['a']
+  assert.doesNotMatch(await metrics.expose(), /pool="b"/)
+})
+
+const wrong: readonly (readonly [name: string, declare: (m: ReturnType<typeof create>) => void])[] = [
+  ['a counter without _total', m => m.counter('adds', '')],
+  ['a gauge with _total', m => m.gauge('adds_total', '')],
+  ['a name with the prefix', m => m.gauge('causeway_pods', '')],
+  ['a name with capitals', m => m.gauge('Pods', '')],
+  ['a name declared twice', m => (m.gauge('pods', 'Pods.'), m.gauge('pods', 'Pods.'))],
+]
+for (const [name, declare] of wrong) {
+  test(`${name} is refused`, () => assert.throws(() => declare(create()), RangeError))
+}
