@@ -1,0 +1,59 @@
+/** Whether this machine can run the project at all: system, rights, distribution, kernel, disk. */
+import { readFileSync, statfsSync } from 'node:fs'
+import { release } from 'node:os'
+import { SetupError } from './setup-error.mjs'
+
+/** The oldest kernel the eBPF programs are written for, and the room that dependencies and compilers take. */
+const KERNEL_FLOOR = [6, 1]
+const DISK_FLOOR_BYTES = 1 << 30
+
+/** The facts the checks look at; a test passes others. */
+export function machineFacts(root) {
+  const disk = statfsSync(root)
+  return {
+    platform: process.platform,
+    arch: process.arch,
+    uid: process.getuid?.() ?? -1,
+    release: release(),
+    osRelease: readOsRelease(),
+    freeBytes: disk.bavail * disk.bsize,
+  }
+}
+
+function readOsRelease() {
+  try {
+    return readFileSync('/etc/os-release', 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Throws SetupError naming the first thing that is missing. */
+export function checkMachine(root, facts = machineFacts(root)) {
+  const problem = findProblem(facts)
+  if (problem) throw new SetupError(...problem)
+}
+
+function findProblem(facts) {
+  if (facts.platform !== 'linux') return [`this is ${facts.platform}`, 'use a Linux machine or a virtual one']
+  if (!['x64', 'arm64'].includes(facts.arch)) return [`processor ${facts.arch}`, 'use x86-64 or arm64']
+  if (facts.uid !== 0) return ['not root', 'run it with sudo or as root: it loads eBPF programs and makes namespaces']
+  const distribution = describe(facts.osRelease)
+  if (!distribution.supported) return [`this is ${distribution.name}`, 'use Debian 12 or 13']
+  const [major = 0, minor = 0] = facts.release.split('.').map(Number)
+  const [needMajor, needMinor] = KERNEL_FLOOR
+  if (major < needMajor || (major === needMajor && minor < needMinor))
+    return [`kernel ${facts.release} is too old`, `use Linux ${KERNEL_FLOOR.join('.')} or newer`]
+  if (facts.freeBytes < DISK_FLOOR_BYTES)
+    return [`only ${Math.floor(facts.freeBytes / (1 << 20))} MiB free`, 'make room: 1 GiB is needed']
+  return undefined
+}
+
+/** ID, VERSION_ID and PRETTY_NAME of os-release(5). */
+function describe(text) {
+  const value = key => new RegExp(`^${key}="?([^"\n]*)"?$`, 'm').exec(text)?.[1] ?? ''
+  return {
+    name: value('PRETTY_NAME') || 'an unknown distribution',
+    supported: value('ID') === 'debian' && ['12', '13'].includes(value('VERSION_ID')),
+  }
+}

@@ -1,0 +1,83 @@
+/** Debian packages: which are missing, and installing them with progress. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { SetupError } from './setup-error.mjs'
+
+/** To compile and to run the daemon and the lab. */
+export const BUILD_PACKAGES = [
+  'clang-19', // eBPF objects
+  'libbpf-dev', // bpf_helpers.h
+  'libbpf1', // loads them
+  'libmujs-dev', // the JavaScript engine inside the CNI executable
+  'gcc',
+  'libc6-dev',
+  'linux-libc-dev',
+  'iproute2',
+  'util-linux', // flock, nsenter, mount
+]
+
+/** For tests, benches and checks besides. */
+export const TEST_PACKAGES = [
+  'busybox-static',
+  'clang-format-19',
+  'containerd',
+  'containernetworking-plugins',
+  'iptables',
+  'nftables',
+  'runc',
+]
+
+/** Those of `names` that are not installed, in the same order. */
+export function missingPackages(names) {
+  const result = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...names], {
+    encoding: 'utf8',
+  })
+  if (result.error) throw new SetupError('dpkg-query does not start', 'use Debian 12 or 13')
+  const installed = new Set(
+    result.stdout
+      .split('\n')
+      .filter(line => line.endsWith(' installed'))
+      .map(line => line.split(' ')[0]),
+  )
+  return names.filter(name => !installed.has(name))
+}
+
+/** Installs packages by name; apt's own output goes to apt.log in `logFolder`. */
+export async function installPackages(names, logFolder) {
+  mkdirSync(logFolder, { recursive: true })
+  const log = join(logFolder, 'apt.log')
+  process.stderr.write(`set-up: installing Debian packages ${names.join(', ')}\n`)
+  await aptGet(['update', '-q'], log)
+  await aptGet(['install', '-q', '-y', '--no-install-recommends', '-o', 'APT::Status-Fd=3', ...names], log)
+  const still = missingPackages(names)
+  if (still.length > 0) throw new SetupError(`packages ${still.join(', ')} are still missing`, `see ${log}`)
+  return `installed ${names.length} Debian packages`
+}
+
+async function aptGet(args, log) {
+  const out = openSync(log, 'a')
+  const child = spawn('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
+    stdio: ['ignore', out, out, 'pipe'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
+  })
+  showProgress(child.stdio[3])
+  const status = await new Promise(done => {
+    child.on('error', () => done(127))
+    child.on('close', done)
+  })
+  if (status !== 0)
+    throw new SetupError(`apt-get ${args[0]} failed (status ${status})`, `see ${log}, mend it and run this again`)
+}
+
+/** Lines are `dlstatus:…:percent:text` and `pmstatus:package:percent:text`; one in five seconds is shown. */
+function showProgress(stream) {
+  let shown = performance.now()
+  createInterface({ input: stream }).on('line', line => {
+    const [kind, , percent, text] = line.split(':')
+    if (performance.now() - shown < 5000 || percent === undefined) return
+    shown = performance.now()
+    process.stderr.write(`set-up: ${kind === 'dlstatus' ? 'download' : 'install'} ${parseInt(percent)} % ${text}\n`)
+  })
+}

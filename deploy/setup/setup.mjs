@@ -1,0 +1,86 @@
+/**
+ * Set-up: brings a fresh Debian 12 or 13 machine to where the project builds and runs, and does nothing, quickly, when
+ * nothing changed. Plain JavaScript without dependencies, because it runs before there are any, on Node 20.
+ *
+ *   setup.mjs [--tests] [--build] [--force] [--run FILE [arguments…]]
+ *
+ * Order: machine → npm dependencies (they bring Node 24) → Debian packages → eBPF objects, CNI executable, probe.
+ * `--tests` adds what tests and benches need, `--build` leaves Debian packages out, `--force` compiles again, `--run`
+ * ends by running FILE with Node 24.
+ */
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { holdLock } from './lock.mjs'
+import { checkMachine } from './machine.mjs'
+import { installNpm, npmIsCurrent } from './npm.mjs'
+import { BUILD_PACKAGES, installPackages, missingPackages, TEST_PACKAGES } from './packages.mjs'
+import { runWithNode24 } from './run.mjs'
+import { SetupError } from './setup-error.mjs'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
+
+/** Everything up to `--run FILE` is ours, everything after it belongs to FILE. */
+function parseArguments(argv) {
+  const at = argv.indexOf('--run')
+  const own = at < 0 ? argv : argv.slice(0, at)
+  const unknown = own.find(a => !['--tests', '--build', '--force'].includes(a))
+  if (unknown) throw new SetupError(`unknown argument ${unknown}`, 'see the head of deploy/setup/setup.mjs')
+  if (at >= 0 && argv[at + 1] === undefined) throw new SetupError('--run needs a file', 'name it after --run')
+  return {
+    tests: own.includes('--tests'),
+    packages: !own.includes('--build'),
+    force: own.includes('--force'),
+    file: at < 0 ? undefined : argv[at + 1],
+    rest: at < 0 ? [] : argv.slice(at + 2),
+  }
+}
+
+/** Runs a step and prints one line if it did something, that is, returned a text saying what. */
+async function step(action) {
+  const started = performance.now()
+  const done = await action()
+  if (!done) return
+  const text = typeof done === 'string' ? done : 'compiled'
+  process.stderr.write(`set-up: ${text} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`)
+}
+
+/** A compile step's module is loaded when its turn comes: it may need what an earlier step installed. */
+async function compile(file, name, what, options) {
+  if (!existsSync(new URL(file, import.meta.url))) return false
+  const module = await import(`./${file}`)
+  const done = await module[name](options)
+  if (Array.isArray(done)) return done.length > 0 && `compiled ${what}: ${done.join(', ')}`
+  return done && (typeof done === 'string' ? done : `compiled ${what}`)
+}
+
+async function setUp(options) {
+  if (!npmIsCurrent(root)) await step(() => installNpm(root))
+  if (options.packages) {
+    const missing = missingPackages([...BUILD_PACKAGES, ...(options.tests ? TEST_PACKAGES : [])])
+    if (missing.length > 0) await step(() => installPackages(missing, join(root, 'build/setup')))
+  }
+  const compileOptions = { root, force: options.force }
+  await step(() => compile('compile-bpf.mjs', 'compileBpf', 'eBPF objects', compileOptions))
+  await step(() => compile('compile-cni.mjs', 'compileCni', 'the CNI executable', compileOptions))
+  await step(() => compile('compile-probe.mjs', 'compileProbe', 'the probe', compileOptions))
+}
+
+async function main() {
+  const options = parseArguments(process.argv.slice(2))
+  checkMachine(root)
+  mkdirSync(join(root, 'build/setup'), { recursive: true })
+  const lock = openSync(join(root, 'build/setup/lock'), 'a')
+  holdLock(lock)
+  await setUp(options)
+  closeSync(lock)
+  return options.file === undefined ? 0 : await runWithNode24(root, options.file, options.rest)
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  process.stderr.write(`set-up: ${error.message}\n`)
+  process.exitCode = 1
+}
