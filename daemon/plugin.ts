@@ -3,6 +3,7 @@
  * `daemon/state`, `daemon/kernel` and themselves, nothing else of the project.
  */
 import type { Family, Kernel, LinkSizes } from './kernel/kernel.ts'
+import type { ReconcilerStatus } from './state/reconcile.ts'
 import type { Tables } from './state/tables.ts'
 
 /** The errors a plugin throws; stated here so that a plugin needs no further import. */
@@ -71,6 +72,8 @@ export interface Parts {
 export interface AnyReconciler {
   readonly name: string
   start(signal: AbortSignal): Promise<void>
+  /** What has not been carried yet and why, for `causeway status`. */
+  status?(): ReconcilerStatus
 }
 
 /** A pod as the runtime names it; the Kubernetes fields are empty when the runtime gave none. */

@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { FakeClock, settle } from '../../test/support/fake-clock.ts'
+import { FakeLog } from '../../test/support/fake-log.ts'
+import { FakeMetrics } from '../../test/support/fake-metrics.ts'
+import { Reconciler } from './reconcile.ts'
+import { NotSettled } from './settle.ts'
+import { type ReadonlyTable, Table } from './table.ts'
+import type { Target } from './target.ts'
+
+interface Row {
+  readonly key: string
+  readonly value: number
+}
+
+/** A target in memory that writes down what it is asked, and fails where it is told to. */
+class MemoryTarget implements Target<Row> {
+  readonly rows = new Map<string, number>()
+  readonly calls: string[] = []
+  readonly broken = new Set<string>()
+  #gate: Promise<void> | undefined
+
+  update(row: Row, previous: Row | undefined): boolean | Promise<boolean> {
+    this.calls.push(`put ${row.key}=${row.value}${previous ? ` was ${previous.value}` : ''}`)
+    this.#check(row.key)
+    const wrong = this.rows.get(row.key) !== row.value
+    this.rows.set(row.key, row.value)
+    return this.#gate ? this.#gate.then(() => wrong) : wrong
+  }
+  delete(row: Row): void {
+    this.calls.push(`delete ${row.key}=${row.value}`)
+    this.#check(row.key)
+    this.rows.delete(row.key)
+  }
+  prune(desired: ReadonlyTable<Row>): number {
+    this.calls.push('prune')
+    this.#check('prune')
+    const extra = [...this.rows.keys()].filter(key => desired.get(key) === undefined)
+    for (const key of extra) this.rows.delete(key)
+    return extra.length
+  }
+  /** Makes updates wait until the result is called. */
+  hold(): () => void {
+    const gate = Promise.withResolvers<void>()
+    this.#gate = gate.promise
+    return () => {
+      this.#gate = undefined
+      gate.resolve()
+    }
+  }
+  /** Calls since the last look. */
+  said(): string {
+    return this.calls.splice(0).join(', ')
+  }
+  toString(): string {
+    return [...this.rows]
+      .map(([key, value]) => `${key}=${value}`)
+      .sort()
+      .join(' ')
+  }
+  #check(key: string): void {
+    if (this.broken.has(key)) throw new Error(`${key} is broken`)
+  }
+}
+
+class BatchTarget extends MemoryTarget {
+  updateBatch(rows: readonly Row[]): number {
+    this.calls.push(`batch of ${rows.length}`)
+    if (rows.some(row => this.broken.has(row.key))) throw new Error('batch is broken')
+    for (const row of rows) this.rows.set(row.key, row.value)
+    return rows.length
+  }
+  deleteBatch(rows: readonly Row[]): void {
+    this.calls.push(`delete ${rows.map(row => row.key).join(' ')}`)
+    for (const row of rows) this.rows.delete(row.key)
+  }
+}
+
+const stop = new AbortController()
+after(() => {
+  stop.abort()
+})
+const never = new AbortController().signal
+
+function started(target: MemoryTarget = new MemoryTarget(), random = 0) {
+  const table = new Table<Row>('rows', row => row.key)
+  const clock = new FakeClock()
+  const log = new FakeLog()
+  const metrics = new FakeMetrics()
+  const reconciler = new Reconciler({
+    name: 'memory',
+    table,
+    target,
+    log,
+    metrics,
+    clock,
+    retry: { random: () => random },
+  })
+  const run = (signal = stop.signal): Promise<void> => reconciler.start(signal)
+  return { table, target, clock, log, metrics, reconciler, run }
+}
+
+test('rows of one synchronous block are carried together, deletions first', async () => {
+  const { table, target, run } = started(new BatchTarget())
+  void run()
+  table.put({ key: 'a', value: 1 })
+  table.put({ key: 'b', value: 1 })
+  await settle()
+  assert.equal(target.said(), 'batch of 2, prune')
+  table.put({ key: 'c', value: 1 })
+  table.put({ key: 'c', value: 2 })
+  table.delete('a')
+  table.delete('b')
+  await settle()
+  assert.equal(target.said(), 'delete a b, put c=2')
+  assert.equal(target.toString(), 'c=2')
+})
+
+test('a row reaches a free target without timers, within the microtasks after the block', async () => {
+  const { table, target, clock, reconciler, run } = started()
+  void run()
+  await settle()
+  const timers = clock.next
+  const revision = table.put({ key: 'a', value: 1 })
+  let turned = false
+  setImmediate(() => (turned = true))
+  await reconciler.settled('a', revision, never)
+  assert.equal(turned, false)
+  assert.equal(target.said(), 'prune, put a=1')
+  assert.equal(clock.next, timers)
+})
+
+test('nothing is pruned before every writer is done, however long that takes', async () => {
+  const { table, target, clock, reconciler, run } = started()
+  target.rows.set('left over', 1)
+  const done = [table.initializer('one'), table.initializer('two')]
+  void run()
+  table.put({ key: 'a', value: 1 })
+  await clock.advance(24 * 3600_000)
+  assert.equal(target.rows.has('left over'), true)
+  assert.deepEqual(reconciler.status().waitingFor, ['one', 'two'])
+  done[0]?.()
+  await clock.advance(24 * 3600_000)
+  assert.equal(target.rows.has('left over'), true)
+  done[1]?.()
+  await settle()
+  assert.equal(target.toString(), 'a=1')
+  assert.equal(reconciler.status().pruned, true)
+})
+
+test('a failing row is tried again from 100 ms to 60 s and does not hold up the others', async () => {
+  const { table, target, clock, log, reconciler, run } = started()
+  void run()
+  target.broken.add('a')
+  table.put({ key: 'a', value: 1 })
+  table.put({ key: 'b', value: 1 })
+  await settle()
+  assert.equal(target.toString(), 'b=1')
+  const waits: number[] = []
+  for (let i = 0; i < 12; i++) {
+    const wait = reconciler.status().pending[0]?.retryInMs ?? 0
+    waits.push(wait)
+    await clock.advance(wait)
+  }
+  assert.deepEqual(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000])
+  assert.deepEqual(
+    log.lines.filter(line => line.startsWith('warn')),
+    ['warn update failed and will be tried again reconciler=memory key=a rows=1 err=a is broken'],
+  )
+  target.broken.clear()
+  await clock.advance(60_000)
+  assert.equal(target.toString(), 'a=1 b=1')
+  assert.deepEqual(reconciler.status().pending, [])
+})
+
+test('jitter shortens a wait by at most a quarter', async () => {
+  const { table, target, reconciler, run } = started(new MemoryTarget(), 0.999_999)
+  void run()
+  target.broken.add('a')
+  table.put({ key: 'a', value: 1 })
+  await settle()
+  assert.equal(reconciler.status().pending[0]?.retryInMs, 76)
+})
+
+test('a new row of a failing key is tried at once, and what the failed attempt left is pruned', async () => {
+  const { table, target, run } = started()
+  void run()
+  target.broken.add('a')
+  table.put({ key: 'a', value: 1 })
+  await settle()
+  target.rows.set('part of a', 1)
+  target.broken.clear()
+  target.said()
+  table.put({ key: 'a', value: 2 })
+  await settle()
+  assert.equal(target.said(), 'put a=2, prune')
+  assert.equal(target.toString(), 'a=2')
+})
+
+test('an update is told what was carried before, and a deletion names what was carried', async () => {
+  const { table, target, run } = started()
+  void run()
+  table.put({ key: 'a', value: 1 })
+  await settle()
+  table.put({ key: 'a', value: 2 })
+  await settle()
+  target.said()
+  table.put({ key: 'a', value: 3 })
+  table.delete('a')
+  await settle()
+  assert.equal(target.said(), 'delete a=2')
+})
+
+test('a failing batch is carried row by row, so that only the bad row waits', async () => {
+  const { table, target, reconciler, run } = started(new BatchTarget())
+  void run()
+  target.broken.add('b')
+  for (const key of ['a', 'b', 'c']) table.put({ key, value: 1 })
+  await settle()
+  assert.equal(target.toString(), 'a=1 c=1')
+  assert.deepEqual(
+    reconciler.status().pending.map(({ key, error }) => `${key}: ${error}`),
+    ['b: b is broken'],
+  )
+})
+
+test('a refresh every 30 minutes mends what somebody else changed and counts it', async () => {
+  const { table, target, clock, metrics, run } = started()
+  void run()
+  for (const key of ['a', 'b', 'c']) table.put({ key, value: 1 })
+  await clock.advance(29 * 60_000)
+  const wrong = (operation: string): number =>
+    metrics.value('reconciler_found_wrong_total', { reconciler: 'memory', operation })
+  assert.deepEqual([wrong('update'), wrong('prune')], [0, 0])
+  target.rows.set('a', 7)
+  target.rows.delete('b')
+  target.rows.set('stranger', 1)
+  await clock.advance(60_000)
+  assert.equal(target.toString(), 'a=1 b=1 c=1')
+  assert.deepEqual([wrong('update'), wrong('prune')], [2, 1])
+  await clock.advance(30 * 60_000)
+  assert.deepEqual([wrong('update'), wrong('prune')], [2, 1])
+})
+
+test('a refresh of many rows lets a new row pass', async () => {
+  const { table, target, reconciler, run } = started()
+  void run()
+  for (let i = 0; i < 2000; i++) table.put({ key: `k${i}`, value: 1 })
+  for (let i = 0; i < 5; i++) await settle()
+  target.said()
+  reconciler.refresh()
+  await Promise.resolve()
+  await reconciler.settled('new', table.put({ key: 'new', value: 1 }), never)
+  assert.ok(target.calls.length < 600, `${target.calls.length} calls before the new row`)
+})
+
+test('waiting ends when the row is carried, not before', async () => {
+  const { table, target, reconciler, run } = started()
+  void run()
+  await settle()
+  const release = target.hold()
+  let settled = false
+  const waiting = reconciler.settled('a', table.put({ key: 'a', value: 1 }), never).then(() => (settled = true))
+  await settle()
+  assert.equal(settled, false)
+  release()
+  await waiting
+})
+
+test('waiting for the deletion of what is not there ends once the table was looked at', async () => {
+  const { table, reconciler, run } = started()
+  table.put({ key: 'a', value: 1 })
+  const waiting = reconciler.settled('b', table.delete('b'), never)
+  void run()
+  await waiting
+})
+
+test('who waits in vain is told what failed', async () => {
+  const { table, target, reconciler, run } = started()
+  const cases: readonly (readonly [string, string])[] = [
+    ['a', "row 'a' of table rows has not reached memory in 1 attempt: a is broken"],
+    ['b', "row 'b' of table rows has not reached memory: its turn has not come"],
+  ]
+  void run()
+  await settle()
+  target.broken.add('a')
+  const revision = table.put({ key: 'a', value: 1 })
+  await settle()
+  for (const [key, message] of cases) {
+    const deadline = new AbortController()
+    const waiting = reconciler.settled(key, key === 'b' ? revision + 1 : revision, deadline.signal)
+    deadline.abort()
+    await assert.rejects(waiting, (err: unknown) => err instanceof NotSettled && err.message === message)
+  }
+})
+
+test('stopping tells everyone who waits, and drops the place in the table', async () => {
+  const { table, reconciler, run, clock } = started()
+  const own = new AbortController()
+  const running = run(own.signal)
+  await settle()
+  assert.deepEqual(
+    table.followers.map(follower => follower.name),
+    ['memory'],
+  )
+  const waiting = reconciler.settled('a', table.revision + 1, never)
+  own.abort()
+  await running
+  await assert.rejects(waiting, /does not run/)
+  assert.deepEqual([table.followers, clock.next], [[], undefined])
+})
+
+test('a prune that fails is tried again', async () => {
+  const { target, clock, reconciler, run } = started()
+  target.rows.set('left over', 1)
+  target.broken.add('prune')
+  void run()
+  await settle()
+  assert.equal(reconciler.status().pruneError, 'prune is broken')
+  target.broken.clear()
+  await clock.advance(100)
+  assert.equal(target.toString(), '')
+  assert.equal(reconciler.status().pruneError, undefined)
+})
+
+test('under random changes and failures the target ends as the table is', async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  let state = seed
+  const random = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+    return state / 2 ** 31
+  }
+  const { table, target, clock, reconciler, run } = started(random() < 0.5 ? new BatchTarget() : new MemoryTarget())
+  void run()
+  for (let i = 0; i < 3000; i++) {
+    const key = `k${Math.floor(random() * 30)}`
+    const what = random()
+    if (what < 0.4) table.put({ key, value: i })
+    else if (what < 0.6) table.delete(key)
+    else if (what < 0.7) target.broken.add(key)
+    else if (what < 0.8) target.broken.delete(key)
+    else if (what < 0.82) target.rows.set(`stranger${i}`, 1)
+    else if (what < 0.9) await clock.advance(random() * 1000)
+    else await Promise.resolve()
+  }
+  target.broken.clear()
+  await clock.advance(120_000)
+  reconciler.refresh()
+  for (let i = 0; i < 5; i++) await settle()
+  assert.deepEqual(target.rows, new Map([...table.values()].map(row => [row.key, row.value])), `seed ${seed}`)
+  assert.deepEqual(reconciler.status().pending, [])
+})
