@@ -26,7 +26,10 @@ export interface Gauge {
 export interface Histogram {
   observe(value: number, labels?: Readonly<Record<string, string>>): void
 }
-/** Names are given without the `causeway_` prefix, in Prometheus form (unit suffix, `_total` for counters). */
+/**
+ * Names are given without the `causeway_` prefix, in Prometheus form (unit suffix, `_total` for counters). The same
+ * counter or gauge declared again is the one declared before; another of its name throws RangeError.
+ */
 export interface Metrics {
   counter(name: string, help: string, labels?: readonly string[]): Counter
   gauge(name: string, help: string, labels?: readonly string[], collect?: (gauge: Gauge) => void): Gauge

@@ -104,7 +104,8 @@ test('replacing all rows of a table touches only those that differ', () => {
     ]),
     true,
   )
-  const before = table.revision
+  using follower = table.follow('test')
+  follower.take()
   assert.equal(
     replaceAll(table, [
       { k: 'a', v: 1 },
@@ -113,6 +114,6 @@ test('replacing all rows of a table touches only those that differ', () => {
     false,
   )
   assert.equal(replaceAll(table, [{ k: 'b', v: 2 }]), true)
-  const changes = table.changes(before)
+  const changes = follower.take()
   assert.deepEqual([changes.updated, changes.deleted], [[{ k: 'b', v: 2 }], [{ k: 'a', v: 1 }]])
 })

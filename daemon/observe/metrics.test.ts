@@ -30,12 +30,24 @@ test('a gauge with a collector is asked at each exposition, and forgets what is 
   assert.doesNotMatch(await metrics.expose(), /pool="b"/)
 })
 
+test('what is declared again in the same way is the same metric', async () => {
+  const metrics = create()
+  for (const reconciler of ['a', 'b']) {
+    metrics.counter('rows_total', 'Rows.', ['reconciler']).inc({ reconciler })
+    metrics.gauge('pending', 'Pending.', ['reconciler']).set(1, { reconciler })
+  }
+  const text = await metrics.expose()
+  for (const name of ['rows_total', 'pending'])
+    for (const reconciler of ['a', 'b']) assert.ok(text.includes(`causeway_${name}{reconciler="${reconciler}"} 1\n`))
+})
+
 const wrong: readonly (readonly [name: string, declare: (m: ReturnType<typeof create>) => void])[] = [
   ['a counter without _total', m => m.counter('adds', '')],
   ['a gauge with _total', m => m.gauge('adds_total', '')],
   ['a name with the prefix', m => m.gauge('causeway_pods', '')],
   ['a name with capitals', m => m.gauge('Pods', '')],
-  ['a name declared twice', m => (m.gauge('pods', 'Pods.'), m.gauge('pods', 'Pods.'))],
+  ['a name declared in two ways', m => (m.gauge('pods', 'Pods.'), m.gauge('pods', 'Pods.', ['pool']))],
+  ['a second collector', m => (m.gauge('pods', 'Pods.', [], () => {}), m.gauge('pods', 'Pods.', [], () => {}))],
 ]
 for (const [name, declare] of wrong) {
   test(`${name} is refused`, () => assert.throws(() => declare(create()), RangeError))

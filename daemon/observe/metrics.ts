@@ -2,6 +2,7 @@
  * Prometheus metrics over prom-client, in a registry of their own. Every name gets the prefix `causeway_`; the metrics
  * of the process itself come along under their usual names.
  */
+import { isDeepStrictEqual } from 'node:util'
 import {
   Counter as PromCounter,
   Gauge as PromGauge,
@@ -28,7 +29,10 @@ export interface MetricsRegistry extends Metrics {
   list(): readonly MetricInfo[]
 }
 
-/** Builds the registry. Declaring a name twice, or one that breaks the rules of Prometheus names, throws RangeError. */
+/**
+ * Builds the registry. The same counter or gauge declared again is the one declared before; a name that is declared
+ * otherwise, or that breaks the rules of Prometheus names, throws RangeError.
+ */
 export function createMetrics(build: BuildInfo): MetricsRegistry {
   const registry = new Registry()
   const declared = new Map<string, MetricInfo>()
@@ -38,9 +42,19 @@ export function createMetrics(build: BuildInfo): MetricsRegistry {
     declared.set(name, { name, kind, help, labels })
     return { name, help, labelNames: [...labels], registers: [registry] }
   }
+  const again = (kind: MetricInfo['kind'], name: string, help: string, labels: readonly string[] = []) =>
+    isDeepStrictEqual(declared.get(`causeway_${name}`), { name: `causeway_${name}`, kind, help, labels })
+      ? registry.getSingleMetric(`causeway_${name}`)
+      : undefined
   const metrics: MetricsRegistry = {
-    counter: (name, help, labels) => counter(new PromCounter(declare('counter', name, help, labels))),
+    counter(name, help, labels) {
+      const before = again('counter', name, help, labels)
+      if (before instanceof PromCounter) return counter(before)
+      return counter(new PromCounter(declare('counter', name, help, labels)))
+    },
     gauge(name, help, labels, collect) {
+      const before = collect ? undefined : again('gauge', name, help, labels)
+      if (before instanceof PromGauge) return gauge(before)
       const options = declare('gauge', name, help, labels)
       const inner: PromGauge = new PromGauge(
         collect ? { ...options, collect: () => (inner.reset(), collect(gauge(inner))) } : options,

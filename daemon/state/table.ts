@@ -23,7 +23,16 @@ export interface Follower<T> extends Disposable {
 /** A table for those who only look. */
 export type ReadonlyTable<T> = Pick<
   Table<T>,
-  'name' | 'revision' | 'size' | 'initialized' | 'pending' | 'get' | 'keyOf' | 'values' | 'changed'
+  | 'name'
+  | 'revision'
+  | 'size'
+  | 'initialized'
+  | 'pending'
+  | 'get'
+  | 'keyOf'
+  | 'values'
+  | 'changed'
+  | typeof Symbol.iterator
 >
 
 interface Entry<T> {
@@ -112,6 +121,11 @@ export class Table<T> {
   }
   *values(): Generator<T> {
     for (const entry of this.#rows.values()) yield entry.row
+  }
+
+  /** The rows; each iteration begins anew. */
+  [Symbol.iterator](): Generator<T> {
+    return this.values()
   }
 
   /** Registers a reader; dispose it, or tombstones are kept for it. */
