@@ -24,3 +24,14 @@ export class NotSupported extends Error {
     this.needs = needs
   }
 }
+
+/** A path that was given as a network namespace and is none. */
+export class NotANetns extends Error {
+  override readonly name = 'NotANetns'
+  readonly code = 'NOT_A_NETNS'
+  readonly path: string
+  constructor(path: string) {
+    super(`${path} is not a network namespace`)
+    this.path = path
+  }
+}

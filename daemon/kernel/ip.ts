@@ -143,7 +143,8 @@ function fromBigint(value: bigint, size: number): Uint8Array<ArrayBuffer> {
   return out
 }
 
-function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+/** The 4 or 16 bytes of an address in network order; throws InvalidAddress. */
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const bytes = tryBytes(text)
   if (!bytes) throw new InvalidAddress(text, 'is no IPv4 or IPv6 address')
   return bytes
@@ -198,7 +199,8 @@ function words(text: string, last: boolean): number[] | undefined {
   return bytes
 }
 
-function textOf(bytes: Uint8Array): Address {
+/** The text of 4 or 16 bytes in network order. */
+export function textOf(bytes: Uint8Array): Address {
   if (bytes.length === 4) return bytes.join('.')
   const view = new DataView(bytes.buffer, bytes.byteOffset, 16)
   const all = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2))

@@ -1,0 +1,37 @@
+/** The port `Kernel` of kernel.ts over the Linux the process runs on. */
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import type { Feature, FeatureName, Kernel, Net, NetnsId } from './kernel.ts'
+import { NetlinkNet } from './netlink/net.ts'
+import { netnsId } from './netns/netns-file.ts'
+import { readSysctl, writeSysctl } from './sysctl.ts'
+
+/**
+ * Holds a netlink socket in the namespace the thread stands in at construction. Await `warmThreadPool` before other
+ * namespaces are used.
+ */
+export class LinuxKernel implements Kernel, Disposable {
+  readonly net: Net = new NetlinkNet('/proc/thread-self/ns/net')
+  readonly bootId: string = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  readonly release: string = release()
+
+  openNet(netnsPath: string): Net {
+    return new NetlinkNet(netnsPath)
+  }
+  netnsId(netnsPath: string): NetnsId | undefined {
+    return netnsId(netnsPath)
+  }
+  sysctl(name: string, netnsPath?: string): string | undefined {
+    return readSysctl(name, netnsPath)
+  }
+  setSysctl(name: string, value: string, netnsPath?: string): void {
+    writeSysctl(name, value, netnsPath)
+  }
+  feature(name: FeatureName): Feature {
+    return { state: 'unknown', error: `no probe for ${name}` }
+  }
+
+  [Symbol.dispose](): void {
+    this.net[Symbol.dispose]()
+  }
+}

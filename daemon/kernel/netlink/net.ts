@@ -1,0 +1,141 @@
+/** A network namespace over rtnetlink: the port `Net` of kernel.ts. */
+import { closeSync } from 'node:fs'
+import type {
+  Address,
+  AddressInfo,
+  LinkInfo,
+  LinkRef,
+  NeighbourInfo,
+  Net,
+  NetEvent,
+  NetGroup,
+  NetRequest,
+  QdiscInfo,
+  RouteInfo,
+  Rule,
+} from '../kernel.ts'
+import { openNetns } from '../netns/netns-file.ts'
+import { errnoName } from '../sys.ts'
+import { decodeAddress, encodeAddressDump } from './address.ts'
+import { carryOut, type Step } from './carry-out.ts'
+import { NETLINK } from './constants.ts'
+import { watchEvents } from './events.ts'
+import { decodeLink, encodeLinkDump, encodeLinkGet, isLinkMessage } from './link.ts'
+import type { Message, Received } from './message.ts'
+import { decodeNeighbour, encodeNeighbourDump } from './neighbour.ts'
+import { NetlinkError } from './netlink-error.ts'
+import { decodeRoute, decodeRouteLookup, encodeRouteDump, encodeRouteLookup } from './route.ts'
+import { decodeRule, encodeRuleDump } from './rule.ts'
+import { NetlinkSocket, type Outcome } from './socket.ts'
+import { decodeQdisc, encodeQdiscDump } from './traffic-control.ts'
+
+/** Holds the namespace open, and one socket in it, until disposed. */
+export class NetlinkNet implements Net {
+  readonly #netnsFd: number
+  readonly #socket: NetlinkSocket
+
+  /** Opens the namespace at a path. Throws SystemError or NotANetns. */
+  constructor(netnsPath: string) {
+    this.#netnsFd = openNetns(netnsPath)
+    try {
+      this.#socket = new NetlinkSocket(NETLINK.ROUTE, this.#netnsFd)
+    } catch (error) {
+      closeSync(this.#netnsFd)
+      throw error
+    }
+  }
+
+  run(requests: readonly NetRequest[]): void {
+    using files = new NetnsFiles()
+    const steps = carryOut(requests, path => files.open(path))
+    for (let step = steps.next(); step.done !== true; ) step = steps.next(this.#transact(step.value, files))
+  }
+
+  /** Each call has a socket of its own, so that its answers never mix with those of `run`. */
+  async runBlocking(requests: readonly NetRequest[]): Promise<void> {
+    using files = new NetnsFiles()
+    using socket = new NetlinkSocket(NETLINK.ROUTE, this.#netnsFd)
+    const steps = carryOut(requests, path => files.open(path))
+    for (let step = steps.next(); step.done !== true; ) {
+      const { messages, netns } = step.value
+      using elsewhere = netns === undefined ? undefined : new NetlinkSocket(NETLINK.ROUTE, files.open(netns))
+      step = steps.next(await (elsewhere ?? socket).transactOnThread(messages))
+    }
+  }
+
+  link(ref: LinkRef): LinkInfo | undefined {
+    const answer = this.#get(encodeLinkGet(ref), `get link ${ref}`, ['ENODEV'])
+    return answer && decodeLink(answer)
+  }
+  links(): LinkInfo[] {
+    return this.#socket.dump(encodeLinkDump(), 'list links').filter(isLinkMessage).map(decodeLink)
+  }
+  addresses(): AddressInfo[] {
+    return this.#list(encodeAddressDump(), 'list addresses', decodeAddress)
+  }
+  routes(): RouteInfo[] {
+    return this.#list(encodeRouteDump(), 'list routes', decodeRoute)
+  }
+  rules(): Rule[] {
+    return this.#list(encodeRuleDump(), 'list rules', decodeRule)
+  }
+  neighbours(): NeighbourInfo[] {
+    return this.#list(encodeNeighbourDump(), 'list neighbours', decodeNeighbour)
+  }
+  qdiscs(): QdiscInfo[] {
+    return this.#list(encodeQdiscDump(), 'list qdiscs', decodeQdisc)
+  }
+
+  routeTo(address: Address): RouteInfo | undefined {
+    // EACCES and EINVAL are how a look-up meets prohibit and blackhole routes (fib_props in fib_semantics.c).
+    const none = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL']
+    const answer = this.#get(encodeRouteLookup(address), `get route to ${address}`, none)
+    return answer && decodeRouteLookup(answer)
+  }
+
+  watch(groups: readonly NetGroup[], onEvent: (event: NetEvent) => void): Disposable {
+    return watchEvents(this.#netnsFd, groups, onEvent)
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]()
+    if (this.#open) closeSync(this.#netnsFd)
+    this.#open = false
+  }
+  #open = true
+
+  #transact({ messages, netns }: Step, files: NetnsFiles): Outcome[] {
+    if (netns === undefined) return this.#socket.transact(messages)
+    using elsewhere = new NetlinkSocket(NETLINK.ROUTE, files.open(netns))
+    return elsewhere.transact(messages)
+  }
+
+  /** The one answer to a look-up; undefined when the kernel answers with one of `absent`. */
+  #get(message: Message, attempt: string, absent: readonly string[]): Received | undefined {
+    const [outcome] = this.#socket.transact([message])
+    if (outcome?.errno === 0) return outcome.answers[0]
+    if (outcome && absent.includes(errnoName(outcome.errno))) return undefined
+    throw new NetlinkError(attempt, outcome?.errno ?? 0, outcome?.kernelText)
+  }
+
+  #list<T>(message: Message, attempt: string, decode: (message: Received) => T | undefined): T[] {
+    return this.#socket
+      .dump(message, attempt)
+      .map(decode)
+      .filter(row => row !== undefined)
+  }
+}
+
+/** nsfs files that requests name, open until all are carried out. */
+class NetnsFiles implements Disposable {
+  readonly #fds = new Map<string, number>()
+  open(path: string): number {
+    const fd = this.#fds.get(path) ?? openNetns(path)
+    this.#fds.set(path, fd)
+    return fd
+  }
+  [Symbol.dispose](): void {
+    for (const fd of this.#fds.values()) closeSync(fd)
+    this.#fds.clear()
+  }
+}
