@@ -1,0 +1,74 @@
+/** Compiles the eBPF programs: each `bpf/NAME.bpf.c` becomes `build/bpf/NAME.o`. */
+import { spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SetupError } from './setup-error.mjs'
+
+const CLANG = 'clang-19'
+const FLAGS = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-Wall', '-Wextra', '-Werror', '-Wshadow']
+/** Compilers at a time: the smallest machine the project is built on has two cores. */
+const PARALLEL = 2
+/** Folders of the C compiler's own headers, by Node's name of the architecture (Debian multiarch). */
+const MULTIARCH = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }
+
+/** Compiles what is older than anything under bpf/. Answers the names of the objects made. */
+export async function compileBpf({ root, force = false }) {
+  const names = readdirSync(join(root, 'bpf')).filter(f => f.endsWith('.bpf.c'))
+  const inputs = inputsOf(root)
+  const stale = names
+    .map(name => ({
+      source: join(root, 'bpf', name),
+      output: join(root, 'build/bpf', name.replace(/\.bpf\.c$/, '.o')),
+    }))
+    .filter(({ output }) => force || !isNewer(output, inputs))
+  const queue = [...stale]
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) await compileObject({ root, ...next })
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, work))
+  return stale.map(({ output }) => basename(output))
+}
+
+/** Compiles one source file to one object unless the object is newer than all of bpf/ and its source. */
+export async function compileIfStale({ root, source, output }) {
+  if (!isNewer(output, [...inputsOf(root), source])) await compileObject({ root, source, output })
+}
+
+/**
+ * Compiles one source file to one object; the object takes its name only when it is whole.
+ * Throws SetupError, with the compiler's messages on stderr.
+ */
+export async function compileObject({ root, source, output }) {
+  mkdirSync(dirname(output), { recursive: true })
+  const temporary = `${output}.${process.pid}`
+  const includes = ['-I', join(root, 'bpf/lib'), `-I/usr/include/${MULTIARCH[process.arch] ?? process.arch}`]
+  const status = await run(CLANG, [...FLAGS, ...includes, '-c', source, '-o', temporary])
+  if (status !== 0) {
+    rmSync(temporary, { force: true })
+    throw new SetupError(`${source} does not compile`, 'see the messages above')
+  }
+  renameSync(temporary, output)
+}
+
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+    child.on('error', error =>
+      reject(new SetupError(`${command} does not run: ${error.message}`, `install ${command}`)),
+    )
+    child.on('close', status => resolve(status ?? 1))
+  })
+}
+
+/** Everything an object may be made of. */
+function inputsOf(root) {
+  const files = readdirSync(join(root, 'bpf'), { recursive: true, encoding: 'utf8' })
+  const sources = files.filter(f => /\.[ch]$/.test(f)).map(f => join(root, 'bpf', f))
+  return [...sources, fileURLToPath(import.meta.url)]
+}
+
+function isNewer(output, inputs) {
+  const made = statSync(output, { throwIfNoEntry: false })?.mtimeMs
+  return made !== undefined && inputs.every(f => statSync(f).mtimeMs < made)
+}
