@@ -91,7 +91,7 @@ export interface AddressRequest {
   readonly owner: string
   readonly pod: PodRef
   readonly family: Family
-  /** Absent: the default pool. */
+  /** Absent: DEFAULT_POOL. */
   readonly pool?: string
   /** A particular address the runtime asked for (`runtimeConfig.ips`); refused when held by another owner. */
   readonly address?: string
@@ -113,6 +113,9 @@ export interface PoolStatus {
   readonly excluded: number
   readonly free: number
 }
+/** The pool of pods that ask for no other; some plugin must serve it. */
+export const DEFAULT_POOL = 'default'
+
 /** Slot `ipam`: one implementation per pool name. Held to test/support/ipam-compliance.ts. */
 export interface Ipam {
   readonly pools: readonly string[]

@@ -1,0 +1,134 @@
+/** Starts plugins in order, checks their slots, and stops them in reverse, whatever failed half-way. */
+import { ConfigError } from './errors.ts'
+import type { Host, Parts, Plugin, Setup } from './plugin.ts'
+import { PluginFailed, PluginLife } from './plugin-life.ts'
+import { fillSlots, requireDefaultPool, type Slots } from './slots.ts'
+import { type Clock, systemClock } from './state/clock.ts'
+
+/** A plugin and its section of the configuration. */
+export interface EnabledPlugin {
+  readonly plugin: Plugin
+  readonly section: unknown
+}
+
+export interface RunOptions {
+  /** In the order of starting. */
+  readonly plugins: readonly EnabledPlugin[]
+  /** What a plugin is offered, apart from its own signal and undo. */
+  readonly hostFor: (plugin: string) => Omit<Host, 'signal' | 'defer'>
+  readonly clock?: Clock
+  /** For each plugin; 30 s unless given. */
+  readonly setupTimeoutMs?: number
+  /** For each plugin's loops and for what it deferred; 2 s unless given. */
+  readonly stopTimeoutMs?: number
+}
+
+/** Plugins that are set up. Disposing stops them in reverse order and never rejects. */
+export interface RunningPlugins extends AsyncDisposable {
+  /** By plugin, in the order of starting. */
+  readonly parts: ReadonlyMap<string, Parts>
+  readonly slots: Slots
+  /** Starts reconcilers and loops in order; call once every writer of the tables has declared itself. */
+  start(): void
+  /** Rejects with PluginFailed when a reconciler or loop fails; never resolves. */
+  readonly failed: Promise<never>
+}
+
+/** The project's plugins that have a section, in the order of the list. */
+export function enabledPlugins(list: readonly Plugin[], sections: Readonly<Record<string, unknown>>): EnabledPlugin[] {
+  return list
+    .filter(plugin => Object.hasOwn(sections, plugin.name))
+    .map(plugin => ({ plugin, section: sections[plugin.name] }))
+}
+
+/**
+ * Sets all plugins up, one after another. Throws ConfigError (a section, the order, a slot, nobody serves the default
+ * pool) or PluginFailed naming the plugin, with what it threw as cause; what was set up is stopped before.
+ */
+export async function setUpPlugins(options: RunOptions): Promise<RunningPlugins> {
+  checkOrder(options.plugins.map(({ plugin }) => plugin))
+  // All sections are checked before anything is built: a wrong key costs no half start.
+  const setups = options.plugins.map(({ plugin, section }) => ({ name: plugin.name, setUp: plugin.configure(section) }))
+  await using undo = new AsyncDisposableStack()
+  const lives = new Map<string, PluginLife>()
+  const parts = new Map<string, Parts>()
+  for (const { name, setUp } of setups) {
+    const life = undo.use(lifeOf(name, options))
+    parts.set(name, await setUpOne(life, setUp, options))
+    lives.set(name, life)
+    fillSlots(parts)
+  }
+  const slots = fillSlots(parts)
+  requireDefaultPool(slots)
+  return running(lives, parts, slots, undo.move())
+}
+
+function running(
+  lives: ReadonlyMap<string, PluginLife>,
+  parts: ReadonlyMap<string, Parts>,
+  slots: Slots,
+  undo: AsyncDisposableStack,
+): RunningPlugins {
+  const failed = Promise.withResolvers<never>()
+  // Whoever awaits it sees the failure; nobody has to.
+  failed.promise.catch(() => undefined)
+  return {
+    parts,
+    slots,
+    failed: failed.promise,
+    start() {
+      for (const [name, life] of lives) {
+        const made = parts.get(name)
+        for (const reconciler of made?.reconcilers ?? []) life.run(signal => reconciler.start(signal), failed.reject)
+        if (made?.run) life.run(signal => made.run?.(signal) ?? Promise.resolve(), failed.reject)
+      }
+    },
+    [Symbol.asyncDispose]: () => undo.disposeAsync(),
+  }
+}
+
+function lifeOf(name: string, options: RunOptions): PluginLife {
+  const { log } = options.hostFor(name)
+  return new PluginLife(name, {
+    log,
+    clock: options.clock ?? systemClock,
+    stopTimeoutMs: options.stopTimeoutMs ?? 2_000,
+  })
+}
+
+async function setUpOne(life: PluginLife, setUp: Setup, options: RunOptions): Promise<Parts> {
+  const { log, metrics, kernel, tables, nodeName } = options.hostFor(life.name)
+  const host: Host = {
+    log,
+    metrics,
+    kernel,
+    tables,
+    nodeName,
+    signal: life.signal,
+    defer: disposable => {
+      life.defer(disposable)
+    },
+  }
+  try {
+    return await life.setUp(() => setUp(host), options.setupTimeoutMs ?? 30_000)
+  } catch (cause) {
+    if (cause instanceof PluginFailed || cause instanceof ConfigError) throw cause
+    throw new PluginFailed(life.name, `set-up failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** Names are unique, and whoever must come after another does. */
+function checkOrder(plugins: readonly Plugin[]): void {
+  const names = plugins.map(plugin => plugin.name)
+  for (const [i, plugin] of plugins.entries()) {
+    if (names.indexOf(plugin.name) !== i) throw new ConfigError(plugin.name, 'two enabled plugins have this name')
+    const late = plugin.after?.find(other => names.indexOf(other) > i)
+    if (late !== undefined)
+      throw new ConfigError(
+        plugin.name,
+        `must start after ${late}, but comes before it in the order ${names.join(', ')}`,
+      )
+  }
+}
