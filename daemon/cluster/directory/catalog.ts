@@ -1,0 +1,108 @@
+/**
+ * Which objects of all files count. Pure: files go in as text, rows and problems come out. A file that cannot be used
+ * keeps the objects of its last good state; of an object that stands in two places, the first in order of file and
+ * line counts.
+ */
+import type { NodeRow, PodRow } from '../../state/tables.ts'
+import { ObjectError, ObjectField } from '../object-field.ts'
+import { type ParsedObject, parseObjects } from '../parse.ts'
+import type { SourceProblem } from '../source.ts'
+import { readDocuments } from './documents.ts'
+
+/** What is known of one file. */
+interface FileState {
+  readonly objects: readonly ParsedObject[]
+  readonly problems: readonly SourceProblem[]
+  /** False for a file that was never good: what it would have said is not known. */
+  readonly everGood: boolean
+}
+
+export interface Contents {
+  readonly nodes: readonly NodeRow[]
+  readonly pods: readonly PodRow[]
+  readonly problems: readonly SourceProblem[]
+  /** Kinds that are not used, such as `v1 Service`. */
+  readonly unused: readonly string[]
+  /** Every file has been good at least once: the rows are all there is. */
+  readonly complete: boolean
+}
+
+/** The files of a directory as last seen. */
+export class Catalog {
+  readonly #files = new Map<string, FileState>()
+
+  /** The names of the files known. */
+  get files(): readonly string[] {
+    return [...this.#files.keys()]
+  }
+
+  /** Takes in the present text of a file. */
+  read(file: string, text: string): void {
+    const objects: ParsedObject[] = []
+    const problems: SourceProblem[] = []
+    for (const document of readDocuments(file, text)) {
+      for (const item of document instanceof ObjectField ? parseSafely(document) : [document]) {
+        if (item instanceof ObjectError) problems.push(asProblem(item))
+        else objects.push(item)
+      }
+    }
+    const last = this.#files.get(file)
+    if (problems.length === 0) this.#files.set(file, { objects, problems, everGood: true })
+    else if (last?.everGood) this.#files.set(file, { ...last, problems })
+    else this.#files.set(file, { objects, problems, everGood: false })
+  }
+
+  /** A file that is there and cannot be read. */
+  unreadable(file: string, message: string): void {
+    const last = this.#files.get(file) ?? { objects: [], everGood: false }
+    this.#files.set(file, { ...last, problems: [{ place: file, message }] })
+  }
+
+  /** A file that has vanished, and its objects with it. */
+  delete(file: string): void {
+    this.#files.delete(file)
+  }
+
+  contents(): Contents {
+    const files = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, state]) => state)
+    const problems = files.flatMap(state => state.problems)
+    const first = new Map<string, Exclude<ParsedObject, { kind: 'unused' }>>()
+    const unused = new Set<string>()
+    for (const object of files.flatMap(state => state.objects)) {
+      if (object.kind === 'unused') unused.add(object.name)
+      else {
+        const name = nameOf(object)
+        const winner = first.get(name)
+        if (winner)
+          problems.push({ place: object.place, message: `${name} stands at ${winner.place} too, which counts` })
+        else first.set(name, object)
+      }
+    }
+    const winners = [...first.values()]
+    return {
+      nodes: winners.flatMap(object => (object.kind === 'Node' ? [object.row] : [])),
+      pods: winners.flatMap(object => (object.kind === 'Pod' ? [object.row] : [])),
+      problems,
+      unused: [...unused].sort((a, b) => (a < b ? -1 : 1)),
+      complete: files.every(state => state.everGood),
+    }
+  }
+}
+
+/** A list whose own form is wrong is a problem like that of an item. */
+function parseSafely(document: ObjectField): (ParsedObject | ObjectError)[] {
+  try {
+    return parseObjects(document)
+  } catch (error) {
+    if (error instanceof ObjectError) return [error]
+    throw error
+  }
+}
+
+function asProblem(error: ObjectError): SourceProblem {
+  return { place: error.place, message: error.field === '' ? error.problem : `${error.field}: ${error.problem}` }
+}
+
+function nameOf(object: Exclude<ParsedObject, { kind: 'unused' }>): string {
+  return object.kind === 'Node' ? `Node ${object.row.name}` : `Pod ${object.row.namespace}/${object.row.name}`
+}

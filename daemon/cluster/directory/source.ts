@@ -1,0 +1,193 @@
+/**
+ * A watched directory as cluster source. Events of the file system wake the loop, a periodic scan makes up for what
+ * they miss (symbolic links' targets, network file systems); a scan reads what changed since the last one.
+ */
+import { type FSWatcher, type Stats, watch } from 'node:fs'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import type { Logger } from '../../plugin.ts'
+import { replaceRows } from '../../state/replace.ts'
+import type { Tables } from '../../state/tables.ts'
+import type { ClusterSource, SourceProblem } from '../source.ts'
+import { Catalog, type Contents } from './catalog.ts'
+
+export interface DirectorySourceOptions {
+  readonly directory: string
+  readonly tables: Pick<Tables, 'nodes' | 'pods'>
+  readonly log: Logger
+  /** Longest time between two scans. */
+  readonly rescanMs?: number
+  /** A file younger than this may still be in the middle of being written, and is left until it is older. */
+  readonly settleMs?: number
+}
+
+/** A file that never settles is read after so many times `settleMs`. */
+const PATIENCE = 40
+
+/** Declares itself to both tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
+export function createDirectorySource(options: DirectorySourceOptions): ClusterSource {
+  const synced = [options.tables.nodes, options.tables.pods].map(table => table.initializer('cluster/directory'))
+  const scan = new Scan(options)
+  let problems: readonly SourceProblem[] = []
+  const noticed = new Set<string>()
+
+  const write = (contents: Contents, all: boolean): void => {
+    replaceRows(options.tables.nodes, contents.nodes)
+    replaceRows(options.tables.pods, contents.pods)
+    if (contents.complete && all) for (const done of synced) done()
+    reportProblems(options.log, problems, contents.problems)
+    problems = contents.problems
+    for (const kind of contents.unused.filter(name => !noticed.has(name))) {
+      noticed.add(kind)
+      options.log.info({ kind }, 'objects of this kind are not used')
+    }
+  }
+  return {
+    name: 'directory',
+    problems: () => problems,
+    async run(signal) {
+      using wake = new Wake(options.directory)
+      while (!signal.aborted) {
+        wake.watch()
+        const result = await scan.run()
+        if (signal.aborted) break
+        write(result.contents, !result.unsettled)
+        if (!result.unsettled) await wake.wait(options.rescanMs ?? 5000, signal)
+        // One change brings several events; those that follow within this time share the next scan.
+        await pause(scan.settleMs, signal)
+      }
+    },
+  }
+}
+
+function reportProblems(log: Logger, before: readonly SourceProblem[], now: readonly SourceProblem[]): void {
+  const text = (problem: SourceProblem): string => `${problem.place} ${problem.message}`
+  const known = new Set(before.map(text))
+  for (const problem of now) if (!known.has(text(problem))) log.warn({ ...problem }, 'cluster source: unusable input')
+  if (before.length > 0 && now.length === 0) log.info({}, 'cluster source: all problems are solved')
+}
+
+/** Reads a directory into a catalog, and only what changed since the last time. */
+class Scan {
+  readonly settleMs: number
+  readonly #directory: string
+  readonly #catalog = new Catalog()
+  /** What `stat` said of each file when it was read last. */
+  readonly #seen = new Map<string, string>()
+  /** Since when a file has been too young at every look. */
+  readonly #young = new Map<string, number>()
+
+  constructor(options: DirectorySourceOptions) {
+    this.#directory = options.directory
+    this.settleMs = options.settleMs ?? 50
+  }
+
+  /** `unsettled`: some file was too young to be read. */
+  async run(): Promise<{ readonly contents: Contents; readonly unsettled: boolean }> {
+    let names: string[]
+    try {
+      names = (await readdir(this.#directory)).filter(name => /^[^.].*\.(ya?ml|json)$/.test(name))
+    } catch (error) {
+      return { contents: this.#withoutDirectory(error as Error), unsettled: false }
+    }
+    const files = names.map(name => join(this.#directory, name))
+    for (const file of this.#catalog.files) if (!files.includes(file)) this.#forget(file)
+    let unsettled = false
+    for (const file of files) if (!(await this.#file(file))) unsettled = true
+    return { contents: this.#catalog.contents(), unsettled }
+  }
+
+  /** False when the file has to be looked at again soon. */
+  async #file(file: string): Promise<boolean> {
+    try {
+      const before = await stat(file)
+      const identity = identityOf(before)
+      if (!before.isFile() || this.#seen.get(file) === identity) return true
+      if (this.#tooYoung(file, before)) return false
+      const text = await readFile(file, 'utf8')
+      if (identityOf(await stat(file)) !== identity) return false
+      this.#catalog.read(file, text)
+      this.#seen.set(file, identity)
+      this.#young.delete(file)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.#forget(file)
+      else this.#catalog.unreadable(file, `cannot be read: ${(error as Error).message}`)
+    }
+    return true
+  }
+
+  /** A file that is rewritten all the time is read in the end; a time in the future says nothing. */
+  #tooYoung(file: string, stats: Stats): boolean {
+    const now = Date.now()
+    const age = now - stats.mtimeMs
+    if (age >= this.settleMs || age < -1000) return false
+    const since = this.#young.get(file) ?? now
+    this.#young.set(file, since)
+    return now - since < PATIENCE * this.settleMs
+  }
+
+  #forget(file: string): void {
+    this.#catalog.delete(file)
+    this.#young.delete(file)
+    this.#seen.delete(file)
+  }
+
+  /** A directory that cannot be read says nothing about its files: everything known stays. */
+  #withoutDirectory(error: Error): Contents {
+    const contents = this.#catalog.contents()
+    const problem = { place: this.#directory, message: `cannot be read: ${error.message}` }
+    return { ...contents, problems: [problem, ...contents.problems], complete: false }
+  }
+}
+
+function identityOf(stats: Stats): string {
+  return [stats.dev, stats.ino, stats.size, stats.mtimeMs, stats.ctimeMs].join(' ')
+}
+
+/** Sleeps until the directory changes. */
+class Wake implements Disposable {
+  readonly #directory: string
+  #watcher: FSWatcher | undefined
+  #woken = false
+  #wake: () => void = () => undefined
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** Watches the directory that has the name now, which may be another one than last time. */
+  watch(): void {
+    this.#watcher?.close()
+    this.#woken = false
+    try {
+      this.#watcher = watch(this.#directory, { persistent: false }, () => this.#ring())
+      this.#watcher.on('error', () => undefined)
+    } catch {
+      // No directory, or no inotify watches left: the periodic scan goes on without.
+      this.#watcher = undefined
+    }
+  }
+
+  /** Resolves at the first event since `watch`, after `ms`, or when the signal aborts. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#woken) return
+    const event = new AbortController()
+    this.#wake = () => event.abort()
+    await pause(ms, AbortSignal.any([signal, event.signal]))
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher?.close()
+  }
+
+  #ring(): void {
+    this.#woken = true
+    this.#wake()
+  }
+}
+
+/** Resolves after `ms` or when the signal aborts. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal }).catch(() => undefined)
+}

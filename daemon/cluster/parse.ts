@@ -1,0 +1,111 @@
+/**
+ * Kubernetes objects → rows. Every source uses these functions, whatever it reads the objects from. Only the fields
+ * that are used are looked at; the rest may have any form.
+ */
+import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
+import type { NodeRow, PodRow } from '../state/tables.ts'
+import { ObjectError, type ObjectField } from './object-field.ts'
+
+export type ParsedObject =
+  | { readonly kind: 'Node'; readonly place: string; readonly row: NodeRow }
+  | { readonly kind: 'Pod'; readonly place: string; readonly row: PodRow }
+  /** A kind that is not used, `apiVersion` and `kind` as `v1 Service`. */
+  | { readonly kind: 'unused'; readonly name: string }
+
+/**
+ * The rows of an object, or of the items of a list (`List`, or such as `PodList`, whose items carry no kind of their
+ * own). A bad item does not hide the others: what is wrong comes out as an ObjectError in its place.
+ */
+export function parseObjects(object: ObjectField): (ParsedObject | ObjectError)[] {
+  if (typeof object.value !== 'object') return [attempt(object)]
+  const kind = object.at('kind')
+  if (typeof kind.value !== 'string' || !kind.value.endsWith('List')) return [attempt(object)]
+  const of = kind.value.slice(0, -'List'.length)
+  const list = of === '' ? undefined : { kind: of, version: object.at('apiVersion').text() }
+  return object
+    .at('items')
+    .items()
+    .map(item => attempt(item, list))
+}
+
+function attempt(
+  object: ObjectField,
+  list?: { kind: string; version: string | undefined },
+): ParsedObject | ObjectError {
+  try {
+    const kind = object.at('kind').text() ?? list?.kind
+    if (!kind) object.fail('has no kind; a Kubernetes object has apiVersion and kind')
+    const version = object.at('apiVersion').text() ?? list?.version ?? object.fail('has no apiVersion')
+    if (version === 'v1' && kind === 'Node') return { kind, place: object.place, row: parseNode(object) }
+    if (version === 'v1' && kind === 'Pod') return { kind, place: object.place, row: parsePod(object) }
+    return { kind: 'unused', name: `${version} ${kind}` }
+  } catch (error) {
+    if (error instanceof ObjectError) return error
+    throw error
+  }
+}
+
+function parseNode(object: ObjectField): NodeRow {
+  const spec = object.at('spec')
+  const plural = spec.at('podCIDRs')
+  const cidrs = plural.absent ? [spec.at('podCIDR')] : plural.items()
+  return {
+    name: name(object),
+    addresses: nodeAddresses(object.at('status').at('addresses')),
+    podCidrs: unique(cidrs.filter(field => !isEmpty(field)).map(field => field.converted(canonicalPrefix))),
+    labels: object.at('metadata').at('labels').texts(),
+  }
+}
+
+/** The first InternalIP of each family, as the kubelet's own order has it. */
+function nodeAddresses(list: ObjectField): string[] {
+  const addresses: string[] = []
+  for (const item of list.items()) {
+    if (item.at('type').text() !== 'InternalIP') continue
+    const address = item.at('address').converted(canonicalAddress)
+    if (!addresses.some(other => familyOf(other) === familyOf(address))) addresses.push(address)
+  }
+  return addresses
+}
+
+function parsePod(object: ObjectField): PodRow {
+  const metadata = object.at('metadata')
+  const spec = object.at('spec')
+  return {
+    namespace: metadata.at('namespace').text() ?? 'default',
+    name: name(object),
+    uid: metadata.at('uid').text() ?? '',
+    nodeName: spec.at('nodeName').text() ?? '',
+    addresses: podAddresses(object.at('status')),
+    hostNetwork: spec.at('hostNetwork').flag() ?? false,
+    labels: metadata.at('labels').texts(),
+  }
+}
+
+/** A pod that has ended keeps its addresses in its status, though others may have them by now. */
+function podAddresses(status: ObjectField): string[] {
+  const phase = status.at('phase').text()
+  if (phase === 'Succeeded' || phase === 'Failed') return []
+  const plural = status.at('podIPs')
+  const fields = plural.absent ? [status.at('podIP')] : plural.items().map(item => item.at('ip'))
+  return unique(fields.filter(field => !isEmpty(field)).map(field => field.converted(canonicalAddress)))
+}
+
+/** Names of nodes and pods are DNS subdomains (Kubernetes, "Object Names and IDs"). */
+function name(object: ObjectField): string {
+  return object
+    .at('metadata')
+    .at('name')
+    .converted(text => {
+      if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(text)) return text
+      throw new RangeError(`${JSON.stringify(text)} is no name: lower case letters, digits, - and . only`)
+    })
+}
+
+function isEmpty(field: ObjectField): boolean {
+  return field.absent || field.value === ''
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)]
+}
