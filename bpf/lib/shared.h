@@ -51,13 +51,14 @@ struct ct_key {
 };
 
 enum ct_flags {
-	CT_ORIGIN_A = 1,    /* the flow was opened by a */
-	CT_REPLIED = 2,	    /* a packet came back */
-	CT_FIN_A = 4,	    /* FIN seen from a */
-	CT_FIN_B = 8,	    /* FIN seen from b */
+	CT_ORIGIN_A = 1,     /* the flow was opened by a */
+	CT_REPLIED = 2,      /* a packet came back */
+	CT_FIN_A = 4,        /* FIN seen from a */
+	CT_FIN_B = 8,        /* FIN seen from b */
 	CT_RST = 16,
-	CT_VIA_STACK = 32,  /* entered a pod through the host's stack: replies go back through it */
-	CT_ESTABLISHED = 64 /* TCP: handshake complete; others: replied */
+	CT_VIA_STACK = 32,   /* entered a pod through the host's stack: replies go back through it */
+	CT_ESTABLISHED = 64, /* TCP: handshake complete; others: replied */
+	CT_PICKED_UP = 128,  /* TCP: first seen in mid-stream, so the opener is a guess */
 };
 
 struct ct_value {
@@ -92,11 +93,21 @@ enum hook {
 	HOOK_UPLINK_IN = 3,
 	HOOK_UPLINK_OUT = 4,
 	HOOK_OVERLAY_IN = 5,
+	HOOK_OVERLAY_OUT = 6,
+	HOOK_EXPIRY = 7, /* not a hook: the program that expires conntrack */
+	HOOK_MAX = 8,
 };
 
 enum event_kind {
 	EVENT_DROP = 1,
-	EVENT_FLOW = 2, /* first packet of a flow, its reply, FIN or RST */
+	EVENT_FLOW = 2, /* a moment of a flow, told by ct_flags and moment */
+};
+
+/* Moments of a flow that are reported; or-ed in the load-time constant flow_events. */
+enum flow_moment {
+	FLOW_FIRST = 1, /* its first packet */
+	FLOW_REPLY = 2, /* the first packet back */
+	FLOW_END = 4,   /* FIN from both sides, RST, or expiry without either */
 };
 
 /* Append-only; a retired reason keeps its number. The texts for people are in daemon/flow/drop-reasons.ts. */
@@ -135,14 +146,32 @@ struct event {
 	__u32 ifindex;
 	__u32 length; /* bytes on the device, L2 included */
 	__u32 ct_flags;
+	__u32 moment; /* enum flow_moment; 0 for drops */
+	/* Of the flow so far, by the direction it was opened in; 0 for drops. */
+	__u64 packets;
+	__u64 bytes;
+	__u64 reply_packets;
+	__u64 reply_bytes;
 };
 
-/* metrics: per-CPU counters by key. */
+/* Per CPU: how many drop events may still be sent. */
+struct event_budget {
+	__u64 refilled_ns;
+	__u64 tokens;
+};
+
+/* Context of the program ct_expire; the kernel writes it back to the caller's memory. */
+struct ct_expiry {
+	__u64 live;
+	__u64 expired;
+};
+
+/* metrics: per-CPU counters by key; forwarded: by enum hook. */
 enum metric_kind {
-	METRIC_FORWARDED = 1,
+	METRIC_FORWARDED = 1, /* counted in the map `forwarded` */
 	METRIC_DROPPED = 2,
-	METRIC_EVENTS_LOST = 3,
-	METRIC_CT_FULL = 4,
+	METRIC_EVENTS_LOST = 3, /* ring buffer full, or over the budget of drop events (then with its reason) */
+	METRIC_CT_FULL = 4,     /* passed without an entry */
 };
 
 struct metric_key {

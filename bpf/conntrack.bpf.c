@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Keeps the conntrack map: run by the daemon through BPF_PROG_TEST_RUN, with a struct ct_expiry as context. */
+#include "lib/ct.h"
+
+static __always_inline void report_end(const struct ct_key *key, const struct ct_value *flow)
+{
+	bool a = flow->flags & CT_ORIGIN_A;
+	struct event *e;
+
+	/* The end of a closed flow was reported when it was seen. */
+	if (!(flow_events & FLOW_END) || ct_closed(flow->flags))
+		return;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		count(METRIC_EVENTS_LOST, HOOK_EXPIRY, DROP_NONE, 0);
+		return;
+	}
+	*e = (struct event){
+		.time_ns = bpf_ktime_get_ns(),
+		.source = a ? key->a : key->b,
+		.destination = a ? key->b : key->a,
+		.source_port = a ? key->port_a : key->port_b,
+		.destination_port = a ? key->port_b : key->port_a,
+		.protocol = key->protocol,
+		.kind = EVENT_FLOW,
+		.hook = HOOK_EXPIRY,
+		.ct_flags = flow->flags,
+		.moment = FLOW_END,
+	};
+	event_totals(e, flow);
+	bpf_ringbuf_submit(e, event_wakeup());
+}
+
+struct expiry {
+	__u64 now;
+	__u64 live;
+	__u64 expired;
+};
+
+static long expire_one(void *map, const struct ct_key *key, struct ct_value *flow, struct expiry *expiry)
+{
+	if (flow->expires > expiry->now) {
+		expiry->live++;
+		return 0;
+	}
+	report_end(key, flow);
+	if (!bpf_map_delete_elem(map, key))
+		expiry->expired++;
+	return 0;
+}
+
+SEC("syscall")
+int ct_expire(struct ct_expiry *ctx)
+{
+	/* The coarse clock that entries are stamped with shows the same time, at most a tick less; it is not offered here. */
+	struct expiry expiry = { .now = bpf_ktime_get_ns() };
+
+	bpf_for_each_map_elem(&conntrack, expire_one, &expiry, 0);
+	ctx->live = expiry.live;
+	ctx->expired = expiry.expired;
+	return 0;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

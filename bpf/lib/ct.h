@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Connection tracking: one entry for both directions of a flow. A packet of a flow in its steady state costs one lookup;
+ * everything that opens, changes or ends a flow is out of line. Nothing is refused for its sequence numbers: conntrack
+ * remembers which way a flow came and counts it, the ends judge what is theirs.
+ */
+#pragma once
+#include "config.h"
+#include "events.h"
+#include "icmp.h"
+#include "maps.h"
+#include "parse.h"
+
+enum {
+	TCP_STATE_FLAGS = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK,
+	CT_FIN_BOTH = CT_FIN_A | CT_FIN_B,
+	/* Of a steady flow only CT_ESTABLISHED is set. */
+	CT_STEADY_MASK = CT_ESTABLISHED | CT_FIN_BOTH | CT_RST,
+};
+
+static __always_inline __u64 address_high(const struct address *address)
+{
+	__u64 half;
+
+	__builtin_memcpy(&half, &address->words[0], sizeof(half));
+	return bpf_be64_to_cpu(half);
+}
+
+static __always_inline __u64 address_low(const struct address *address)
+{
+	__u64 half;
+
+	__builtin_memcpy(&half, &address->words[2], sizeof(half));
+	return bpf_be64_to_cpu(half);
+}
+
+/* True when the sender is the entry's side a: the smaller address, then the smaller port. */
+static __always_inline bool ct_from_a(const struct tuple *t)
+{
+	__u64 source = address_high(&t->source), destination = address_high(&t->destination);
+
+	if (source == destination) {
+		source = address_low(&t->source);
+		destination = address_low(&t->destination);
+	}
+	if (unlikely(source == destination))
+		return bpf_ntohs(t->source_port) <= bpf_ntohs(t->destination_port);
+	return source < destination;
+}
+
+static __always_inline void ct_key_set(struct ct_key *key, const struct tuple *t, bool from_a)
+{
+	key->a = from_a ? t->source : t->destination;
+	key->b = from_a ? t->destination : t->source;
+	key->port_a = from_a ? t->source_port : t->destination_port;
+	key->port_b = from_a ? t->destination_port : t->source_port;
+	key->protocol = t->protocol;
+	key->pad[0] = key->pad[1] = key->pad[2] = 0;
+}
+
+/* How long a flow in this state is kept after its last packet. */
+static __always_inline __u64 ct_lifetime(__u8 protocol, __u32 flags)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		if (flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH)
+			return ct_tcp_closed_ns;
+		if (flags & CT_FIN_BOTH)
+			return ct_tcp_closing_ns;
+		return flags & CT_ESTABLISHED ? ct_tcp_established_ns : ct_tcp_opening_ns;
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		return flags & CT_ESTABLISHED ? ct_udp_ns : ct_udp_opening_ns;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return ct_icmp_ns;
+	default:
+		return ct_other_ns;
+	}
+}
+
+static __always_inline bool ct_closed(__u32 flags)
+{
+	return flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH;
+}
+
+static __always_inline void ct_count(struct ct_value *entry, const struct packet *p, bool from_a)
+{
+	if (from_a) {
+		entry->packets_a++;
+		entry->bytes_a += p->skb->len;
+	} else {
+		entry->packets_b++;
+		entry->bytes_b += p->skb->len;
+	}
+}
+
+/* Flags of a new flow. A first packet that can only be an answer was sent by the side that did not open. */
+static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_a)
+{
+	__u32 flags = p->hook == HOOK_POD_IN ? CT_VIA_STACK : 0;
+	bool origin_a = from_a;
+
+	if (p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
+		flags |= CT_PICKED_UP | CT_REPLIED;
+		if (p->tcp_flags & TCP_SYN)
+			origin_a = !from_a;
+		else
+			flags |= CT_ESTABLISHED;
+		if (p->tcp_flags & TCP_FIN)
+			flags |= from_a ? CT_FIN_A : CT_FIN_B;
+	}
+	return flags | (origin_a ? CT_ORIGIN_A : 0);
+}
+
+/* Makes an entry, or makes one anew where a void or closed one stands. */
+static __always_inline enum drop_reason ct_open(struct packet *p, const struct ct_key *key, bool anew, bool from_a)
+{
+	struct ct_value value = { .created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a) };
+	long error;
+
+	p->ct_flags = value.flags;
+	value.expires = value.created + ct_lifetime(p->tuple.protocol, value.flags);
+	ct_count(&value, p, from_a);
+	error = bpf_map_update_elem(&conntrack, key, &value, anew ? BPF_ANY : BPF_NOEXIST);
+	if (likely(!error)) {
+		event_flow(p, &value, FLOW_FIRST, from_a != !!(value.flags & CT_ORIGIN_A));
+		return DROP_NONE;
+	}
+	/* Another CPU made it at the same moment; its entry is as good. */
+	if (error == -17 /* EEXIST */)
+		return DROP_NONE;
+	count(METRIC_CT_FULL, p->hook, DROP_NONE, p->skb->len);
+	return ct_full_drops ? DROP_CT_FULL : DROP_NONE;
+}
+
+/* Flags this packet adds to its flow. */
+static __always_inline __u32 ct_gained_flags(const struct packet *p, __u32 flags, bool from_a)
+{
+	bool reply = from_a != !!(flags & CT_ORIGIN_A);
+	__u32 gained = reply ? CT_REPLIED : 0;
+
+	if (p->tuple.protocol != IPPROTO_TCP)
+		return (gained | (reply ? CT_ESTABLISHED : 0)) & ~flags;
+	if (!reply && (flags & CT_REPLIED) && (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK)
+		gained |= CT_ESTABLISHED;
+	if (p->tcp_flags & TCP_FIN)
+		gained |= from_a ? CT_FIN_A : CT_FIN_B;
+	if (p->tcp_flags & TCP_RST)
+		gained |= CT_RST;
+	return gained & ~flags;
+}
+
+/* Carries an entry into its next state. */
+static __always_inline void ct_advance(struct packet *p, struct ct_value *entry, bool from_a)
+{
+	__u32 flags = entry->flags;
+	__u32 gained = ct_gained_flags(p, flags, from_a);
+	__u32 moment = 0;
+
+	ct_count(entry, p, from_a);
+	/* Both directions may be on the way on two CPUs: neither may lose the other's flag. */
+	if (gained)
+		__sync_fetch_and_or(&entry->flags, gained);
+	entry->expires = bpf_ktime_get_coarse_ns() + ct_lifetime(p->tuple.protocol, flags | gained);
+	p->ct_flags = flags | gained;
+	if (gained & CT_REPLIED)
+		moment |= FLOW_REPLY;
+	if (ct_closed(flags | gained) && !ct_closed(flags))
+		moment |= FLOW_END;
+	if (moment)
+		event_flow(p, entry, moment, from_a != !!(flags & CT_ORIGIN_A));
+}
+
+/* Flag combinations no TCP sends (RFC 9293 section 3.10): neither SYN, ACK, FIN nor RST; SYN with FIN or RST. */
+static __always_inline bool ct_tcp_nonsense(__u8 tcp_flags)
+{
+	return !(tcp_flags & TCP_STATE_FLAGS) || ((tcp_flags & TCP_SYN) && (tcp_flags & (TCP_FIN | TCP_RST)));
+}
+
+/* Every packet that is not of a steady flow: `entry` is null when there is none. */
+static __outlined enum drop_reason ct_change(struct packet *p, const struct ct_key *key, struct ct_value *entry, bool from_a)
+{
+	bool tcp = p->tuple.protocol == IPPROTO_TCP;
+	bool opens = !tcp || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+
+	if (tcp && ct_tcp_nonsense(p->tcp_flags))
+		return DROP_CT_INVALID;
+	if (entry && entry->expires > bpf_ktime_get_coarse_ns() && !(tcp && opens && ct_closed(entry->flags))) {
+		ct_advance(p, entry, from_a);
+		return DROP_NONE;
+	}
+	/* A reset ends a flow, it never begins one. */
+	if (tcp && p->tcp_flags & TCP_RST)
+		return DROP_NONE;
+	return ct_open(p, key, entry, from_a);
+}
+
+/* An ICMP error takes the way of the flow it quotes; it neither makes nor keeps an entry. */
+static __outlined enum drop_reason ct_relate(struct packet *p)
+{
+	struct tuple quoted = {};
+	struct ct_value *entry;
+	struct ct_key key;
+
+	if (!icmp_quoted(&quoted, p))
+		return DROP_NONE;
+	ct_key_set(&key, &quoted, ct_from_a(&quoted));
+	entry = bpf_map_lookup_elem(&conntrack, &key);
+	if (entry && entry->expires > bpf_ktime_get_coarse_ns())
+		p->ct_flags = entry->flags;
+	return DROP_NONE;
+}
+
+static __always_inline bool ct_steady(const struct packet *p, __u32 flags)
+{
+	if ((flags & CT_STEADY_MASK) != CT_ESTABLISHED)
+		return false;
+	return p->tuple.protocol != IPPROTO_TCP || (p->tcp_flags & TCP_STATE_FLAGS) == TCP_ACK;
+}
+
+/* Finds or makes the packet's flow and leaves its flags in p->ct_flags. Needs parse_transport. */
+static __always_inline enum drop_reason ct_track(struct packet *p)
+{
+	bool from_a = ct_from_a(&p->tuple);
+	struct ct_value *entry;
+	struct ct_key key;
+	__u64 now, expires;
+
+	ct_key_set(&key, &p->tuple, from_a);
+	entry = bpf_map_lookup_elem(&conntrack, &key);
+	now = bpf_ktime_get_coarse_ns();
+	if (unlikely(!entry || !ct_steady(p, entry->flags) || entry->expires <= now))
+		return ct_change(p, &key, entry, from_a);
+	ct_count(entry, p, from_a);
+	p->ct_flags = entry->flags;
+	expires = now + ct_lifetime(p->tuple.protocol, CT_ESTABLISHED);
+	/* Moved in steps: a line that is only read stays with all CPUs. */
+	if (expires - entry->expires > SECOND)
+		entry->expires = expires;
+	return DROP_NONE;
+}

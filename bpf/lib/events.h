@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Counters and the ring buffer. Drops are always reported, within a budget per CPU; moments of flows as configured.
+ * What could not be reported is counted.
+ */
+#pragma once
+#include "config.h"
+#include "maps.h"
+#include "parse.h"
+
+static __always_inline void metric_add(struct metric_value *value, __u32 bytes)
+{
+	value->packets++;
+	value->bytes += bytes;
+}
+
+/* Counts what happens seldom. */
+static __outlined void count(__u8 kind, __u8 hook, __u8 reason, __u32 bytes)
+{
+	struct metric_key key = { .kind = kind, .hook = hook, .reason = reason };
+	struct metric_value first = { .packets = 1, .bytes = bytes };
+	struct metric_value *value = bpf_map_lookup_elem(&metrics, &key);
+
+	if (value)
+		metric_add(value, bytes);
+	else
+		bpf_map_update_elem(&metrics, &key, &first, BPF_NOEXIST);
+}
+
+/* Counts a packet that is sent on. */
+static __always_inline void count_forwarded(const struct packet *p)
+{
+	__u32 hook = p->hook;
+	struct metric_value *value = bpf_map_lookup_elem(&forwarded, &hook);
+
+	if (value)
+		metric_add(value, p->skb->len);
+}
+
+/* Takes one from this CPU's budget of drop events. */
+static __always_inline bool event_budget_take(__u64 now)
+{
+	__u32 zero = 0;
+	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &zero);
+	__u64 earned;
+
+	if (!budget || !drop_events_per_second)
+		return false;
+	if (!budget->refilled_ns) {
+		budget->refilled_ns = now;
+		budget->tokens = drop_events_burst;
+	}
+	earned = (now - budget->refilled_ns) / (SECOND / drop_events_per_second);
+	if (earned) {
+		budget->refilled_ns = now;
+		budget->tokens += earned;
+		if (budget->tokens > drop_events_burst)
+			budget->tokens = drop_events_burst;
+	}
+	if (!budget->tokens)
+		return false;
+	budget->tokens--;
+	return true;
+}
+
+static __always_inline void event_describe(struct event *e, const struct packet *p, __u64 now)
+{
+	*e = (struct event){
+		.time_ns = now,
+		.source = p->tuple.source,
+		.destination = p->tuple.destination,
+		.source_port = p->tuple.source_port,
+		.destination_port = p->tuple.destination_port,
+		.protocol = p->tuple.protocol,
+		.tcp_flags = p->tcp_flags,
+		.hook = p->hook,
+		.ethertype = p->ethertype,
+		.ifindex = p->skb->ifindex,
+		.length = p->skb->len,
+		.ct_flags = p->ct_flags,
+	};
+	if (p->tuple.protocol == IPPROTO_ICMP || p->tuple.protocol == IPPROTO_ICMPV6) {
+		e->source_port = bpf_htons(p->icmp_type);
+		e->destination_port = bpf_htons(p->icmp_code);
+	}
+}
+
+static __always_inline void event_drop(const struct packet *p, enum drop_reason reason, __u32 rule)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct event *e;
+
+	if (!event_budget_take(now)) {
+		count(METRIC_EVENTS_LOST, p->hook, reason, p->skb->len);
+		return;
+	}
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		count(METRIC_EVENTS_LOST, p->hook, DROP_NONE, p->skb->len);
+		return;
+	}
+	event_describe(e, p, now);
+	e->kind = EVENT_DROP;
+	e->reason = reason;
+	e->rule = rule;
+	bpf_ringbuf_submit(e, event_batch_bytes ? BPF_RB_FORCE_WAKEUP : 0);
+}
+
+/* How to submit a flow event: waking the reader costs more than the event. */
+static __always_inline __u64 event_wakeup(void)
+{
+	if (!event_batch_bytes)
+		return 0;
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > event_batch_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* What a flow event tells of the flow's counters. */
+static __always_inline void event_totals(struct event *e, const struct ct_value *flow)
+{
+	bool a = flow->flags & CT_ORIGIN_A;
+
+	e->packets = a ? flow->packets_a : flow->packets_b;
+	e->bytes = a ? flow->bytes_a : flow->bytes_b;
+	e->reply_packets = a ? flow->packets_b : flow->packets_a;
+	e->reply_bytes = a ? flow->bytes_b : flow->bytes_a;
+}
+
+/* Reports a moment of a flow, seen at this packet. */
+static __always_inline void event_flow(const struct packet *p, const struct ct_value *flow, __u32 moment, bool reply)
+{
+	struct event *e;
+
+	if (!(flow_events & moment))
+		return;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		count(METRIC_EVENTS_LOST, p->hook, DROP_NONE, p->skb->len);
+		return;
+	}
+	event_describe(e, p, bpf_ktime_get_ns());
+	e->kind = EVENT_FLOW;
+	e->moment = flow_events & moment;
+	e->reply = reply;
+	e->ct_flags = flow->flags;
+	event_totals(e, flow);
+	bpf_ringbuf_submit(e, event_wakeup());
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * A pod's link has one neighbour, the host's side of its pair: every question of a pod for an address is answered with
+ * that MAC, so that no gateway address is spent and no pod reaches another at layer 2. What a pod says about itself
+ * passes to the host's stack, which resolves pods as any neighbour; what it says about others is dropped.
+ */
+#pragma once
+#include <linux/pkt_cls.h>
+#include "drop.h"
+#include "endpoint.h"
+#include "parse.h"
+
+/* Of <linux/if_arp.h>, which does not compile for eBPF. */
+enum {
+	ARPHRD_ETHER = 1,
+	ARPOP_REQUEST = 1,
+	ARPOP_REPLY = 2,
+};
+
+/* ARP over Ethernet for IPv4 (RFC 826). */
+struct arp_packet {
+	__be16 hardware;
+	__be16 protocol;
+	__u8 hardware_length;
+	__u8 protocol_length;
+	__be16 operation;
+	__u8 sender_mac[6];
+	__u8 sender[4];
+	__u8 target_mac[6];
+	__u8 target[4];
+};
+
+enum ndp_type {
+	NDP_ROUTER_SOLICITATION = 133,
+	NDP_ROUTER_ADVERTISEMENT = 134,
+	NDP_SOLICITATION = 135,
+	NDP_ADVERTISEMENT = 136,
+	NDP_REDIRECT = 137,
+};
+
+enum {
+	NDP_HOP_LIMIT = 255,
+	NDP_OPTION_TARGET_MAC = 2,
+};
+
+/* A neighbour advertisement with the target's link-layer address (RFC 4861 section 4.4). */
+struct ndp_advertisement {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	__be32 flags;
+	struct address target;
+	__u8 option;
+	__u8 option_length; /* in units of 8 bytes */
+	__u8 mac[6];
+};
+
+/* The first bytes of a solicitation or an advertisement. */
+struct ndp_message {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	__be32 flags;
+	struct address target;
+};
+
+static __always_inline bool neigh_answer_frame(struct __sk_buff *skb, const __u8 *to, const __u8 *from)
+{
+	return !bpf_skb_store_bytes(skb, 0, to, 6, 0) && !bpf_skb_store_bytes(skb, 6, from, 6, 0);
+}
+
+static __always_inline struct address arp_address(const __u8 *ipv4)
+{
+	__be32 word;
+
+	__builtin_memcpy(&word, ipv4, sizeof(word));
+	return address_from4(word);
+}
+
+static __always_inline bool mac_equal(const __u8 *x, const __u8 *y)
+{
+	for (int i = 0; i < 6; i++)
+		if (x[i] != y[i])
+			return false;
+	return true;
+}
+
+static __always_inline int neigh_arp_answer(struct packet *p, struct arp_packet *arp, const __u8 *host_mac)
+{
+	struct arp_packet answer = *arp;
+
+	answer.operation = bpf_htons(ARPOP_REPLY);
+	__builtin_memcpy(answer.sender_mac, host_mac, 6);
+	__builtin_memcpy(answer.sender, arp->target, 4);
+	__builtin_memcpy(answer.target_mac, arp->sender_mac, 6);
+	__builtin_memcpy(answer.target, arp->sender, 4);
+	if (bpf_skb_store_bytes(p->skb, ETH_HLEN, &answer, sizeof(answer), 0) ||
+	    !neigh_answer_frame(p->skb, answer.target_mac, answer.sender_mac))
+		return drop(p, DROP_MALFORMED, 0);
+	return bpf_redirect(p->skb->ifindex, 0);
+}
+
+/* An ARP packet from a pod. */
+static __outlined int neigh_arp(struct packet *p)
+{
+	const struct endpoint_value *endpoint;
+	struct arp_packet arp;
+
+	if (bpf_skb_load_bytes(p->skb, ETH_HLEN, &arp, sizeof(arp)) || arp.hardware != bpf_htons(ARPHRD_ETHER) ||
+	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_length != 6 || arp.protocol_length != 4)
+		return drop(p, DROP_MALFORMED, 0);
+	p->tuple.source = arp_address(arp.sender);
+	p->tuple.destination = arp_address(arp.target);
+	/* A probe for a duplicate of its own address (RFC 5227): an answer would deny the pod its address. */
+	if (!p->tuple.source.words[3])
+		return TC_ACT_OK;
+	endpoint = endpoint_owning(p, &p->tuple.source);
+	if (!endpoint || !mac_equal(arp.sender_mac, endpoint->mac) || !frame_source_is(p, endpoint->mac))
+		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+	if (arp.operation != bpf_htons(ARPOP_REQUEST) || address_equal(&p->tuple.source, &p->tuple.destination))
+		return TC_ACT_OK;
+	return neigh_arp_answer(p, &arp, endpoint->host_mac);
+}
+
+static __always_inline __u16 checksum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+/* The ICMPv6 checksum covers addresses, length and protocol too (RFC 8200 section 8.1). */
+static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_advertisement *message)
+{
+	__s64 sum = bpf_csum_diff(0, 0, (__be32 *)&ip->saddr, 32, bpf_htonl(sizeof(*message)));
+
+	sum = bpf_csum_diff(0, 0, (__be32 *)message, sizeof(*message), (__u32)sum);
+	return checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32[]){ bpf_htonl(IPPROTO_ICMPV6) }, 4, (__u32)sum));
+}
+
+/* Turns a solicitation around into an advertisement that names the host's side for whatever was asked for. */
+static __always_inline int neigh_ndp_answer(struct packet *p, const struct address *target, const __u8 *to,
+					    const __u8 *host_mac)
+{
+	struct ndp_advertisement message = {
+		.type = NDP_ADVERTISEMENT,
+		.flags = bpf_htonl(0xe0000000), /* router, solicited, override */
+		.target = *target,
+		.option = NDP_OPTION_TARGET_MAC,
+		.option_length = 1,
+	};
+	struct ipv6hdr ip = { .version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = NDP_HOP_LIMIT };
+	__u32 length = ETH_HLEN + sizeof(ip) + sizeof(message);
+
+	ip.payload_len = bpf_htons(sizeof(message));
+	__builtin_memcpy(&ip.saddr, target, sizeof(*target));
+	__builtin_memcpy(&ip.daddr, &p->tuple.source, sizeof(p->tuple.source));
+	__builtin_memcpy(message.mac, host_mac, 6);
+	message.checksum = ndp_checksum(&ip, &message);
+	if (p->skb->len != length && bpf_skb_change_tail(p->skb, length, 0))
+		return drop(p, DROP_MALFORMED, 0);
+	if (bpf_skb_store_bytes(p->skb, ETH_HLEN, &ip, sizeof(ip), 0) ||
+	    bpf_skb_store_bytes(p->skb, ETH_HLEN + sizeof(ip), &message, sizeof(message), 0) ||
+	    !neigh_answer_frame(p->skb, to, host_mac))
+		return drop(p, DROP_MALFORMED, 0);
+	return bpf_redirect(p->skb->ifindex, 0);
+}
+
+/* The pod that says this of itself by an address: its own, or any link-local one, which only its own link sees. */
+static __always_inline const struct endpoint_value *neigh_speaker(const struct packet *p, const struct address *address)
+{
+	const struct endpoint_value *endpoint =
+		address_is_link_local6(address) ? endpoint_behind(p) : endpoint_owning(p, address);
+
+	return endpoint && frame_source_is(p, endpoint->mac) ? endpoint : 0;
+}
+
+static __always_inline int neigh_solicitation(struct packet *p, const struct address *target)
+{
+	const struct endpoint_value *endpoint;
+
+	/* Duplicate address detection (RFC 4862 section 5.4): an answer would deny the pod its address. */
+	if (address_is_unspecified6(&p->tuple.source))
+		return TC_ACT_OK;
+	endpoint = neigh_speaker(p, &p->tuple.source);
+	if (!endpoint)
+		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+	if (address_is_group(target))
+		return drop(p, DROP_MALFORMED, 0);
+	if (endpoint_owning(p, target))
+		return TC_ACT_OK;
+	return neigh_ndp_answer(p, target, endpoint->mac, endpoint->host_mac);
+}
+
+static __always_inline int neigh_advertisement(struct packet *p, const struct address *target)
+{
+	bool gateway = address_is_link_local6(target) && target->words[3] == bpf_htonl(GATEWAY6_LAST) &&
+		       !(target->words[1] | target->words[2]);
+
+	if (gateway || !neigh_speaker(p, target))
+		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+	return TC_ACT_OK;
+}
+
+/* True for neighbour discovery (RFC 4861), which is never fragmented (RFC 6980). */
+static __always_inline bool neigh_is_ndp(const struct packet *p)
+{
+	const __u8 *header;
+
+	if (likely(p->tuple.protocol != IPPROTO_ICMPV6) || p->fragment)
+		return false;
+	header = parse_header(p, 4);
+	return header && header[0] >= NDP_ROUTER_SOLICITATION && header[0] <= NDP_REDIRECT;
+}
+
+/* A packet of neighbour discovery from a pod. */
+static __outlined int neigh_ndp(struct packet *p)
+{
+	struct ndp_message message;
+	__u8 type;
+
+	if (p->ttl != NDP_HOP_LIMIT || bpf_skb_load_bytes(p->skb, p->transport, &type, 1))
+		return drop(p, DROP_MALFORMED, 0);
+	p->icmp_type = type;
+	if (type == NDP_ROUTER_SOLICITATION)
+		return drop_quietly(p, DROP_MULTICAST);
+	if (type != NDP_SOLICITATION && type != NDP_ADVERTISEMENT)
+		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+	if (p->transport != IPV6_PLAIN_END || p->end < IPV6_PLAIN_END + sizeof(message) ||
+	    bpf_skb_load_bytes(p->skb, IPV6_PLAIN_END, &message, sizeof(message)))
+		return drop(p, DROP_MALFORMED, 0);
+	return type == NDP_SOLICITATION ? neigh_solicitation(p, &message.target) : neigh_advertisement(p, &message.target);
+}

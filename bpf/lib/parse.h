@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The packet cursor: reads a frame once, from Ethernet to the ports, and is the only place that touches packet memory.
+ * Headers that nearly every packet has are read in place; options, extension headers and whatever ICMP errors quote are
+ * copied by bpf_skb_load_bytes, which checks bounds itself and reads fragments of the buffer too.
+ */
+#pragma once
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "shared.h"
+
+/* What is off the common way stays out of it, so that the common way is short; not every object uses all of it. */
+#define __outlined __attribute__((noinline, unused))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* An offset known to be small; the verifier adds to packet pointers only what it knows to be bounded. */
+#define OFFSET_MASK 0x3ff
+
+enum {
+	IPV4_START = ETH_HLEN,
+	IPV4_PLAIN_END = ETH_HLEN + 20,
+	IPV6_PLAIN_END = ETH_HLEN + 40,
+	TCP_HEADER = 20,
+	/* What is read in place: Ethernet, IPv6, TCP. */
+	IN_PLACE = IPV6_PLAIN_END + TCP_HEADER,
+	/* IPv6 extension headers that are walked; packets with more are malformed. */
+	EXTENSIONS_MAX = 8,
+};
+
+enum {
+	NEXT_HOP_BY_HOP = 0,
+	NEXT_ROUTING = 43,
+	NEXT_FRAGMENT = 44,
+	NEXT_AUTHENTICATION = 51,
+	NEXT_NONE = 59,
+	NEXT_DESTINATION = 60,
+	NEXT_MOBILITY = 135,
+};
+
+enum tcp_flags {
+	TCP_FIN = 1,
+	TCP_SYN = 2,
+	TCP_RST = 4,
+	TCP_ACK = 16,
+};
+
+enum fragment_kind {
+	FRAGMENT_NONE,
+	FRAGMENT_FIRST,
+	FRAGMENT_LATER,
+};
+
+/* What tells flows apart, in the direction a packet travels. */
+struct tuple {
+	struct address source;
+	struct address destination;
+	__be16 source_port; /* ICMP echo: the identifier in both; protocols without ports: 0 */
+	__be16 destination_port;
+	__u8 protocol;
+};
+
+struct packet {
+	struct __sk_buff *skb;
+	struct tuple tuple;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u16 ethertype; /* host order */
+	__u16 transport; /* offset of the transport header */
+	__u32 end;       /* offset of the first byte behind the IP packet */
+	__u8 hook;       /* enum hook */
+	__u8 ttl;
+	__u8 fragment; /* enum fragment_kind */
+	__u8 icmp_error;
+	__be32 fragment_id;
+	__u32 ct_flags; /* enum ct_flags of the packet's flow; 0 when it has none */
+};
+
+static __always_inline void *packet_data(const struct packet *p)
+{
+	return (void *)(long)p->skb->data;
+}
+
+static __always_inline void *packet_data_end(const struct packet *p)
+{
+	return (void *)(long)p->skb->data_end;
+}
+
+static __always_inline struct address address_from4(__be32 ipv4)
+{
+	return (struct address){ .words = { 0, 0, bpf_htonl(0xffff), ipv4 } };
+}
+
+static __always_inline bool address_equal(const struct address *x, const struct address *y)
+{
+	return ((x->words[3] ^ y->words[3]) | (x->words[2] ^ y->words[2]) | (x->words[1] ^ y->words[1]) |
+		(x->words[0] ^ y->words[0])) == 0;
+}
+
+/* fe80::/10 */
+static __always_inline bool address_is_link_local6(const struct address *address)
+{
+	return (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline bool address_is_unspecified6(const struct address *address)
+{
+	return !(address->words[0] | address->words[1] | address->words[2] | address->words[3]);
+}
+
+static __always_inline bool address_is4(const struct address *address)
+{
+	return !(address->words[0] | address->words[1]) && address->words[2] == bpf_htonl(0xffff);
+}
+
+/* ff00::/8, 224.0.0.0/4 and 255.255.255.255 */
+static __always_inline bool address_is_group(const struct address *address)
+{
+	__u32 ipv4 = bpf_ntohl(address->words[3]);
+
+	if (address_is4(address))
+		return ipv4 >> 28 == 14 || ipv4 == 0xffffffff;
+	return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
+/* Makes what is read in place linear; a driver may leave headers in page fragments. */
+static __always_inline void parse_pull(struct packet *p, __u32 length)
+{
+	__u32 linear = (__u32)(p->skb->data_end - p->skb->data);
+
+	if (unlikely(linear < length && linear < p->skb->len))
+		bpf_skb_pull_data(p->skb, p->skb->len < length ? p->skb->len : length);
+}
+
+/* Reads the Ethernet header. No frame shorter than Ethernet and IPv4 carries anything of use. */
+static __always_inline enum drop_reason parse_frame(struct packet *p)
+{
+	const struct ethhdr *eth;
+
+	parse_pull(p, IN_PLACE);
+	eth = packet_data(p);
+	if (unlikely((void *)eth + IPV4_PLAIN_END > packet_data_end(p)))
+		return DROP_MALFORMED;
+	p->ethertype = bpf_ntohs(eth->h_proto);
+	if (unlikely(p->skb->vlan_present || p->ethertype == ETH_P_8021Q || p->ethertype == ETH_P_8021AD))
+		return DROP_VLAN;
+	return DROP_NONE;
+}
+
+static __always_inline enum drop_reason parse_ipv4(struct packet *p)
+{
+	const struct iphdr *ip = packet_data(p) + IPV4_START;
+	__u32 total, header;
+
+	if (unlikely((void *)(ip + 1) > packet_data_end(p)))
+		return DROP_MALFORMED;
+	header = ip->ihl * 4;
+	total = bpf_ntohs(ip->tot_len);
+	/* BIG TCP leaves the length at 0 where 16 bits do not hold it. */
+	p->end = unlikely(total == 0 && p->skb->gso_size) ? p->skb->len : IPV4_START + total;
+	p->transport = IPV4_START + header;
+	if (unlikely(ip->version != 4 || header < sizeof(*ip) || p->end > p->skb->len || p->transport > p->end))
+		return DROP_MALFORMED;
+	p->tuple.source = address_from4(ip->saddr);
+	p->tuple.destination = address_from4(ip->daddr);
+	p->tuple.protocol = ip->protocol;
+	p->ttl = ip->ttl;
+	if (unlikely(ip->frag_off & bpf_htons(0x3fff))) {
+		p->fragment = ip->frag_off & bpf_htons(0x1fff) ? FRAGMENT_LATER : FRAGMENT_FIRST;
+		p->fragment_id = ip->id;
+	}
+	return DROP_NONE;
+}
+
+/* Where a chain of extension headers has been followed to. */
+struct extension_walk {
+	__u32 offset;
+	__u8 next;
+	__u8 fragment; /* enum fragment_kind */
+	__be32 fragment_id;
+};
+
+/* One step of a walk. Returns 1 at the transport header, 0 to go on, negative when the headers are not there. */
+static __always_inline int extension_step(struct __sk_buff *skb, struct extension_walk *walk)
+{
+	__u8 header[8];
+	__u16 position;
+
+	switch (walk->next) {
+	case NEXT_HOP_BY_HOP:
+	case NEXT_ROUTING:
+	case NEXT_FRAGMENT:
+	case NEXT_AUTHENTICATION:
+	case NEXT_DESTINATION:
+	case NEXT_MOBILITY:
+		break;
+	default:
+		return 1;
+	}
+	if (bpf_skb_load_bytes(skb, walk->offset, header, sizeof(header)))
+		return -1;
+	if (walk->next == NEXT_FRAGMENT) {
+		position = (__u16)(header[2] << 8 | header[3]);
+		walk->offset += sizeof(header);
+		__builtin_memcpy(&walk->fragment_id, header + 4, sizeof(walk->fragment_id));
+		if (position & 0xfff8)
+			walk->fragment = FRAGMENT_LATER;
+		else if (position & 1)
+			walk->fragment = FRAGMENT_FIRST;
+	} else {
+		/* The authentication header counts in 4 bytes, less 2 (RFC 4302 section 2.2). */
+		walk->offset += walk->next == NEXT_AUTHENTICATION ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
+	}
+	walk->next = header[0];
+	/* What follows in a later fragment is no header. */
+	return walk->fragment == FRAGMENT_LATER;
+}
+
+/* Follows extension headers to the transport header (RFC 8200 section 4). False when there are too many or they end early. */
+static __outlined bool extension_walk_on(struct __sk_buff *skb, struct extension_walk *walk)
+{
+	for (int i = 0; i < EXTENSIONS_MAX; i++) {
+		int step = extension_step(skb, walk);
+
+		if (step)
+			return step > 0;
+	}
+	return false;
+}
+
+static __always_inline bool is_extension(__u8 next)
+{
+	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT || next == NEXT_AUTHENTICATION ||
+	       next == NEXT_DESTINATION || next == NEXT_MOBILITY;
+}
+
+static __outlined enum drop_reason parse_extensions(struct packet *p)
+{
+	struct extension_walk walk = { .offset = p->transport, .next = p->tuple.protocol };
+
+	if (!extension_walk_on(p->skb, &walk) || walk.offset > p->end || walk.offset > OFFSET_MASK - TCP_HEADER)
+		return DROP_MALFORMED;
+	p->transport = (__u16)walk.offset;
+	p->tuple.protocol = walk.next;
+	p->fragment = walk.fragment;
+	p->fragment_id = walk.fragment_id;
+	parse_pull(p, walk.offset + TCP_HEADER);
+	return DROP_NONE;
+}
+
+static __always_inline enum drop_reason parse_ipv6(struct packet *p)
+{
+	const struct ipv6hdr *ip = packet_data(p) + ETH_HLEN;
+	__u32 payload;
+
+	if (unlikely((void *)(ip + 1) > packet_data_end(p)))
+		return DROP_MALFORMED;
+	payload = bpf_ntohs(ip->payload_len);
+	p->end = unlikely(payload == 0 && p->skb->gso_size) ? p->skb->len : IPV6_PLAIN_END + payload;
+	if (unlikely(ip->version != 6 || p->end > p->skb->len))
+		return DROP_MALFORMED;
+	__builtin_memcpy(&p->tuple.source, &ip->saddr, sizeof(p->tuple.source));
+	__builtin_memcpy(&p->tuple.destination, &ip->daddr, sizeof(p->tuple.destination));
+	p->tuple.protocol = ip->nexthdr;
+	p->ttl = ip->hop_limit;
+	p->transport = IPV6_PLAIN_END;
+	return unlikely(is_extension(p->tuple.protocol)) ? parse_extensions(p) : DROP_NONE;
+}
+
+/* Reads the IP header up to where the transport header starts. */
+static __always_inline enum drop_reason parse_ip(struct packet *p)
+{
+	if (p->ethertype == ETH_P_IP)
+		return parse_ipv4(p);
+	if (p->ethertype == ETH_P_IPV6)
+		return parse_ipv6(p);
+	return DROP_UNSUPPORTED_L3;
+}
+
+/* The transport header, when `length` bytes of it are there; else null. */
+static __always_inline const __u8 *parse_header(const struct packet *p, __u32 length)
+{
+	const __u8 *header = packet_data(p) + (p->transport & OFFSET_MASK);
+
+	if (unlikely(p->transport + length > p->end || (void *)header + length > packet_data_end(p)))
+		return 0;
+	return header;
+}
+
+static __always_inline void parse_ports(struct packet *p, const __u8 *header)
+{
+	p->tuple.source_port = *(const __be16 *)header;
+	p->tuple.destination_port = *(const __be16 *)(header + 2);
+}
+
+/* Reads ports, flags or ICMP type. Not for later fragments, which have no transport header. */
+static __always_inline enum drop_reason parse_transport(struct packet *p)
+{
+	const __u8 *header;
+
+	switch (p->tuple.protocol) {
+	case IPPROTO_TCP:
+		header = parse_header(p, TCP_HEADER);
+		if (unlikely(!header || header[12] >> 4 < TCP_HEADER / 4))
+			return DROP_MALFORMED;
+		parse_ports(p, header);
+		p->tcp_flags = header[13];
+		return DROP_NONE;
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		header = parse_header(p, 8);
+		if (unlikely(!header))
+			return DROP_MALFORMED;
+		parse_ports(p, header);
+		return DROP_NONE;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		header = parse_header(p, 8);
+		if (unlikely(!header))
+			return DROP_MALFORMED;
+		p->icmp_type = header[0];
+		p->icmp_code = header[1];
+		p->tuple.source_port = p->tuple.destination_port = *(const __be16 *)(header + 4);
+		return DROP_NONE;
+	default:
+		return DROP_NONE;
+	}
+}
+
+/* True when the frame's destination is a group address: broadcast or multicast. */
+static __always_inline bool frame_is_group(const struct packet *p)
+{
+	const __u8 *data = packet_data(p);
+
+	return (void *)data + ETH_HLEN <= packet_data_end(p) && (data[0] & 1);
+}
+
+/* True when the frame's source is this MAC. */
+static __always_inline bool frame_source_is(const struct packet *p, const __u8 *mac)
+{
+	const void *data = packet_data(p);
+
+	if (unlikely(data + ETH_HLEN > packet_data_end(p)))
+		return false;
+	return ((*(const __u32 *)(data + 6) ^ *(const __u32 *)mac) | (*(const __u16 *)(data + 10) ^ *(const __u16 *)(mac + 4))) ==
+	       0;
+}
+
+/* Writes both MACs of the frame, destination first; `macs` is 12 bytes, 4-byte aligned. */
+static __always_inline bool frame_set_macs(const struct packet *p, const __u32 *macs)
+{
+	__u32 *data = packet_data(p);
+
+	if (unlikely((void *)data + ETH_HLEN > packet_data_end(p)))
+		return false;
+	data[0] = macs[0];
+	data[1] = macs[1];
+	data[2] = macs[2];
+	return true;
+}
+
+/* One hop less (RFC 1812 section 5.3.1); the IPv4 checksum follows by RFC 1141. Only when ttl > 1. */
+static __always_inline bool packet_decrement_ttl(const struct packet *p)
+{
+	void *data = packet_data(p);
+	struct iphdr *ip = data + IPV4_START;
+	struct ipv6hdr *ip6 = data + ETH_HLEN;
+	__u32 check;
+
+	if (p->ethertype == ETH_P_IP) {
+		if (unlikely((void *)(ip + 1) > packet_data_end(p)))
+			return false;
+		check = ip->check + bpf_htons(0x0100);
+		ip->check = (__u16)(check + (check >> 16));
+		ip->ttl--;
+		return true;
+	}
+	if (unlikely((void *)(ip6 + 1) > packet_data_end(p)))
+		return false;
+	ip6->hop_limit--;
+	/* No header checksum balances this, so a sum the device made over the packet (CHECKSUM_COMPLETE) must follow. */
+	bpf_csum_update(p->skb, ~(__u32)bpf_htons(1));
+	return true;
+}
+
+/* Bytes of the largest IP packet this becomes on the wire: a GSO packet is cut into segments. */
+static __always_inline __u32 packet_wire_length(const struct packet *p)
+{
+	__u32 segment = p->skb->gso_size, header = 8;
+	const __u8 *tcp;
+
+	if (likely(!segment))
+		return p->end - ETH_HLEN;
+	if (p->tuple.protocol == IPPROTO_TCP) {
+		tcp = parse_header(p, TCP_HEADER);
+		header = tcp ? (tcp[12] >> 4) * 4 : TCP_HEADER;
+	}
+	return p->transport - ETH_HLEN + header + segment;
+}

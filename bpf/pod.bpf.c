@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The host side of a pod's pair. pod_out (tc ingress) sees packets from the pod, pod_in (tc egress) those from the
+ * host's stack to the pod; packets that other programs redirect into a pod pass neither.
+ */
+#include "lib/drop.h"
+#include "lib/endpoint.h"
+#include "lib/flow.h"
+#include "lib/neigh.h"
+#include "lib/route.h"
+
+SEC("tc")
+int pod_out(struct __sk_buff *skb)
+{
+	struct packet p = { .skb = skb, .hook = HOOK_POD_OUT };
+	const struct endpoint_value *destination;
+	enum drop_reason reason;
+
+	reason = parse_frame(&p);
+	if (unlikely(reason))
+		return drop(&p, reason, 0);
+	if (unlikely(p.ethertype == ETH_P_ARP))
+		return neigh_arp(&p);
+	reason = parse_ip(&p);
+	if (unlikely(reason))
+		return drop(&p, reason, 0);
+	if (unlikely(neigh_is_ndp(&p)))
+		return neigh_ndp(&p);
+	if (unlikely(frame_is_group(&p)))
+		return drop_quietly(&p, DROP_MULTICAST);
+	reason = endpoint_check_source(&p);
+	if (unlikely(reason))
+		return drop(&p, reason, 0);
+	reason = flow_of(&p);
+	if (unlikely(reason))
+		return drop(&p, reason, 0);
+	if (unlikely(p.ct_flags & CT_VIA_STACK))
+		return TC_ACT_OK;
+	destination = endpoint_of(&p.tuple.destination);
+	if (!destination)
+		return route_away(&p);
+	if (endpoint_is_host(destination))
+		return TC_ACT_OK;
+	return route_to_pod(&p, destination);
+}
+
+SEC("tc")
+int pod_in(struct __sk_buff *skb)
+{
+	struct packet p = { .skb = skb, .hook = HOOK_POD_IN };
+	enum drop_reason reason;
+
+	/* What is not this pod's own is none of conntrack's business; the pod judges it. */
+	if (parse_frame(&p) || parse_ip(&p) || !endpoint_owning(&p, &p.tuple.destination))
+		return TC_ACT_OK;
+	reason = flow_of(&p);
+	if (unlikely(reason))
+		return drop(&p, reason, 0);
+	count_forwarded(&p);
+	return TC_ACT_OK;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods out of the host's way. Everything
+ * else belongs to the host and passes untouched, whatever it looks like; programs of others on the device see it too.
+ */
+#include <linux/if_packet.h>
+#include "lib/drop.h"
+#include "lib/endpoint.h"
+#include "lib/flow.h"
+#include "lib/route.h"
+
+SEC("tc")
+int uplink_in(struct __sk_buff *skb)
+{
+	struct packet p = { .skb = skb, .hook = HOOK_UPLINK_IN };
+	const struct endpoint_value *destination;
+	enum drop_reason reason;
+
+	if (skb->pkt_type != PACKET_HOST || parse_frame(&p) || parse_ip(&p))
+		return TC_ACT_UNSPEC;
+	destination = endpoint_of(&p.tuple.destination);
+	if (!destination || endpoint_is_host(destination))
+		return TC_ACT_UNSPEC;
+	reason = flow_of(&p);
+	if (unlikely(reason))
+		return drop(&p, reason, 0);
+	return route_to_pod(&p, destination);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
