@@ -63,10 +63,20 @@ export const u64: Layout<bigint> = {
 export function bytes(size: number): Layout<Uint8Array> {
   return {
     size,
-    decode: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, size).slice(),
-    encode: (view, offset, value) => {
-      if (value.length !== size) throw new RangeError(`want ${size} bytes, got ${value.length}`)
-      new Uint8Array(view.buffer, view.byteOffset + offset, size).set(value)
-    },
+    decode: (view, offset) => getBytes(view, offset, size),
+    encode: (view, offset, value) => putBytes(view, offset, value, size),
   }
+}
+
+/** A copy of `size` bytes. */
+export function getBytes(view: DataView, offset: number, size: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice()
+}
+/** Writes exactly `size` bytes; throws RangeError when there are more or fewer. */
+export function putBytes(view: DataView, offset: number, value: Uint8Array, size: number): void {
+  if (value.length !== size) throw new RangeError(`want ${size} bytes, got ${value.length}`)
+  new Uint8Array(view.buffer, view.byteOffset + offset, size).set(value)
+}
+export function putZeros(view: DataView, offset: number, size: number): void {
+  new Uint8Array(view.buffer, view.byteOffset + offset, size).fill(0)
 }

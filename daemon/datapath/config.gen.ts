@@ -1,0 +1,56 @@
+/** Load-time constants of the programs. Generated from bpf/lib/config.h by `npm run gen`; not to be edited. */
+/** Load-time constants of the programs, by their names in C. Those left out keep what bpf/lib/config.h says. */
+export interface DatapathConfig {
+  /** The VXLAN device in collect-metadata mode; 0 when there is no overlay. */
+  readonly overlay_ifindex: number
+  /** Bytes of an IP packet that fit through the overlay; what is bigger goes to the host's stack, which answers. */
+  readonly overlay_mtu: number
+  /** VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
+  readonly overlay_vni: number
+  /** TCP: until the handshake is complete. */
+  readonly ct_tcp_opening_ns: bigint
+  /** TCP: idle time of a complete connection. */
+  readonly ct_tcp_established_ns: bigint
+  /** TCP: idle time after a FIN from one side. */
+  readonly ct_tcp_closing_ns: bigint
+  /** TCP: after a FIN from both sides, or a RST. */
+  readonly ct_tcp_closed_ns: bigint
+  /** UDP and SCTP: nothing came back yet. */
+  readonly ct_udp_opening_ns: bigint
+  /** UDP and SCTP: both sides have spoken. */
+  readonly ct_udp_ns: bigint
+  /** ICMP echo and its like. */
+  readonly ct_icmp_ns: bigint
+  /** Every other protocol. */
+  readonly ct_other_ns: bigint
+  /** 1: a packet whose flow finds no room in conntrack is dropped; 0: it passes unrecorded and is counted. */
+  readonly ct_full_drops: number
+  /** Which moments of a flow are reported: `FlowMoment`, or-ed. */
+  readonly flow_events: number
+  /** Drop events a second and CPU; those beyond are only counted. */
+  readonly drop_events_per_second: number
+  /** Drop events that may come at once on one CPU. */
+  readonly drop_events_burst: number
+  /** Unread bytes up to which a flow event does not wake the reader, who then looks by a timer; 0 wakes it each time. */
+  readonly event_batch_bytes: number
+}
+
+/** What bpf/lib/config.h says. */
+export const defaultDatapathConfig: DatapathConfig = {
+  overlay_ifindex: 0,
+  overlay_mtu: 1450,
+  overlay_vni: 202,
+  ct_tcp_opening_ns: 60000000000n,
+  ct_tcp_established_ns: 8000000000000n,
+  ct_tcp_closing_ns: 120000000000n,
+  ct_tcp_closed_ns: 10000000000n,
+  ct_udp_opening_ns: 30000000000n,
+  ct_udp_ns: 120000000000n,
+  ct_icmp_ns: 30000000000n,
+  ct_other_ns: 600000000000n,
+  ct_full_drops: 0,
+  flow_events: 7,
+  drop_events_per_second: 1000,
+  drop_events_burst: 1000,
+  event_batch_bytes: 0,
+}

@@ -1,0 +1,525 @@
+/** Structures and numbers shared with the programs. Values in network order are numbers here; addresses are bytes. Generated from bpf/lib/shared.h by `npm run gen`; not to be edited. */
+import { getBytes, type Layout, putBytes, putZeros } from '../kernel/bpf/layout.ts'
+
+/** `struct address`, 16 bytes. In TypeScript its bytes; see decodeAddress. */
+export const ADDRESS_SIZE = 16
+export function decodeAddress(view: DataView, at: number): Uint8Array {
+  return getBytes(view, at, 16)
+}
+export function encodeAddress(view: DataView, at: number, value: Uint8Array): void {
+  putBytes(view, at, value, 16)
+}
+export const addressLayout: Layout<Uint8Array> = {
+  size: ADDRESS_SIZE,
+  decode: decodeAddress,
+  encode: encodeAddress,
+}
+
+/** `endpoint_flags`. Endpoints: an address of a local pod, or of the node itself → where it lives. */
+export const EndpointFlags = {
+  /** An address of this node: the packet goes to the host's stack. */
+  ENDPOINT_HOST: 1,
+} as const
+export type EndpointFlags = (typeof EndpointFlags)[keyof typeof EndpointFlags]
+
+/** `struct endpoint_value`, 24 bytes. */
+export interface EndpointValue {
+  /** Host side of the pod's pair; 0 for the host. */
+  readonly ifindex: number
+  /** Endpoint id shown in flow records; 0 for the host. */
+  readonly id: number
+  /** `EndpointFlags`. */
+  readonly flags: number
+  /** Of the pod's own interface. */
+  readonly mac: Uint8Array
+  readonly hostMac: Uint8Array
+}
+export const ENDPOINT_VALUE_SIZE = 24
+export function decodeEndpointValue(view: DataView, at: number): EndpointValue {
+  return {
+    ifindex: view.getUint32(at, true),
+    id: view.getUint32(at + 4, true),
+    flags: view.getUint32(at + 8, true),
+    mac: getBytes(view, at + 12, 6),
+    hostMac: getBytes(view, at + 18, 6),
+  }
+}
+export function encodeEndpointValue(view: DataView, at: number, value: EndpointValue): void {
+  view.setUint32(at, value.ifindex, true)
+  view.setUint32(at + 4, value.id, true)
+  view.setUint32(at + 8, value.flags, true)
+  putBytes(view, at + 12, value.mac, 6)
+  putBytes(view, at + 18, value.hostMac, 6)
+}
+export const endpointValueLayout: Layout<EndpointValue> = {
+  size: ENDPOINT_VALUE_SIZE,
+  decode: decodeEndpointValue,
+  encode: encodeEndpointValue,
+}
+
+/** `ipcache_flags`. Ipcache: longest prefix → the node it lives on and how to reach it. */
+export const IpcacheFlags = {
+  /** Reached through the overlay, at tunnel. */
+  IPCACHE_OVERLAY: 1,
+} as const
+export type IpcacheFlags = (typeof IpcacheFlags)[keyof typeof IpcacheFlags]
+
+/** `struct ipcache_key`, 20 bytes. */
+export interface IpcacheKey {
+  /** 0–128, over the 16-byte address. */
+  readonly prefixLength: number
+  readonly address: Uint8Array
+}
+export const IPCACHE_KEY_SIZE = 20
+export function decodeIpcacheKey(view: DataView, at: number): IpcacheKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    address: decodeAddress(view, at + 4),
+  }
+}
+export function encodeIpcacheKey(view: DataView, at: number, value: IpcacheKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  encodeAddress(view, at + 4, value.address)
+}
+export const ipcacheKeyLayout: Layout<IpcacheKey> = {
+  size: IPCACHE_KEY_SIZE,
+  decode: decodeIpcacheKey,
+  encode: encodeIpcacheKey,
+}
+
+/** `struct ipcache_value`, 24 bytes. */
+export interface IpcacheValue {
+  readonly tunnel: Uint8Array
+  /** `IpcacheFlags`. */
+  readonly flags: number
+  /** Node id shown in flow records. */
+  readonly node: number
+}
+export const IPCACHE_VALUE_SIZE = 24
+export function decodeIpcacheValue(view: DataView, at: number): IpcacheValue {
+  return {
+    tunnel: decodeAddress(view, at),
+    flags: view.getUint32(at + 16, true),
+    node: view.getUint32(at + 20, true),
+  }
+}
+export function encodeIpcacheValue(view: DataView, at: number, value: IpcacheValue): void {
+  encodeAddress(view, at, value.tunnel)
+  view.setUint32(at + 16, value.flags, true)
+  view.setUint32(at + 20, value.node, true)
+}
+export const ipcacheValueLayout: Layout<IpcacheValue> = {
+  size: IPCACHE_VALUE_SIZE,
+  decode: decodeIpcacheValue,
+  encode: encodeIpcacheValue,
+}
+
+/** `struct ct_key`, 40 bytes. Conntrack: one entry for both directions; a is the smaller (address, port) by memcmp. */
+export interface CtKey {
+  readonly a: Uint8Array
+  readonly b: Uint8Array
+  /** ICMP echo: the identifier in both. */
+  readonly portA: number
+  readonly portB: number
+  readonly protocol: number
+}
+export const CT_KEY_SIZE = 40
+export function decodeCtKey(view: DataView, at: number): CtKey {
+  return {
+    a: decodeAddress(view, at),
+    b: decodeAddress(view, at + 16),
+    portA: view.getUint16(at + 32, false),
+    portB: view.getUint16(at + 34, false),
+    protocol: view.getUint8(at + 36),
+  }
+}
+export function encodeCtKey(view: DataView, at: number, value: CtKey): void {
+  encodeAddress(view, at, value.a)
+  encodeAddress(view, at + 16, value.b)
+  view.setUint16(at + 32, value.portA, false)
+  view.setUint16(at + 34, value.portB, false)
+  view.setUint8(at + 36, value.protocol)
+  putZeros(view, at + 37, 3)
+}
+export const ctKeyLayout: Layout<CtKey> = {
+  size: CT_KEY_SIZE,
+  decode: decodeCtKey,
+  encode: encodeCtKey,
+}
+
+/** `ct_flags`. */
+export const CtFlags = {
+  /** The flow was opened by a. */
+  CT_ORIGIN_A: 1,
+  /** A packet came back. */
+  CT_REPLIED: 2,
+  /** FIN seen from a. */
+  CT_FIN_A: 4,
+  /** FIN seen from b. */
+  CT_FIN_B: 8,
+  CT_RST: 16,
+  /** Entered a pod through the host's stack: replies go back through it. */
+  CT_VIA_STACK: 32,
+  /** TCP: handshake complete; others: replied. */
+  CT_ESTABLISHED: 64,
+  /** TCP: first seen in mid-stream, so the opener is a guess. */
+  CT_PICKED_UP: 128,
+} as const
+export type CtFlags = (typeof CtFlags)[keyof typeof CtFlags]
+
+/** `struct ct_value`, 56 bytes. */
+export interface CtValue {
+  /** bpf_ktime_get_coarse_ns at which the entry is void. */
+  readonly expires: bigint
+  readonly created: bigint
+  /** Sent by a; approximate under contention. */
+  readonly packetsA: bigint
+  readonly packetsB: bigint
+  readonly bytesA: bigint
+  readonly bytesB: bigint
+  /** `CtFlags`. */
+  readonly flags: number
+}
+export const CT_VALUE_SIZE = 56
+export function decodeCtValue(view: DataView, at: number): CtValue {
+  return {
+    expires: view.getBigUint64(at, true),
+    created: view.getBigUint64(at + 8, true),
+    packetsA: view.getBigUint64(at + 16, true),
+    packetsB: view.getBigUint64(at + 24, true),
+    bytesA: view.getBigUint64(at + 32, true),
+    bytesB: view.getBigUint64(at + 40, true),
+    flags: view.getUint32(at + 48, true),
+  }
+}
+export function encodeCtValue(view: DataView, at: number, value: CtValue): void {
+  view.setBigUint64(at, value.expires, true)
+  view.setBigUint64(at + 8, value.created, true)
+  view.setBigUint64(at + 16, value.packetsA, true)
+  view.setBigUint64(at + 24, value.packetsB, true)
+  view.setBigUint64(at + 32, value.bytesA, true)
+  view.setBigUint64(at + 40, value.bytesB, true)
+  view.setUint32(at + 48, value.flags, true)
+  putZeros(view, at + 52, 4)
+}
+export const ctValueLayout: Layout<CtValue> = {
+  size: CT_VALUE_SIZE,
+  decode: decodeCtValue,
+  encode: encodeCtValue,
+}
+
+/** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
+export interface FragKey {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  readonly id: number
+  readonly protocol: number
+}
+export const FRAG_KEY_SIZE = 40
+export function decodeFragKey(view: DataView, at: number): FragKey {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    id: view.getUint32(at + 32, false),
+    protocol: view.getUint8(at + 36),
+  }
+}
+export function encodeFragKey(view: DataView, at: number, value: FragKey): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint32(at + 32, value.id, false)
+  view.setUint8(at + 36, value.protocol)
+  putZeros(view, at + 37, 3)
+}
+export const fragKeyLayout: Layout<FragKey> = {
+  size: FRAG_KEY_SIZE,
+  decode: decodeFragKey,
+  encode: encodeFragKey,
+}
+
+/** `struct frag_value`, 4 bytes. */
+export interface FragValue {
+  readonly sourcePort: number
+  readonly destinationPort: number
+}
+export const FRAG_VALUE_SIZE = 4
+export function decodeFragValue(view: DataView, at: number): FragValue {
+  return {
+    sourcePort: view.getUint16(at, false),
+    destinationPort: view.getUint16(at + 2, false),
+  }
+}
+export function encodeFragValue(view: DataView, at: number, value: FragValue): void {
+  view.setUint16(at, value.sourcePort, false)
+  view.setUint16(at + 2, value.destinationPort, false)
+}
+export const fragValueLayout: Layout<FragValue> = {
+  size: FRAG_VALUE_SIZE,
+  decode: decodeFragValue,
+  encode: encodeFragValue,
+}
+
+/** `hook`. Where in the datapath an event was seen. Append-only. */
+export const Hook = {
+  HOOK_POD_OUT: 1,
+  HOOK_POD_IN: 2,
+  HOOK_UPLINK_IN: 3,
+  HOOK_UPLINK_OUT: 4,
+  HOOK_OVERLAY_IN: 5,
+  HOOK_OVERLAY_OUT: 6,
+  /** Not a hook: the program that expires conntrack. */
+  HOOK_EXPIRY: 7,
+  HOOK_MAX: 8,
+} as const
+export type Hook = (typeof Hook)[keyof typeof Hook]
+
+/** `event_kind`. */
+export const EventKind = {
+  EVENT_DROP: 1,
+  /** A moment of a flow, told by ct_flags and moment. */
+  EVENT_FLOW: 2,
+} as const
+export type EventKind = (typeof EventKind)[keyof typeof EventKind]
+
+/** `flow_moment`. Moments of a flow that are reported; or-ed in the load-time constant flow_events. */
+export const FlowMoment = {
+  /** Its first packet. */
+  FLOW_FIRST: 1,
+  /** The first packet back. */
+  FLOW_REPLY: 2,
+  /** FIN from both sides, RST, or expiry without either. */
+  FLOW_END: 4,
+} as const
+export type FlowMoment = (typeof FlowMoment)[keyof typeof FlowMoment]
+
+/** `drop_reason`. Append-only; a retired reason keeps its number. The texts for people are in daemon/flow/drop-reasons.ts. */
+export const DropReason = {
+  DROP_NONE: 0,
+  /** Shorter than its own headers say. */
+  DROP_MALFORMED: 1,
+  /** Neither IPv4, IPv6 nor ARP. */
+  DROP_UNSUPPORTED_L3: 2,
+  /** VLAN tag on a device that carries none. */
+  DROP_VLAN: 3,
+  /** Source address is not the pod's. */
+  DROP_SPOOFED_ADDRESS: 4,
+  /** Source MAC is not the pod's. */
+  DROP_SPOOFED_MAC: 5,
+  /** Overlay packet for a pod that is not here. */
+  DROP_NO_ENDPOINT: 6,
+  /** The node has no route to the destination. */
+  DROP_NO_ROUTE: 7,
+  /** Tunnel metadata could not be set or read. */
+  DROP_TUNNEL: 8,
+  /** Conntrack full and strict by configuration. */
+  DROP_CT_FULL: 9,
+  /** Packet cannot belong to any state of its flow. */
+  DROP_CT_INVALID: 10,
+  /** The redirect itself failed. */
+  DROP_REDIRECT: 11,
+  /** Multicast without the multicast plugin. */
+  DROP_MULTICAST: 12,
+  /** ARP or neighbour advertisement for an address that is not the pod's. */
+  DROP_FORGED_NEIGHBOUR: 13,
+  /** Overlay packet whose source is a local pod. */
+  DROP_LOOP: 14,
+} as const
+export type DropReason = (typeof DropReason)[keyof typeof DropReason]
+
+/** `struct event`, 104 bytes. */
+export interface Event {
+  /** CLOCK_MONOTONIC (bpf_ktime_get_ns). */
+  readonly timeNs: bigint
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  /** ICMP: type. */
+  readonly sourcePort: number
+  /** ICMP: code. */
+  readonly destinationPort: number
+  readonly protocol: number
+  readonly tcpFlags: number
+  /** `EventKind`. */
+  readonly kind: number
+  /** `Hook`. */
+  readonly hook: number
+  /** `DropReason`. */
+  readonly reason: number
+  /** 1: travels against the direction the flow was opened in. */
+  readonly reply: number
+  /** Host order; what was seen when the packet is no IP. */
+  readonly ethertype: number
+  /** What caused it: a rule or option id; 0 for none. */
+  readonly rule: number
+  readonly ifindex: number
+  /** Bytes on the device, L2 included. */
+  readonly length: number
+  readonly ctFlags: number
+  /** `FlowMoment`; 0 for drops. */
+  readonly moment: number
+  /** Of the flow so far, by the direction it was opened in; 0 for drops. */
+  readonly packets: bigint
+  readonly bytes: bigint
+  readonly replyPackets: bigint
+  readonly replyBytes: bigint
+}
+export const EVENT_SIZE = 104
+export function decodeEvent(view: DataView, at: number): Event {
+  return {
+    timeNs: view.getBigUint64(at, true),
+    source: decodeAddress(view, at + 8),
+    destination: decodeAddress(view, at + 24),
+    sourcePort: view.getUint16(at + 40, false),
+    destinationPort: view.getUint16(at + 42, false),
+    protocol: view.getUint8(at + 44),
+    tcpFlags: view.getUint8(at + 45),
+    kind: view.getUint8(at + 46),
+    hook: view.getUint8(at + 47),
+    reason: view.getUint8(at + 48),
+    reply: view.getUint8(at + 49),
+    ethertype: view.getUint16(at + 50, true),
+    rule: view.getUint32(at + 52, true),
+    ifindex: view.getUint32(at + 56, true),
+    length: view.getUint32(at + 60, true),
+    ctFlags: view.getUint32(at + 64, true),
+    moment: view.getUint32(at + 68, true),
+    packets: view.getBigUint64(at + 72, true),
+    bytes: view.getBigUint64(at + 80, true),
+    replyPackets: view.getBigUint64(at + 88, true),
+    replyBytes: view.getBigUint64(at + 96, true),
+  }
+}
+export function encodeEvent(view: DataView, at: number, value: Event): void {
+  view.setBigUint64(at, value.timeNs, true)
+  encodeAddress(view, at + 8, value.source)
+  encodeAddress(view, at + 24, value.destination)
+  view.setUint16(at + 40, value.sourcePort, false)
+  view.setUint16(at + 42, value.destinationPort, false)
+  view.setUint8(at + 44, value.protocol)
+  view.setUint8(at + 45, value.tcpFlags)
+  view.setUint8(at + 46, value.kind)
+  view.setUint8(at + 47, value.hook)
+  view.setUint8(at + 48, value.reason)
+  view.setUint8(at + 49, value.reply)
+  view.setUint16(at + 50, value.ethertype, true)
+  view.setUint32(at + 52, value.rule, true)
+  view.setUint32(at + 56, value.ifindex, true)
+  view.setUint32(at + 60, value.length, true)
+  view.setUint32(at + 64, value.ctFlags, true)
+  view.setUint32(at + 68, value.moment, true)
+  view.setBigUint64(at + 72, value.packets, true)
+  view.setBigUint64(at + 80, value.bytes, true)
+  view.setBigUint64(at + 88, value.replyPackets, true)
+  view.setBigUint64(at + 96, value.replyBytes, true)
+}
+export const eventLayout: Layout<Event> = {
+  size: EVENT_SIZE,
+  decode: decodeEvent,
+  encode: encodeEvent,
+}
+
+/** `struct event_budget`, 16 bytes. Per CPU: how many drop events may still be sent. */
+export interface EventBudget {
+  readonly refilledNs: bigint
+  readonly tokens: bigint
+}
+export const EVENT_BUDGET_SIZE = 16
+export function decodeEventBudget(view: DataView, at: number): EventBudget {
+  return {
+    refilledNs: view.getBigUint64(at, true),
+    tokens: view.getBigUint64(at + 8, true),
+  }
+}
+export function encodeEventBudget(view: DataView, at: number, value: EventBudget): void {
+  view.setBigUint64(at, value.refilledNs, true)
+  view.setBigUint64(at + 8, value.tokens, true)
+}
+export const eventBudgetLayout: Layout<EventBudget> = {
+  size: EVENT_BUDGET_SIZE,
+  decode: decodeEventBudget,
+  encode: encodeEventBudget,
+}
+
+/** `struct ct_expiry`, 16 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
+export interface CtExpiry {
+  readonly live: bigint
+  readonly expired: bigint
+}
+export const CT_EXPIRY_SIZE = 16
+export function decodeCtExpiry(view: DataView, at: number): CtExpiry {
+  return {
+    live: view.getBigUint64(at, true),
+    expired: view.getBigUint64(at + 8, true),
+  }
+}
+export function encodeCtExpiry(view: DataView, at: number, value: CtExpiry): void {
+  view.setBigUint64(at, value.live, true)
+  view.setBigUint64(at + 8, value.expired, true)
+}
+export const ctExpiryLayout: Layout<CtExpiry> = {
+  size: CT_EXPIRY_SIZE,
+  decode: decodeCtExpiry,
+  encode: encodeCtExpiry,
+}
+
+/** `metric_kind`. Metrics: per-CPU counters by key; forwarded: by `Hook`. */
+export const MetricKind = {
+  /** Counted in the map `forwarded`. */
+  METRIC_FORWARDED: 1,
+  METRIC_DROPPED: 2,
+  /** Ring buffer full, or over the budget of drop events (then with its reason). */
+  METRIC_EVENTS_LOST: 3,
+  /** Passed without an entry. */
+  METRIC_CT_FULL: 4,
+} as const
+export type MetricKind = (typeof MetricKind)[keyof typeof MetricKind]
+
+/** `struct metric_key`, 4 bytes. */
+export interface MetricKey {
+  /** `MetricKind`. */
+  readonly kind: number
+  /** `Hook`. */
+  readonly hook: number
+  /** `DropReason`. */
+  readonly reason: number
+}
+export const METRIC_KEY_SIZE = 4
+export function decodeMetricKey(view: DataView, at: number): MetricKey {
+  return {
+    kind: view.getUint8(at),
+    hook: view.getUint8(at + 1),
+    reason: view.getUint8(at + 2),
+  }
+}
+export function encodeMetricKey(view: DataView, at: number, value: MetricKey): void {
+  view.setUint8(at, value.kind)
+  view.setUint8(at + 1, value.hook)
+  view.setUint8(at + 2, value.reason)
+  putZeros(view, at + 3, 1)
+}
+export const metricKeyLayout: Layout<MetricKey> = {
+  size: METRIC_KEY_SIZE,
+  decode: decodeMetricKey,
+  encode: encodeMetricKey,
+}
+
+/** `struct metric_value`, 16 bytes. */
+export interface MetricValue {
+  readonly packets: bigint
+  readonly bytes: bigint
+}
+export const METRIC_VALUE_SIZE = 16
+export function decodeMetricValue(view: DataView, at: number): MetricValue {
+  return {
+    packets: view.getBigUint64(at, true),
+    bytes: view.getBigUint64(at + 8, true),
+  }
+}
+export function encodeMetricValue(view: DataView, at: number, value: MetricValue): void {
+  view.setBigUint64(at, value.packets, true)
+  view.setBigUint64(at + 8, value.bytes, true)
+}
+export const metricValueLayout: Layout<MetricValue> = {
+  size: METRIC_VALUE_SIZE,
+  decode: decodeMetricValue,
+  encode: encodeMetricValue,
+}
