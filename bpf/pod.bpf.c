@@ -12,51 +12,51 @@
 SEC("tc")
 int pod_out(struct __sk_buff *skb)
 {
-	struct packet p = { .skb = skb, .hook = HOOK_POD_OUT };
+	struct packet p = { .hook = HOOK_POD_OUT };
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 
-	reason = parse_frame(&p);
+	reason = parse_frame(skb, &p);
 	if (unlikely(reason))
-		return drop(&p, reason, 0);
+		return drop(skb, &p, reason, 0);
 	if (unlikely(p.ethertype == ETH_P_ARP))
-		return neigh_arp(&p);
-	reason = parse_ip(&p);
+		return neigh_arp(skb, &p);
+	reason = parse_ip(skb, &p);
 	if (unlikely(reason))
-		return drop(&p, reason, 0);
-	if (unlikely(neigh_is_ndp(&p)))
-		return neigh_ndp(&p);
-	if (unlikely(frame_is_group(&p)))
-		return drop_quietly(&p, DROP_MULTICAST);
-	reason = endpoint_check_source(&p);
+		return drop(skb, &p, reason, 0);
+	if (unlikely(neigh_is_ndp(skb, &p)))
+		return neigh_ndp(skb, &p);
+	if (unlikely(frame_is_group(skb)))
+		return drop_quietly(skb, &p, DROP_MULTICAST);
+	reason = endpoint_check_source(skb, &p);
 	if (unlikely(reason))
-		return drop(&p, reason, 0);
-	reason = flow_of(&p);
+		return drop(skb, &p, reason, 0);
+	reason = flow_of(skb, &p);
 	if (unlikely(reason))
-		return drop(&p, reason, 0);
+		return drop(skb, &p, reason, 0);
 	if (unlikely(p.ct_flags & CT_VIA_STACK))
 		return TC_ACT_OK;
 	destination = endpoint_of(&p.tuple.destination);
 	if (!destination)
-		return route_away(&p);
+		return route_away(skb, &p);
 	if (endpoint_is_host(destination))
 		return TC_ACT_OK;
-	return route_to_pod(&p, destination);
+	return route_to_pod(skb, &p, destination);
 }
 
 SEC("tc")
 int pod_in(struct __sk_buff *skb)
 {
-	struct packet p = { .skb = skb, .hook = HOOK_POD_IN };
+	struct packet p = { .hook = HOOK_POD_IN };
 	enum drop_reason reason;
 
 	/* What is not this pod's own is none of conntrack's business; the pod judges it. */
-	if (parse_frame(&p) || parse_ip(&p) || !endpoint_owning(&p, &p.tuple.destination))
+	if (parse_frame(skb, &p) || parse_ip(skb, &p) || !endpoint_owning(skb, &p.tuple.destination))
 		return TC_ACT_OK;
-	reason = flow_of(&p);
+	reason = flow_of(skb, &p);
 	if (unlikely(reason))
-		return drop(&p, reason, 0);
-	count_forwarded(&p);
+		return drop(skb, &p, reason, 0);
+	count_forwarded(skb, &p);
 	return TC_ACT_OK;
 }
 

@@ -12,19 +12,19 @@
 SEC("tc")
 int uplink_in(struct __sk_buff *skb)
 {
-	struct packet p = { .skb = skb, .hook = HOOK_UPLINK_IN };
+	struct packet p = { .hook = HOOK_UPLINK_IN };
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 
-	if (skb->pkt_type != PACKET_HOST || parse_frame(&p) || parse_ip(&p))
+	if (skb->pkt_type != PACKET_HOST || parse_frame(skb, &p) || parse_ip(skb, &p))
 		return TC_ACT_UNSPEC;
 	destination = endpoint_of(&p.tuple.destination);
 	if (!destination || endpoint_is_host(destination))
 		return TC_ACT_UNSPEC;
-	reason = flow_of(&p);
+	reason = flow_of(skb, &p);
 	if (unlikely(reason))
-		return drop(&p, reason, 0);
-	return route_to_pod(&p, destination);
+		return drop(skb, &p, reason, 0);
+	return route_to_pod(skb, &p, destination);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

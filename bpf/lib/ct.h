@@ -84,14 +84,14 @@ static __always_inline bool ct_closed(__u32 flags)
 	return flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH;
 }
 
-static __always_inline void ct_count(struct ct_value *entry, const struct packet *p, bool from_a)
+static __always_inline void ct_count(struct ct_value *entry, __u32 bytes, bool from_a)
 {
 	if (from_a) {
 		entry->packets_a++;
-		entry->bytes_a += p->skb->len;
+		entry->bytes_a += bytes;
 	} else {
 		entry->packets_b++;
-		entry->bytes_b += p->skb->len;
+		entry->bytes_b += bytes;
 	}
 }
 
@@ -114,23 +114,23 @@ static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_
 }
 
 /* Makes an entry, or makes one anew where a void or closed one stands. */
-static __always_inline enum drop_reason ct_open(struct packet *p, const struct ct_key *key, bool anew, bool from_a)
+static __always_inline enum drop_reason ct_open(struct __sk_buff *skb, struct packet *p, const struct ct_key *key, bool anew, bool from_a)
 {
 	struct ct_value value = { .created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a) };
 	long error;
 
 	p->ct_flags = value.flags;
 	value.expires = value.created + ct_lifetime(p->tuple.protocol, value.flags);
-	ct_count(&value, p, from_a);
+	ct_count(&value, skb->len, from_a);
 	error = bpf_map_update_elem(&conntrack, key, &value, anew ? BPF_ANY : BPF_NOEXIST);
 	if (likely(!error)) {
-		event_flow(p, &value, FLOW_FIRST, from_a != !!(value.flags & CT_ORIGIN_A));
+		event_flow(skb, p, &value, FLOW_FIRST, from_a != !!(value.flags & CT_ORIGIN_A));
 		return DROP_NONE;
 	}
 	/* Another CPU made it at the same moment; its entry is as good. */
 	if (error == -17 /* EEXIST */)
 		return DROP_NONE;
-	count(METRIC_CT_FULL, p->hook, DROP_NONE, p->skb->len);
+	count(METRIC_CT_FULL, p->hook, DROP_NONE, skb->len);
 	return ct_full_drops ? DROP_CT_FULL : DROP_NONE;
 }
 
@@ -152,13 +152,13 @@ static __always_inline __u32 ct_gained_flags(const struct packet *p, __u32 flags
 }
 
 /* Carries an entry into its next state. */
-static __always_inline void ct_advance(struct packet *p, struct ct_value *entry, bool from_a)
+static __always_inline void ct_advance(struct __sk_buff *skb, struct packet *p, struct ct_value *entry, bool from_a)
 {
 	__u32 flags = entry->flags;
 	__u32 gained = ct_gained_flags(p, flags, from_a);
 	__u32 moment = 0;
 
-	ct_count(entry, p, from_a);
+	ct_count(entry, skb->len, from_a);
 	/* Both directions may be on the way on two CPUs: neither may lose the other's flag. */
 	if (gained)
 		__sync_fetch_and_or(&entry->flags, gained);
@@ -169,7 +169,7 @@ static __always_inline void ct_advance(struct packet *p, struct ct_value *entry,
 	if (ct_closed(flags | gained) && !ct_closed(flags))
 		moment |= FLOW_END;
 	if (moment)
-		event_flow(p, entry, moment, from_a != !!(flags & CT_ORIGIN_A));
+		event_flow(skb, p, entry, moment, from_a != !!(flags & CT_ORIGIN_A));
 }
 
 /* Flag combinations no TCP sends (RFC 9293 section 3.10): neither SYN, ACK, FIN nor RST; SYN with FIN or RST. */
@@ -178,38 +178,45 @@ static __always_inline bool ct_tcp_nonsense(__u8 tcp_flags)
 	return !(tcp_flags & TCP_STATE_FLAGS) || ((tcp_flags & TCP_SYN) && (tcp_flags & (TCP_FIN | TCP_RST)));
 }
 
-/* Every packet that is not of a steady flow: `entry` is null when there is none. */
-static __outlined enum drop_reason ct_change(struct packet *p, const struct ct_key *key, struct ct_value *entry, bool from_a)
+/* Every packet that is not of a steady flow. It looks its entry up again, for Linux 6.1 takes no key from outside. */
+__outlined enum drop_reason ct_change(struct __sk_buff *skb, struct packet *p)
 {
-	bool tcp = p->tuple.protocol == IPPROTO_TCP;
-	bool opens = !tcp || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	struct ct_value *entry;
+	struct ct_key key;
+	bool tcp, opens, from_a;
 
+	if (!p)
+		return DROP_NONE;
+	tcp = p->tuple.protocol == IPPROTO_TCP;
 	if (tcp && ct_tcp_nonsense(p->tcp_flags))
 		return DROP_CT_INVALID;
+	opens = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	from_a = ct_from_a(&p->tuple);
+	ct_key_set(&key, &p->tuple, from_a);
+	entry = bpf_map_lookup_elem(&conntrack, &key);
 	if (entry && entry->expires > bpf_ktime_get_coarse_ns() && !(tcp && opens && ct_closed(entry->flags))) {
-		ct_advance(p, entry, from_a);
+		ct_advance(skb, p, entry, from_a);
 		return DROP_NONE;
 	}
 	/* A reset ends a flow, it never begins one. */
 	if (tcp && p->tcp_flags & TCP_RST)
 		return DROP_NONE;
-	return ct_open(p, key, entry, from_a);
+	return ct_open(skb, p, &key, entry, from_a);
 }
 
 /* An ICMP error takes the way of the flow it quotes; it neither makes nor keeps an entry. */
-static __outlined enum drop_reason ct_relate(struct packet *p)
+static __always_inline void ct_relate(struct __sk_buff *skb, struct packet *p)
 {
 	struct tuple quoted = {};
 	struct ct_value *entry;
 	struct ct_key key;
 
-	if (!icmp_quoted(&quoted, p))
-		return DROP_NONE;
+	if (!icmp_quoted(&quoted, skb, p))
+		return;
 	ct_key_set(&key, &quoted, ct_from_a(&quoted));
 	entry = bpf_map_lookup_elem(&conntrack, &key);
 	if (entry && entry->expires > bpf_ktime_get_coarse_ns())
 		p->ct_flags = entry->flags;
-	return DROP_NONE;
 }
 
 static __always_inline bool ct_steady(const struct packet *p, __u32 flags)
@@ -220,7 +227,7 @@ static __always_inline bool ct_steady(const struct packet *p, __u32 flags)
 }
 
 /* Finds or makes the packet's flow and leaves its flags in p->ct_flags. Needs parse_transport. */
-static __always_inline enum drop_reason ct_track(struct packet *p)
+static __always_inline enum drop_reason ct_track(struct __sk_buff *skb, struct packet *p)
 {
 	bool from_a = ct_from_a(&p->tuple);
 	struct ct_value *entry;
@@ -231,8 +238,8 @@ static __always_inline enum drop_reason ct_track(struct packet *p)
 	entry = bpf_map_lookup_elem(&conntrack, &key);
 	now = bpf_ktime_get_coarse_ns();
 	if (unlikely(!entry || !ct_steady(p, entry->flags) || entry->expires <= now))
-		return ct_change(p, &key, entry, from_a);
-	ct_count(entry, p, from_a);
+		return ct_change(skb, p);
+	ct_count(entry, skb->len, from_a);
 	p->ct_flags = entry->flags;
 	expires = now + ct_lifetime(p->tuple.protocol, CT_ESTABLISHED);
 	/* Moved in steps: a line that is only read stays with all CPUs. */

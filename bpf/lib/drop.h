@@ -5,16 +5,18 @@
 #include "events.h"
 
 /* Drops a packet. `rule` is the id of the rule or option that caused it, 0 for none. */
-static __outlined int drop(struct packet *p, enum drop_reason reason, __u32 rule)
+__outlined int drop(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason, __u32 rule)
 {
-	count(METRIC_DROPPED, p->hook, reason, p->skb->len);
-	event_drop(p, reason, rule);
+	if (!p)
+		return TC_ACT_SHOT;
+	count(METRIC_DROPPED, p->hook, reason, skb->len);
+	event_drop(skb, p, reason, rule);
 	return TC_ACT_SHOT;
 }
 
 /* Drops what pods send all the time and nobody asks about; counted, not reported. */
-static __outlined int drop_quietly(struct packet *p, enum drop_reason reason)
+static __always_inline int drop_quietly(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason)
 {
-	count(METRIC_DROPPED, p->hook, reason, p->skb->len);
+	count(METRIC_DROPPED, p->hook, reason, skb->len);
 	return TC_ACT_SHOT;
 }

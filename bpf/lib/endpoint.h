@@ -15,30 +15,30 @@ static __always_inline bool endpoint_is_host(const struct endpoint_value *endpoi
 }
 
 /* The endpoint behind the device the packet came from, if this address is its own; else null. */
-static __always_inline const struct endpoint_value *endpoint_owning(const struct packet *p, const struct address *address)
+static __always_inline const struct endpoint_value *endpoint_owning(struct __sk_buff *skb, const struct address *address)
 {
 	const struct endpoint_value *endpoint = endpoint_of(address);
 
 	/* The host's entries carry ifindex 0, which no packet has. */
-	return endpoint && endpoint->ifindex == p->skb->ifindex ? endpoint : 0;
+	return endpoint && endpoint->ifindex == skb->ifindex ? endpoint : 0;
 }
 
 /* The endpoint behind the device the packet came from; null while the control plane has not written it. */
-static __always_inline const struct endpoint_value *endpoint_behind(const struct packet *p)
+static __always_inline const struct endpoint_value *endpoint_behind(struct __sk_buff *skb)
 {
-	__u32 ifindex = p->skb->ifindex;
+	__u32 ifindex = skb->ifindex;
 
 	return bpf_map_lookup_elem(&devices, &ifindex);
 }
 
 /* Whether a pod may send this packet: its source must be the pod's own address and MAC. */
-static __always_inline enum drop_reason endpoint_check_source(const struct packet *p)
+static __always_inline enum drop_reason endpoint_check_source(struct __sk_buff *skb, const struct packet *p)
 {
-	const struct endpoint_value *endpoint = endpoint_owning(p, &p->tuple.source);
+	const struct endpoint_value *endpoint = endpoint_owning(skb, &p->tuple.source);
 
 	if (unlikely(!endpoint))
 		return DROP_SPOOFED_ADDRESS;
-	if (unlikely(!frame_source_is(p, endpoint->mac)))
+	if (unlikely(!frame_source_is(skb, endpoint->mac)))
 		return DROP_SPOOFED_MAC;
 	return DROP_NONE;
 }

@@ -15,7 +15,7 @@ static __always_inline void metric_add(struct metric_value *value, __u32 bytes)
 }
 
 /* Counts what happens seldom. */
-static __outlined void count(__u8 kind, __u8 hook, __u8 reason, __u32 bytes)
+__outlined int count(__u8 kind, __u8 hook, __u8 reason, __u32 bytes)
 {
 	struct metric_key key = { .kind = kind, .hook = hook, .reason = reason };
 	struct metric_value first = { .packets = 1, .bytes = bytes };
@@ -25,16 +25,17 @@ static __outlined void count(__u8 kind, __u8 hook, __u8 reason, __u32 bytes)
 		metric_add(value, bytes);
 	else
 		bpf_map_update_elem(&metrics, &key, &first, BPF_NOEXIST);
+	return 0;
 }
 
 /* Counts a packet that is sent on. */
-static __always_inline void count_forwarded(const struct packet *p)
+static __always_inline void count_forwarded(struct __sk_buff *skb, const struct packet *p)
 {
 	__u32 hook = p->hook;
 	struct metric_value *value = bpf_map_lookup_elem(&forwarded, &hook);
 
 	if (value)
-		metric_add(value, p->skb->len);
+		metric_add(value, skb->len);
 }
 
 /* Takes one from this CPU's budget of drop events. */
@@ -63,7 +64,7 @@ static __always_inline bool event_budget_take(__u64 now)
 	return true;
 }
 
-static __always_inline void event_describe(struct event *e, const struct packet *p, __u64 now)
+static __always_inline void event_describe(struct event *e, struct __sk_buff *skb, const struct packet *p, __u64 now)
 {
 	*e = (struct event){
 		.time_ns = now,
@@ -75,8 +76,8 @@ static __always_inline void event_describe(struct event *e, const struct packet 
 		.tcp_flags = p->tcp_flags,
 		.hook = p->hook,
 		.ethertype = p->ethertype,
-		.ifindex = p->skb->ifindex,
-		.length = p->skb->len,
+		.ifindex = skb->ifindex,
+		.length = skb->len,
 		.ct_flags = p->ct_flags,
 	};
 	if (p->tuple.protocol == IPPROTO_ICMP || p->tuple.protocol == IPPROTO_ICMPV6) {
@@ -85,21 +86,21 @@ static __always_inline void event_describe(struct event *e, const struct packet 
 	}
 }
 
-static __always_inline void event_drop(const struct packet *p, enum drop_reason reason, __u32 rule)
+static __always_inline void event_drop(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason, __u32 rule)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct event *e;
 
 	if (!event_budget_take(now)) {
-		count(METRIC_EVENTS_LOST, p->hook, reason, p->skb->len);
+		count(METRIC_EVENTS_LOST, p->hook, reason, skb->len);
 		return;
 	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		count(METRIC_EVENTS_LOST, p->hook, DROP_NONE, p->skb->len);
+		count(METRIC_EVENTS_LOST, p->hook, DROP_NONE, skb->len);
 		return;
 	}
-	event_describe(e, p, now);
+	event_describe(e, skb, p, now);
 	e->kind = EVENT_DROP;
 	e->reason = reason;
 	e->rule = rule;
@@ -126,22 +127,24 @@ static __always_inline void event_totals(struct event *e, const struct ct_value 
 }
 
 /* Reports a moment of a flow, seen at this packet. */
-static __always_inline void event_flow(const struct packet *p, const struct ct_value *flow, __u32 moment, bool reply)
+__outlined int event_flow(struct __sk_buff *skb, const struct packet *p, const struct ct_value *flow, __u32 moment,
+			  bool reply)
 {
 	struct event *e;
 
-	if (!(flow_events & moment))
-		return;
+	if (!p || !flow || !(flow_events & moment))
+		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		count(METRIC_EVENTS_LOST, p->hook, DROP_NONE, p->skb->len);
-		return;
+		count(METRIC_EVENTS_LOST, p->hook, DROP_NONE, skb->len);
+		return 0;
 	}
-	event_describe(e, p, bpf_ktime_get_ns());
+	event_describe(e, skb, p, bpf_ktime_get_ns());
 	e->kind = EVENT_FLOW;
 	e->moment = flow_events & moment;
 	e->reply = reply;
 	e->ct_flags = flow->flags;
 	event_totals(e, flow);
 	bpf_ringbuf_submit(e, event_wakeup());
+	return 0;
 }

@@ -5,31 +5,37 @@
 #include "frag.h"
 #include "icmp.h"
 
-/* What is not a whole datagram of a flow with ports: fragments and ICMP errors. */
-static __outlined enum drop_reason flow_of_others(struct packet *p)
+/*
+ * What is not a whole datagram of a flow with ports: an ICMP error takes the flow it quotes, a fragment that of its
+ * first one. False when there is nothing to track.
+ */
+__outlined bool flow_of_others(struct __sk_buff *skb, struct packet *p)
 {
-	if (p->icmp_error)
-		return ct_relate(p);
-	if (p->fragment == FRAGMENT_FIRST)
+	if (!p)
+		return false;
+	if (p->icmp_error) {
+		ct_relate(skb, p);
+		return false;
+	}
+	if (p->fragment == FRAGMENT_FIRST) {
 		frag_remember(p);
-	else if (frag_recall(p))
-		p->tcp_flags = TCP_ACK; /* a continuation changes no state */
-	else
-		return DROP_NONE;
-	return ct_track(p);
+		return true;
+	}
+	p->tcp_flags = TCP_ACK; /* a continuation changes no state */
+	return frag_recall(p);
 }
 
 /* Finds the packet's flow; p->ct_flags tells of it. Returns the reason to drop the packet, or DROP_NONE. */
-static __always_inline enum drop_reason flow_of(struct packet *p)
+static __always_inline enum drop_reason flow_of(struct __sk_buff *skb, struct packet *p)
 {
 	if (likely(p->fragment != FRAGMENT_LATER)) {
-		enum drop_reason reason = parse_transport(p);
+		enum drop_reason reason = parse_transport(skb, p);
 
 		if (unlikely(reason))
 			return reason;
 		icmp_classify(p);
 	}
-	if (unlikely(p->fragment || p->icmp_error))
-		return flow_of_others(p);
-	return ct_track(p);
+	if (unlikely(p->fragment || p->icmp_error) && !flow_of_others(skb, p))
+		return DROP_NONE;
+	return ct_track(skb, p);
 }

@@ -17,7 +17,7 @@ static __always_inline struct frag_key frag_key_of(const struct packet *p)
 	};
 }
 
-static __outlined void frag_remember(const struct packet *p)
+static __always_inline void frag_remember(const struct packet *p)
 {
 	struct frag_key key = frag_key_of(p);
 	struct frag_value value = { .source_port = p->tuple.source_port, .destination_port = p->tuple.destination_port };
@@ -26,7 +26,7 @@ static __outlined void frag_remember(const struct packet *p)
 }
 
 /* Gives a later fragment its datagram's ports. False when the first fragment has not been seen. */
-static __outlined bool frag_recall(struct packet *p)
+static __always_inline bool frag_recall(struct packet *p)
 {
 	struct frag_key key = frag_key_of(p);
 	struct frag_value *value = bpf_map_lookup_elem(&fragments, &key);

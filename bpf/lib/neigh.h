@@ -85,7 +85,7 @@ static __always_inline bool mac_equal(const __u8 *x, const __u8 *y)
 	return true;
 }
 
-static __always_inline int neigh_arp_answer(struct packet *p, struct arp_packet *arp, const __u8 *host_mac)
+static __always_inline int neigh_arp_answer(struct __sk_buff *skb, struct packet *p, struct arp_packet *arp, const __u8 *host_mac)
 {
 	struct arp_packet answer = *arp;
 
@@ -94,32 +94,34 @@ static __always_inline int neigh_arp_answer(struct packet *p, struct arp_packet 
 	__builtin_memcpy(answer.sender, arp->target, 4);
 	__builtin_memcpy(answer.target_mac, arp->sender_mac, 6);
 	__builtin_memcpy(answer.target, arp->sender, 4);
-	if (bpf_skb_store_bytes(p->skb, ETH_HLEN, &answer, sizeof(answer), 0) ||
-	    !neigh_answer_frame(p->skb, answer.target_mac, answer.sender_mac))
-		return drop(p, DROP_MALFORMED, 0);
-	return bpf_redirect(p->skb->ifindex, 0);
+	if (bpf_skb_store_bytes(skb, ETH_HLEN, &answer, sizeof(answer), 0) ||
+	    !neigh_answer_frame(skb, answer.target_mac, answer.sender_mac))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 /* An ARP packet from a pod. */
-static __outlined int neigh_arp(struct packet *p)
+__outlined int neigh_arp(struct __sk_buff *skb, struct packet *p)
 {
 	const struct endpoint_value *endpoint;
 	struct arp_packet arp;
 
-	if (bpf_skb_load_bytes(p->skb, ETH_HLEN, &arp, sizeof(arp)) || arp.hardware != bpf_htons(ARPHRD_ETHER) ||
+	if (!p)
+		return TC_ACT_SHOT;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)) || arp.hardware != bpf_htons(ARPHRD_ETHER) ||
 	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_length != 6 || arp.protocol_length != 4)
-		return drop(p, DROP_MALFORMED, 0);
+		return drop(skb, p, DROP_MALFORMED, 0);
 	p->tuple.source = arp_address(arp.sender);
 	p->tuple.destination = arp_address(arp.target);
 	/* A probe for a duplicate of its own address (RFC 5227): an answer would deny the pod its address. */
 	if (!p->tuple.source.words[3])
 		return TC_ACT_OK;
-	endpoint = endpoint_owning(p, &p->tuple.source);
-	if (!endpoint || !mac_equal(arp.sender_mac, endpoint->mac) || !frame_source_is(p, endpoint->mac))
-		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+	endpoint = endpoint_owning(skb, &p->tuple.source);
+	if (!endpoint || !mac_equal(arp.sender_mac, endpoint->mac) || !frame_source_is(skb, endpoint->mac))
+		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
 	if (arp.operation != bpf_htons(ARPOP_REQUEST) || address_equal(&p->tuple.source, &p->tuple.destination))
 		return TC_ACT_OK;
-	return neigh_arp_answer(p, &arp, endpoint->host_mac);
+	return neigh_arp_answer(skb, p, &arp, endpoint->host_mac);
 }
 
 static __always_inline __u16 checksum_fold(__u32 sum)
@@ -139,7 +141,7 @@ static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_adverti
 }
 
 /* Turns a solicitation around into an advertisement that names the host's side for whatever was asked for. */
-static __always_inline int neigh_ndp_answer(struct packet *p, const struct address *target, const __u8 *to,
+static __always_inline int neigh_ndp_answer(struct __sk_buff *skb, struct packet *p, const struct address *target, const __u8 *to,
 					    const __u8 *host_mac)
 {
 	struct ndp_advertisement message = {
@@ -157,77 +159,79 @@ static __always_inline int neigh_ndp_answer(struct packet *p, const struct addre
 	__builtin_memcpy(&ip.daddr, &p->tuple.source, sizeof(p->tuple.source));
 	__builtin_memcpy(message.mac, host_mac, 6);
 	message.checksum = ndp_checksum(&ip, &message);
-	if (p->skb->len != length && bpf_skb_change_tail(p->skb, length, 0))
-		return drop(p, DROP_MALFORMED, 0);
-	if (bpf_skb_store_bytes(p->skb, ETH_HLEN, &ip, sizeof(ip), 0) ||
-	    bpf_skb_store_bytes(p->skb, ETH_HLEN + sizeof(ip), &message, sizeof(message), 0) ||
-	    !neigh_answer_frame(p->skb, to, host_mac))
-		return drop(p, DROP_MALFORMED, 0);
-	return bpf_redirect(p->skb->ifindex, 0);
+	if (skb->len != length && bpf_skb_change_tail(skb, length, 0))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	if (bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN + sizeof(ip), &message, sizeof(message), 0) ||
+	    !neigh_answer_frame(skb, to, host_mac))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 /* The pod that says this of itself by an address: its own, or any link-local one, which only its own link sees. */
-static __always_inline const struct endpoint_value *neigh_speaker(const struct packet *p, const struct address *address)
+static __always_inline const struct endpoint_value *neigh_speaker(struct __sk_buff *skb, const struct address *address)
 {
 	const struct endpoint_value *endpoint =
-		address_is_link_local6(address) ? endpoint_behind(p) : endpoint_owning(p, address);
+		address_is_link_local6(address) ? endpoint_behind(skb) : endpoint_owning(skb, address);
 
-	return endpoint && frame_source_is(p, endpoint->mac) ? endpoint : 0;
+	return endpoint && frame_source_is(skb, endpoint->mac) ? endpoint : 0;
 }
 
-static __always_inline int neigh_solicitation(struct packet *p, const struct address *target)
+static __always_inline int neigh_solicitation(struct __sk_buff *skb, struct packet *p, const struct address *target)
 {
 	const struct endpoint_value *endpoint;
 
 	/* Duplicate address detection (RFC 4862 section 5.4): an answer would deny the pod its address. */
 	if (address_is_unspecified6(&p->tuple.source))
 		return TC_ACT_OK;
-	endpoint = neigh_speaker(p, &p->tuple.source);
+	endpoint = neigh_speaker(skb, &p->tuple.source);
 	if (!endpoint)
-		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
 	if (address_is_group(target))
-		return drop(p, DROP_MALFORMED, 0);
-	if (endpoint_owning(p, target))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	if (endpoint_owning(skb, target))
 		return TC_ACT_OK;
-	return neigh_ndp_answer(p, target, endpoint->mac, endpoint->host_mac);
+	return neigh_ndp_answer(skb, p, target, endpoint->mac, endpoint->host_mac);
 }
 
-static __always_inline int neigh_advertisement(struct packet *p, const struct address *target)
+static __always_inline int neigh_advertisement(struct __sk_buff *skb, struct packet *p, const struct address *target)
 {
 	bool gateway = address_is_link_local6(target) && target->words[3] == bpf_htonl(GATEWAY6_LAST) &&
 		       !(target->words[1] | target->words[2]);
 
-	if (gateway || !neigh_speaker(p, target))
-		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+	if (gateway || !neigh_speaker(skb, target))
+		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
 	return TC_ACT_OK;
 }
 
 /* True for neighbour discovery (RFC 4861), which is never fragmented (RFC 6980). */
-static __always_inline bool neigh_is_ndp(const struct packet *p)
+static __always_inline bool neigh_is_ndp(struct __sk_buff *skb, const struct packet *p)
 {
 	const __u8 *header;
 
 	if (likely(p->tuple.protocol != IPPROTO_ICMPV6) || p->fragment)
 		return false;
-	header = parse_header(p, 4);
+	header = parse_header(skb, p, 4);
 	return header && header[0] >= NDP_ROUTER_SOLICITATION && header[0] <= NDP_REDIRECT;
 }
 
 /* A packet of neighbour discovery from a pod. */
-static __outlined int neigh_ndp(struct packet *p)
+__outlined int neigh_ndp(struct __sk_buff *skb, struct packet *p)
 {
 	struct ndp_message message;
 	__u8 type;
 
-	if (p->ttl != NDP_HOP_LIMIT || bpf_skb_load_bytes(p->skb, p->transport, &type, 1))
-		return drop(p, DROP_MALFORMED, 0);
+	if (!p)
+		return TC_ACT_SHOT;
+	if (p->ttl != NDP_HOP_LIMIT || bpf_skb_load_bytes(skb, p->transport, &type, 1))
+		return drop(skb, p, DROP_MALFORMED, 0);
 	p->icmp_type = type;
 	if (type == NDP_ROUTER_SOLICITATION)
-		return drop_quietly(p, DROP_MULTICAST);
+		return drop_quietly(skb, p, DROP_MULTICAST);
 	if (type != NDP_SOLICITATION && type != NDP_ADVERTISEMENT)
-		return drop(p, DROP_FORGED_NEIGHBOUR, 0);
+		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
 	if (p->transport != IPV6_PLAIN_END || p->end < IPV6_PLAIN_END + sizeof(message) ||
-	    bpf_skb_load_bytes(p->skb, IPV6_PLAIN_END, &message, sizeof(message)))
-		return drop(p, DROP_MALFORMED, 0);
-	return type == NDP_SOLICITATION ? neigh_solicitation(p, &message.target) : neigh_advertisement(p, &message.target);
+	    bpf_skb_load_bytes(skb, IPV6_PLAIN_END, &message, sizeof(message)))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	return type == NDP_SOLICITATION ? neigh_solicitation(skb, p, &message.target) : neigh_advertisement(skb, p, &message.target);
 }

@@ -44,11 +44,11 @@ static __always_inline void overlay_accept(struct __sk_buff *skb)
 }
 
 /* All nodes' devices have one MAC, and VXLAN discards frames that carry its own as source (vxlan_set_mac). */
-static __always_inline bool overlay_set_source(const struct packet *p)
+static __always_inline bool overlay_set_source(struct __sk_buff *skb)
 {
-	__u8 *data = packet_data(p);
+	__u8 *data = packet_data(skb);
 
-	if ((void *)data + ETH_HLEN > packet_data_end(p))
+	if ((void *)data + ETH_HLEN > packet_data_end(skb))
 		return false;
 	data[11] ^= 0xff;
 	return true;

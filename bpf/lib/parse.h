@@ -15,8 +15,12 @@
 #include <bpf/bpf_helpers.h>
 #include "shared.h"
 
-/* What is off the common way stays out of it, so that the common way is short; not every object uses all of it. */
-#define __outlined __attribute__((noinline, unused))
+/*
+ * What is off the common way: functions of global linkage, so that the verifier looks at each once by itself instead of
+ * once for every way that leads to it. It takes their pointers to be null until they have been checked (before Linux 6.8
+ * there is no way to promise otherwise), and a packet's pointers to be lost when they return.
+ */
+#define __outlined __attribute__((noinline))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -67,7 +71,6 @@ struct tuple {
 };
 
 struct packet {
-	struct __sk_buff *skb;
 	struct tuple tuple;
 	__u8 tcp_flags;
 	__u8 icmp_type;
@@ -83,14 +86,14 @@ struct packet {
 	__u32 ct_flags; /* enum ct_flags of the packet's flow; 0 when it has none */
 };
 
-static __always_inline void *packet_data(const struct packet *p)
+static __always_inline void *packet_data(const struct __sk_buff *skb)
 {
-	return (void *)(long)p->skb->data;
+	return (void *)(long)skb->data;
 }
 
-static __always_inline void *packet_data_end(const struct packet *p)
+static __always_inline void *packet_data_end(const struct __sk_buff *skb)
 {
-	return (void *)(long)p->skb->data_end;
+	return (void *)(long)skb->data_end;
 }
 
 static __always_inline struct address address_from4(__be32 ipv4)
@@ -131,42 +134,42 @@ static __always_inline bool address_is_group(const struct address *address)
 }
 
 /* Makes what is read in place linear; a driver may leave headers in page fragments. */
-static __always_inline void parse_pull(struct packet *p, __u32 length)
+static __always_inline void parse_pull(struct __sk_buff *skb, __u32 length)
 {
-	__u32 linear = (__u32)(p->skb->data_end - p->skb->data);
+	__u32 linear = (__u32)(skb->data_end - skb->data);
 
-	if (unlikely(linear < length && linear < p->skb->len))
-		bpf_skb_pull_data(p->skb, p->skb->len < length ? p->skb->len : length);
+	if (unlikely(linear < length && linear < skb->len))
+		bpf_skb_pull_data(skb, skb->len < length ? skb->len : length);
 }
 
 /* Reads the Ethernet header. No frame shorter than Ethernet and IPv4 carries anything of use. */
-static __always_inline enum drop_reason parse_frame(struct packet *p)
+static __always_inline enum drop_reason parse_frame(struct __sk_buff *skb, struct packet *p)
 {
 	const struct ethhdr *eth;
 
-	parse_pull(p, IN_PLACE);
-	eth = packet_data(p);
-	if (unlikely((void *)eth + IPV4_PLAIN_END > packet_data_end(p)))
+	parse_pull(skb, IN_PLACE);
+	eth = packet_data(skb);
+	if (unlikely((void *)eth + IPV4_PLAIN_END > packet_data_end(skb)))
 		return DROP_MALFORMED;
 	p->ethertype = bpf_ntohs(eth->h_proto);
-	if (unlikely(p->skb->vlan_present || p->ethertype == ETH_P_8021Q || p->ethertype == ETH_P_8021AD))
+	if (unlikely(skb->vlan_present || p->ethertype == ETH_P_8021Q || p->ethertype == ETH_P_8021AD))
 		return DROP_VLAN;
 	return DROP_NONE;
 }
 
-static __always_inline enum drop_reason parse_ipv4(struct packet *p)
+static __always_inline enum drop_reason parse_ipv4(struct __sk_buff *skb, struct packet *p)
 {
-	const struct iphdr *ip = packet_data(p) + IPV4_START;
+	const struct iphdr *ip = packet_data(skb) + IPV4_START;
 	__u32 total, header;
 
-	if (unlikely((void *)(ip + 1) > packet_data_end(p)))
+	if (unlikely((void *)(ip + 1) > packet_data_end(skb)))
 		return DROP_MALFORMED;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
 	/* BIG TCP leaves the length at 0 where 16 bits do not hold it. */
-	p->end = unlikely(total == 0 && p->skb->gso_size) ? p->skb->len : IPV4_START + total;
+	p->end = unlikely(total == 0 && skb->gso_size) ? skb->len : IPV4_START + total;
 	p->transport = IPV4_START + header;
-	if (unlikely(ip->version != 4 || header < sizeof(*ip) || p->end > p->skb->len || p->transport > p->end))
+	if (unlikely(ip->version != 4 || header < sizeof(*ip) || p->end > skb->len || p->transport > p->end))
 		return DROP_MALFORMED;
 	p->tuple.source = address_from4(ip->saddr);
 	p->tuple.destination = address_from4(ip->daddr);
@@ -177,6 +180,12 @@ static __always_inline enum drop_reason parse_ipv4(struct packet *p)
 		p->fragment_id = ip->id;
 	}
 	return DROP_NONE;
+}
+
+static __always_inline bool is_extension(__u8 next)
+{
+	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT || next == NEXT_AUTHENTICATION ||
+	       next == NEXT_DESTINATION || next == NEXT_MOBILITY;
 }
 
 /* Where a chain of extension headers has been followed to. */
@@ -193,17 +202,8 @@ static __always_inline int extension_step(struct __sk_buff *skb, struct extensio
 	__u8 header[8];
 	__u16 position;
 
-	switch (walk->next) {
-	case NEXT_HOP_BY_HOP:
-	case NEXT_ROUTING:
-	case NEXT_FRAGMENT:
-	case NEXT_AUTHENTICATION:
-	case NEXT_DESTINATION:
-	case NEXT_MOBILITY:
-		break;
-	default:
+	if (!is_extension(walk->next))
 		return 1;
-	}
 	if (bpf_skb_load_bytes(skb, walk->offset, header, sizeof(header)))
 		return -1;
 	if (walk->next == NEXT_FRAGMENT) {
@@ -224,8 +224,10 @@ static __always_inline int extension_step(struct __sk_buff *skb, struct extensio
 }
 
 /* Follows extension headers to the transport header (RFC 8200 section 4). False when there are too many or they end early. */
-static __outlined bool extension_walk_on(struct __sk_buff *skb, struct extension_walk *walk)
+__outlined bool extension_walk_on(struct __sk_buff *skb, struct extension_walk *walk)
 {
+	if (!walk)
+		return false;
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		int step = extension_step(skb, walk);
 
@@ -235,61 +237,59 @@ static __outlined bool extension_walk_on(struct __sk_buff *skb, struct extension
 	return false;
 }
 
-static __always_inline bool is_extension(__u8 next)
+__outlined enum drop_reason parse_extensions(struct __sk_buff *skb, struct packet *p)
 {
-	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT || next == NEXT_AUTHENTICATION ||
-	       next == NEXT_DESTINATION || next == NEXT_MOBILITY;
-}
+	struct extension_walk walk = {};
 
-static __outlined enum drop_reason parse_extensions(struct packet *p)
-{
-	struct extension_walk walk = { .offset = p->transport, .next = p->tuple.protocol };
-
-	if (!extension_walk_on(p->skb, &walk) || walk.offset > p->end || walk.offset > OFFSET_MASK - TCP_HEADER)
+	if (!p)
+		return DROP_MALFORMED;
+	walk.offset = p->transport;
+	walk.next = p->tuple.protocol;
+	if (!extension_walk_on(skb, &walk) || walk.offset > p->end || walk.offset > OFFSET_MASK - TCP_HEADER)
 		return DROP_MALFORMED;
 	p->transport = (__u16)walk.offset;
 	p->tuple.protocol = walk.next;
 	p->fragment = walk.fragment;
 	p->fragment_id = walk.fragment_id;
-	parse_pull(p, walk.offset + TCP_HEADER);
+	parse_pull(skb, walk.offset + TCP_HEADER);
 	return DROP_NONE;
 }
 
-static __always_inline enum drop_reason parse_ipv6(struct packet *p)
+static __always_inline enum drop_reason parse_ipv6(struct __sk_buff *skb, struct packet *p)
 {
-	const struct ipv6hdr *ip = packet_data(p) + ETH_HLEN;
+	const struct ipv6hdr *ip = packet_data(skb) + ETH_HLEN;
 	__u32 payload;
 
-	if (unlikely((void *)(ip + 1) > packet_data_end(p)))
+	if (unlikely((void *)(ip + 1) > packet_data_end(skb)))
 		return DROP_MALFORMED;
 	payload = bpf_ntohs(ip->payload_len);
-	p->end = unlikely(payload == 0 && p->skb->gso_size) ? p->skb->len : IPV6_PLAIN_END + payload;
-	if (unlikely(ip->version != 6 || p->end > p->skb->len))
+	p->end = unlikely(payload == 0 && skb->gso_size) ? skb->len : IPV6_PLAIN_END + payload;
+	if (unlikely(ip->version != 6 || p->end > skb->len))
 		return DROP_MALFORMED;
 	__builtin_memcpy(&p->tuple.source, &ip->saddr, sizeof(p->tuple.source));
 	__builtin_memcpy(&p->tuple.destination, &ip->daddr, sizeof(p->tuple.destination));
 	p->tuple.protocol = ip->nexthdr;
 	p->ttl = ip->hop_limit;
 	p->transport = IPV6_PLAIN_END;
-	return unlikely(is_extension(p->tuple.protocol)) ? parse_extensions(p) : DROP_NONE;
+	return unlikely(is_extension(p->tuple.protocol)) ? parse_extensions(skb, p) : DROP_NONE;
 }
 
 /* Reads the IP header up to where the transport header starts. */
-static __always_inline enum drop_reason parse_ip(struct packet *p)
+static __always_inline enum drop_reason parse_ip(struct __sk_buff *skb, struct packet *p)
 {
 	if (p->ethertype == ETH_P_IP)
-		return parse_ipv4(p);
+		return parse_ipv4(skb, p);
 	if (p->ethertype == ETH_P_IPV6)
-		return parse_ipv6(p);
+		return parse_ipv6(skb, p);
 	return DROP_UNSUPPORTED_L3;
 }
 
 /* The transport header, when `length` bytes of it are there; else null. */
-static __always_inline const __u8 *parse_header(const struct packet *p, __u32 length)
+static __always_inline const __u8 *parse_header(struct __sk_buff *skb, const struct packet *p, __u32 length)
 {
-	const __u8 *header = packet_data(p) + (p->transport & OFFSET_MASK);
+	const __u8 *header = packet_data(skb) + (p->transport & OFFSET_MASK);
 
-	if (unlikely(p->transport + length > p->end || (void *)header + length > packet_data_end(p)))
+	if (unlikely(p->transport + length > p->end || (void *)header + length > packet_data_end(skb)))
 		return 0;
 	return header;
 }
@@ -301,13 +301,13 @@ static __always_inline void parse_ports(struct packet *p, const __u8 *header)
 }
 
 /* Reads ports, flags or ICMP type. Not for later fragments, which have no transport header. */
-static __always_inline enum drop_reason parse_transport(struct packet *p)
+static __always_inline enum drop_reason parse_transport(struct __sk_buff *skb, struct packet *p)
 {
 	const __u8 *header;
 
 	switch (p->tuple.protocol) {
 	case IPPROTO_TCP:
-		header = parse_header(p, TCP_HEADER);
+		header = parse_header(skb, p, TCP_HEADER);
 		if (unlikely(!header || header[12] >> 4 < TCP_HEADER / 4))
 			return DROP_MALFORMED;
 		parse_ports(p, header);
@@ -315,14 +315,14 @@ static __always_inline enum drop_reason parse_transport(struct packet *p)
 		return DROP_NONE;
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		header = parse_header(p, 8);
+		header = parse_header(skb, p, 8);
 		if (unlikely(!header))
 			return DROP_MALFORMED;
 		parse_ports(p, header);
 		return DROP_NONE;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		header = parse_header(p, 8);
+		header = parse_header(skb, p, 8);
 		if (unlikely(!header))
 			return DROP_MALFORMED;
 		p->icmp_type = header[0];
@@ -335,30 +335,30 @@ static __always_inline enum drop_reason parse_transport(struct packet *p)
 }
 
 /* True when the frame's destination is a group address: broadcast or multicast. */
-static __always_inline bool frame_is_group(const struct packet *p)
+static __always_inline bool frame_is_group(struct __sk_buff *skb)
 {
-	const __u8 *data = packet_data(p);
+	const __u8 *data = packet_data(skb);
 
-	return (void *)data + ETH_HLEN <= packet_data_end(p) && (data[0] & 1);
+	return (void *)data + ETH_HLEN <= packet_data_end(skb) && (data[0] & 1);
 }
 
 /* True when the frame's source is this MAC. */
-static __always_inline bool frame_source_is(const struct packet *p, const __u8 *mac)
+static __always_inline bool frame_source_is(struct __sk_buff *skb, const __u8 *mac)
 {
-	const void *data = packet_data(p);
+	const void *data = packet_data(skb);
 
-	if (unlikely(data + ETH_HLEN > packet_data_end(p)))
+	if (unlikely(data + ETH_HLEN > packet_data_end(skb)))
 		return false;
 	return ((*(const __u32 *)(data + 6) ^ *(const __u32 *)mac) | (*(const __u16 *)(data + 10) ^ *(const __u16 *)(mac + 4))) ==
 	       0;
 }
 
 /* Writes both MACs of the frame, destination first; `macs` is 12 bytes, 4-byte aligned. */
-static __always_inline bool frame_set_macs(const struct packet *p, const __u32 *macs)
+static __always_inline bool frame_set_macs(struct __sk_buff *skb, const __u32 *macs)
 {
-	__u32 *data = packet_data(p);
+	__u32 *data = packet_data(skb);
 
-	if (unlikely((void *)data + ETH_HLEN > packet_data_end(p)))
+	if (unlikely((void *)data + ETH_HLEN > packet_data_end(skb)))
 		return false;
 	data[0] = macs[0];
 	data[1] = macs[1];
@@ -367,39 +367,39 @@ static __always_inline bool frame_set_macs(const struct packet *p, const __u32 *
 }
 
 /* One hop less (RFC 1812 section 5.3.1); the IPv4 checksum follows by RFC 1141. Only when ttl > 1. */
-static __always_inline bool packet_decrement_ttl(const struct packet *p)
+static __always_inline bool packet_decrement_ttl(struct __sk_buff *skb, const struct packet *p)
 {
-	void *data = packet_data(p);
+	void *data = packet_data(skb);
 	struct iphdr *ip = data + IPV4_START;
 	struct ipv6hdr *ip6 = data + ETH_HLEN;
 	__u32 check;
 
 	if (p->ethertype == ETH_P_IP) {
-		if (unlikely((void *)(ip + 1) > packet_data_end(p)))
+		if (unlikely((void *)(ip + 1) > packet_data_end(skb)))
 			return false;
 		check = ip->check + bpf_htons(0x0100);
 		ip->check = (__u16)(check + (check >> 16));
 		ip->ttl--;
 		return true;
 	}
-	if (unlikely((void *)(ip6 + 1) > packet_data_end(p)))
+	if (unlikely((void *)(ip6 + 1) > packet_data_end(skb)))
 		return false;
 	ip6->hop_limit--;
 	/* No header checksum balances this, so a sum the device made over the packet (CHECKSUM_COMPLETE) must follow. */
-	bpf_csum_update(p->skb, ~(__u32)bpf_htons(1));
+	bpf_csum_update(skb, ~(__u32)bpf_htons(1));
 	return true;
 }
 
 /* Bytes of the largest IP packet this becomes on the wire: a GSO packet is cut into segments. */
-static __always_inline __u32 packet_wire_length(const struct packet *p)
+static __always_inline __u32 packet_wire_length(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 segment = p->skb->gso_size, header = 8;
+	__u32 segment = skb->gso_size, header = 8;
 	const __u8 *tcp;
 
 	if (likely(!segment))
 		return p->end - ETH_HLEN;
 	if (p->tuple.protocol == IPPROTO_TCP) {
-		tcp = parse_header(p, TCP_HEADER);
+		tcp = parse_header(skb, p, TCP_HEADER);
 		header = tcp ? (tcp[12] >> 4) * 4 : TCP_HEADER;
 	}
 	return p->transport - ETH_HLEN + header + segment;

@@ -17,19 +17,19 @@ enum {
 };
 
 /* To a pod of this node: straight into the receiving end of its pair. */
-static __always_inline int route_to_pod(struct packet *p, const struct endpoint_value *endpoint)
+static __always_inline int route_to_pod(struct __sk_buff *skb, struct packet *p, const struct endpoint_value *endpoint)
 {
 	if (unlikely(p->ttl <= 1))
 		return TC_ACT_OK;
 	/* mac and host_mac lie in an endpoint_value as they do in a frame. */
-	if (unlikely(!frame_set_macs(p, (const __u32 *)endpoint->mac) || !packet_decrement_ttl(p)))
-		return drop(p, DROP_MALFORMED, 0);
-	count_forwarded(p);
+	if (unlikely(!frame_set_macs(skb, (const __u32 *)endpoint->mac) || !packet_decrement_ttl(skb, p)))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	count_forwarded(skb, p);
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }
 
 /* Writes the tunnel key of a packet to this node. */
-static __always_inline bool route_set_tunnel(struct packet *p, const struct address *node)
+static __always_inline bool route_set_tunnel(struct __sk_buff *skb, const struct address *node)
 {
 	struct bpf_tunnel_key key = { .tunnel_id = overlay_vni, .tunnel_ttl = 64 };
 	/* IPv4 has a checksum of its own header; that of UDP may stay zero (RFC 7348 section 5). */
@@ -41,7 +41,7 @@ static __always_inline bool route_set_tunnel(struct packet *p, const struct addr
 		__builtin_memcpy(key.remote_ipv6, node->words, sizeof(key.remote_ipv6));
 		flags = BPF_F_TUNINFO_IPV6;
 	}
-	return !bpf_skb_set_tunnel_key(p->skb, &key, sizeof(key), flags);
+	return !bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
 }
 
 /* The ipcache entry of an address, null when no other node has it. */
@@ -52,25 +52,25 @@ static __always_inline const struct ipcache_value *route_node_of(const struct ad
 	return bpf_map_lookup_elem(&ipcache, &key);
 }
 
-static __always_inline int route_overlay(struct packet *p, const struct ipcache_value *node)
+static __always_inline int route_overlay(struct __sk_buff *skb, struct packet *p, const struct ipcache_value *node)
 {
-	if (packet_wire_length(p) > overlay_mtu)
+	if (packet_wire_length(skb, p) > overlay_mtu)
 		return TC_ACT_OK;
-	if (!route_set_tunnel(p, &node->tunnel))
-		return drop(p, DROP_TUNNEL, 0);
-	if (!packet_decrement_ttl(p))
-		return drop(p, DROP_MALFORMED, 0);
-	count_forwarded(p);
+	if (!route_set_tunnel(skb, &node->tunnel))
+		return drop(skb, p, DROP_TUNNEL, 0);
+	if (!packet_decrement_ttl(skb, p))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	count_forwarded(skb, p);
 	return bpf_redirect(overlay_ifindex, 0);
 }
 
-static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, const struct packet *p)
+static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, struct __sk_buff *skb, const struct packet *p)
 {
-	fib->ifindex = p->skb->ifindex;
+	fib->ifindex = skb->ifindex;
 	fib->l4_protocol = p->tuple.protocol;
 	fib->sport = p->tuple.source_port;
 	fib->dport = p->tuple.destination_port;
-	fib->tot_len = (__u16)packet_wire_length(p);
+	fib->tot_len = (__u16)packet_wire_length(skb, p);
 	if (p->ethertype == ETH_P_IP) {
 		fib->family = AF_INET;
 		fib->ipv4_src = p->tuple.source.words[3];
@@ -83,22 +83,22 @@ static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, const stru
 }
 
 /* By the kernel's routes. Whatever they answer but a next hop, the host's stack knows what to do about it. */
-static __always_inline int route_fib(struct packet *p)
+static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 {
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
 	long result;
 
-	route_fib_ask(&fib, p);
-	result = bpf_fib_lookup(p->skb, &fib, sizeof(fib), 0);
+	route_fib_ask(&fib, skb, p);
+	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	/* redirect_neigh resolves a neighbour that is not known yet. */
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_OK;
 	next.nh_family = fib.family;
 	__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
-	if (!packet_decrement_ttl(p))
-		return drop(p, DROP_MALFORMED, 0);
-	count_forwarded(p);
+	if (!packet_decrement_ttl(skb, p))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	count_forwarded(skb, p);
 	return bpf_redirect_neigh(fib.ifindex, &next, sizeof(next), 0);
 }
 
@@ -110,18 +110,20 @@ static __always_inline bool route_stays_on_link(const struct address *destinatio
 }
 
 /* To anything that is not on this node. */
-static __outlined int route_away(struct packet *p)
+__outlined int route_away(struct __sk_buff *skb, struct packet *p)
 {
 	const struct ipcache_value *node;
 
+	if (!p)
+		return TC_ACT_SHOT;
 	if (address_is_group(&p->tuple.destination))
-		return drop_quietly(p, DROP_MULTICAST);
+		return drop_quietly(skb, p, DROP_MULTICAST);
 	if (p->ttl <= 1 || route_stays_on_link(&p->tuple.destination))
 		return TC_ACT_OK;
 	if (overlay_ifindex) {
 		node = route_node_of(&p->tuple.destination);
 		if (node && node->flags & IPCACHE_OVERLAY)
-			return route_overlay(p, node);
+			return route_overlay(skb, p, node);
 	}
-	return route_fib(p);
+	return route_fib(skb, p);
 }
