@@ -1,0 +1,157 @@
+/**
+ * Builds the CNI executable, build/cni/causeway: TypeScript 5.9 checks cni/ against ES5's library and lowers it to ES5,
+ * esbuild joins and shortens it, the C compiler links it with the host in cni/host and MuJS into one static file, and
+ * that file's own heap with the program loaded becomes part of it. Plain JavaScript, because it runs before Node 24 is there.
+ */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Static and not position-independent: it starts without a loader, and the heap in it keeps its addresses. */
+const cFlags = '-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Wshadow -fstack-protector-strong -static -s'.split(
+  ' ',
+)
+
+/**
+ * Builds when a source, a tool or a flag has changed since the last build, or always with `force`.
+ *
+ * @param {{root: string, force?: boolean}} options root: the project's folder, with its node_modules installed
+ * @returns {Promise<{binary: string, built: boolean}>} the executable's path, and whether it was built by this call
+ * @throws {Error} with the tool's own output when one of the steps fails
+ */
+export async function compileCni({ root, force = false }) {
+  const out = join(root, 'build', 'cni')
+  const binary = join(out, 'causeway')
+  const stamp = join(out, 'stamp')
+  const want = await fingerprint(root)
+  const have = force ? '' : await readFile(stamp, 'utf8').catch(() => '')
+  if (have === want && (await sameFile(binary, out))) return { binary, built: false }
+
+  await mkdir(out, { recursive: true })
+  await rm(stamp, { force: true })
+  await installTools(root)
+  await lower(root, out)
+  await bundle(root, out)
+  const temporary = `${binary}.${process.pid}`
+  try {
+    await link(root, out, temporary)
+    await fillImage(out, temporary)
+    await writeFile(join(out, 'digest'), await digestOf(temporary))
+    await rename(temporary, binary)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+  await writeFile(stamp, want)
+  return { binary, built: true }
+}
+
+async function sameFile(binary, out) {
+  const [have, want] = await Promise.all([
+    digestOf(binary).catch(() => undefined),
+    readFile(join(out, 'digest'), 'utf8').catch(() => ''),
+  ])
+  return have === want
+}
+
+async function digestOf(path) {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex')
+}
+
+/** Hash over everything the executable is made from. */
+async function fingerprint(root) {
+  const hash = createHash('sha256')
+  const cni = join(root, 'cni')
+  const sources = (await readdir(cni))
+    .filter(f => /\.(ts|json)$/.test(f) && !f.endsWith('.test.ts'))
+    .map(f => join(cni, f))
+  const host = (await readdir(join(cni, 'host'))).map(f => join(cni, 'host', f))
+  const tools = [join(root, 'node_modules/esbuild/package.json'), fileURLToPath(import.meta.url), await mujsArchive()]
+  for (const path of [...sources.sort(), ...host.sort(), ...tools]) {
+    hash.update(`${path.replace(root, '')}\0`).update(await readFile(path))
+  }
+  return hash.digest('hex')
+}
+
+async function mujsArchive() {
+  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch]
+  for (const path of [`/usr/lib/${triplet}/libmujs.a`, '/usr/lib/libmujs.a', '/usr/local/lib/libmujs.a']) {
+    if (await readFile(path).catch(() => undefined)) return path
+  }
+  throw new Error('libmujs.a is missing: install the Debian package libmujs-dev')
+}
+
+/** The tools of cni/ have their own lock file, so that their TypeScript is not the project's. */
+async function installTools(root) {
+  const cni = join(root, 'cni')
+  const { devDependencies } = JSON.parse(await readFile(join(cni, 'package.json'), 'utf8'))
+  const installed = await readFile(join(cni, 'node_modules/typescript/package.json'), 'utf8').catch(() => '{}')
+  if (JSON.parse(installed).version === devDependencies.typescript) return
+  await tool('npm', ['ci', '--prefix', cni], { cwd: cni })
+}
+
+/** ES5 with ES modules, checked against `lib: es5`: what MuJS lacks does not compile. */
+async function lower(root, out) {
+  await rm(join(out, 'es5'), { recursive: true, force: true })
+  const cni = join(root, 'cni')
+  const options = ['--outDir', join(out, 'es5'), '--pretty', 'false']
+  await tool(process.execPath, [
+    join(cni, 'node_modules/typescript/lib/tsc.js'),
+    '-p',
+    join(cni, 'es5.tsconfig.json'),
+    ...options,
+  ])
+}
+
+async function bundle(root, out) {
+  const { build } = createRequire(join(root, 'package.json'))('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [join(out, 'es5', 'main.js')],
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es5',
+    charset: 'ascii',
+    write: false,
+    logLevel: 'silent',
+  })
+  const bytes = [...outputFiles[0].contents, 0].join(',')
+  await writeFile(join(out, 'program.c'), `extern const char program[];\nconst char program[] = {${bytes}};\n`)
+}
+
+async function link(root, out, target) {
+  const host = join(root, 'cni', 'host')
+  const sources = (await readdir(host)).filter(f => f.endsWith('.c')).map(f => join(host, f))
+  const inputs = [...sources.sort(), join(out, 'program.c'), await mujsArchive(), '-lm']
+  await tool(await compiler(), [...cFlags, '-o', target, ...inputs])
+}
+
+/** The unfinished executable loads the program and prints what its heap section shall hold (cni/host/heap.c). */
+async function fillImage(out, target) {
+  const image = join(out, 'image')
+  await writeFile(image, (await tool(target, [], { encoding: 'buffer' })).stdout)
+  await tool('objcopy', ['--update-section', `.image=${image}`, target])
+}
+
+async function compiler() {
+  for (const name of ['clang-19', 'cc']) {
+    if (await run(name, ['--version']).catch(() => undefined)) return name
+  }
+  throw new Error('no C compiler: install the Debian package clang-19')
+}
+
+async function tool(command, args, options = {}) {
+  try {
+    return await run(command, args, { ...options, maxBuffer: 1 << 24 })
+  } catch (error) {
+    const said = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim()
+    throw new Error(`building the CNI executable: ${command} failed\n${said || error.message}`, { cause: error })
+  }
+}
