@@ -61,7 +61,8 @@ export class DeviceHooks {
 
   #attachFilter(hook: DeviceHook, programFd: number): void {
     const { index } = hook.device
-    if (!this.#net.qdiscs().some(q => q.link === index && q.kind === 'clsact')) this.#net.run([{ op: 'clsact-add', link: index }])
+    if (!this.#net.qdiscs().some(q => q.link === index && q.kind === 'clsact'))
+      this.#net.run([{ op: 'clsact-add', link: index }])
     const at = { link: index, side: hook.side }
     this.#net.run([{ op: 'filter-replace', at, priority: PRIORITY, programFd, name: hook.program }])
     this.#filters.set(pinName(hook), hook)

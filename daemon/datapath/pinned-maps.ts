@@ -3,13 +3,19 @@
  * whose layout changed, is replaced by a new one that gets the old one's entries, before the programs change over and
  * once more after it for what came in between.
  */
+import { closeSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadObject, type LoadedObject, type MapOptions, type ObjectContents, readObject } from '../kernel/bpf/object.ts'
+import {
+  loadObject,
+  type LoadedObject,
+  type MapOptions,
+  type ObjectContents,
+  readObject,
+} from '../kernel/bpf/object.ts'
 import { bytes, codec } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { type MapInfo, mapInfo } from '../kernel/bpf/map-info.ts'
 import { getPin, listPins, pin, unpin } from '../kernel/bpf/pin.ts'
-import { OwnedFd } from '../kernel/bpf/syscall.ts'
 import type { Constants } from '../kernel/bpf/constants.ts'
 
 type Raw = Uint8Array
@@ -72,7 +78,10 @@ export function loadSet(options: LoadOptions): LoadedSet {
     const contents = readObject(path)
     const plans = contents.maps.filter(m => m.name in MAP_LAYOUTS).map(m => planMap(m, options, fds, stack))
     const maps = Object.fromEntries(plans.map(p => [p.name, p.options]))
-    const constants = pick(options.constants, contents.constants.map(c => c.name))
+    const constants = pick(
+      options.constants,
+      contents.constants.map(c => c.name),
+    )
     const object = stack.use(loadObject(path, { maps, constants }))
     loaded.push(object)
     for (const { name, old } of plans) {
@@ -83,7 +92,12 @@ export function loadSet(options: LoadOptions): LoadedSet {
   for (const r of replacements) r.to.updateBatch([...migrated(r)])
   const keep = stack.move()
   return {
-    programFd: name => required(loaded.flatMap(o => [...o.programs]), name, 'program'),
+    programFd: name =>
+      required(
+        loaded.flatMap(o => [...o.programs]),
+        name,
+        'program',
+      ),
     mapFd: name => required([...fds], name, 'map'),
     pin: () => pinAll(options.directory, fds),
     catchUp: () => replacements.reduce((n, r) => n + copyMissing(r), 0),
@@ -110,7 +124,12 @@ interface MapPlan {
 }
 
 /** A map another object has already, the pinned one, or a new one in its place. */
-function planMap(map: ObjectContents['maps'][number], options: LoadOptions, fds: ReadonlyMap<string, number>, stack: DisposableStack): MapPlan {
+function planMap(
+  map: ObjectContents['maps'][number],
+  options: LoadOptions,
+  fds: ReadonlyMap<string, number>,
+  stack: DisposableStack,
+): MapPlan {
   const { name } = map
   const shared = fds.get(name)
   if (shared !== undefined) return { name, options: { reuseFd: shared } }
@@ -122,18 +141,21 @@ function planMap(map: ObjectContents['maps'][number], options: LoadOptions, fds:
   const enough = transient ? old.info.maxEntries === wanted : old.info.maxEntries >= wanted
   if (old.version === version && sameShape && enough) return { name, options: { reuseFd: old.fd } }
   if (transient) return { name, options: { maxEntries: wanted } }
-  if (old.version === version && !sameShape) throw new Error(`map ${name}: its layout changed but its version ${version} did not`)
+  if (old.version === version && !sameShape)
+    throw new Error(`map ${name}: its layout changed but its version ${version} did not`)
   return { name, options: { maxEntries: Math.max(wanted, old.info.maxEntries) }, old }
 }
 
 /** The pinned map of the newest layout this build can read. */
 function findOld(directory: string, name: string, stack: DisposableStack): OldMap | undefined {
   const layout = layoutOf(name)
-  const older = Object.keys(layout.migrate ?? {}).map(Number).sort((a, b) => b - a)
+  const older = Object.keys(layout.migrate ?? {})
+    .map(Number)
+    .sort((a, b) => b - a)
   for (const version of [layout.version, ...older]) {
     const fd = getPin(join(directory, pinName(name, version)))
     if (fd === undefined) continue
-    stack.use(new OwnedFd(fd))
+    stack.defer(() => closeSync(fd))
     return { fd, info: mapInfo(fd), version }
   }
   return undefined
@@ -141,7 +163,8 @@ function findOld(directory: string, name: string, stack: DisposableStack): OldMa
 
 function replacementOf(name: string, old: OldMap, fd: number, stack: DisposableStack): Replacement[] {
   const { version, migrate } = layoutOf(name)
-  const step = old.version === version ? (key: Raw, value: Raw): readonly [Raw, Raw] => [key, value] : migrate?.[old.version]
+  const step =
+    old.version === version ? (key: Raw, value: Raw): readonly [Raw, Raw] => [key, value] : migrate?.[old.version]
   return step === undefined ? [] : [{ from: stack.use(rawMap(old.fd)), to: stack.use(rawMap(fd)), migrate: step }]
 }
 

@@ -1,0 +1,27 @@
+/** Load-time constants of the programs (bpf/lib/config.h) from the configuration and the MTU plan. Pure. */
+import type { Settings } from '../config/schema.ts'
+
+const SECOND_NS = 1_000_000_000n
+
+export interface ConstantsInput {
+  readonly overlay: { readonly ifindex: number; readonly mtu: number; readonly vni: number } | undefined
+  readonly datapath: Settings['datapath']
+}
+
+/** Values by the name of the constant; durations in nanoseconds. */
+export function programConstants({ overlay, datapath }: ConstantsInput): Readonly<Record<string, number | bigint>> {
+  const ct = datapath.conntrack
+  const ns = (seconds: number): bigint => BigInt(seconds) * SECOND_NS
+  return {
+    overlay_ifindex: overlay?.ifindex ?? 0,
+    overlay_mtu: overlay?.mtu ?? 0,
+    overlay_vni: overlay?.vni ?? 0,
+    ct_tcp_opening_ns: ns(ct.tcpSynSeconds),
+    ct_tcp_established_ns: ns(ct.tcpEstablishedSeconds),
+    ct_tcp_closed_ns: ns(ct.tcpClosingSeconds),
+    ct_udp_ns: ns(ct.udpSeconds),
+    ct_icmp_ns: ns(ct.icmpSeconds),
+    ct_full_drops: ct.whenFull === 'drop' ? 1 : 0,
+    flow_events: datapath.flowEvents ? 7 : 0,
+  }
+}
