@@ -1,0 +1,120 @@
+/** Carries the tables `endpoints`, `hostAddresses` and `ipcache` into the eBPF maps the programs read. */
+import { crc32 } from 'node:zlib'
+import { fromMapped16, toMapped16, toMappedPrefix } from '../kernel/ip.ts'
+import type { BpfMap } from '../kernel/kernel.ts'
+import type { EndpointRow, HostAddressRow, IpcacheRow } from '../state/tables.ts'
+import type { Target } from '../state/target.ts'
+import { EndpointFlags, type EndpointValue, IpcacheFlags, type IpcacheKey, type IpcacheValue } from './shared.gen.ts'
+
+/** Map `endpoints`: addresses of local pods and of the node itself, in 16 bytes. */
+export type EndpointMap = BpfMap<Uint8Array, EndpointValue>
+export type IpcacheMap = BpfMap<IpcacheKey, IpcacheValue>
+
+/** A growing map is replaced, so targets ask for the current one each time. */
+type Current<M> = () => M
+
+/** Pods' addresses. An address is deleted only while it still leads to the row's own device. */
+export function endpointTarget(current: Current<EndpointMap>): Target<EndpointRow> {
+  const remove = (address: string, index: number): void => {
+    const key = toMapped16(address)
+    if (current().lookup(key)?.ifindex === index) current().delete(key)
+  }
+  return {
+    update(row, previous) {
+      for (const address of previous?.addresses ?? []) {
+        if (!row.addresses.includes(address)) remove(address, previous?.device.index ?? 0)
+      }
+      const value = endpointValue(row)
+      return row.addresses.map(address => put(current(), toMapped16(address), value, sameEndpoint)).includes(true)
+    },
+    delete(row) {
+      for (const address of row.addresses) remove(address, row.device.index)
+    },
+    prune(desired) {
+      const wanted = new Set([...desired.values()].flatMap(row => row.addresses))
+      return pruneAddresses(current(), wanted, value => !(value.flags & EndpointFlags.ENDPOINT_HOST))
+    },
+  }
+}
+
+/** The node's own addresses, which share the map with the pods'. */
+export function hostAddressTarget(current: Current<EndpointMap>): Target<HostAddressRow> {
+  const isHost = (value: EndpointValue): boolean => (value.flags & EndpointFlags.ENDPOINT_HOST) !== 0
+  return {
+    update: row => put(current(), toMapped16(row.address), HOST, sameEndpoint),
+    delete(row) {
+      const value = current().lookup(toMapped16(row.address))
+      if (value !== undefined && isHost(value)) current().delete(toMapped16(row.address))
+    },
+    prune: desired => pruneAddresses(current(), new Set([...desired.values()].map(row => row.address)), isHost),
+  }
+}
+
+export function ipcacheTarget(current: Current<IpcacheMap>): Target<IpcacheRow> {
+  return {
+    update: row => put(current(), ipcacheKey(row.prefix), ipcacheValue(row), sameIpcache),
+    delete: row => current().delete(ipcacheKey(row.prefix)),
+    updateBatch(rows) {
+      current().updateBatch(rows.map(row => [ipcacheKey(row.prefix), ipcacheValue(row)]))
+      return rows.length
+    },
+    prune(desired) {
+      const text = (key: IpcacheKey): string => `${key.prefixLength} ${hex(key.address)}`
+      const wanted = new Set([...desired.values()].map(row => text(ipcacheKey(row.prefix))))
+      const surplus = [...current().entries()].map(([key]) => key).filter(key => !wanted.has(text(key)))
+      current().deleteBatch(surplus)
+      return surplus.length
+    },
+  }
+}
+
+/** Six bytes of a colon-separated MAC; throws RangeError on anything else. */
+export function macBytes(mac: string): Uint8Array {
+  const bytes = mac.split(':').map(part => Number.parseInt(part, 16))
+  if (bytes.length !== 6 || bytes.some(b => !(b >= 0 && b <= 255))) throw new RangeError(`no MAC: ${mac}`)
+  return Uint8Array.from(bytes)
+}
+
+const HOST: EndpointValue = { ifindex: 0, id: 0, flags: EndpointFlags.ENDPOINT_HOST, mac: new Uint8Array(6), hostMac: new Uint8Array(6) }
+
+function endpointValue(row: EndpointRow): EndpointValue {
+  const { device } = row
+  return { ifindex: device.index, id: row.id, flags: 0, mac: macBytes(row.interface.mac), hostMac: macBytes(device.mac) }
+}
+
+function ipcacheKey(prefix: string): IpcacheKey {
+  const { bytes, length } = toMappedPrefix(prefix)
+  return { prefixLength: length, address: bytes }
+}
+
+function ipcacheValue(row: IpcacheRow): IpcacheValue {
+  const node = crc32(row.node)
+  if (row.path.kind === 'native') return { tunnel: new Uint8Array(16), flags: 0, node }
+  return { tunnel: toMapped16(row.path.tunnel), flags: IpcacheFlags.IPCACHE_OVERLAY, node }
+}
+
+/** Writes unless the map says so already; true when it had to. */
+function put<K, V>(map: BpfMap<K, V>, key: K, value: V, same: (a: V, b: V) => boolean): boolean {
+  const have = map.lookup(key)
+  if (have !== undefined && same(have, value)) return false
+  map.update(key, value)
+  return true
+}
+
+function pruneAddresses(map: EndpointMap, wanted: ReadonlySet<string>, mine: (value: EndpointValue) => boolean): number {
+  const surplus = [...map.entries()].filter(([key, value]) => mine(value) && !wanted.has(fromMapped16(key))).map(([key]) => key)
+  map.deleteBatch(surplus)
+  return surplus.length
+}
+
+function sameEndpoint(a: EndpointValue, b: EndpointValue): boolean {
+  return a.ifindex === b.ifindex && a.id === b.id && a.flags === b.flags && hex(a.mac) === hex(b.mac) && hex(a.hostMac) === hex(b.hostMac)
+}
+
+function sameIpcache(a: IpcacheValue, b: IpcacheValue): boolean {
+  return a.flags === b.flags && a.node === b.node && hex(a.tunnel) === hex(b.tunnel)
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
