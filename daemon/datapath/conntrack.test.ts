@@ -16,5 +16,8 @@ const sizes: readonly [string, number, number, number][] = [
   ['three quarters full is still enough', 1024, 768, 1024],
   ['one more doubles the map', 1024, 769, 2048],
   ['a jump in demand doubles it as often as needed', 1024, 5000, 8192],
+  ['it never grows beyond the limit', 65_536, 100_000, 100_000],
+  ['a map at its limit stays, however full', 100_000, 99_999, 100_000],
 ]
-for (const [name, capacity, live, want] of sizes) test(name, () => assert.equal(wantedCapacity(capacity, live), want))
+for (const [name, capacity, live, want] of sizes)
+  test(name, () => assert.equal(wantedCapacity(capacity, live, 100_000), want))

@@ -12,8 +12,10 @@ export interface ExpiryCount {
 }
 
 export interface ConntrackOptions {
-  readonly expire: () => ExpiryCount
+  readonly expire: () => Promise<ExpiryCount>
   readonly capacity: () => number
+  /** Capacity up to which the map may grow. */
+  readonly limit: number
   /** Replaces the map by a larger one, keeping its entries. */
   readonly grow: (capacity: number) => Promise<void>
   readonly log: Logger
@@ -32,10 +34,10 @@ export function nextInterval(currentMs: number, count: ExpiryCount): number {
   return Math.min(INTERVAL.longest, Math.max(INTERVAL.shortest, Math.round(currentMs * factor)))
 }
 
-/** The capacity the map should have, a power of two. Pure. */
-export function wantedCapacity(capacity: number, live: number): number {
+/** The capacity the map should have: doubled as often as needed, at most to the limit, never smaller. Pure. */
+export function wantedCapacity(capacity: number, live: number, limit: number): number {
   let wanted = capacity
-  while (live > wanted * FULL_SHARE) wanted *= 2
+  while (live > wanted * FULL_SHARE && wanted < limit) wanted = Math.min(limit, wanted * 2)
   return wanted
 }
 
@@ -46,7 +48,7 @@ export async function keepConntrack(options: ConntrackOptions, signal: AbortSign
   const expired = options.metrics.counter('conntrack_expired_total', 'Conntrack entries expired')
   let intervalMs: number = INTERVAL.first
   while (!signal.aborted) {
-    const count = options.expire()
+    const count = await options.expire()
     live.set(count.live)
     size.set(options.capacity())
     expired.inc({}, count.expired)
@@ -58,12 +60,12 @@ export async function keepConntrack(options: ConntrackOptions, signal: AbortSign
 
 async function growIfNeeded(options: ConntrackOptions, live: number): Promise<void> {
   const capacity = options.capacity()
-  const wanted = wantedCapacity(capacity, live)
+  const wanted = wantedCapacity(capacity, live, options.limit)
   if (wanted === capacity) return
   try {
     await options.grow(wanted)
     options.log.info({ from: capacity, to: wanted, live }, 'conntrack map grew')
   } catch (error) {
-    options.log.error({ err: error, capacity, wanted, live }, 'conntrack map could not grow')
+    options.log.error({ error, capacity, wanted, live }, 'conntrack map could not grow')
   }
 }

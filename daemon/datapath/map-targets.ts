@@ -75,11 +75,23 @@ export function macBytes(mac: string): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
-const HOST: EndpointValue = { ifindex: 0, id: 0, flags: EndpointFlags.ENDPOINT_HOST, mac: new Uint8Array(6), hostMac: new Uint8Array(6) }
+const HOST: EndpointValue = {
+  ifindex: 0,
+  id: 0,
+  flags: EndpointFlags.ENDPOINT_HOST,
+  mac: new Uint8Array(6),
+  hostMac: new Uint8Array(6),
+}
 
 function endpointValue(row: EndpointRow): EndpointValue {
   const { device } = row
-  return { ifindex: device.index, id: row.id, flags: 0, mac: macBytes(row.interface.mac), hostMac: macBytes(device.mac) }
+  return {
+    ifindex: device.index,
+    id: row.id,
+    flags: 0,
+    mac: macBytes(row.interface.mac),
+    hostMac: macBytes(device.mac),
+  }
 }
 
 function ipcacheKey(prefix: string): IpcacheKey {
@@ -101,14 +113,26 @@ function put<K, V>(map: BpfMap<K, V>, key: K, value: V, same: (a: V, b: V) => bo
   return true
 }
 
-function pruneAddresses(map: EndpointMap, wanted: ReadonlySet<string>, mine: (value: EndpointValue) => boolean): number {
-  const surplus = [...map.entries()].filter(([key, value]) => mine(value) && !wanted.has(fromMapped16(key))).map(([key]) => key)
+function pruneAddresses(
+  map: EndpointMap,
+  wanted: ReadonlySet<string>,
+  mine: (value: EndpointValue) => boolean,
+): number {
+  const surplus = [...map.entries()]
+    .filter(([key, value]) => mine(value) && !wanted.has(fromMapped16(key)))
+    .map(([key]) => key)
   map.deleteBatch(surplus)
   return surplus.length
 }
 
 function sameEndpoint(a: EndpointValue, b: EndpointValue): boolean {
-  return a.ifindex === b.ifindex && a.id === b.id && a.flags === b.flags && hex(a.mac) === hex(b.mac) && hex(a.hostMac) === hex(b.hostMac)
+  return (
+    a.ifindex === b.ifindex &&
+    a.id === b.id &&
+    a.flags === b.flags &&
+    hex(a.mac) === hex(b.mac) &&
+    hex(a.hostMac) === hex(b.hostMac)
+  )
 }
 
 function sameIpcache(a: IpcacheValue, b: IpcacheValue): boolean {

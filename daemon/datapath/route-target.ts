@@ -9,12 +9,8 @@ const MAIN_TABLE = 254
 /** A reconciler target; every operation is idempotent. Throws NetlinkError, such as ENETUNREACH while an uplink is down. */
 export function routeTarget(net: Net): Target<RouteRow> {
   return {
-    update(row) {
-      const have = ours(net).find(r => sameKey(r, row))
-      if (have !== undefined && sameWay(net, have, row)) return false
-      net.run([{ op: 'route-add', route: withoutOwner(row), replace: true }])
-      return true
-    },
+    update: row => bring(net, [row]) > 0,
+    updateBatch: rows => bring(net, rows),
     delete(row) {
       if (ours(net).some(r => sameKey(r, row))) net.run([{ op: 'route-delete', route: withoutOwner(row) }])
     },
@@ -27,21 +23,36 @@ export function routeTarget(net: Net): Target<RouteRow> {
   }
 }
 
+/** Adds or corrects what the kernel lacks, after one look at all of it; answers how many routes that were. */
+function bring(net: Net, rows: readonly RouteRow[]): number {
+  const have = new Map(ours(net).map(route => [`${route.table} ${route.dst}`, route]))
+  const links = new Map(net.links().map(l => [l.name, l.index]))
+  const wrong = rows.filter(row => !sameWay(have.get(`${row.table ?? MAIN_TABLE} ${row.dst}`), row, links))
+  if (wrong.length > 0) net.run(wrong.map(row => ({ op: 'route-add', route: withoutOwner(row), replace: true })))
+  return wrong.length
+}
+
 /** Routes of this project in the kernel that are not a pod's. */
 function ours(net: Net): RouteInfo[] {
-  return net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL && !isPodDevice(net.link(r.link)?.name ?? ''))
+  const pods = new Set(
+    net
+      .links()
+      .filter(l => isPodDevice(l.name))
+      .map(l => l.index),
+  )
+  return net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL && !pods.has(r.link))
 }
 
 function sameKey(a: RouteInfo, b: Route): boolean {
   return a.dst === b.dst && a.table === (b.table ?? MAIN_TABLE)
 }
 
-function sameWay(net: Net, have: RouteInfo, want: Route): boolean {
-  const link =
-    want.link === undefined ? undefined : typeof want.link === 'number' ? want.link : net.link(want.link)?.index
+function sameWay(have: RouteInfo | undefined, want: Route, links: ReadonlyMap<string, number>): boolean {
+  if (have === undefined) return false
+  const link = typeof want.link === 'string' ? links.get(want.link) : want.link
   return (
     have.via === want.via &&
-    (link === undefined || have.link === link) &&
+    (want.link === undefined || have.link === link) &&
     (have.mtu ?? 0) === (want.mtu ?? 0) &&
     (want.src === undefined || have.src === want.src)
   )

@@ -1,0 +1,264 @@
+/**
+ * The datapath of this node: devices, programs and maps, and the loops that keep them in step with the tables. `start`
+ * brings up what was there before (pins, blocks, devices) or makes it; `run` follows the tables until stopped; neither
+ * ending takes anything down, since traffic goes on without the daemon.
+ */
+import type { Settings } from '../config/schema.ts'
+import type { Family, Kernel } from '../kernel/kernel.ts'
+import type { Logger, Metrics } from '../plugin.ts'
+import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
+import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
+import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
+import { type PinDirectories, preparePins } from './bpffs.ts'
+import { keepConntrack } from './conntrack.ts'
+import { programConstants } from './constants.ts'
+import { type DeviceHook, DeviceHooks } from './device-hooks.ts'
+import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
+import type { MtuPlan } from './mtu.ts'
+import { followNodeDevices, readNodeDevices } from './node-devices.ts'
+import { ensureOverlay, removeOverlay } from './overlay.ts'
+import { OVERLAY_DEVICE } from './paths.ts'
+import { PathPlanner } from './path-planner.ts'
+import { loadProgramSet, type ProgramSet } from './program-set.ts'
+import { watchRoutes } from './route-watch.ts'
+import { routeTarget } from './route-target.ts'
+import { applySysctls, desiredSysctls } from './sysctls.ts'
+
+export type DatapathSettings = Pick<
+  Settings,
+  'nodeName' | 'families' | 'uplinks' | 'mtu' | 'routing' | 'datapath' | 'paths'
+>
+
+export interface DatapathOptions {
+  readonly settings: DatapathSettings
+  readonly kernel: Kernel
+  readonly tables: Tables
+  /** Directory of the compiled programs. */
+  readonly objects: string
+  /** Load-time constants of plugins. */
+  readonly constants?: Readonly<Record<string, number | bigint | boolean>>
+  readonly encryptionOverhead?: number
+  /** Called when pods' MTUs have changed. */
+  readonly onPodMtu: () => void
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** Entries conntrack starts with; it grows up to what the configuration allows. */
+const CONNTRACK_START = 65_536
+
+export class Datapath implements Disposable {
+  readonly blocks: Blocks
+  /** Carries table `endpoints` into the map; ADD waits for it. */
+  readonly endpoints: Reconciler<EndpointRow>
+  readonly #options: DatapathOptions
+  readonly #pins: PinDirectories
+  readonly #hooks: DeviceHooks
+  readonly #planner: PathPlanner
+  readonly #routes: Reconciler<RouteRow>
+  readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
+  #set: ProgramSet
+  #loadedFor = ''
+
+  /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
+  static async start(options: DatapathOptions): Promise<Datapath> {
+    const { kernel, settings } = options
+    const changed = applySysctls(kernel, desiredSysctls(familiesOf(settings)))
+    if (changed.length > 0) options.log.info({ changed }, 'sysctls of the node were changed')
+    ensureAnchor(kernel.net, blocksOf(settings))
+    readNodeDevices({ net: kernel.net, tables: options.tables, nodeName: settings.nodeName, uplinks: settings.uplinks })
+    const datapath = new Datapath(options)
+    await datapath.#attach()
+    return datapath
+  }
+
+  private constructor(options: DatapathOptions) {
+    const { settings, kernel, tables, log, metrics } = options
+    this.#options = options
+    this.blocks = blocksOf(settings)
+    this.#pins = preparePins(settings.paths.bpf)
+    this.#planner = new PathPlanner({
+      tables,
+      net: kernel.net,
+      nodeName: settings.nodeName,
+      mode: settings.routing.mode,
+      families: familiesOf(settings),
+      mtu: settings.mtu,
+      encryptionOverhead: options.encryptionOverhead ?? 0,
+      log,
+    })
+    this.#planner.plan()
+    this.#set = this.#load()
+    this.#hooks = new DeviceHooks(kernel.net, { tcx: this.#usesTcx(), directory: this.#pins.links })
+    const common = { log, metrics }
+    this.endpoints = new Reconciler({
+      ...common,
+      name: 'endpoint-map',
+      table: tables.endpoints,
+      target: endpointTarget(() => this.#set.endpoints),
+    })
+    const hosts = new Reconciler({
+      ...common,
+      name: 'host-address-map',
+      table: tables.hostAddresses,
+      target: hostAddressTarget(() => this.#set.endpoints),
+    })
+    const ipcache = new Reconciler({
+      ...common,
+      name: 'ipcache-map',
+      table: tables.ipcache,
+      target: ipcacheTarget(() => this.#set.ipcache),
+    })
+    this.#routes = new Reconciler({
+      ...common,
+      name: 'kernel-routes',
+      table: tables.routes,
+      target: routeTarget(kernel.net),
+    })
+    this.#reconcilers = [this.endpoints, hosts, ipcache, this.#routes]
+  }
+
+  get mtu(): MtuPlan {
+    return this.#planner.mtu
+  }
+  get problems(): readonly string[] {
+    return this.#planner.problems
+  }
+  get conntrackCapacity(): number {
+    return this.#set.conntrackCapacity
+  }
+  mapFd(name: string): number {
+    return this.#set.mapFd(name)
+  }
+  /** Whether the programs know this address as a pod's on that device. */
+  knows(address: Uint8Array, ifindex: number): boolean {
+    return this.#set.endpoints.lookup(address)?.ifindex === ifindex
+  }
+  /** What each reconciler has not carried yet. */
+  status(): readonly ReconcilerStatus[] {
+    return this.#reconcilers.map(r => r.status())
+  }
+
+  /** Follows tables and kernel until the signal aborts. Rejects when a loop fails for good. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { kernel, tables, settings, log, metrics } = this.#options
+    await Promise.all([
+      ...this.#reconcilers.map(r => r.start(signal)),
+      followNodeDevices(
+        {
+          net: kernel.net,
+          tables,
+          nodeName: settings.nodeName,
+          uplinks: settings.uplinks,
+          onChange: () => this.#routes.refresh(),
+        },
+        signal,
+      ),
+      this.#planner.run(() => this.#follow(), signal),
+      watchRoutes(kernel.net, () => this.#routes.refresh(), signal),
+      keepConntrack(
+        {
+          log,
+          metrics,
+          expire: () => this.#set.expireConntrack(),
+          capacity: () => this.#set.conntrackCapacity,
+          limit: settings.datapath.conntrack.maxEntries,
+          grow: capacity => this.#replace(capacity),
+        },
+        signal,
+      ),
+    ])
+  }
+
+  /** Closes descriptors; everything attached and pinned goes on. */
+  [Symbol.dispose](): void {
+    this.#set[Symbol.dispose]()
+  }
+
+  /** Brings devices and programs to a new plan. */
+  async #follow(): Promise<void> {
+    if (this.#settingsText() !== this.#loadedFor) await this.#replace(this.#set.conntrackCapacity)
+    else await this.#attachDevices()
+    this.#options.onPodMtu()
+  }
+
+  async #replace(conntrack: number): Promise<void> {
+    const old = this.#set
+    this.#set = this.#load(conntrack)
+    await this.#attach()
+    const late = this.#set.catchUp()
+    old[Symbol.dispose]()
+    this.#options.log.info({ conntrack: this.#set.conntrackCapacity, late }, 'programs were replaced')
+  }
+
+  #load(conntrack?: number): ProgramSet {
+    const { settings, objects } = this.#options
+    const { maxEntries } = settings.datapath.conntrack
+    const set = loadProgramSet({
+      objects,
+      pins: this.#pins.maps,
+      constants: this.#constants(),
+      sizes: {
+        conntrack: conntrack ?? Math.min(CONNTRACK_START, maxEntries),
+        events: settings.datapath.ringBufferBytes,
+      },
+    })
+    this.#loadedFor = this.#settingsText()
+    return set
+  }
+
+  async #attach(): Promise<void> {
+    this.#set.pin()
+    attachBlocks(this.#options.kernel.net, this.blocks, {
+      podOut: this.#set.programFd('pod_out'),
+      podIn: this.#set.programFd('pod_in'),
+    })
+    await this.#attachDevices()
+  }
+
+  async #attachDevices(): Promise<void> {
+    const uplinks = [...this.#options.tables.uplinks.values()]
+    const hooks: DeviceHook[] = uplinks.map(device => ({ program: 'uplink_in', device, side: 'ingress' }))
+    const overlay = this.#overlayIndex()
+    if (overlay === undefined) await removeOverlay(this.#options.kernel.net)
+    else {
+      const device = { name: OVERLAY_DEVICE, index: overlay }
+      hooks.push({ program: 'overlay_in', device, side: 'ingress' }, { program: 'overlay_out', device, side: 'egress' })
+    }
+    await this.#hooks.apply(hooks, name => this.#set.programFd(name))
+  }
+
+  /** Index of the overlay device, made or adjusted; undefined when all routing is native. */
+  #overlayIndex(): number | undefined {
+    const { kernel, settings } = this.#options
+    if (settings.routing.mode === 'native') return undefined
+    return ensureOverlay(kernel.net, { port: settings.routing.overlay.port, mtu: this.mtu.overlay })
+  }
+
+  #constants(): Readonly<Record<string, number | bigint | boolean>> {
+    const { settings, constants } = this.#options
+    const ifindex = this.#overlayIndex()
+    const overlay =
+      ifindex === undefined ? undefined : { ifindex, mtu: this.mtu.overlay, vni: settings.routing.overlay.vni }
+    return { ...programConstants({ overlay, datapath: settings.datapath }), ...constants }
+  }
+
+  /** Programs are replaced when this text changes. */
+  #settingsText(): string {
+    return JSON.stringify(this.#constants(), (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))
+  }
+
+  #usesTcx(): boolean {
+    const { kernel, settings } = this.#options
+    const { tcx } = settings.datapath
+    return tcx === 'on' || (tcx === 'auto' && kernel.feature('tcx').state === 'present')
+  }
+}
+
+function blocksOf(settings: DatapathSettings): Blocks {
+  return { ingress: settings.datapath.ingressBlock, egress: settings.datapath.egressBlock }
+}
+
+function familiesOf(settings: DatapathSettings): readonly Family[] {
+  return settings.families.map(f => (f === 'ipv4' ? 4 : 6))
+}

@@ -1,0 +1,93 @@
+/** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
+import type { Family, Net } from '../kernel/kernel.ts'
+import type { Logger } from '../plugin.ts'
+import type { Tables } from '../state/tables.ts'
+import { type MtuPlan, planMtu } from './mtu.ts'
+import { replaceAll } from './node-devices.ts'
+import { planPaths, type RoutingMode } from './paths.ts'
+
+export interface PathPlannerOptions {
+  readonly tables: Tables
+  readonly net: Pick<Net, 'addresses'>
+  readonly nodeName: string
+  readonly mode: RoutingMode
+  readonly families: readonly Family[]
+  readonly mtu: 'auto' | number
+  readonly encryptionOverhead: number
+  readonly log: Logger
+}
+
+export class PathPlanner {
+  readonly #options: PathPlannerOptions
+  readonly #initialized: (() => void)[]
+  #mtu: MtuPlan | undefined
+  problems: readonly string[] = []
+
+  constructor(options: PathPlannerOptions) {
+    this.#options = options
+    this.#initialized = [options.tables.routes.initializer('paths'), options.tables.ipcache.initializer('paths')]
+  }
+
+  /** The MTUs of the last plan; call `plan` first. */
+  get mtu(): MtuPlan {
+    return this.#mtu ?? this.plan()
+  }
+
+  /** One plan from the tables as they are. Throws RangeError when the uplinks are too small; the tables stay. */
+  plan(): MtuPlan {
+    const { tables, mode, families, nodeName, net } = this.#options
+    const uplinks = [...tables.uplinks.values()]
+    const uplinkAddresses = net.addresses().filter(a => uplinks.some(u => u.index === a.link))
+    const common = {
+      self: nodeName,
+      mode,
+      families,
+      nodes: tables.nodes.values(),
+      pods: tables.pods.values(),
+      uplinkAddresses,
+    }
+    // Which paths there are does not depend on MTUs, but MTUs on whether the overlay is one of them.
+    const { overlay } = planPaths({ ...common, mtu: { native: 0, overlay: 0 } })
+    const mtu = planMtu({
+      uplinks: uplinks.map(u => u.mtu),
+      configured: this.#options.mtu,
+      encryption: this.#options.encryptionOverhead,
+      overlay: overlay ?? (mode === 'overlay' ? 4 : undefined),
+    })
+    const paths = planPaths({ ...common, nodes: tables.nodes.values(), pods: tables.pods.values(), mtu })
+    replaceAll(tables.routes, paths.routes)
+    replaceAll(tables.ipcache, paths.ipcache)
+    this.#report(paths.problems)
+    this.#mtu = mtu
+    return mtu
+  }
+
+  /** Plans after each change until the signal aborts, and calls back after each plan. Failures are logged, not fatal. */
+  async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { nodes, pods, uplinks, hostAddresses } = this.#options.tables
+    const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+    while (!signal.aborted) {
+      const change = Promise.race([
+        nodes.changed(),
+        pods.changed(),
+        uplinks.changed(),
+        hostAddresses.changed(),
+        stopped,
+      ])
+      try {
+        this.plan()
+        await onPlan()
+        if (nodes.initialized && uplinks.initialized) for (const finish of this.#initialized.splice(0)) finish()
+      } catch (error) {
+        this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays')
+      }
+      await change
+    }
+  }
+
+  #report(problems: readonly string[]): void {
+    for (const problem of problems)
+      if (!this.problems.includes(problem)) this.#options.log.warn({ problem }, 'a node cannot be reached')
+    this.problems = problems
+  }
+}

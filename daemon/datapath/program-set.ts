@@ -1,0 +1,73 @@
+/**
+ * The loaded programs with their maps, typed; and their replacement: a new set is loaded whole, pinned, attached, and
+ * only then is the old one let go. A set that fails to load or verify changes nothing.
+ */
+import { join } from 'node:path'
+import { codec } from '../kernel/bpf/layout.ts'
+import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
+import { mapInfo } from '../kernel/bpf/map-info.ts'
+import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
+import type { Constants } from '../kernel/bpf/constants.ts'
+import { CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
+import { addressLayout, type EndpointValue, endpointValueLayout } from './shared.gen.ts'
+import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
+import type { ExpiryCount } from './conntrack.ts'
+import { type LoadedSet, loadSet } from './pinned-maps.ts'
+
+/** Objects in build/bpf, all over one set of maps. */
+const OBJECTS = ['pod', 'uplink', 'overlay', 'conntrack'] as const
+
+export interface ProgramSetOptions {
+  /** Directory of the compiled objects. */
+  readonly objects: string
+  /** Directory of the maps' pins. */
+  readonly pins: string
+  readonly constants: Constants
+  readonly sizes: { readonly conntrack: number; readonly events: number }
+}
+
+export interface ProgramSet extends Disposable {
+  readonly endpoints: EbpfMap<Uint8Array, EndpointValue>
+  readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
+  readonly conntrackCapacity: number
+  programFd(name: string): number
+  mapFd(name: string): number
+  expireConntrack(): Promise<ExpiryCount>
+  /** See LoadedSet: call around attaching. */
+  pin(): void
+  catchUp(): number
+}
+
+/** Loads a set over the pinned maps. Throws VerifierError, LoadError, MapMismatch. */
+export function loadProgramSet(options: ProgramSetOptions): ProgramSet {
+  using stack = new DisposableStack()
+  const set: LoadedSet = stack.use(
+    loadSet({
+      directory: options.pins,
+      objects: OBJECTS.map(name => join(options.objects, `${name}.o`)),
+      constants: options.constants,
+      sizes: options.sizes,
+    }),
+  )
+  const endpoints = stack.use(mapOfFd(set.mapFd('endpoints'), codec(addressLayout, endpointValueLayout)))
+  const ipcache = stack.use(mapOfFd(set.mapFd('ipcache'), codec(ipcacheKeyLayout, ipcacheValueLayout)))
+  const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
+  const keep = stack.move()
+  return {
+    endpoints,
+    ipcache,
+    conntrackCapacity,
+    programFd: name => set.programFd(name),
+    mapFd: name => set.mapFd(name),
+    expireConntrack: () => expire(set.programFd('ct_expire')),
+    pin: () => set.pin(),
+    catchUp: () => set.catchUp(),
+    [Symbol.dispose]: () => keep.dispose(),
+  }
+}
+
+async function expire(programFd: number): Promise<ExpiryCount> {
+  const context = await runSyscallProgram(programFd, new Uint8Array(CT_EXPIRY_SIZE))
+  const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
+  return { live: Number(live), expired: Number(expired) }
+}
