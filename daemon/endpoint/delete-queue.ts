@@ -1,0 +1,81 @@
+/**
+ * DELs that came while no daemon was there: files the CNI executable left (ARCHITECTURE.md, "Delete queue"). Read in
+ * order of name, which is the order of time.
+ */
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { AttachmentId } from './key.ts'
+
+export interface QueuedDelete extends AttachmentId {
+  readonly file: string
+  readonly bootId: string
+  /** 0 when the namespace was gone by then. */
+  readonly netnsInode: number
+  /** µs since 1970. */
+  readonly time: number
+}
+
+export interface QueueContent {
+  readonly deletes: readonly QueuedDelete[]
+  /** Files that hold no DEL, with the reason. */
+  readonly unreadable: readonly { readonly file: string; readonly reason: string }[]
+}
+
+/** A directory that is not there is an empty queue. Files being written (temporary names) are left alone. */
+export function readDeleteQueue(directory: string): QueueContent {
+  const deletes: QueuedDelete[] = []
+  const unreadable: { file: string; reason: string }[] = []
+  for (const name of namesIn(directory)) {
+    const file = join(directory, name)
+    try {
+      deletes.push(parse(file, readFileSync(file, 'utf8')))
+    } catch (error) {
+      unreadable.push({ file, reason: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  return { deletes, unreadable }
+}
+
+/** The entry was carried out or is void. */
+export function removeFromQueue(file: string): void {
+  rmSync(file, { force: true })
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter(name => /^\d{20}-\d+\.json$/.test(name))
+      .sort()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function parse(file: string, text: string): QueuedDelete {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null) throw new TypeError('no JSON object')
+  const members = value as Readonly<Record<string, unknown>>
+  const inode = members['netnsInode']
+  return {
+    file,
+    bootId: member(members, 'bootId'),
+    network: member(members, 'network'),
+    containerId: member(members, 'containerId'),
+    ifName: member(members, 'ifName'),
+    netnsInode: typeof inode === 'number' ? inode : 0,
+    time: number(members, 'time'),
+  }
+}
+
+function member(members: Readonly<Record<string, unknown>>, name: string): string {
+  const value = members[name]
+  if (typeof value !== 'string') throw new TypeError(`${name} is no text`)
+  return value
+}
+
+function number(members: Readonly<Record<string, unknown>>, name: string): number {
+  const value = members[name]
+  if (typeof value !== 'number') throw new TypeError(`${name} is no number`)
+  return value
+}

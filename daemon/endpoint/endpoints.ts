@@ -1,0 +1,253 @@
+/**
+ * Pods' interfaces on this node. Requests come in from api/cni.ts; rows of table `endpoints`, devices, leases and the
+ * journal are what goes out. `createEndpoints` allocates only; `restore` begins the work, and requests that come before
+ * its end wait for it within their deadline.
+ */
+import type { Blocks } from '../datapath/blocks.ts'
+import type { Family, Kernel } from '../kernel/kernel.ts'
+import type { Ipam, LinkShaper, Logger, Metrics } from '../plugin.ts'
+import type { Tables } from '../state/tables.ts'
+import { type AddRequest, addAttachment } from './add.ts'
+import type { Attachment, CniResult } from './attachment.ts'
+import { type CheckRequest, checkAttachment } from './check.ts'
+import type { EndpointContext, PodMtu, Settled } from './context.ts'
+import { deleteAttachment } from './delete.ts'
+import { DeviceReaper } from './device-reaper.ts'
+import { AttachmentError, codeOf } from './errors.ts'
+import { collectGarbage, type GcRequest } from './gc.ts'
+import { Journal } from './journal.ts'
+import { type JournalFiles, nodeFiles } from './journal-files.ts'
+import { type AttachmentId, attachmentKey } from './key.ts'
+import { abortable, KeyedMutex } from './keyed-mutex.ts'
+import { Leases } from './leases.ts'
+import { endpointMetrics, type Verb } from './metrics.ts'
+import { onLinkEvent, reconcileEndpoints } from './reconcile-endpoints.ts'
+import { followMtu } from './remtu.ts'
+import { replayQueue, restoreAttachments } from './restore.ts'
+import { requireAvailable } from './status.ts'
+import type { Fault } from './steps.ts'
+
+export interface EndpointsOptions {
+  readonly kernel: Kernel
+  readonly tables: Pick<Tables, 'endpoints'>
+  /** The first one's first pool is the default. */
+  readonly ipams: readonly Ipam[]
+  /** Pool of all pods, in place of the default. */
+  readonly pool?: string
+  readonly families: readonly Family[]
+  readonly settled: Settled
+  /** Whether the datapath's map holds this pod as it should; CHECK asks. */
+  readonly inDatapath?: (attachment: Attachment) => boolean
+  readonly blocks: () => Blocks
+  readonly podMtu: () => PodMtu
+  readonly shapers?: readonly LinkShaper[]
+  readonly journalPath: string
+  readonly deleteQueuePath: string
+  /** What else must be there before an ADD can be served; STATUS names it. */
+  readonly waiting?: () => readonly string[]
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly fault?: Fault
+  /** Interval of the comparison with the kernel. */
+  readonly reconcileMs?: number
+  readonly files?: JournalFiles
+  /** Microseconds since 1970. */
+  readonly now?: () => number
+}
+
+/** All reject with `AttachmentError` or an error of the pool; the signal is the caller's going away. */
+export interface Endpoints extends AsyncDisposable {
+  /** Takes up what outlived the last daemon, then watches. Rejects when journal, kernel or pools refuse. */
+  restore(): Promise<void>
+  /** What restoring or the daemon waits for; empty when requests are served. */
+  waiting(): readonly string[]
+  add(request: AddRequest, deadlineMs: number, signal: AbortSignal): Promise<CniResult>
+  /** Goes on when the caller went away: the pod is to go either way. */
+  del(id: AttachmentId, deadlineMs: number): Promise<void>
+  check(request: CheckRequest, deadlineMs: number, signal: AbortSignal): Promise<void>
+  gc(request: GcRequest, deadlineMs: number, signal: AbortSignal): Promise<void>
+  status(): void
+  /** The MTU plan has changed: living pods follow. */
+  remtu(): Promise<void>
+  /** Compares everything with the kernel and replays queued DELs; also runs by itself. */
+  reconcile(): Promise<void>
+}
+
+const RECONCILE_MS = 30_000
+/** How long operations may go on when the daemon stops. */
+const STOP_MS = 5_000
+
+export function createEndpoints(options: EndpointsOptions): Endpoints {
+  return new NodeEndpoints(options)
+}
+
+class NodeEndpoints implements Endpoints {
+  readonly #options: EndpointsOptions
+  readonly #metrics
+  readonly #leases: Leases
+  readonly #initialized: () => void
+  readonly #stop = new AbortController()
+  readonly #ready = Promise.withResolvers<EndpointContext>()
+  readonly #owned = new AsyncDisposableStack()
+  readonly #inFlight = new Map<Verb, number>()
+  #restored = false
+
+  constructor(options: EndpointsOptions) {
+    this.#options = options
+    this.#metrics = endpointMetrics(options.metrics)
+    this.#leases = new Leases(options.ipams)
+    this.#initialized = options.tables.endpoints.initializer('endpoint')
+    // Whoever waits gets the rejection; nobody need wait.
+    this.#ready.promise.catch(() => {})
+  }
+
+  async restore(): Promise<void> {
+    const ctx = this.#createContext()
+    // Before the look at the devices: what vanishes between the two is then told by an event.
+    this.#owned.use(this.#watch(ctx))
+    await restoreAttachments(ctx, this.#options.deleteQueuePath)
+    this.#initialized()
+    this.#restored = true
+    this.#ready.resolve(ctx)
+    const timer = setInterval(() => void this.reconcile(), this.#options.reconcileMs ?? RECONCILE_MS)
+    this.#owned.defer(() => clearInterval(timer))
+  }
+
+  waiting(): readonly string[] {
+    return [...(this.#restored ? [] : ['pods that outlived the last daemon']), ...(this.#options.waiting?.() ?? [])]
+  }
+
+  add(request: AddRequest, deadlineMs: number, signal: AbortSignal): Promise<CniResult> {
+    const pod = `${request.pod.namespace}/${request.pod.name}`
+    const on = { key: attachmentKey(request), pod }
+    return this.#serve('add', on, deadlineMs, signal, (ctx, own) => addAttachment(ctx, request, own))
+  }
+  del(id: AttachmentId, deadlineMs: number): Promise<void> {
+    const key = attachmentKey(id)
+    const never = new AbortController().signal
+    return this.#serve('del', { key }, deadlineMs, never, (ctx, own) => deleteAttachment(ctx, key, own))
+  }
+  check(request: CheckRequest, deadlineMs: number, signal: AbortSignal): Promise<void> {
+    const on = { key: attachmentKey(request) }
+    return this.#serve('check', on, deadlineMs, signal, (ctx, own) => checkAttachment(ctx, request, own))
+  }
+  gc(request: GcRequest, deadlineMs: number, signal: AbortSignal): Promise<void> {
+    const on = { network: request.network }
+    return this.#serve('gc', on, deadlineMs, signal, (ctx, own) => collectGarbage(ctx, request, own))
+  }
+  status(): void {
+    requireAvailable(this.waiting(), this.#options.families, this.#leases.status(this.#options.pool))
+  }
+
+  async remtu(): Promise<void> {
+    if (this.#restored) await followMtu(await this.#ready.promise, this.#stop.signal)
+  }
+  async reconcile(): Promise<void> {
+    if (!this.#restored || this.#stop.signal.aborted) return
+    try {
+      const ctx = await this.#ready.promise
+      await reconcileEndpoints(ctx, this.#stop.signal)
+      await followMtu(ctx, this.#stop.signal)
+      await replayQueue(ctx, this.#options.deleteQueuePath)
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'comparing pods with the kernel failed; it will be tried again')
+    }
+  }
+
+  /** Ends ADDs that wait, lets the rest finish within bounds; pods and their traffic are not touched. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new AttachmentError('CANCELLED', 'the daemon is stopping'))
+    this.#ready.reject(this.#stop.signal.reason)
+    await this.#owned.disposeAsync()
+  }
+
+  #createContext(): EndpointContext {
+    const options = this.#options
+    const { kernel, log } = options
+    const files = options.files ?? nodeFiles()
+    const journal = new Journal({ path: options.journalPath, bootId: kernel.bootId, files, log })
+    this.#owned.use(journal)
+    const locks = new KeyedMutex()
+    this.#owned.defer(() => abortable(locks.idle(), AbortSignal.timeout(STOP_MS)).catch(() => {}))
+    return {
+      kernel,
+      log,
+      journal,
+      locks,
+      tables: options.tables,
+      settled: options.settled,
+      inDatapath: options.inDatapath ?? (() => true),
+      leases: this.#leases,
+      reaper: new DeviceReaper(kernel.net),
+      held: new Map(),
+      blocks: options.blocks,
+      podMtu: options.podMtu,
+      shapers: options.shapers ?? [],
+      families: options.families,
+      ...(options.pool === undefined ? {} : { pool: options.pool }),
+      fault: options.fault ?? (() => {}),
+      metrics: this.#metrics,
+      now: options.now ?? (() => Math.round((performance.timeOrigin + performance.now()) * 1000)),
+    }
+  }
+
+  #watch(ctx: EndpointContext): Disposable {
+    return ctx.kernel.net.watch(['link'], event => {
+      if (!this.#restored && event.kind !== 'overrun' && !(event.kind === 'link' && event.gone)) return
+      // Events of the time of restoring are looked at once it is over.
+      void this.#ready.promise
+        .then(() => onLinkEvent(ctx, event, this.#stop.signal))
+        .catch((error: unknown) => ctx.log.error({ err: error }, 'a link event was not followed'))
+    })
+  }
+
+  async #serve<T>(
+    verb: Verb,
+    on: object,
+    deadlineMs: number,
+    caller: AbortSignal,
+    operation: (ctx: EndpointContext, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const began = performance.now()
+    const signal = AbortSignal.any([caller, this.#stop.signal, AbortSignal.timeout(Math.max(1, deadlineMs))])
+    this.#count(verb, 1)
+    try {
+      const answer = await operation(await this.#started(signal), signal)
+      this.#finished(verb, on, began)
+      return answer
+    } catch (error) {
+      this.#finished(verb, on, began, error)
+      throw error
+    } finally {
+      this.#count(verb, -1)
+    }
+  }
+
+  async #started(signal: AbortSignal): Promise<EndpointContext> {
+    try {
+      return await abortable(this.#ready.promise, signal)
+    } catch (error) {
+      if (error instanceof AttachmentError) throw error
+      throw new AttachmentError('STARTING', `the daemon is starting; waiting for ${this.waiting().join(', ')}`)
+    }
+  }
+
+  #finished(verb: Verb, on: object, began: number, error?: unknown): void {
+    const seconds = (performance.now() - began) / 1000
+    const result = error === undefined ? 'ok' : 'error'
+    this.#metrics.total.observe(seconds, { verb, result })
+    if (error === undefined) {
+      this.#options.log.info({ ...on, verb, seconds }, 'CNI request served')
+      return
+    }
+    const code = codeOf(error) ?? 'INTERNAL'
+    this.#metrics.errors.inc({ verb, code })
+    this.#options.log.warn({ ...on, verb, seconds, code, err: error }, 'CNI request failed')
+  }
+
+  #count(verb: Verb, by: number): void {
+    const now = (this.#inFlight.get(verb) ?? 0) + by
+    this.#inFlight.set(verb, now)
+    this.#metrics.inFlight.set(now, { verb })
+  }
+}

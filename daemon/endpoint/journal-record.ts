@@ -1,0 +1,45 @@
+/** What a journal record may hold, and the one place where a read record is believed: `parseRecord`. */
+import type { Lease, PodRef } from '../plugin.ts'
+import type { Attachment } from './attachment.ts'
+
+export type JournalRecord =
+  | { readonly op: 'add'; readonly attachment: Attachment }
+  | { readonly op: 'del'; readonly key: string }
+
+/** Undefined for anything that is not a record of the current version. */
+export function parseRecord(value: unknown): JournalRecord | undefined {
+  if (!isObject(value)) return undefined
+  if (value['op'] === 'del') return typeof value['key'] === 'string' ? { op: 'del', key: value['key'] } : undefined
+  const { attachment } = value
+  return value['op'] === 'add' && isAttachment(attachment) ? { op: 'add', attachment } : undefined
+}
+
+function isAttachment(value: unknown): value is Attachment {
+  if (!isObject(value)) return false
+  const { device, interface: inner, netns, leases, pod } = value
+  return (
+    has(value, { key: 'string', id: 'number', routeMtu: 'number', time: 'number' }) &&
+    has(device, { name: 'string', index: 'number', mac: 'string' }) &&
+    has(inner, { name: 'string', mac: 'string', mtu: 'number' }) &&
+    has(netns, { dev: 'number', ino: 'number', path: 'string' }) &&
+    isPod(pod) &&
+    Array.isArray(leases) &&
+    leases.every(isLease)
+  )
+}
+
+function isPod(value: unknown): value is PodRef {
+  return has(value, { namespace: 'string', name: 'string', uid: 'string' })
+}
+
+function isLease(value: unknown): value is Lease {
+  return has(value, { owner: 'string', family: 'number', address: 'string', pool: 'string' })
+}
+
+function has(value: unknown, members: Readonly<Record<string, 'string' | 'number'>>): boolean {
+  return isObject(value) && Object.entries(members).every(([name, type]) => typeof value[name] === type)
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

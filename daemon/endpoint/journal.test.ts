@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FakeLog } from '../../test/support/fake-log.ts'
+import type { Attachment } from './attachment.ts'
+import { codeOf } from './errors.ts'
+import { type JournalFiles, nodeFiles } from './journal-files.ts'
+import { decode, encodeHeader, encodeRecord } from './journal-format.ts'
+import { Journal, type JournalOptions } from './journal.ts'
+
+interface Place extends Disposable {
+  readonly path: string
+  readonly log: FakeLog
+  open(change?: Partial<JournalOptions>): Journal
+}
+
+function place(): Place {
+  const directory = mkdtempSync(join(tmpdir(), 'cw-journal-'))
+  const path = join(directory, 'state', 'journal')
+  const log = new FakeLog()
+  return {
+    path,
+    log,
+    open: change => new Journal({ path, bootId: 'boot-1', files: nodeFiles(), log, ...change }),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  }
+}
+
+function attachment(name: string): Attachment {
+  const key = `causeway/${name}/eth0`
+  return {
+    key,
+    id: 7,
+    pod: { namespace: 'default', name, uid: `uid-${name}` },
+    leases: [{ owner: key, family: 4, address: '10.1.0.1', pool: 'default' }],
+    device: { name: 'cw0123456789ab', index: 12, mac: '02:00:00:00:00:01' },
+    interface: { name: 'eth0', mac: '02:00:00:00:00:02', mtu: 1500 },
+    routeMtu: 1450,
+    netns: { dev: 4, ino: 4026532000, path: `/run/netns/${name}` },
+    time: 1_700_000_000_000_000,
+  }
+}
+
+function names(journal: Journal): string {
+  return journal
+    .entries()
+    .map(entry => entry.pod.name)
+    .sort()
+    .join(' ')
+}
+
+test('what was added and not removed is there again', async () => {
+  using at = place()
+  const first = at.open()
+  await Promise.all(['a', 'b', 'c'].map(name => first.add(attachment(name))))
+  first.remove('causeway/b/eth0')
+  first.remove('causeway/never/eth0')
+  const second = at.open()
+  assert.deepEqual(second.entries(), [attachment('a'), attachment('c')])
+  assert.deepEqual(second.damage, { repaired: 0, lost: 0, tornBytes: 0 })
+})
+
+test('the journal can be read by its owner only', () => {
+  using at = place()
+  at.open()
+  assert.equal(statSync(at.path).mode & 0o777, 0o600)
+})
+
+test('entries of another boot are void', async () => {
+  using at = place()
+  await at.open().add(attachment('a'))
+  assert.equal(names(at.open({ bootId: 'boot-2' })), '')
+  assert.equal(names(at.open({ bootId: 'boot-2' })), '')
+})
+
+test('all that wait at one time share one wait for the disk', async () => {
+  using at = place()
+  let waits = 0
+  const files = nodeFiles()
+  const datasync = async (fd: number): Promise<void> => {
+    waits++
+    await files.datasync(fd)
+  }
+  const journal = at.open({ files: { ...files, datasync } })
+  await Promise.all(Array.from({ length: 110 }, (_, i) => journal.add(attachment(`pod-${i}`))))
+  assert.ok(waits <= 2, `${waits} waits`)
+})
+
+test('after a flipped bit nothing is lost and the damage is reported', async () => {
+  using at = place()
+  await at.open().add(attachment('a'))
+  const journal = at.open()
+  await journal.add(attachment('b'))
+  journal.remove('causeway/a/eth0')
+  const whole = readFileSync(at.path)
+  for (let bit = 0; bit < whole.length * 8; bit += 37) {
+    writeFileSync(at.path, flip(whole, bit))
+    const log = new FakeLog()
+    const after = at.open({ log })
+    assert.equal(names(after), 'b', `bit ${bit}`)
+    assert.equal(after.damage.lost, 0, `bit ${bit}`)
+    assert.match(log.lines.join('\n'), /the journal was damaged/, `bit ${bit}`)
+  }
+})
+
+test('wherever the last write was torn, only that record can be lost', async () => {
+  using at = place()
+  await at.open().add(attachment('a'))
+  const journal = at.open()
+  const before = statSync(at.path).size
+  await journal.add(attachment('b'))
+  const whole = readFileSync(at.path)
+  for (let length = before; length < whole.length; length++) {
+    writeFileSync(at.path, whole.subarray(0, length))
+    const after = at.open()
+    assert.match(names(after), /^a( b)?$/, `length ${length}`)
+    assert.equal(after.damage.tornBytes > 0 || length === before || names(after) === 'a b', true, `length ${length}`)
+  }
+})
+
+test('a record of which both copies are damaged is reported as lost, the others stay', async () => {
+  using at = place()
+  const journal = at.open()
+  for (const name of ['a', 'b', 'c']) await journal.add(attachment(name))
+  const bytes = readFileSync(at.path)
+  for (let i = bytes.indexOf('uid-b'); i >= 0; i = bytes.indexOf('uid-b', i + 1)) bytes.writeUInt8(0x58, i)
+  writeFileSync(at.path, bytes)
+  const after = at.open()
+  assert.equal(names(after), 'a c')
+  assert.equal(after.damage.lost, 1)
+})
+
+test('a journal of a newer version is refused with what to do, and left as it is', () => {
+  using at = place()
+  at.open()
+  writeFileSync(at.path, encodeHeader({ version: 99, bootId: 'boot-1' }))
+  const before = readFileSync(at.path)
+  assert.throws(() => at.open(), /has version 99, this daemon knows up to 1; start the newer daemon/)
+  assert.deepEqual(readFileSync(at.path), before)
+})
+
+test('a journal of an older version is migrated record by record', () => {
+  using at = place()
+  at.open()
+  const old = { op: 'add', item: attachment('a') }
+  writeFileSync(at.path, Buffer.concat([encodeHeader({ version: 0, bootId: 'boot-1' }), encodeRecord(1, old)]))
+  const rename = (payload: unknown): unknown => {
+    const { op, item } = payload as typeof old
+    return { op, attachment: item }
+  }
+  assert.equal(names(at.open({ migrations: new Map([[0, rename]]) })), 'a')
+})
+
+test('a grown journal is rewritten while ADDs go on, and keeps what lives', async () => {
+  using at = place()
+  const journal = at.open({ compactBytes: 20_000 })
+  for (let i = 0; i < 200; i++) {
+    await Promise.all([journal.add(attachment(`a-${i}`)), journal.add(attachment(`b-${i}`))])
+    journal.remove(`causeway/a-${i}/eth0`)
+    if (i >= 3) journal.remove(`causeway/b-${i - 3}/eth0`)
+  }
+  assert.ok(statSync(at.path).size < 40_000, `${statSync(at.path).size} bytes`)
+  const after = at.open()
+  assert.equal(names(after), 'b-197 b-198 b-199')
+  assert.equal(after.damage.lost, 0)
+})
+
+test('a disk that is full fails the ADD with its cause, and the journal goes on once there is room', async () => {
+  using at = place()
+  const disk = { full: false }
+  const journal = at.open({ files: fullWhen(disk) })
+  await journal.add(attachment('a'))
+  disk.full = true
+  await assert.rejects(journal.add(attachment('b')), error => {
+    assert.equal(codeOf(error), 'JOURNAL')
+    return error instanceof Error && codeOf(error.cause) === 'ENOSPC'
+  })
+  assert.throws(() => journal.remove('causeway/a/eth0'))
+  assert.equal(names(journal), '')
+  disk.full = false
+  await journal.add(attachment('c'))
+  const after = at.open()
+  assert.equal(names(after), 'a c')
+  assert.equal(after.damage.lost, 0)
+})
+
+test('a daemon starts with a journal it cannot write, and holds what it read', async () => {
+  using at = place()
+  await at.open().add(attachment('a'))
+  const disk = { full: true }
+  const journal = at.open({ files: fullWhen(disk) })
+  assert.equal(names(journal), 'a')
+  assert.match(at.log.lines.join('\n'), /the journal cannot be written/)
+  await assert.rejects(journal.add(attachment('b')), error => codeOf(error) === 'JOURNAL')
+  disk.full = false
+  await journal.add(attachment('c'))
+  assert.equal(names(at.open()), 'a c')
+})
+
+test('whichever bit flips, the reader finds every record', () => {
+  const records = [
+    { op: 'add', attachment: attachment('a') },
+    { op: 'del', key: 'causeway/b/eth0' },
+  ]
+  const header = { version: 1, bootId: 'boot-1' }
+  const whole = Buffer.concat([encodeHeader(header), ...records.map((record, i) => encodeRecord(i + 1, record))])
+  for (let bit = 0; bit < whole.length * 8; bit++) {
+    const decoded = decode(flip(whole, bit))
+    assert.deepEqual([decoded.header, ...decoded.records], [header, ...records], `bit ${bit}`)
+    assert.equal(decoded.lost, 0, `bit ${bit}`)
+    assert.ok(decoded.repaired + decoded.tornBytes > 0, `bit ${bit}`)
+  }
+})
+
+function flip(whole: Buffer, bit: number): Buffer {
+  const flipped = Buffer.from(whole)
+  flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+  return flipped
+}
+
+/** A disk that takes half of a write and then refuses. */
+function fullWhen(disk: { readonly full: boolean }): JournalFiles {
+  const files = nodeFiles()
+  return {
+    ...files,
+    write: (fd, bytes, offset) => {
+      files.write(fd, disk.full ? bytes.subarray(0, bytes.length >> 1) : bytes, offset)
+      if (disk.full) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    },
+  }
+}

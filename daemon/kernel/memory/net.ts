@@ -1,0 +1,95 @@
+/** One namespace of the in-memory kernel as a `Net`. */
+import type {
+  AddressInfo,
+  LinkInfo,
+  LinkRef,
+  NeighbourInfo,
+  Net,
+  NetEvent,
+  NetGroup,
+  NetRequest,
+  QdiscInfo,
+  RouteInfo,
+  Rule,
+} from '../kernel.ts'
+import { apply, lookupRoute } from './apply.ts'
+import type { MemoryKernel } from './kernel.ts'
+import { describeLink } from './links.ts'
+import type { Namespace } from './namespace.ts'
+import { Stopped } from './refuse.ts'
+
+export class MemoryNet implements Net {
+  readonly #kernel: MemoryKernel
+  readonly #ns: Namespace
+
+  constructor(kernel: MemoryKernel, ns: Namespace) {
+    this.#kernel = kernel
+    this.#ns = ns
+  }
+
+  run(requests: readonly NetRequest[]): void {
+    let first: unknown
+    for (const request of requests) {
+      try {
+        this.#kernel.count()
+        apply(this.#ns, request, path => this.#kernel.machine.namespaceAt(path))
+      } catch (error) {
+        if (error instanceof Stopped) throw error
+        first ??= error
+      }
+    }
+    if (first !== undefined) throw first
+  }
+  /** Waits for the machine's grace period, then carries the requests out. */
+  async runBlocking(requests: readonly NetRequest[]): Promise<void> {
+    this.#kernel.checkAlive()
+    await this.#kernel.machine.gracePeriod()
+    this.run(requests)
+  }
+
+  link(ref: LinkRef): LinkInfo | undefined {
+    const link = this.#alive.find(ref)
+    return link && describeLink(this.#ns, link)
+  }
+  links(): LinkInfo[] {
+    return [...this.#alive.links.values()].map(link => describeLink(this.#ns, link))
+  }
+  addresses(): AddressInfo[] {
+    return [...this.#alive.addresses]
+  }
+  routes(): RouteInfo[] {
+    return [...this.#alive.routes]
+  }
+  rules(): Rule[] {
+    return [...this.#alive.rules]
+  }
+  neighbours(): NeighbourInfo[] {
+    return [...this.#alive.neighbours]
+  }
+  qdiscs(): QdiscInfo[] {
+    return [...this.#alive.qdiscs]
+  }
+  routeTo(address: string): RouteInfo | undefined {
+    return lookupRoute(this.#alive, address)
+  }
+  /** Events arrive in a later turn, as those of a socket do, and never after the process has ended. */
+  watch(groups: readonly NetGroup[], onEvent: (event: NetEvent) => void): Disposable {
+    const links = groups.includes('link')
+    const watcher = {
+      notify: (event: NetEvent) => {
+        if (event.kind !== 'link' || !links) return
+        setImmediate(() => {
+          if (!this.#kernel.stopped && this.#ns.watchers.has(watcher)) onEvent(event)
+        })
+      },
+    }
+    this.#ns.watchers.add(watcher)
+    return { [Symbol.dispose]: () => void this.#ns.watchers.delete(watcher) }
+  }
+  [Symbol.dispose](): void {}
+
+  get #alive(): Namespace {
+    this.#kernel.checkAlive()
+    return this.#ns
+  }
+}
