@@ -1,6 +1,5 @@
 /** What changes in a namespace, as the kernel tells it (rtnetlink multicast groups). */
 import koffi from 'koffi'
-import { SystemError } from '../errors.ts'
 import type { NetEvent, NetGroup } from '../kernel.ts'
 import { NETLINK, RTM, RTNLGRP } from './constants.ts'
 import { decodeLink, isLinkMessage } from './link.ts'
@@ -56,22 +55,13 @@ function readEvents(socket: NetlinkSocket): NetEvent[] {
   const kinds = new Set<'address' | 'route' | 'rule'>()
   let overrun = false
   for (let i = 0; i < DATAGRAMS_PER_TURN; i++) {
-    const messages = receiveOrOverrun(socket)
+    const messages = socket.receiveOrOverrun()
     if (messages === undefined) break
     if (messages === 'overrun') overrun = true
     else for (const message of messages) note(message, links, kinds)
   }
   const events: NetEvent[] = [...links, ...Array.from(kinds, kind => ({ kind }))]
   return overrun ? [{ kind: 'overrun' }, ...events] : events
-}
-
-function receiveOrOverrun(socket: NetlinkSocket): Received[] | 'overrun' | undefined {
-  try {
-    return socket.receive()
-  } catch (error) {
-    if (error instanceof SystemError && error.code === 'ENOBUFS') return 'overrun'
-    throw error
-  }
 }
 
 function note(message: Received, links: NetEvent[], kinds: Set<'address' | 'route' | 'rule'>): void {
