@@ -11,7 +11,7 @@ import {
   prefixContains,
   widthOf,
 } from '../ip.ts'
-import type { LinkRef, NetRequest, Route } from '../kernel.ts'
+import { CAUSEWAY_PROTOCOL, type LinkRef, type NetRequest, type Route } from '../kernel.ts'
 import { addLink, setLink } from './links.ts'
 import type { Namespace } from './namespace.ts'
 import { type Refusal, refuse } from './refuse.ts'
@@ -109,7 +109,7 @@ function changeRoute(ns: Namespace, request: Of<'route-add' | 'route-delete'>): 
   }
   if (same && request.replace !== true) throw refuse('EEXIST', `add route ${dst}`)
   const device = checkRoute(ns, route, family, link)
-  const protocol = route.protocol ?? 3
+  const protocol = route.protocol ?? CAUSEWAY_PROTOCOL
   const made = { ...route, dst, family, link: device, table, protocol, ...(metric === undefined ? {} : { metric }) }
   ns.routes = [...ns.routes.filter(r => r !== same), made]
 }
