@@ -91,6 +91,24 @@ test('lines are written as they come and end with the source', async () => {
   assert.deepEqual(answer, { status: 200, type: 'application/x-ndjson', text: '{"a":1}\n{"a":2}\n' })
 })
 
+test('a follower gets each line at once, and many lines in order', async () => {
+  const more = Promise.withResolvers<void>()
+  async function* lines() {
+    yield 'first'
+    await more.promise
+    for (let i = 0; i < 20_000; i++) yield i
+  }
+  await using at = await serve(new Router().add('GET', '/v1/flows', () => ({ lines: lines() })))
+  const outgoing = request({ socketPath: at.server.address, path: '/v1/flows' }).end()
+  const [response] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage]
+  let text = ''
+  for await (const chunk of response) {
+    text += String(chunk)
+    if (text === '"first"\n') more.resolve()
+  }
+  assert.equal(text, `"first"\n${Array.from({ length: 20_000 }, (_, i) => `${i}\n`).join('')}`)
+})
+
 test('a handler learns that its caller hung up', async () => {
   const aborted = Promise.withResolvers<unknown>()
   const entered = Promise.withResolvers<void>()

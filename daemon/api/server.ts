@@ -99,22 +99,37 @@ async function write(response: ServerResponse, result: ApiAnswer, signal: AbortS
   response.end(text)
 }
 
-/** Writes line by line, waiting while the reader is slow; what to lose meanwhile is the source's decision. */
+/**
+ * Writes lines as they come, those of one turn of the event loop at once, and waits while the reader is slow; what to
+ * lose meanwhile is the source's decision.
+ */
 async function writeLines(response: ServerResponse, lines: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
   response.setHeader('content-type', 'application/x-ndjson')
   response.flushHeaders()
+  let pending = ''
+  const flush = (): boolean => {
+    const text = pending
+    pending = ''
+    return text === '' || response.destroyed || response.write(text)
+  }
   for await (const line of lines) {
     if (signal.aborted) break
-    if (!response.write(`${JSON.stringify(line)}\n`)) await drained(response)
+    if (pending === '') setImmediate(flush)
+    pending += `${JSON.stringify(line)}\n`
+    if (pending.length >= WRITE_AT && !flush()) await drained(response)
   }
+  flush()
   response.end()
 }
+
+/** Characters after which lines are written without waiting for the end of the turn. */
+const WRITE_AT = 16_384
 
 async function drained(response: ServerResponse): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   response.once('drain', resolve)
   response.once('close', resolve)
-  await promise
+  if (!response.destroyed) await promise
   response.off('drain', resolve)
   response.off('close', resolve)
 }

@@ -88,6 +88,10 @@ test('variables that Kubernetes sets for a Service of our name are no configurat
   assert.equal(load('', [], env).config.routing.overlay.port, 4789)
 })
 
+test('variables of the command and of tests are no configuration', () => {
+  assert.equal(load('', [], { CAUSEWAY_SOCKET: '/x', CAUSEWAY_TEST_KILL_AT: 'allocate' }).config.mtu, 'auto')
+})
+
 test("a plugin's section enables it, even when empty; false disables it again", () => {
   assert.deepEqual(load('masquerade:\n').config.sections, { masquerade: {} })
   assert.deepEqual(load('masquerade: {a: 1}\n', ['masquerade=false']).config.sections, {})

@@ -41,8 +41,8 @@ export function fromFlag(flag: string): Tree {
 
 /** Kubernetes gives every container such variables for each Service; one named `causeway…` would look like ours. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/
-/** Variables of the command itself. */
-const RESERVED = new Set(['CAUSEWAY_CONFIG', 'CAUSEWAY_SOCKET'])
+/** Variables of the command itself, and switches of tests. */
+const RESERVED = /^CAUSEWAY_(CONFIG|SOCKET|TEST_.*)$/
 
 /**
  * Reads the variables `CAUSEWAY_<KEY>`, in which `__` stands for a dot: `CAUSEWAY_ROUTING__MODE` is `routing.mode`.
@@ -52,7 +52,7 @@ const RESERVED = new Set(['CAUSEWAY_CONFIG', 'CAUSEWAY_SOCKET'])
 export function fromEnvironment(env: Readonly<Record<string, string | undefined>>, plugins: readonly string[]): Tree[] {
   const trees: Tree[] = []
   for (const [name, text] of Object.entries(env)) {
-    if (text === undefined || !name.startsWith('CAUSEWAY_') || RESERVED.has(name)) continue
+    if (text === undefined || !name.startsWith('CAUSEWAY_') || RESERVED.test(name)) continue
     const { path, known } = keyPath(name.slice('CAUSEWAY_'.length).split('__'), plugins)
     if (known || !SERVICE_LINK.test(name)) trees.push(single(path, { from: `environment ${name}`, text }))
   }

@@ -21,6 +21,15 @@ test('metrics appear with prefix, labels and the build in the exposition', async
   assert.match(text, /^process_resident_memory_bytes \d/m)
 })
 
+test('a counter with a collector shows the totals of its source', async () => {
+  const metrics = create()
+  let total = 7
+  metrics.counter('packets_total', 'Packets.', ['hook'], counter => counter.inc({ hook: 'a' }, total))
+  assert.match(await metrics.expose(), /causeway_packets_total\{hook="a"\} 7\n/)
+  total = 9
+  assert.match(await metrics.expose(), /causeway_packets_total\{hook="a"\} 9\n/)
+})
+
 test('a gauge with a collector is asked at each exposition, and forgets what is gone', async () => {
   const metrics = create()
   let pools = ['a', 'b']

@@ -22,7 +22,7 @@ export interface MetricInfo {
 }
 
 export interface MetricsRegistry extends Metrics {
-  /** The exposition text of all metrics; gauges with a collector are asked now. */
+  /** The exposition text of all metrics; collectors are asked now. */
   expose(): Promise<string>
   readonly contentType: string
   /** Metrics declared so far, without those of the process, sorted by name. */
@@ -47,10 +47,14 @@ export function createMetrics(build: BuildInfo): MetricsRegistry {
       ? registry.getSingleMetric(`causeway_${name}`)
       : undefined
   const metrics: MetricsRegistry = {
-    counter(name, help, labels) {
-      const before = again('counter', name, help, labels)
+    counter(name, help, labels, collect) {
+      const before = collect ? undefined : again('counter', name, help, labels)
       if (before instanceof PromCounter) return counter(before)
-      return counter(new PromCounter(declare('counter', name, help, labels)))
+      const options = declare('counter', name, help, labels)
+      const inner: PromCounter = new PromCounter(
+        collect ? { ...options, collect: () => (inner.reset(), collect(counter(inner))) } : options,
+      )
+      return counter(inner)
     },
     gauge(name, help, labels, collect) {
       const before = collect ? undefined : again('gauge', name, help, labels)

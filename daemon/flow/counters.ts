@@ -1,0 +1,47 @@
+/**
+ * Counters of the datapath's maps `metrics` and `forwarded` as Prometheus metrics. They count every packet, also those whose events were
+ * lost.
+ */
+import { MetricKind } from '../datapath/shared.gen.ts'
+import type { Metrics } from '../plugin.ts'
+import { dropReason } from './drop-reasons.ts'
+import { hookName } from './record.ts'
+
+/** One entry of either map, summed over all CPUs; the counterpart of metric_key and metric_value in bpf/lib/shared.h. */
+export interface DatapathCounter {
+  readonly kind: number
+  readonly hook: number
+  readonly reason: number
+  readonly packets: number
+  readonly bytes: number
+}
+
+/** Declares the metrics; `read` is called at each exposition, once for each of them. */
+export function exposeCounters(metrics: Metrics, read: () => readonly DatapathCounter[]): void {
+  const of = (kind: number): DatapathCounter[] => read().filter(counter => counter.kind === kind)
+  metrics.counter('forwarded_packets_total', 'Packets forwarded, by program.', ['hook'], total => {
+    for (const c of of(MetricKind.METRIC_FORWARDED)) total.inc({ hook: hookName(c.hook) }, c.packets)
+  })
+  metrics.counter('forwarded_bytes_total', 'Bytes forwarded, by program.', ['hook'], total => {
+    for (const c of of(MetricKind.METRIC_FORWARDED)) total.inc({ hook: hookName(c.hook) }, c.bytes)
+  })
+  metrics.counter('dropped_packets_total', 'Packets dropped, by program and reason.', ['hook', 'reason'], total => {
+    for (const c of of(MetricKind.METRIC_DROPPED))
+      total.inc({ hook: hookName(c.hook), reason: dropReason(c.reason).name }, c.packets)
+  })
+  metrics.counter('flow_events_lost_total', 'Events lost between datapath and daemon.', [], total => {
+    total.inc({}, eventsLost(read()))
+  })
+  metrics.counter('conntrack_full_total', 'New flows that found the conntrack table full.', [], total => {
+    total.inc({}, sum(of(MetricKind.METRIC_CT_FULL)))
+  })
+}
+
+/** Events that found no room in the ring buffer. */
+export function eventsLost(counters: readonly DatapathCounter[]): number {
+  return sum(counters.filter(counter => counter.kind === MetricKind.METRIC_EVENTS_LOST))
+}
+
+function sum(counters: readonly DatapathCounter[]): number {
+  return counters.reduce((total, counter) => total + counter.packets, 0)
+}

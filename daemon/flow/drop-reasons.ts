@@ -1,0 +1,129 @@
+/**
+ * Why packets are dropped, for people: each value of `enum drop_reason` (bpf/lib/shared.h) with its short name, a
+ * sentence and what to do. docs/reference/drop-reasons.md is printed from here.
+ */
+
+export interface DropReason {
+  /** Value of the enum; append-only, a retired one keeps its entry. */
+  readonly value: number
+  /** The enumerator in lower case without `DROP_`; used in metrics, filters and records. */
+  readonly name: string
+  /** What is wrong with the packet. */
+  readonly text: string
+  readonly whatToDo: string
+}
+
+export const dropReasons: readonly DropReason[] = [
+  {
+    value: 1,
+    name: 'malformed',
+    text: 'The packet is shorter than its own headers say, or its headers contradict each other.',
+    whatToDo:
+      'Look at the sender: broken offloads and raw sockets make such packets. `ethtool -K DEVICE tx off` on the sender tells whether its offloads are to blame.',
+  },
+  {
+    value: 2,
+    name: 'unsupported_l3',
+    text: 'The packet is neither IPv4, IPv6 nor ARP.',
+    whatToDo: 'Nothing, for link-layer chatter such as LLDP. Other protocols cannot cross the pod network.',
+  },
+  {
+    value: 3,
+    name: 'vlan',
+    text: 'The packet carries a VLAN tag on a device that is expected to carry none.',
+    whatToDo: 'Take the tag off in the pod; on an uplink, make the VLAN device the uplink (`uplinks`).',
+  },
+  {
+    value: 4,
+    name: 'spoofed_address',
+    text: "The source address is not one of the pod's own.",
+    whatToDo:
+      'A pod may only send from the addresses it was given. Masquerade inside the pod what it forwards for others, such as a VPN or nested containers.',
+  },
+  {
+    value: 5,
+    name: 'spoofed_mac',
+    text: "The source MAC address is not that of the pod's interface.",
+    whatToDo: 'Keep the MAC the interface was given; ask for another by the CNI capability `mac` when the pod starts.',
+  },
+  {
+    value: 6,
+    name: 'no_endpoint',
+    text: 'The packet came through the overlay for a pod that is not on this node.',
+    whatToDo:
+      'Usual for a moment after a pod has ended. If it lasts, the sending node has an old view of the cluster: compare `causeway nodes` there and `causeway endpoints` here.',
+  },
+  {
+    value: 7,
+    name: 'no_route',
+    text: 'The node has no route to the destination.',
+    whatToDo: 'Ask `ip route get DESTINATION` on the node; for a pod of another node look at `causeway nodes`.',
+  },
+  {
+    value: 8,
+    name: 'tunnel',
+    text: "The overlay's tunnel metadata could not be set or read.",
+    whatToDo:
+      'Look whether the device cw-vxlan is there and up (`ip -d link show cw-vxlan`); restarting the daemon makes it anew.',
+  },
+  {
+    value: 9,
+    name: 'ct_full',
+    text: 'The connection tracking table is full and `datapath.conntrack.whenFull` is `drop`.',
+    whatToDo: 'Raise `datapath.conntrack.maxEntries`, shorten its time-outs, or choose `whenFull: forward`.',
+  },
+  {
+    value: 10,
+    name: 'ct_invalid',
+    text: 'The packet cannot belong to the state its connection is in.',
+    whatToDo:
+      'Usual in small numbers after resets. If connections hang, look for a path on which only one direction passes this node.',
+  },
+  {
+    value: 11,
+    name: 'redirect',
+    text: 'The packet could not be handed to its device.',
+    whatToDo:
+      'The pod is probably ending: its device is gone or down. If it lasts, `causeway endpoints` names the device.',
+  },
+  {
+    value: 12,
+    name: 'multicast',
+    text: 'Multicast is not forwarded between pods.',
+    whatToDo: 'Enable the multicast plugin if pods need it; otherwise nothing.',
+  },
+  {
+    value: 13,
+    name: 'forged_neighbour',
+    text: 'The pod announces by ARP or neighbour discovery an address that is not its own.',
+    whatToDo: 'Look for address managers (VRRP, keepalived) or duplicate address settings in the pod.',
+  },
+  {
+    value: 14,
+    name: 'loop',
+    text: 'The packet came through the overlay although its source is a pod of this node.',
+    whatToDo: 'Two nodes claim the same pod range: compare the ranges in `causeway nodes`.',
+  },
+]
+
+/** The reason of a value; one this version does not know is named by its number. */
+export function dropReason(value: number): DropReason {
+  const known = dropReasons.find(reason => reason.value === value)
+  if (known) return known
+  const text = 'A reason that this version of the daemon does not know.'
+  return { value, name: `reason_${value}`, text, whatToDo: 'Look whether daemon and eBPF programs are of one version.' }
+}
+
+/** The reference page as Markdown. */
+export function dropReasonsPage(): string {
+  const sections = dropReasons.flatMap(({ value, name, text, whatToDo }) => [
+    `## ${name}`,
+    '',
+    `Value ${value}. ${text}`,
+    '',
+    `What to do: ${whatToDo}`,
+    '',
+  ])
+  const intro = 'Printed from the code. `causeway flows --verdict dropped` shows drops as they happen.'
+  return ['# Drop reasons', '', intro, '', ...sections].join('\n')
+}

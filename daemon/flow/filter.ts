@@ -1,0 +1,48 @@
+/** Which flow records somebody wants to see. */
+import { ApiError } from '../api/router.ts'
+import { canonicalAddress } from '../kernel/ip.ts'
+import type { FlowRecord } from './record.ts'
+
+export type FlowFilter = (record: FlowRecord) => boolean
+
+/**
+ * Reads a filter from a query: `pod=NAMESPACE/NAME` (or `NAMESPACE/`), `ip=ADDRESS`, `verdict`, `reason`, `protocol`.
+ * Values of one key are alternatives, keys must all hold. Throws ApiError BAD_FILTER.
+ */
+export function parseFilter(query: URLSearchParams): FlowFilter {
+  const tests = [
+    either(query, 'pod', pod => r => matchesPod(r.source.pod, pod) || matchesPod(r.destination.pod, pod)),
+    either(query, 'ip', text => {
+      const address = checkedAddress(text)
+      return r => r.source.address === address || r.destination.address === address
+    }),
+    either(query, 'verdict', verdict => {
+      if (verdict !== 'dropped' && verdict !== 'forwarded') bad(`verdict=${verdict}`, 'dropped or forwarded')
+      return r => r.verdict === verdict
+    }),
+    either(query, 'reason', reason => r => r.reason?.name === reason),
+    either(query, 'protocol', protocol => r => r.protocol.toLowerCase() === protocol.toLowerCase()),
+  ]
+  return record => tests.every(test => test(record))
+}
+
+function either(query: URLSearchParams, key: string, make: (value: string) => FlowFilter): FlowFilter {
+  const tests = query.getAll(key).map(make)
+  return record => tests.length === 0 || tests.some(test => test(record))
+}
+
+function matchesPod(pod: string | undefined, wanted: string): boolean {
+  return pod !== undefined && (wanted.endsWith('/') ? pod.startsWith(wanted) : pod === wanted)
+}
+
+function checkedAddress(text: string): string {
+  try {
+    return canonicalAddress(text)
+  } catch {
+    return bad(`ip=${text}`, 'an IPv4 or IPv6 address')
+  }
+}
+
+function bad(what: string, allowed: string): never {
+  throw new ApiError(400, 'BAD_FILTER', `${what} is no filter; allowed: ${allowed}`)
+}

@@ -1,0 +1,130 @@
+/** Events of the datapath → flow records as people and programs read them. */
+import { type Event, EventKind, FlowMoment, Hook } from '../datapath/shared.gen.ts'
+import { fromMapped16 } from '../kernel/ip.ts'
+import { dropReason } from './drop-reasons.ts'
+import type { AddressOwner } from './names.ts'
+
+export interface FlowEnd {
+  /** Absent when the packet was not IP. */
+  readonly address?: string
+  readonly port?: number
+  /** `namespace/name`. */
+  readonly pod?: string
+  readonly node?: string
+}
+
+/** One packet as the datapath saw it: a drop, or one that was a moment of its flow. */
+export interface FlowRecord {
+  /** Wall clock, RFC 3339 with microseconds. */
+  readonly time: string
+  readonly verdict: 'forwarded' | 'dropped'
+  /** The flow's first packet, its first reply, or its end: FIN from both sides, RST, or expiry. Absent for drops. */
+  readonly moment?: 'first' | 'reply' | 'end'
+  /** The flow so far, by the direction it was opened in. Absent for drops. */
+  readonly flow?: {
+    readonly packets: number
+    readonly bytes: number
+    readonly replyPackets: number
+    readonly replyBytes: number
+  }
+  /** Why it was dropped. */
+  readonly reason?: { readonly name: string; readonly text: string; readonly whatToDo: string }
+  /** Id of the rule or option that caused the verdict; absent when none did. */
+  readonly rule?: number
+  /** Where in the datapath: the program's name. */
+  readonly hook: string
+  readonly source: FlowEnd
+  readonly destination: FlowEnd
+  /** `TCP`, `UDP`, `ICMP`, `ICMPv6`, `SCTP`, the number of another, or `ethertype 0x88cc`. */
+  readonly protocol: string
+  readonly icmp?: { readonly type: number; readonly code: number }
+  readonly tcpFlags?: readonly string[]
+  /** Travels against the direction in which the flow was opened. */
+  readonly reply: boolean
+  /** Bytes on the device, link layer included. */
+  readonly length: number
+  readonly interface: { readonly index: number; readonly name?: string }
+}
+
+/** What a record needs that the event does not carry. */
+export interface RecordContext {
+  readonly owner: (address: string) => AddressOwner | undefined
+  readonly interfaceName: (index: number) => string | undefined
+  /** Unix time in µs of a moment of CLOCK_MONOTONIC. */
+  readonly wallClockUs: (monotonicNs: bigint) => number
+}
+
+/** Program names: the enumerators in lower case without `HOOK_`. */
+const hooks = new Map<number, string>(Object.entries(Hook).map(([name, value]) => [value, name.slice(5).toLowerCase()]))
+const moments = new Map<number, FlowRecord['moment']>([
+  [FlowMoment.FLOW_FIRST, 'first'],
+  [FlowMoment.FLOW_REPLY, 'reply'],
+  [FlowMoment.FLOW_END, 'end'],
+])
+const protocols: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' }
+/** From the least significant bit (RFC 9293 section 3.1). */
+const flags = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR']
+const ETH_P_IP = 0x0800
+const ETH_P_IPV6 = 0x86dd
+
+export function toRecord(event: Event, context: RecordContext): FlowRecord {
+  const ip = event.ethertype === ETH_P_IP || event.ethertype === ETH_P_IPV6
+  const protocol = ip ? (protocols[event.protocol] ?? String(event.protocol)) : `ethertype ${hex(event.ethertype)}`
+  const ports = protocol === 'TCP' || protocol === 'UDP' || protocol === 'SCTP'
+  const name = context.interfaceName(event.ifindex)
+  return {
+    time: rfc3339(context.wallClockUs(event.timeNs)),
+    ...verdictOf(event),
+    ...(event.rule === 0 ? {} : { rule: event.rule }),
+    hook: hookName(event.hook),
+    source: end(event.source, ports ? event.sourcePort : undefined, context),
+    destination: end(event.destination, ports ? event.destinationPort : undefined, context),
+    protocol,
+    ...(protocol.startsWith('ICMP') ? { icmp: { type: event.sourcePort, code: event.destinationPort } } : {}),
+    ...(protocol === 'TCP' ? { tcpFlags: flags.filter((_, bit) => (event.tcpFlags & (1 << bit)) !== 0) } : {}),
+    reply: event.reply !== 0,
+    length: event.length,
+    interface: name === undefined ? { index: event.ifindex } : { index: event.ifindex, name },
+  }
+}
+
+/** Name of the program of `enum hook`. */
+export function hookName(hook: number): string {
+  return hooks.get(hook) ?? `hook_${hook}`
+}
+
+function verdictOf(event: Event): Pick<FlowRecord, 'verdict' | 'moment' | 'flow' | 'reason'> {
+  if (event.kind === EventKind.EVENT_DROP) {
+    const { name, text, whatToDo } = dropReason(event.reason)
+    return { verdict: 'dropped', reason: { name, text, whatToDo } }
+  }
+  const moment = moments.get(event.moment)
+  const flow = {
+    packets: Number(event.packets),
+    bytes: Number(event.bytes),
+    replyPackets: Number(event.replyPackets),
+    replyBytes: Number(event.replyBytes),
+  }
+  return { verdict: 'forwarded', ...(moment === undefined ? {} : { moment }), flow }
+}
+
+function end(bytes: Uint8Array, port: number | undefined, context: RecordContext): FlowEnd {
+  if (bytes.every(byte => byte === 0)) return {}
+  const address = fromMapped16(bytes)
+  const owner = context.owner(address)
+  return {
+    address,
+    ...(port === undefined ? {} : { port }),
+    ...(owner?.kind === 'pod' ? { pod: owner.pod } : {}),
+    ...(owner?.kind === 'node' ? { node: owner.node } : {}),
+  }
+}
+
+function hex(ethertype: number): string {
+  return `0x${ethertype.toString(16).padStart(4, '0')}`
+}
+
+function rfc3339(unixUs: number): string {
+  const seconds = new Date(Math.floor(unixUs / 1000)).toISOString()
+  return `${seconds.slice(0, -1)}${String(unixUs % 1000).padStart(3, '0')}Z`
+}
