@@ -31,6 +31,13 @@ export class AddressInUse extends CausewayError {
   }
 }
 
+/** A particular address was asked for that the pool does not give, now or ever. */
+export class AddressNotInPool extends CausewayError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ADDRESS_NOT_IN_POOL', message, options)
+  }
+}
+
 /** A pool was named that nobody serves. */
 export class UnknownPool extends CausewayError {
   constructor(message: string, options?: ErrorOptions) {

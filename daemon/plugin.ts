@@ -7,7 +7,7 @@ import type { ReconcilerStatus } from './state/reconcile.ts'
 import type { Tables } from './state/tables.ts'
 
 /** The errors a plugin throws; stated here so that a plugin needs no further import. */
-export { AddressInUse, CausewayError, ConfigError, PoolExhausted, UnknownPool } from './errors.ts'
+export { AddressInUse, AddressNotInPool, CausewayError, ConfigError, PoolExhausted, UnknownPool } from './errors.ts'
 export { NotSupported } from './kernel/errors.ts'
 
 export interface Logger {
@@ -120,7 +120,11 @@ export const DEFAULT_POOL = 'default'
 /** Slot `ipam`: one implementation per pool name. Held to test/support/ipam-compliance.ts. */
 export interface Ipam {
   readonly pools: readonly string[]
-  /** The same owner asking twice gets the same lease. Throws PoolExhausted (with numbers), AddressInUse, UnknownPool. */
+  /**
+   * The same owner asking twice gets the same lease. Waits while addresses cool down or the pool is still being filled;
+   * when the signal aborts that wait, throws what it waited for. Throws PoolExhausted (with numbers), AddressInUse,
+   * AddressNotInPool, UnknownPool.
+   */
   allocate(request: AddressRequest, signal: AbortSignal): Promise<Lease>
   /** Idempotent; a lease held by another owner by now is left alone. The address cools down before it is given again. */
   release(lease: Lease): Promise<void>

@@ -2,13 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock, settle } from '../test/support/fake-clock.ts'
 import { type FakeHost, fakeHost } from '../test/support/fake-host.ts'
-import { ConfigError, NotSupported, UnknownPool } from './plugin.ts'
+import { ConfigError, NotSupported } from './plugin.ts'
 import type { Host, Ipam, Parts, Plugin } from './plugin.ts'
 import { PluginFailed } from './plugin-life.ts'
 import { enabledPlugins, type RunningPlugins, type RunOptions, setUpPlugins } from './run.ts'
-import { joinIpam } from './slots.ts'
-
-const never = new AbortController().signal
+import { ipamsOf } from './slots.ts'
 
 function ipam(...pools: string[]): Ipam {
   return {
@@ -221,17 +219,12 @@ test('the enabled plugins are those with a section, in the order of the list', (
   )
 })
 
-test('joined pools pass each request to its plugin', async () => {
-  await using plugins = await start([base, plugin('other', [], { ipam: ipam('more') })]).running
-  const joined = joinIpam(plugins.slots)
-  const request = { owner: 'k', pod: { namespace: '', name: '', uid: '' }, family: 4 } as const
-  assert.deepEqual(joined.pools, ['default', 'more'])
-  assert.equal((await joined.allocate(request, never)).address, 'from default')
-  assert.equal((await joined.allocate({ ...request, pool: 'more' }, never)).address, 'from more')
-  await assert.rejects(joined.allocate({ ...request, pool: 'none' }, never), (err: unknown) => {
-    assert.ok(err instanceof UnknownPool)
-    assert.equal(err.message, "no plugin serves the pool 'none'; pools: default, more")
-    return true
-  })
-  await joined.release({ owner: 'k', family: 4, address: '10.0.0.1', pool: 'gone' })
+test('each implementation of pools is listed once, the one of the default pool first', async () => {
+  const more = ipam('more', 'even-more')
+  await using plugins = await start([plugin('other', [], { ipam: more }), base]).running
+  assert.deepEqual([...plugins.slots.ipam.keys()], ['more', 'even-more', 'default'])
+  assert.deepEqual(
+    ipamsOf(plugins.slots).map(part => part.pools[0]),
+    ['default', 'more'],
+  )
 })

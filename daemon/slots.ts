@@ -1,6 +1,6 @@
 /** The slots that plugins fill: each pool of addresses by one plugin, encryption by at most one. */
-import { ConfigError, UnknownPool } from './errors.ts'
-import { DEFAULT_POOL, type Encryption, type Ipam, type Lease, type Parts } from './plugin.ts'
+import { ConfigError } from './errors.ts'
+import { DEFAULT_POOL, type Encryption, type Ipam, type Parts } from './plugin.ts'
 
 /** A part and the plugin it is from. */
 export interface Filled<T> {
@@ -37,27 +37,10 @@ export function requireDefaultPool({ ipam }: Slots): void {
   throw new ConfigError('plugins', `no enabled plugin serves the pool '${DEFAULT_POOL}'; ${there}`)
 }
 
-/** All pools behind one Ipam. A lease of a pool that nobody serves any more is released by forgetting it. */
-export function joinIpam({ ipam }: Slots): Ipam {
-  const byPlugin = new Map([...ipam.values()].map(({ plugin, part }) => [plugin, part]))
-  const leasesOf = (part: Ipam, leases: readonly Lease[]): Lease[] =>
-    leases.filter(lease => ipam.get(lease.pool)?.part === part)
-  return {
-    pools: [...ipam.keys()],
-    async allocate(request, signal) {
-      const pool = request.pool ?? DEFAULT_POOL
-      const filled = ipam.get(pool)
-      if (!filled) throw new UnknownPool(`no plugin serves the pool '${pool}'; pools: ${[...ipam.keys()].join(', ')}`)
-      return filled.part.allocate(request, signal)
-    },
-    async release(lease) {
-      await ipam.get(lease.pool)?.part.release(lease)
-    },
-    async restore(leases) {
-      for (const part of byPlugin.values()) await part.restore(leasesOf(part, leases))
-    },
-    status: () => [...byPlugin.values()].flatMap(part => part.status()),
-  }
+/** Each implementation once, the one that serves DEFAULT_POOL first. */
+export function ipamsOf({ ipam }: Slots): readonly Ipam[] {
+  const all = [...ipam].toSorted(([a], [b]) => Number(b === DEFAULT_POOL) - Number(a === DEFAULT_POOL))
+  return [...new Set(all.map(([, { part }]) => part))]
 }
 
 function refuseSecond(plugin: string, what: string, first: Filled<unknown> | undefined): void {

@@ -7,8 +7,8 @@ import { attachAsync, type Link, linkFromPin } from '../kernel/bpf/link.ts'
 import { listPins, unpin } from '../kernel/bpf/pin.ts'
 import type { Net } from '../kernel/kernel.ts'
 
-/** tc priority of the project's filters where tcx is missing. */
-const PRIORITY = 1
+/** tc priority of the project's filters where tcx is missing; unusual, so that uninstall removes nobody else's. */
+const PRIORITY = 202
 
 export interface DeviceHook {
   readonly program: string
@@ -81,6 +81,23 @@ export class DeviceHooks {
     this.#filters.delete(name)
     if (this.#net.link(hook.device.index) === undefined) return
     this.#net.run([{ op: 'filter-delete', at: { link: hook.device.index, side: hook.side }, priority: PRIORITY }])
+  }
+}
+
+/** Takes the programs off all devices: pinned links, and filters of this project's priority. Absent is fine. */
+export function removeDeviceHooks(net: Net, directory: string): void {
+  for (const { path } of listPins(directory)) unpin(path)
+  const devices = net.qdiscs().filter(q => q.kind === 'clsact' && q.ingressBlock === 0 && q.egressBlock === 0)
+  for (const { link } of devices) {
+    for (const side of ['ingress', 'egress'] as const) removeFilter(net, { link, side })
+  }
+}
+
+function removeFilter(net: Net, at: { readonly link: number; readonly side: 'ingress' | 'egress' }): void {
+  try {
+    net.run([{ op: 'filter-delete', at, priority: PRIORITY }])
+  } catch (error) {
+    if (!['ENOENT', 'EINVAL', 'ENODEV'].includes((error as { code?: string }).code ?? '')) throw error
   }
 }
 

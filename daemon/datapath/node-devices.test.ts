@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AddressInfo, LinkInfo } from '../kernel/kernel.ts'
 import type { NodeRow } from '../state/tables.ts'
-import { chooseUplinks, hostAddressRows, replaceAll } from './node-devices.ts'
-import { Table } from '../state/table.ts'
+import { chooseUplinks, hostAddressRows } from './node-devices.ts'
 
 const link = (index: number, name: string, more: Partial<LinkInfo> = {}): LinkInfo => ({
   index,
@@ -93,27 +92,4 @@ test("the node is all its addresses but loopback, link-local and pods' devices",
     hostAddressRows(links, addresses).map(r => `${r.address} ${r.device}`),
     ['172.30.0.1 eth0', 'fd00:30::1 eth0', '192.168.1.1 eth1'],
   )
-})
-
-test('replacing all rows of a table touches only those that differ', () => {
-  const table = new Table<{ k: string; v: number }>('t', r => r.k)
-  assert.equal(
-    replaceAll(table, [
-      { k: 'a', v: 1 },
-      { k: 'b', v: 1 },
-    ]),
-    true,
-  )
-  using follower = table.follow('test')
-  follower.take()
-  assert.equal(
-    replaceAll(table, [
-      { k: 'a', v: 1 },
-      { k: 'b', v: 1 },
-    ]),
-    false,
-  )
-  assert.equal(replaceAll(table, [{ k: 'b', v: 2 }]), true)
-  const changes = follower.take()
-  assert.deepEqual([changes.updated, changes.deleted], [[{ k: 'b', v: 2 }], [{ k: 'a', v: 1 }]])
 })

@@ -3,8 +3,8 @@
  * a renamed or replaced uplink and another MTU are ordinary events: the tables follow and everything planned from them.
  */
 import type { AddressInfo, LinkInfo, Net, NetEvent } from '../kernel/kernel.ts'
+import { replaceRows } from '../state/replace.ts'
 import type { HostAddressRow, NodeRow, Tables, UplinkRow } from '../state/tables.ts'
-import type { Table } from '../state/table.ts'
 import { isPodDevice } from './pod-device.ts'
 
 export interface UplinkChoice {
@@ -79,21 +79,12 @@ export function readNodeDevices(options: Pick<NodeDevicesOptions, 'net' | 'table
     .filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0'))
     .map(r => r.link)
   const choice = { configured: options.uplinks, self: tables.nodes.get(options.nodeName), defaultRouteLinks }
-  const a = replaceAll(tables.uplinks, chooseUplinks(links, addresses, choice))
-  const b = replaceAll(tables.hostAddresses, hostAddressRows(links, addresses))
-  return a || b
-}
-
-/** Makes a table hold exactly these rows, touching only those that differ; true when something changed. */
-export function replaceAll<T>(table: Table<T>, rows: readonly T[]): boolean {
-  const before = table.revision
-  const keep = new Set(rows.map(r => table.keyOf(r)))
-  for (const row of [...table.values()]) if (!keep.has(table.keyOf(row))) table.delete(table.keyOf(row))
-  for (const row of rows) {
-    const have = table.get(table.keyOf(row))
-    if (have === undefined || JSON.stringify(have) !== JSON.stringify(row)) table.put(row)
-  }
-  return table.revision !== before
+  const before = [tables.uplinks.revision, tables.hostAddresses.revision]
+  const after = [
+    replaceRows(tables.uplinks, chooseUplinks(links, addresses, choice)),
+    replaceRows(tables.hostAddresses, hostAddressRows(links, addresses)),
+  ]
+  return String(before) !== String(after)
 }
 
 function automatic(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): LinkInfo[] {

@@ -1,9 +1,9 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
 import type { Family, Net } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
+import { replaceRows } from '../state/replace.ts'
 import type { Tables } from '../state/tables.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
-import { replaceAll } from './node-devices.ts'
 import { planPaths, type RoutingMode } from './paths.ts'
 
 export interface PathPlannerOptions {
@@ -55,8 +55,8 @@ export class PathPlanner {
       overlay: overlay ?? (mode === 'overlay' ? 4 : undefined),
     })
     const paths = planPaths({ ...common, nodes: tables.nodes.values(), pods: tables.pods.values(), mtu })
-    replaceAll(tables.routes, paths.routes)
-    replaceAll(tables.ipcache, paths.ipcache)
+    replaceRows(tables.routes, paths.routes)
+    replaceRows(tables.ipcache, paths.ipcache)
     this.#report(paths.problems)
     this.#mtu = mtu
     return mtu

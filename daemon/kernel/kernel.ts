@@ -40,7 +40,11 @@ export interface LinkCommon extends LinkSizes {
   readonly master?: LinkRef
 }
 
-/** Links the daemon creates. A veth peer may be born in another namespace, given as an open nsfs path. */
+/**
+ * Links the daemon creates. A peer may be born in another namespace, given by its nsfs path; what cannot be set at its
+ * birth (`up`, `alias`, `addrGenMode`, `master`) then costs a second socket there, so on the path of an ADD it is better
+ * set by the run that also gives it its addresses.
+ */
 export type LinkSpec =
   | (LinkCommon & { readonly kind: 'veth'; readonly peer: LinkCommon & { readonly netns?: string } })
   | (LinkCommon & {
@@ -101,7 +105,10 @@ export interface Route {
   readonly via?: Address
   readonly link?: LinkRef
   readonly table?: number
-  /** rtm_protocol; the daemon's own routes carry CAUSEWAY_PROTOCOL so that they can be told from others. */
+  /**
+   * rtm_protocol; the daemon's own routes carry CAUSEWAY_PROTOCOL so that they can be told from others. Absent: that one
+   * when adding, any when deleting.
+   */
   readonly protocol?: number
   readonly scope?: RouteScope
   readonly src?: Address
@@ -135,7 +142,6 @@ export interface LinkInfo extends Required<LinkSizes> {
   readonly master: number
   /** Peer's index in its own namespace (IFLA_LINK), 0 when there is none. */
   readonly peerIndex: number
-  readonly ingressBlock?: number
 }
 export interface AddressInfo {
   readonly link: number
@@ -173,20 +179,25 @@ export type NetEvent =
 
 /** One network namespace. Errors are NetlinkError (code, errno, kernel's extended ACK text, the request). */
 export interface Net extends Disposable {
-  /** Carries requests out in order, in one send; throws the first failure after all were tried. */
+  /**
+   * Carries requests out in order, in as few sends as their dependences allow; throws the first failure after all were
+   * tried. Deleting the absent succeeds. Names mean the link that has them when the request's turn comes.
+   */
   run(requests: readonly NetRequest[]): void
-  /** The same on a thread: for what waits for a grace period (deleting devices). */
+  /** The same on a thread, over a socket of its own: for what waits for a grace period (deleting devices). */
   runBlocking(requests: readonly NetRequest[]): Promise<void>
   link(ref: LinkRef): LinkInfo | undefined
   links(): LinkInfo[]
   addresses(): AddressInfo[]
+  /** Unicast, local, unreachable and blackhole routes of all tables; of several next hops the first. */
   routes(): RouteInfo[]
+  /** Rules that look up a table. */
   rules(): Rule[]
   neighbours(): NeighbourInfo[]
   qdiscs(): QdiscInfo[]
   /** The route the kernel would take (RTM_GETROUTE); undefined when unreachable. */
   routeTo(address: Address): RouteInfo | undefined
-  /** Calls back for events until disposed. */
+  /** Calls back for events until disposed; each kind of change without a name at most once a turn of the event loop. */
   watch(groups: readonly NetGroup[], onEvent: (event: NetEvent) => void): Disposable
 }
 

@@ -43,7 +43,7 @@ export function systemError(attempt: string, errno: number, detail?: string): Sy
   return new SystemError(attempt, errno, errnoName(errno), detail)
 }
 
-/** Memory outside the JavaScript heap, zeroed, with a stable address. Dispose it, or let the collector do so. */
+/** Memory outside the JavaScript heap, zeroed, with a stable address. Nothing frees it but disposal. */
 export class Memory implements Disposable {
   readonly bytes: Uint8Array
   readonly view: DataView

@@ -92,7 +92,7 @@ export class BatchWriter {
       for (let i = 0; i < count; i++) encode(batch.view, batch.key(i), batch.value(i), first + i)
       const { errno, done } = batch.call('MAP_UPDATE_BATCH', count)
       if (errno === 0) return true
-      if (errno === ENOTSUPP && first === 0 && done === 0) return false
+      if (errno === ENOTSUPP && first === 0) return false
       throw new BpfError('MAP_UPDATE_BATCH', this.#place.object, errno, `entry ${first + done} of ${total}`)
     })
   }
@@ -105,7 +105,7 @@ export class BatchWriter {
       for (let next = 0; next < count; ) {
         const { errno, done } = batch.call('MAP_DELETE_BATCH', count - next, next)
         if (errno === 0) return true
-        if (errno === ENOTSUPP && first === 0 && next === 0 && done === 0) return false
+        if (errno === ENOTSUPP && first === 0 && next === 0) return false
         next += done + 1
         if (errno !== ENOENT)
           throw new BpfError('MAP_DELETE_BATCH', this.#place.object, errno, `key ${first + next - 1} of ${total}`)

@@ -14,6 +14,8 @@ import { bpf, BpfError, bpfRaw, duplicateFd, fdById } from './syscall.ts'
 import { getPin } from './pin.ts'
 
 const ATTR_SIZE = 32
+/** A delete takes no value: the attribute must end before it. */
+const DELETE_ATTR_SIZE = 16
 const KEY = ATTR_SIZE
 
 /**
@@ -71,7 +73,7 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
   /** Arrays have no absence: deleting from one throws EINVAL. */
   delete(key: K): void {
     this.#codec.encodeKey(this.#view, KEY, key)
-    this.#call('MAP_DELETE_ELEM', ENOENT)
+    this.#call('MAP_DELETE_ELEM', ENOENT, DELETE_ATTR_SIZE)
   }
 
   /** On an error the entries before the one it names are written. */
@@ -131,9 +133,9 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
     closeSync(this.fd)
   }
 
-  #call(name: CommandName, absent: number): boolean {
+  #call(name: CommandName, absent: number, size = ATTR_SIZE): boolean {
     if (!this.#open) throw new BpfError(name, this.#object(), errnoValue('EBADF'), 'the map was closed')
-    const result = bpfRaw(command[name], this.#memory, ATTR_SIZE)
+    const result = bpfRaw(command[name], this.#memory, size)
     if (result >= 0) return true
     if (-result === absent) return false
     throw new BpfError(name, this.#object(), -result)

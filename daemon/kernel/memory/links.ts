@@ -35,13 +35,11 @@ export function setLink(ns: Namespace, request: LinkSet): void {
 }
 
 /** A link as `Net.link()` reports it. */
-export function describeLink(ns: Namespace, link: MemoryLink): LinkInfo {
+export function describeLink(link: MemoryLink): LinkInfo {
   const { index, name, kind, mac, alias, group, up, loopback, master } = link
-  const bound = ns.qdiscs.find(q => q.link === index && q.ingressBlock !== 0)
   const carrier = up && (link.peer === undefined || link.peer.link.up)
   const peerIndex = link.peer?.link.index ?? 0
-  const common = { ...link.sizes, index, name, kind, mac, alias, group, up, carrier, loopback, master, peerIndex }
-  return bound ? { ...common, ingressBlock: bound.ingressBlock } : common
+  return { ...link.sizes, index, name, kind, mac, alias, group, up, carrier, loopback, master, peerIndex }
 }
 
 function created(kind: string, spec: LinkCommon): Parameters<Namespace['add']>[0] {

@@ -49,10 +49,10 @@ export class MemoryNet implements Net {
 
   link(ref: LinkRef): LinkInfo | undefined {
     const link = this.#alive.find(ref)
-    return link && describeLink(this.#ns, link)
+    return link && describeLink(link)
   }
   links(): LinkInfo[] {
-    return [...this.#alive.links.values()].map(link => describeLink(this.#ns, link))
+    return [...this.#alive.links.values()].map(link => describeLink(link))
   }
   addresses(): AddressInfo[] {
     return [...this.#alive.addresses]

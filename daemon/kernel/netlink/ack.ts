@@ -13,7 +13,7 @@ export function readAck(message: Received): Ack | undefined {
   if (message.type !== NLMSG.ERROR && message.type !== NLMSG.DONE) return undefined
   const { body } = message
   if (body.length < 4) return { errno: 0, kernelText: '' }
-  const errno = -new DataView(body.buffer, body.byteOffset).getInt32(0, true)
+  const errno = 0 - new DataView(body.buffer, body.byteOffset).getInt32(0, true)
   return { errno, kernelText: errno === 0 ? '' : extendedText(message) }
 }
 

@@ -1,6 +1,5 @@
 /** What changes in a namespace, as the kernel tells it (rtnetlink multicast groups). */
 import koffi from 'koffi'
-import { SystemError } from '../errors.ts'
 import type { NetEvent, NetGroup } from '../kernel.ts'
 import { NETLINK, RTM, RTNLGRP } from './constants.ts'
 import { decodeLink, isLinkMessage } from './link.ts'
@@ -37,10 +36,15 @@ export function watchEvents(
     socket[Symbol.dispose]()
     throw error
   }
-  const poll = koffi.node.poll(socket.fd, { readable: true }, () => {
+  const reader = new EventReader(socket)
+  const onReadable = (): void => {
+    const { events, overrun } = reader.turn()
+    // libuv stops watching a socket with an error pending, which is how an overrun shows (uv__poll_io).
+    if (overrun) poll.start({ readable: true }, onReadable)
     // The listener may dispose of the watch in the middle of a turn.
-    for (const event of readEvents(socket)) if (open) onEvent(event)
-  })
+    for (const event of events) if (open) onEvent(event)
+  }
+  const poll = koffi.node.poll(socket.fd, { readable: true }, onReadable)
   return {
     [Symbol.dispose]() {
       if (!open) return
@@ -51,48 +55,69 @@ export function watchEvents(
   }
 }
 
-function readEvents(socket: NetlinkSocket): NetEvent[] {
-  const links: NetEvent[] = []
-  const kinds = new Set<'address' | 'route' | 'rule'>()
-  let overrun = false
-  for (let i = 0; i < DATAGRAMS_PER_TURN; i++) {
-    const messages = receiveOrOverrun(socket)
-    if (messages === undefined) break
-    if (messages === 'overrun') overrun = true
-    else for (const message of messages) note(message, links, kinds)
+/**
+ * Reads a turn's events. A queue that has overflowed takes nothing more until it is empty (af_netlink.c,
+ * NETLINK_S_CONGESTED): the overrun is reported only then, or what is lost after the report would be lost unnoticed.
+ */
+class EventReader {
+  readonly #socket: NetlinkSocket
+  #lost = false
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket
   }
-  const events: NetEvent[] = [...links, ...Array.from(kinds, kind => ({ kind }))]
-  return overrun ? [{ kind: 'overrun' }, ...events] : events
+
+  /** `overrun`: this turn met the socket's error; the event that tells of it follows in the turn that ends the queue. */
+  turn(): { readonly events: readonly NetEvent[]; readonly overrun: boolean } {
+    const found = new Found()
+    let overrun = false
+    for (let i = 0; i < DATAGRAMS_PER_TURN; i++) {
+      const messages = this.#socket.receiveOrOverrun()
+      if (messages === undefined) return { events: this.#whenEmpty(found), overrun }
+      if (messages === 'overrun') overrun = this.#lost = true
+      else for (const message of messages) found.add(message)
+    }
+    return { events: this.#lost ? [] : found.events(), overrun }
+  }
+
+  #whenEmpty(found: Found): readonly NetEvent[] {
+    if (!this.#lost) return found.events()
+    this.#lost = false
+    return [{ kind: 'overrun' }]
+  }
 }
 
-function receiveOrOverrun(socket: NetlinkSocket): Received[] | 'overrun' | undefined {
-  try {
-    return socket.receive()
-  } catch (error) {
-    if (error instanceof SystemError && error.code === 'ENOBUFS') return 'overrun'
-    throw error
-  }
-}
+/** What a turn's messages tell of. */
+class Found {
+  readonly #links: NetEvent[] = []
+  readonly #kinds = new Set<'address' | 'route' | 'rule'>()
 
-function note(message: Received, links: NetEvent[], kinds: Set<'address' | 'route' | 'rule'>): void {
-  switch (message.type) {
-    case RTM.NEWLINK:
-    case RTM.DELLINK:
-      if (isLinkMessage(message)) {
-        const { index, name } = decodeLink(message)
-        links.push({ kind: 'link', gone: message.type === RTM.DELLINK, index, name })
-      }
-      break
-    case RTM.NEWADDR:
-    case RTM.DELADDR:
-      kinds.add('address')
-      break
-    case RTM.NEWROUTE:
-    case RTM.DELROUTE:
-      kinds.add('route')
-      break
-    case RTM.NEWRULE:
-    case RTM.DELRULE:
-      kinds.add('rule')
+  events(): readonly NetEvent[] {
+    return [...this.#links, ...Array.from(this.#kinds, kind => ({ kind }))]
+  }
+
+  add(message: Received): void {
+    switch (message.type) {
+      case RTM.NEWLINK:
+      case RTM.DELLINK:
+        if (isLinkMessage(message)) this.#addLink(message)
+        break
+      case RTM.NEWADDR:
+      case RTM.DELADDR:
+        this.#kinds.add('address')
+        break
+      case RTM.NEWROUTE:
+      case RTM.DELROUTE:
+        this.#kinds.add('route')
+        break
+      case RTM.NEWRULE:
+      case RTM.DELRULE:
+        this.#kinds.add('rule')
+    }
+  }
+
+  #addLink(message: Received): void {
+    const { index, name } = decodeLink(message)
+    this.#links.push({ kind: 'link', gone: message.type === RTM.DELLINK, index, name })
   }
 }

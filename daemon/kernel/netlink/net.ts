@@ -16,6 +16,7 @@ import type {
 } from '../kernel.ts'
 import { openNetns } from '../netns/netns-file.ts'
 import { errnoName } from '../sys.ts'
+import type { Ack } from './ack.ts'
 import { decodeAddress, encodeAddressDump } from './address.ts'
 import { carryOut, type Step } from './carry-out.ts'
 import { NETLINK } from './constants.ts'
@@ -64,7 +65,7 @@ export class NetlinkNet implements Net {
   }
 
   link(ref: LinkRef): LinkInfo | undefined {
-    const answer = this.#get(encodeLinkGet(ref), `get link ${ref}`, ['ENODEV'])
+    const answer = this.#get(encodeLinkGet(ref), `get link ${ref}`, ack => errnoName(ack.errno) === 'ENODEV')
     return answer && decodeLink(answer)
   }
   links(): LinkInfo[] {
@@ -87,9 +88,7 @@ export class NetlinkNet implements Net {
   }
 
   routeTo(address: Address): RouteInfo | undefined {
-    // EACCES and EINVAL are how a look-up meets prohibit and blackhole routes (fib_props in fib_semantics.c).
-    const none = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL']
-    const answer = this.#get(encodeRouteLookup(address), `get route to ${address}`, none)
+    const answer = this.#get(encodeRouteLookup(address), `get route to ${address}`, leadsNowhere)
     return answer && decodeRouteLookup(answer)
   }
 
@@ -110,11 +109,11 @@ export class NetlinkNet implements Net {
     return elsewhere.transact(messages)
   }
 
-  /** The one answer to a look-up; undefined when the kernel answers with one of `absent`. */
-  #get(message: Message, attempt: string, absent: readonly string[]): Received | undefined {
+  /** The one answer to a look-up; undefined when the kernel's refusal means that there is none. */
+  #get(message: Message, attempt: string, absent: (ack: Ack) => boolean): Received | undefined {
     const [outcome] = this.#socket.transact([message])
     if (outcome?.errno === 0) return outcome.answers[0]
-    if (outcome && absent.includes(errnoName(outcome.errno))) return undefined
+    if (outcome && absent(outcome)) return undefined
     throw new NetlinkError(attempt, outcome?.errno ?? 0, outcome?.kernelText)
   }
 
@@ -124,6 +123,12 @@ export class NetlinkNet implements Net {
       .map(decode)
       .filter(row => row !== undefined)
   }
+}
+
+/** No route, or one of type unreachable, prohibit or blackhole, which answers EINVAL as a bad request does, but wordless. */
+function leadsNowhere({ errno, kernelText }: Ack): boolean {
+  const name = errnoName(errno)
+  return ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES'].includes(name) || (name === 'EINVAL' && kernelText === '')
 }
 
 /** nsfs files that requests name, open until all are carried out. */

@@ -69,7 +69,11 @@ export function encodeRouteLookup(address: Address): Message {
     .u8(bytes.length * 8)
     .u8(0)
     .u8(0)
-  body.u32(0).u32(RTM_F.LOOKUP_TABLE).attribute(RTA.DST, bytes)
+  // IPv4 tells the table only when asked to; IPv6 always does and refuses the flag.
+  body
+    .u32(0)
+    .u32(bytes.length === 4 ? RTM_F.LOOKUP_TABLE : 0)
+    .attribute(RTA.DST, bytes)
   return { type: RTM.GETROUTE, flags: 0, body: body.finish() }
 }
 

@@ -7,7 +7,8 @@ import { SystemError } from '../errors.ts'
 import { inNetns } from '../netns/in-netns.ts'
 import { Memory, errnoValue, lastErrno, libcFunction, systemError } from '../sys.ts'
 import { type Ack, readAck } from './ack.ts'
-import { AF, NLM_F, NLMSG } from './constants.ts'
+import { AF, NLM_F } from './constants.ts'
+import { collectDump } from './dump.ts'
 import { type Message, type Received, messageBytes, readMessages, writeMessage } from './message.ts'
 import { NetlinkError } from './netlink-error.ts'
 
@@ -80,7 +81,9 @@ export class NetlinkSocket implements Disposable {
   /** Everything a dump request lists, begun again while the kernel says it is inconsistent. Throws NetlinkError. */
   dump(message: Message, attempt: string): Received[] {
     for (let tries = 0; tries < DUMP_ATTEMPTS; tries++) {
-      const found = this.#dumpOnce(message, attempt)
+      const { first, length } = this.#write([{ ...message, flags: message.flags | NLM_F.DUMP }])
+      this.#sent(Number(cSend()(this.fd, this.#out.pointer, length, 0)))
+      const found = collectDump(() => this.receiveOrOverrun(), first, attempt)
       if (found) return found
     }
     throw new NetlinkError(attempt, errnoValue('EAGAIN'), `the list changed during each of ${DUMP_ATTEMPTS} dumps`)
@@ -106,6 +109,16 @@ export class NetlinkSocket implements Disposable {
     const errno = length < 0 ? lastErrno() : errnoValue('EMSGSIZE')
     if (errno === errnoValue('EAGAIN')) return undefined
     throw systemError('receive from netlink', errno)
+  }
+
+  /** The same where losing messages is an answer. */
+  receiveOrOverrun(): Received[] | 'overrun' | undefined {
+    try {
+      return this.receive()
+    } catch (error) {
+      if (error instanceof SystemError && error.code === 'ENOBUFS') return 'overrun'
+      throw error
+    }
   }
 
   [Symbol.dispose](): void {
@@ -162,37 +175,6 @@ export class NetlinkSocket implements Disposable {
       kernelText: ack?.kernelText ?? '',
       answers: answers[i] ?? [],
     }))
-  }
-
-  /** Undefined when the list changed while it was read. */
-  #dumpOnce(message: Message, attempt: string): Received[] | undefined {
-    const { first, length } = this.#write([{ ...message, flags: message.flags | NLM_F.DUMP }])
-    this.#sent(Number(cSend()(this.fd, this.#out.pointer, length, 0)))
-    const found: Received[] = []
-    let whole = true
-    for (;;) {
-      const messages = this.#receiveOrOverrun()
-      if (messages === undefined) return undefined
-      if (messages === 'overrun') whole = false
-      else {
-        for (const m of messages.filter(m => m.sequence === first)) {
-          if ((m.flags & NLM_F.DUMP_INTR) !== 0) whole = false
-          const end = readAck(m)
-          if (end && end.errno !== 0) throw new NetlinkError(attempt, end.errno, end.kernelText)
-          if (end) return whole ? found : undefined
-          if (m.type !== NLMSG.NOOP) found.push(m)
-        }
-      }
-    }
-  }
-
-  #receiveOrOverrun(): Received[] | 'overrun' | undefined {
-    try {
-      return this.receive()
-    } catch (error) {
-      if (error instanceof SystemError && error.code === 'ENOBUFS') return 'overrun'
-      throw error
-    }
   }
 }
 

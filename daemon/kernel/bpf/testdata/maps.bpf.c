@@ -73,15 +73,33 @@ int drop(struct __sk_buff *skb UNUSED)
 	return TC_ACT_SHOT;
 }
 
+static __always_inline void count(__u32 key)
+{
+	__u64 *counter = bpf_map_lookup_elem(&counters, &key);
+	if (counter)
+		*counter += 1;
+}
+
 /* Lets the chain of tcx programs go on. */
 SEC("tc")
 int go_on(struct __sk_buff *skb UNUSED)
 {
-	__u32 key = 1;
-	__u64 *counter = bpf_map_lookup_elem(&counters, &key);
-	if (counter)
-		*counter += 1;
+	count(1);
 	return -1;
+}
+
+SEC("tc")
+int count_old(struct __sk_buff *skb UNUSED)
+{
+	count(2);
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int count_new(struct __sk_buff *skb UNUSED)
+{
+	count(3);
+	return TC_ACT_SHOT;
 }
 
 SEC("tc")

@@ -1,0 +1,102 @@
+/**
+ * Removes everything the daemon made on this node: the conflist, pods' devices, the anchor and overlay, routes,
+ * attached programs, pins and files. What fails is reported at the end; the rest is removed all the same.
+ */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeConflist } from './api/conflist.ts'
+import { claimSocket } from './api/socket.ts'
+import type { Settings } from './config/schema.ts'
+import { removeAnchor } from './datapath/blocks.ts'
+import { removeDeviceHooks } from './datapath/device-hooks.ts'
+import { removeOverlay } from './datapath/overlay.ts'
+import { isPodDevice } from './datapath/pod-device.ts'
+import { CausewayError } from './errors.ts'
+import { listPins, unpin } from './kernel/bpf/pin.ts'
+import { CAUSEWAY_PROTOCOL, type Net } from './kernel/kernel.ts'
+
+export type UninstallSettings = Pick<Settings, 'paths' | 'cni'>
+
+export interface UninstallOptions {
+  readonly settings: UninstallSettings
+  readonly net: Net
+  /** Also when pods are attached, which lose their network. */
+  readonly force: boolean
+  readonly say: (line: string) => void
+}
+
+/** A link group of its own, so that pods' devices go in one grace period. */
+const DOOMED_GROUP = 0xca05
+
+/** Throws ApiInUse while a daemon runs, CausewayError PODS_ATTACHED without force, AggregateError for what failed. */
+export async function uninstall(options: UninstallOptions): Promise<void> {
+  const { settings, net, say } = options
+  const pods = net.links().filter(l => isPodDevice(l.name))
+  if (pods.length > 0 && !options.force) {
+    throw new CausewayError(
+      'PODS_ATTACHED',
+      `${pods.length} pods are attached and would lose their network: drain the node, or use --force`,
+    )
+  }
+  {
+    // Held while removing, so that no daemon starts in between.
+    using _claim = claimSocket(settings.paths.run)
+    const failures: unknown[] = []
+    for (const [what, remove] of steps(
+      settings,
+      net,
+      pods.map(p => p.name),
+    )) {
+      try {
+        await remove()
+        say(`removed ${what}`)
+      } catch (cause) {
+        failures.push(
+          new Error(`removing ${what} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }),
+        )
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(f => (f as Error).message).join('\n'))
+  }
+  await rm(settings.paths.run, { recursive: true, force: true })
+}
+
+type Step = readonly [string, () => Promise<void> | void]
+
+/** In an order that never leaves a device with a program that points nowhere. */
+function steps(settings: UninstallSettings, net: Net, pods: readonly string[]): readonly Step[] {
+  const { paths, cni } = settings
+  const links = join(paths.bpf, 'links')
+  return [
+    [`the network configuration in ${paths.cniConf}`, () => removeConflist(paths.cniConf, cni.confName)],
+    [`devices of ${pods.length} pods`, () => removePods(net, pods)],
+    ['programs on uplinks and the overlay', () => removeDeviceHooks(net, links)],
+    ['the overlay device', () => removeOverlay(net)],
+    ['the anchor pair and its tc blocks', () => removeAnchor(net)],
+    ['routes', () => removeRoutes(net)],
+    [`pins in ${paths.bpf}`, () => removePins(paths.bpf)],
+    [`the state in ${paths.state}`, () => rm(paths.state, { recursive: true, force: true })],
+  ]
+}
+
+async function removePods(net: Net, pods: readonly string[]): Promise<void> {
+  if (pods.length === 0) return
+  net.run(pods.map(link => ({ op: 'link-set', link, group: DOOMED_GROUP })))
+  await net.runBlocking([{ op: 'group-delete', group: DOOMED_GROUP }])
+}
+
+function removeRoutes(net: Net): void {
+  const routes = net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL)
+  if (routes.length > 0) net.run(routes.map(route => ({ op: 'route-delete', route })))
+}
+
+async function removePins(directory: string): Promise<void> {
+  for (const part of ['links', 'maps']) for (const { path } of listPins(join(directory, part))) unpin(path)
+  for (const part of ['links', 'maps', '.'])
+    await rm(join(directory, part), { recursive: true, force: true }).catch(ignoreBusy)
+}
+
+/** The directory itself may be a mount point, which is not ours to remove. */
+function ignoreBusy(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EBUSY') throw error
+}

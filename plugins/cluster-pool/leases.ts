@@ -1,0 +1,123 @@
+/** Who holds which address of one pool and family, and which addresses cool down. Pure bookkeeping; times are given. */
+import { canonicalAddress, formatAddress, type IpAddress, parseAddress } from '../../daemon/kernel/ip.ts'
+import type { Family } from '../../daemon/kernel/kernel.ts'
+import type { Lease } from '../../daemon/plugin.ts'
+import type { AddressRange } from './range.ts'
+
+export interface Counts {
+  /** Addresses that can be given: `used` + `cooling` + free ones. */
+  readonly total: bigint
+  readonly used: number
+  readonly cooling: number
+  readonly excluded: bigint
+  /** Leases that are kept although no range gives their address any more. */
+  readonly outside: number
+}
+
+/** Leases by owner and by address. Those outside the ranges are kept like the others. */
+export class Leases {
+  readonly #pool: string
+  readonly #family: Family
+  #ranges: readonly AddressRange[] = []
+  readonly #byOwner = new Map<string, Lease>()
+  readonly #byAddress = new Map<bigint, string>()
+  /** When each may be given again; in order, as all cool down for the same time. */
+  readonly #cooling = new Map<bigint, number>()
+
+  constructor(pool: string, family: Family) {
+    this.#pool = pool
+    this.#family = family
+  }
+
+  get ranges(): readonly AddressRange[] {
+    return this.#ranges
+  }
+  get size(): number {
+    return this.#byOwner.size
+  }
+
+  /** Replaces the ranges; what is held or cooling in them is marked taken. */
+  setRanges(ranges: readonly AddressRange[]): void {
+    this.#ranges = ranges
+    for (const value of [...this.#byAddress.keys(), ...this.#cooling.keys()]) this.#rangeOf(value)?.take(value)
+  }
+
+  of(owner: string): Lease | undefined {
+    return this.#byOwner.get(owner)
+  }
+  holder(value: bigint): string | undefined {
+    return this.#byAddress.get(value)
+  }
+  /** When a cooling address may be given again; undefined when it does not cool down. */
+  coolUntil(value: bigint): number | undefined {
+    return this.#cooling.get(value)
+  }
+  /** When the next address of the ranges has cooled down; undefined when none is cooling. */
+  nextCooled(): number | undefined {
+    for (const [value, until] of this.#cooling) if (this.#given(value)) return until
+    return undefined
+  }
+  /** Whether some range gives this address at all. */
+  gives(address: IpAddress): boolean {
+    return address.family === this.#family && this.#ranges.some(range => range.gives(address))
+  }
+  /** The lowest free address of the first range that has one. */
+  lowestFree(): bigint | undefined {
+    for (const range of this.#ranges) {
+      const value = range.lowestFree()
+      if (value !== undefined) return value
+    }
+    return undefined
+  }
+
+  /** Gives an address that nobody holds. */
+  take(owner: string, value: bigint): Lease {
+    const address = formatAddress({ family: this.#family, value })
+    const lease: Lease = { owner, family: this.#family, address, pool: this.#pool }
+    this.#cooling.delete(value)
+    this.#byOwner.set(owner, lease)
+    this.#byAddress.set(value, owner)
+    this.#rangeOf(value)?.take(value)
+    return lease
+  }
+
+  /** Ends a lease; answers false, and changes nothing, when its owner does not hold its address. */
+  release(lease: Lease, coolUntil: number | undefined): boolean {
+    if (this.#byOwner.get(lease.owner)?.address !== canonicalAddress(lease.address)) return false
+    const { value } = parseAddress(lease.address)
+    this.#byOwner.delete(lease.owner)
+    this.#byAddress.delete(value)
+    if (coolUntil === undefined) this.#rangeOf(value)?.free(value)
+    else this.#cooling.set(value, coolUntil)
+    return true
+  }
+
+  /** Frees what has cooled down. */
+  cool(now: number): void {
+    for (const [value, until] of this.#cooling) {
+      if (until > now) return
+      this.#cooling.delete(value)
+      this.#rangeOf(value)?.free(value)
+    }
+  }
+
+  counts(): Counts {
+    const held = [...this.#byAddress.keys()]
+    const used = held.filter(value => this.#given(value)).length
+    return {
+      total: this.#ranges.reduce((sum, range) => sum + range.usable, 0n),
+      used,
+      cooling: [...this.#cooling.keys()].filter(value => this.#given(value)).length,
+      excluded: this.#ranges.reduce((sum, range) => sum + range.excluded, 0n),
+      outside: held.length - used,
+    }
+  }
+
+  #given(value: bigint): boolean {
+    return this.gives({ family: this.#family, value })
+  }
+
+  #rangeOf(value: bigint): AddressRange | undefined {
+    return this.#ranges.find(range => range.covers({ family: this.#family, value }))
+  }
+}
