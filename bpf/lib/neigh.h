@@ -168,7 +168,7 @@ static __always_inline int neigh_ndp_answer(struct __sk_buff *skb, struct packet
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-/* The pod that says this of itself by an address: its own, or any link-local one, which only its own link sees. */
+/* The pod that says this of itself by an address: its own, or any link-local one, which only its own link sees. Or null. */
 static __always_inline const struct endpoint_value *neigh_speaker(struct __sk_buff *skb, const struct address *address)
 {
 	const struct endpoint_value *endpoint =

@@ -95,7 +95,10 @@ export class Datapath implements Disposable {
       ...common,
       name: 'endpoint-map',
       table: tables.endpoints,
-      target: endpointTarget(() => this.#set.endpoints),
+      target: endpointTarget(
+        () => this.#set.endpoints,
+        () => this.#set.devices,
+      ),
     })
     const hosts = new Reconciler({
       ...common,

@@ -8,13 +8,15 @@ import { EndpointFlags, type EndpointValue, IpcacheFlags, type IpcacheKey, type 
 
 /** Map `endpoints`: addresses of local pods and of the node itself, in 16 bytes. */
 export type EndpointMap = BpfMap<Uint8Array, EndpointValue>
+/** Map `devices`: interface indices of host sides, for what a pod says before it has an address. */
+export type DeviceMap = BpfMap<number, EndpointValue>
 export type IpcacheMap = BpfMap<IpcacheKey, IpcacheValue>
 
 /** A growing map is replaced, so targets ask for the current one each time. */
 type Current<M> = () => M
 
-/** Pods' addresses. An address is deleted only while it still leads to the row's own device. */
-export function endpointTarget(current: Current<EndpointMap>): Target<EndpointRow> {
+/** Pods' addresses and devices. An address is deleted only while it still leads to the row's own device. */
+export function endpointTarget(current: Current<EndpointMap>, devices: Current<DeviceMap>): Target<EndpointRow> {
   const remove = (address: string, index: number): void => {
     const key = toMapped16(address)
     if (current().lookup(key)?.ifindex === index) current().delete(key)
@@ -24,15 +26,23 @@ export function endpointTarget(current: Current<EndpointMap>): Target<EndpointRo
       for (const address of previous?.addresses ?? []) {
         if (!row.addresses.includes(address)) remove(address, previous?.device.index ?? 0)
       }
+      if (previous !== undefined && previous.device.index !== row.device.index) devices().delete(previous.device.index)
       const value = endpointValue(row)
-      return row.addresses.map(address => put(current(), toMapped16(address), value, sameEndpoint)).includes(true)
+      const device = put(devices(), row.device.index, value, sameEndpoint)
+      return (
+        row.addresses.map(address => put(current(), toMapped16(address), value, sameEndpoint)).includes(true) || device
+      )
     },
     delete(row) {
       for (const address of row.addresses) remove(address, row.device.index)
+      if (devices().lookup(row.device.index)?.id === row.id) devices().delete(row.device.index)
     },
     prune(desired) {
+      const indices = new Set([...desired.values()].map(row => row.device.index))
+      const gone = [...devices().entries()].map(([index]) => index).filter(index => !indices.has(index))
+      devices().deleteBatch(gone)
       const wanted = new Set([...desired.values()].flatMap(row => row.addresses))
-      return pruneAddresses(current(), wanted, value => !(value.flags & EndpointFlags.ENDPOINT_HOST))
+      return gone.length + pruneAddresses(current(), wanted, value => !(value.flags & EndpointFlags.ENDPOINT_HOST))
     },
   }
 }

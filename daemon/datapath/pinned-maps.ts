@@ -33,6 +33,7 @@ export interface MapLayout {
 /** Every map of bpf/lib/maps.h. Raise a version together with its migration when the structure changes. */
 export const MAP_LAYOUTS: Readonly<Record<string, MapLayout>> = {
   endpoints: { version: 1 },
+  devices: { version: 1 },
   ipcache: { version: 1 },
   conntrack: { version: 1 },
   fragments: { version: 1, transient: true },

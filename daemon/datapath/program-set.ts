@@ -3,7 +3,7 @@
  * only then is the old one let go. A set that fails to load or verify changes nothing.
  */
 import { join } from 'node:path'
-import { codec } from '../kernel/bpf/layout.ts'
+import { codec, u32 } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
@@ -28,6 +28,7 @@ export interface ProgramSetOptions {
 
 export interface ProgramSet extends Disposable {
   readonly endpoints: EbpfMap<Uint8Array, EndpointValue>
+  readonly devices: EbpfMap<number, EndpointValue>
   readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
   readonly conntrackCapacity: number
   programFd(name: string): number
@@ -50,11 +51,13 @@ export function loadProgramSet(options: ProgramSetOptions): ProgramSet {
     }),
   )
   const endpoints = stack.use(mapOfFd(set.mapFd('endpoints'), codec(addressLayout, endpointValueLayout)))
+  const devices = stack.use(mapOfFd(set.mapFd('devices'), codec(u32, endpointValueLayout)))
   const ipcache = stack.use(mapOfFd(set.mapFd('ipcache'), codec(ipcacheKeyLayout, ipcacheValueLayout)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
   return {
     endpoints,
+    devices,
     ipcache,
     conntrackCapacity,
     programFd: name => set.programFd(name),
