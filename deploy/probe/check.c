@@ -129,6 +129,7 @@ int check_udp(const struct endpoint_address *to, size_t bytes, const struct opti
 	t.fd = connect_to(to, SOCK_DGRAM, options, deadline);
 	if (t.fd < 0)
 		return report_errno(started, "connect");
+	enlarge_receive_buffer(t.fd);
 	while (t.received < t.total) {
 		if (exchange(&t, smaller(options->size, t.total - t.sent), deadline))
 			continue;

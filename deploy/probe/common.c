@@ -107,6 +107,14 @@ int connect_to(const struct endpoint_address *to, int type, const struct options
 	return -1;
 }
 
+void enlarge_receive_buffer(int fd)
+{
+	int bytes = 4 << 20;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 /* The finaliser of splitmix64: neighbouring indices give unrelated bytes. */
 uint8_t pattern_byte(uint64_t seed, size_t index)
 {

@@ -52,6 +52,7 @@ static int open_socket(int family)
 
 	if (fd < 0)
 		return -1;
+	enlarge_receive_buffer(fd);
 	if (family == AF_INET) {
 		struct icmp_filter {
 			uint32_t data;

@@ -63,6 +63,12 @@ int connect_to(const struct endpoint_address *to, int type, const struct options
 /* Binds to options->source if there is one; -1 with errno set on failure. */
 int bind_source(int fd, int family, const struct options *options);
 
+/*
+ * Room for several datagrams of the largest size: each takes twice its length in fragments, and
+ * what was read is given back to the socket's account only later (udp_rmem_release).
+ */
+void enlarge_receive_buffer(int fd);
+
 /* Byte number `index` of the pattern belonging to `seed`: a wrong, late or foreign answer does not
  * fit it. */
 uint8_t pattern_byte(uint64_t seed, size_t index);

@@ -202,6 +202,7 @@ static int open_datagrams(int port)
 	int fd = open_wildcard(SOCK_DGRAM, port);
 	int one = 1;
 
+	enlarge_receive_buffer(fd);
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one)) < 0)
 		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
 	return fd;

@@ -1,0 +1,88 @@
+/** The lab's command line. */
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { LabOptions } from './configuration.ts'
+import { labName } from './layout.ts'
+
+export const HELP = `npm run lab [-- VERB] [OPTIONS]
+
+  (none)              up, check, and leave it up
+  up                  build the lab, or build it again when it differs from what is asked for
+  check               run the connectivity matrix; exit status 0 only if every row holds
+  status              nodes, pods, addresses, health of the daemons
+  exec NAME -- CMD    run a command in a pod (node1-a), a node (node1) or the outside host (outside)
+  down                remove the lab, also one that was killed half-way
+
+  --nodes N           nodes (2)
+  --pods N            pods on each node (2)
+  --set KEY=VALUE     any key of the daemon's configuration, such as routing.mode=overlay; repeatable
+  --daemon FILE       a program in the daemon's place, such as test/support/reference-daemon.ts
+  --name NAME         several labs side by side (lab)
+  --json              one JSON object a row (check) or a node (status)
+`
+
+const VERBS = ['default', 'up', 'check', 'status', 'exec', 'down', 'help'] as const
+export type Verb = (typeof VERBS)[number]
+
+export interface Arguments {
+  readonly verb: Verb
+  readonly name: string
+  readonly json: boolean
+  /** What the lab shall be built with; undefined when nothing was said, so that a lab that is up is taken as it is. */
+  readonly asked: LabOptions | undefined
+  readonly options: LabOptions
+  /** For `exec`. */
+  readonly target: string
+  readonly command: readonly string[]
+}
+
+const MAX_NODES = 200
+
+/** Throws an Error for people when the arguments make no sense. */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const end = argv.indexOf('--')
+  const { values, positionals } = parseArgs({
+    args: end < 0 ? [...argv] : argv.slice(0, end),
+    allowPositionals: true,
+    options: {
+      nodes: { type: 'string' },
+      pods: { type: 'string' },
+      set: { type: 'string', multiple: true },
+      daemon: { type: 'string' },
+      name: { type: 'string', default: 'lab' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const [verb = 'default', target = '', ...rest] = values.help ? ['help'] : positionals
+  const options = {
+    nodes: positive('--nodes', values.nodes ?? '2', MAX_NODES),
+    pods: positive('--pods', values.pods ?? '2', MAX_NODES),
+    set: values.set ?? [],
+    ...(values.daemon === undefined ? {} : { daemon: resolve(values.daemon) }),
+  }
+  const asked = [values.nodes, values.pods, values.set, values.daemon].some(v => v !== undefined)
+  const command = end < 0 ? rest : [...rest, ...argv.slice(end + 1)]
+  if (!isVerb(verb)) throw new Error(`no verb ${verb}; there are ${VERBS.slice(1).join(', ')}`)
+  if (verb === 'exec' && (target === '' || command.length === 0)) throw new Error('exec takes NAME -- COMMAND')
+  if (verb !== 'exec' && (target !== '' || command.length > 0)) throw new Error(`${verb} takes no ${target || '--'}`)
+  return {
+    verb,
+    name: labName(values.name),
+    json: values.json,
+    asked: asked ? options : undefined,
+    options,
+    target,
+    command,
+  }
+}
+
+function isVerb(text: string): text is Verb {
+  return (VERBS as readonly string[]).includes(text)
+}
+
+function positive(option: string, text: string, most: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value
+  throw new Error(`${option} takes a number from 1 to ${most}, not ${text}`)
+}

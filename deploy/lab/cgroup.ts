@@ -1,0 +1,52 @@
+/** The lab's cgroup subtree: one cgroup a node, as a kubelet's node has, under `causeway-lab/NAME`. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Where the unified hierarchy is mounted (cgroups(7)): /sys/fs/cgroup, or below it beside version 1; undefined without. */
+function hierarchy(): string | undefined {
+  const line = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .find(l => l.split(' ')[2] === 'cgroup2')
+  return line?.split(' ')[1]
+}
+
+/** The cgroup of a node, made if need be; undefined where the machine has no unified hierarchy. */
+export function nodeCgroup(lab: string, node: string): string | undefined {
+  const top = hierarchy()
+  if (top === undefined) return undefined
+  const path = join(top, 'causeway-lab', lab, node)
+  mkdirSync(path, { recursive: true })
+  return path
+}
+
+/** Moves a process there; one that has ended meanwhile is no failure. */
+export function enterCgroup(path: string | undefined, pid: number | undefined): void {
+  if (path === undefined || pid === undefined) return
+  try {
+    writeFileSync(join(path, 'cgroup.procs'), `${pid}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Removes the lab's cgroups, and the folder of all labs after the last one. Their processes must have ended. */
+export function removeCgroups(lab: string): void {
+  const top = hierarchy()
+  if (top === undefined) return
+  removeTree(join(top, 'causeway-lab', lab))
+  const all = join(top, 'causeway-lab')
+  if (existsSync(all) && childrenOf(all).length === 0) rmdirSync(all)
+}
+
+/** The files in a cgroup vanish with it; only folders are removed, the innermost first. */
+function removeTree(path: string): void {
+  if (!existsSync(path)) return
+  for (const child of childrenOf(path)) removeTree(join(path, child))
+  rmdirSync(path)
+}
+
+function childrenOf(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter(e => e.isDirectory())
+    .map(e => e.name)
+}

@@ -1,0 +1,81 @@
+/** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
+import { type CommandResult, inNamespace, runCommand } from '../../test/support/command.ts'
+import { type FlowRecord, FlowWatch } from './flows.ts'
+import { PROBE_PORT } from './layout.ts'
+import type { Row } from './matrix.ts'
+import type { Lab } from './state.ts'
+
+export interface RowResult {
+  readonly row: Row
+  readonly ok: boolean
+  /** Of the check itself, without starting the probe. */
+  readonly ms: number
+  /** Why the check failed, or why an unreachable one was so; empty when it reached. */
+  readonly error: string
+  readonly flows: readonly FlowRecord[]
+}
+
+/** The probe's own verdict and the stretch of time it ran in, on the clock of flow records. */
+interface Run {
+  readonly ok: boolean
+  readonly ms: number
+  readonly error: string
+  readonly startedNs: bigint
+  readonly endedNs: bigint
+}
+
+const TIMEOUT_MS = 5000
+/** For what must not arrive: long enough for a packet that does, many times over. */
+const UNREACHABLE_TIMEOUT_MS = 500
+const PARALLEL = 4
+
+/**
+ * Runs all rows and resolves to their results in the same order. Rows between the same two addresses run one after
+ * another, because their flow records are told apart by time.
+ */
+export async function runMatrix(
+  lab: Lab,
+  rows: readonly Row[],
+  probe: string,
+  signal: AbortSignal,
+): Promise<RowResult[]> {
+  await using watch = await FlowWatch.start(lab.nodes, signal)
+  const runs = new Map<Row, Run>()
+  const queues = Object.values(Object.groupBy(rows, r => [r.source, r.address].sort().join(' ')))
+  const worker = async (): Promise<void> => {
+    for (let queue = queues.shift(); queue !== undefined; queue = queues.shift())
+      for (const row of queue) runs.set(row, await runRow(row, probe, signal))
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, worker))
+  await watch.settle(signal)
+  return rows.flatMap(row => {
+    const run = runs.get(row)
+    return run === undefined ? [] : [judge(row, run, watch)]
+  })
+}
+
+async function runRow(row: Row, probe: string, signal: AbortSignal): Promise<Run> {
+  const port = row.protocol === 'icmp' ? [] : [`${PROBE_PORT}`]
+  const timeout = row.reaches ? TIMEOUT_MS : UNREACHABLE_TIMEOUT_MS
+  const check = ['check', row.protocol, row.address, ...port, `${row.bytes}`, '--timeout', `${timeout}`]
+  const startedNs = process.hrtime.bigint()
+  const result = await runCommand(inNamespace(row.from.netns, [probe, ...check]), { signal })
+  return { ...readVerdict(result), startedNs, endedNs: process.hrtime.bigint() }
+}
+
+/** The probe prints one line; without one it did not run, which is a failure of its own. */
+function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error'> {
+  try {
+    const line = JSON.parse(result.stdout) as { readonly ok: boolean; readonly ms: number; readonly error?: string }
+    return { ok: line.ok, ms: line.ms, error: line.error ?? '' }
+  } catch {
+    return { ok: false, ms: 0, error: `the probe did not run: ${result.stderr.trim()}` }
+  }
+}
+
+/** A probe that could not even run proves nothing about what must not arrive. */
+function judge(row: Row, run: Run, watch: FlowWatch): RowResult {
+  const ran = run.ms > 0
+  const { ms, error } = run
+  return { row, ok: ran && run.ok === row.reaches, ms, error, flows: watch.between(row, run.startedNs, run.endedNs) }
+}

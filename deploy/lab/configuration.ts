@@ -1,0 +1,75 @@
+/** What a lab is built with, and the files that tell its daemons. */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+import { bare, type LabLayout, type NodeLayout, type PodLayout } from './layout.ts'
+
+export interface LabOptions {
+  readonly nodes: number
+  /** Pods on each node. */
+  readonly pods: number
+  /** `key.in.the.configuration=value`, merged into every node's; values are YAML. */
+  readonly set: readonly string[]
+  /** A program that takes the daemon's place; absolute path. */
+  readonly daemon?: string
+}
+
+type Tree = { [key: string]: unknown }
+
+/** The configuration of a node's daemon. Throws when an assignment is malformed; the daemon checks keys and values. */
+export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: readonly string[]): Tree {
+  const tree: Tree = {
+    nodeName: node.name,
+    paths: { ...node.paths },
+    cluster: { source: 'directory', directory: lab.cluster },
+  }
+  for (const assignment of set) assign(tree, assignment)
+  return tree
+}
+
+function assign(tree: Tree, assignment: string): void {
+  const at = assignment.indexOf('=')
+  const keys = assignment.slice(0, Math.max(at, 0)).split('.')
+  if (at < 1 || keys.includes('')) throw new Error(`--set takes key.in.the.configuration=value, not ${assignment}`)
+  const last = keys.pop() ?? ''
+  let section = tree
+  for (const key of keys) {
+    const inner = section[key]
+    section = section[key] = typeof inner === 'object' && inner !== null ? { ...inner } : {}
+  }
+  section[last] = parse(assignment.slice(at + 1))
+}
+
+/** A Node as the API server would serve it: internal addresses and pod ranges. */
+export function nodeManifest(node: NodeLayout): Tree {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: node.name },
+    spec: { podCIDR: node.podCidrs[0], podCIDRs: node.podCidrs },
+    status: { addresses: node.addresses.map(a => ({ type: 'InternalIP', address: bare(a) })) },
+  }
+}
+
+/** A Pod with the addresses that CNI gave it, as kubelet would report it. */
+export function podManifest(pod: PodLayout, addresses: readonly string[]): Tree {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: pod.name, namespace: 'default', uid: pod.containerId, labels: { app: 'probe' } },
+    spec: { nodeName: pod.node },
+    status: { phase: 'Running', podIP: addresses[0], podIPs: addresses.map(ip => ({ ip })) },
+  }
+}
+
+/** Puts a manifest into the cluster directory in one step: daemons watch it and must not read half a file. */
+export function writeManifest(lab: LabLayout, name: string, manifest: Tree): void {
+  mkdirSync(lab.cluster, { recursive: true })
+  const temporary = join(lab.root, `.${name}.yaml`)
+  writeFileSync(temporary, stringify(manifest))
+  renameSync(temporary, join(lab.cluster, `${name}.yaml`))
+}
+
+export function removeManifest(lab: LabLayout, name: string): void {
+  rmSync(join(lab.cluster, `${name}.yaml`), { force: true })
+}

@@ -1,0 +1,77 @@
+/**
+ * Taking a lab away, whole or half-built, from what is there: its namespaces and the processes in them, mounts, cgroups
+ * and files. Nothing depends on a record that a killed `up` might not have written.
+ */
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { mustRun } from '../../test/support/command.ts'
+import { removeCgroups } from './cgroup.ts'
+import type { LabLayout } from './layout.ts'
+import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn } from './namespaces.ts'
+
+/** A daemon stops within 10 s; what is still there afterwards is killed. */
+const TERMINATE_TIMEOUT_MS = 12_000
+const KILL_TIMEOUT_MS = 5_000
+const POLL_MS = 10
+
+/** Whether anything of the lab is there, finished or not. */
+export function exists(lab: LabLayout): boolean {
+  return existsSync(lab.complete) || existsSync(lab.cluster) || listNamespaces(lab.netnsPrefix).length > 0
+}
+
+/** Removes everything but the lock and its folder, which the caller holds. Repeating it is fine. */
+export async function takeDown(lab: LabLayout): Promise<void> {
+  rmSync(lab.complete, { force: true })
+  const namespaces = listNamespaces(lab.netnsPrefix)
+  await endProcesses(processesIn(namespaces))
+  for (const target of mountsBelow(lab.root)) await mustRun(['umount', target])
+  await Promise.all(namespaces.map(deleteNamespace))
+  removeCgroups(lab.name)
+  for (const name of existsSync(lab.root) ? readdirSync(lab.root) : [])
+    if (`${lab.root}/${name}` !== lab.lock) rmSync(`${lab.root}/${name}`, { recursive: true, force: true })
+}
+
+/** Removes the lock with the folder, and the folder of all labs after the last one. The lock must be held. */
+export function removeFolder(lab: LabLayout): void {
+  rmSync(lab.root, { recursive: true, force: true })
+  const all = dirname(lab.root)
+  if (existsSync(all) && readdirSync(all).length === 0) rmdirSync(all)
+}
+
+/** SIGTERM, and SIGKILL for those that do not end. Rejects when even that leaves one running. */
+async function endProcesses(processes: readonly Process[]): Promise<void> {
+  send('SIGTERM', processes)
+  const stubborn = await stillRunning(processes, TERMINATE_TIMEOUT_MS)
+  send('SIGKILL', stubborn)
+  const left = await stillRunning(stubborn, KILL_TIMEOUT_MS)
+  if (left.length > 0) throw new Error(`processes ${left.map(p => p.pid).join(', ')} do not end`)
+}
+
+function send(signal: NodeJS.Signals, processes: readonly Process[]): void {
+  for (const process_ of processes.filter(isRunning)) {
+    try {
+      process.kill(process_.pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+}
+
+async function stillRunning(processes: readonly Process[], timeoutMs: number): Promise<Process[]> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const running = processes.filter(isRunning)
+    if (running.length === 0 || performance.now() > deadline) return running
+    await delay(POLL_MS)
+  }
+}
+
+/** Mount points under a folder, the innermost first. */
+function mountsBelow(folder: string): string[] {
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map(line => line.split(' ')[1] ?? '')
+    .filter(target => target.startsWith(`${folder}/`))
+    .toReversed()
+}

@@ -1,0 +1,124 @@
+/** `npm run lab`: a cluster of network namespaces on this machine, and its connectivity matrix. */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LinuxKernel } from '../../daemon/kernel/linux.ts'
+import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
+import { type Arguments, HELP, parseArguments } from './arguments.ts'
+import { runMatrix } from './check.ts'
+import type { LabOptions } from './configuration.ts'
+import { removeFolder, takeDown } from './down.ts'
+import { execIn } from './exec.ts'
+import { labLayout } from './layout.ts'
+import { lockLab } from './lock.ts'
+import { matrix } from './matrix.ts'
+import type { Built } from './node.ts'
+import { type Lab, loadLab } from './state.ts'
+import { labStatus, statusText } from './status.ts'
+import { heading, jsonLine, line } from './table.ts'
+import { bringUp } from './up.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const probe = join(root, 'build/probe/cw-probe')
+const startedMs = performance.now()
+
+/** Progress goes to standard error: standard output is for results. */
+function say(text: string): void {
+  process.stderr.write(`lab: ${text} (${((performance.now() - startedMs) / 1000).toFixed(1)} s)\n`)
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function present(name: string): Lab {
+  const lab = loadLab(name)
+  if (lab === undefined) throw new Error('the lab is not up; npm run lab -- up')
+  return lab
+}
+
+function daemonCommand(options: LabOptions): string[] {
+  const file = options.daemon ?? join(root, 'daemon/cli/causeway.ts')
+  return [process.execPath, file, 'daemon']
+}
+
+async function up(args: Arguments, signal: AbortSignal): Promise<Lab> {
+  await warmThreadPool()
+  using kernel = new LinuxKernel()
+  const options = args.asked ?? loadLab(args.name)?.options ?? args.options
+  const built: Built = { probe, cni: join(root, 'build/cni/causeway'), daemon: daemonCommand(options) }
+  const lab = await bringUp(args.name, options, { kernel, built, signal, say })
+  say(`up: ${lab.nodes.length} nodes, ${lab.stations.filter(s => s.kind === 'pod').length} pods`)
+  return lab
+}
+
+async function check(lab: Lab, json: boolean, signal: AbortSignal): Promise<number> {
+  const rows = matrix(lab)
+  say(`checking ${rows.length} rows`)
+  const results = await runMatrix(lab, rows, probe, signal)
+  if (!json) print(heading())
+  for (const result of results) print(json ? jsonLine(result) : line(result))
+  const failed = results.filter(r => !r.ok).length
+  say(failed === 0 ? `all ${results.length} rows hold` : `${failed} of ${results.length} rows do not hold`)
+  return failed === 0 ? 0 : 1
+}
+
+async function down(name: string, signal: AbortSignal): Promise<number> {
+  const layout = labLayout(name)
+  using _lock = await lockLab(layout.lock, signal)
+  await takeDown(layout)
+  removeFolder(layout)
+  say('down')
+  return 0
+}
+
+async function status(lab: Lab, json: boolean, signal: AbortSignal): Promise<number> {
+  const nodes = await labStatus(lab, signal)
+  print(json ? nodes.map(n => JSON.stringify(n)).join('\n') : statusText(nodes))
+  return nodes.every(n => n.health === 'ready') ? 0 : 1
+}
+
+/** The bare command: what a newcomer wants to see, and how to go on. */
+async function demonstrate(args: Arguments, signal: AbortSignal): Promise<number> {
+  const result = await check(await up(args, signal), args.json, signal)
+  say("it stays up: 'npm run lab -- exec node1-a -- ip address', 'npm run lab -- down'; more with --help")
+  return result
+}
+
+async function dispatch(args: Arguments, signal: AbortSignal): Promise<number> {
+  switch (args.verb) {
+    case 'default':
+      return await demonstrate(args, signal)
+    case 'up':
+      await up(args, signal)
+      return 0
+    case 'check':
+      return await check(present(args.name), args.json, signal)
+    case 'status':
+      return await status(present(args.name), args.json, signal)
+    case 'exec':
+      return await execIn(present(args.name), args.target, args.command)
+    case 'down':
+      return await down(args.name, signal)
+    case 'help':
+      print(HELP)
+      return 0
+  }
+}
+
+async function main(): Promise<number> {
+  process.stdout.on('error', () => process.exit(1)) // the reader of a pipe went away
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => stop.abort(new Error(`interrupted by ${signal}`)))
+  try {
+    return await dispatch(parseArguments(process.argv.slice(2)), stop.signal)
+  } catch (error) {
+    const aborted = stop.signal.aborted
+    say(
+      aborted ? String((stop.signal.reason as Error).message) : error instanceof Error ? error.message : String(error),
+    )
+    return aborted ? 130 : 1
+  }
+}
+
+process.exitCode = await main()

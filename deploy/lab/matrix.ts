@@ -1,0 +1,78 @@
+/** The connectivity matrix: which checks there are. Pure. */
+import type { Address, Family } from '../../daemon/kernel/kernel.ts'
+import { familyOf, type Lab, type Station } from './state.ts'
+
+export type Protocol = 'tcp' | 'udp' | 'icmp'
+
+export interface Row {
+  /** The way that is checked, such as `pod → pod, other node`. */
+  readonly way: string
+  readonly from: Station
+  readonly to: Station
+  readonly address: Address
+  /** Of the sender, in the same family: what flow records carry. */
+  readonly source: Address
+  readonly family: Family
+  readonly protocol: Protocol
+  readonly bytes: number
+  /** False: the packet must not arrive. */
+  readonly reaches: boolean
+}
+
+const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp']
+const FAMILIES: readonly Family[] = [4, 6]
+/** 64 kB travels as one datagram in fragments, 1 MB as several of them. */
+const SIZES = [1, 1000, 64_000, 1_000_000]
+
+interface Way {
+  readonly name: string
+  readonly from: Station | undefined
+  readonly to: Station | undefined
+  readonly reaches: boolean
+}
+
+/** All rows of a lab, each node being the sender's once; a family that a pod has no address of has no rows. */
+export function matrix(lab: Lab): Row[] {
+  return lab.nodes.flatMap((node, i) => {
+    const next = lab.nodes[(i + 1) % lab.nodes.length] ?? node
+    return waysFrom(lab, node.name, next.name).flatMap(rowsOf)
+  })
+}
+
+function waysFrom(lab: Lab, here: string, there: string): Way[] {
+  const of = (kind: Station['kind'], node: string): Station[] =>
+    lab.stations.filter(s => s.kind === kind && s.node === node)
+  const [pod, neighbour] = of('pod', here)
+  const [host] = of('node', here)
+  const [outside] = of('outside', '')
+  const local: Way[] = [
+    { name: 'pod → pod, same node', from: pod, to: neighbour, reaches: true },
+    { name: 'pod → own node', from: pod, to: host, reaches: true },
+    { name: 'node → own pod', from: host, to: pod, reaches: true },
+    { name: 'outside → node', from: outside, to: host, reaches: true },
+    { name: 'outside → pod, no route', from: outside, to: pod, reaches: false },
+  ]
+  if (here === there) return local
+  const [remotePod] = of('pod', there)
+  const [remoteHost] = of('node', there)
+  return [
+    ...local,
+    { name: 'pod → pod, other node', from: pod, to: remotePod, reaches: true },
+    { name: 'pod → other node', from: pod, to: remoteHost, reaches: true },
+    { name: 'node → pod, other node', from: host, to: remotePod, reaches: true },
+  ]
+}
+
+function rowsOf({ name, from, to, reaches }: Way): Row[] {
+  if (from === undefined || to === undefined) return []
+  return FAMILIES.flatMap(family => {
+    const address = to.addresses.find(a => familyOf(a) === family)
+    const source = from.addresses.find(a => familyOf(a) === family)
+    if (address === undefined || source === undefined) return []
+    return PROTOCOLS.flatMap(protocol =>
+      (reaches ? SIZES : SIZES.slice(0, 1)).map(
+        (bytes): Row => ({ way: name, from, to, address, source, family, protocol, bytes, reaches }),
+      ),
+    )
+  })
+}

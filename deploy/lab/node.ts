@@ -1,0 +1,84 @@
+/** A node of the lab: its folders, its bpffs, its daemon, and the server that stands for the host itself. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { stringify } from 'yaml'
+import { inNamespace, mustRun, withParent } from '../../test/support/command.ts'
+import { get } from './api.ts'
+import { enterCgroup, nodeCgroup } from './cgroup.ts'
+import { daemonConfiguration } from './configuration.ts'
+import { type LabLayout, type NodeLayout, type Place, PROBE_PORT } from './layout.ts'
+
+/** The programs a lab runs. */
+export interface Built {
+  readonly probe: string
+  readonly cni: string
+  /** Command that takes `--config FILE`. */
+  readonly daemon: readonly string[]
+}
+
+const READY_TIMEOUT_MS = 60_000
+const POLL_MS = 20
+const LOG_LINES_SHOWN = 15
+
+export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built, set: readonly string[]) {
+  const { run, state, cniConf, cniBin } = node.paths
+  for (const path of [run, state, cniConf, cniBin, node.bpffs]) mkdirSync(path, { recursive: true, mode: 0o700 })
+  await mustRun(withParent(['mount', '-t', 'bpf', 'bpf', node.bpffs]))
+  mkdirSync(node.paths.bpf, { recursive: true })
+  copyFileSync(built.cni, join(cniBin, 'causeway'))
+  writeFileSync(node.config, stringify(daemonConfiguration(lab, node, set)))
+}
+
+/** Starts the daemon and resolves once it is ready; rejects with the end of its log when it ends or takes too long. */
+export async function startDaemon(lab: LabLayout, node: NodeLayout, built: Built, signal: AbortSignal): Promise<void> {
+  const child = spawnInside(lab, node, [...built.daemon, '--config', node.config], node.log)
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  while (!(await isReady(node, signal))) {
+    const ended = child.exitCode ?? child.signalCode
+    if (ended !== null) throw new Error(`the daemon of ${node.name} ended (${ended}):\n${logEnd(node)}`)
+    if (performance.now() > deadline) throw new Error(`the daemon of ${node.name} is not ready:\n${logEnd(node)}`)
+    await delay(POLL_MS, undefined, { signal })
+  }
+}
+
+/** Whether the daemon says it is ready; false also when it cannot be asked. */
+export async function isReady(node: NodeLayout, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await get(node.socket, '/v1/health', signal)).status === 200
+  } catch {
+    return false
+  }
+}
+
+/** The servers that checks talk to, in a pod's namespace or a node's. */
+export function startProbe(lab: LabLayout, place: Place & { readonly node?: string }, built: Built): void {
+  const log = join(lab.root, `${place.name}.probe.log`)
+  spawnInside(lab, place, [built.probe, 'serve', `${PROBE_PORT}`], log)
+}
+
+/** A process that outlives this one, in the place's namespace and the cgroup of its node. */
+function spawnInside(
+  lab: LabLayout,
+  place: Place & { readonly node?: string },
+  command: readonly string[],
+  logFile: string,
+): ChildProcess {
+  const log = openSync(logFile, 'a')
+  const [file = '', ...args] = inNamespace(place.netns, command)
+  const child = spawn(file, args, { cwd: '/', detached: true, stdio: ['ignore', log, log] })
+  closeSync(log)
+  child.on('error', () => {}) // seen by the caller as a process that ended
+  child.unref()
+  enterCgroup(nodeCgroup(lab.name, place.node ?? place.name), child.pid)
+  return child
+}
+
+function logEnd(node: NodeLayout): string {
+  const lines = readFileSync(node.log, 'utf8').trimEnd().split('\n')
+  return lines
+    .slice(-LOG_LINES_SHOWN)
+    .map(l => `  ${l}`)
+    .join('\n')
+}

@@ -1,0 +1,48 @@
+/** Results of the matrix for people and for programs. */
+import type { FlowRecord } from './flows.ts'
+import type { RowResult } from './check.ts'
+
+const WIDTHS = { way: 24, ends: 22, protocol: 5, family: 5, size: 6, time: 10 }
+
+export function heading(): string {
+  const { way, ends, protocol, family, size, time } = WIDTHS
+  const columns = ['way'.padEnd(way), 'from → to'.padEnd(ends), ''.padEnd(protocol), ''.padEnd(family)]
+  return `   ${[...columns, 'bytes'.padStart(size), 'time'.padStart(time), ' flow records'].join(' ')}`
+}
+
+/** One line; a row that does not hold is followed by what was seen. */
+export function line(result: RowResult): string {
+  const { row, ok, ms, flows } = result
+  const columns = [
+    row.way.padEnd(WIDTHS.way),
+    `${row.from.name} → ${row.to.name}`.padEnd(WIDTHS.ends),
+    row.protocol.padEnd(WIDTHS.protocol),
+    `IPv${row.family}`.padEnd(WIDTHS.family),
+    size(row.bytes).padStart(WIDTHS.size),
+    (row.reaches ? `${ms.toFixed(2)} ms` : ok ? 'refused' : 'arrived').padStart(WIDTHS.time),
+  ]
+  const text = `${ok ? '✔' : '✖'}  ${columns.join(' ')}  ${summary(flows)}`.trimEnd()
+  return ok ? text : [text, `     ${result.error || 'it arrived and must not'}`, ...flows.map(seen)].join('\n')
+}
+
+/** One object a row, for `--json`. */
+export function jsonLine({ row, ok, ms, error, flows }: RowResult): string {
+  const { way, from, to, source, address, family, protocol, bytes, reaches } = row
+  const what = { way, from: from.name, to: to.name, source, address, family, protocol, bytes, reaches }
+  return JSON.stringify({ ...what, ok, ms, ...(error === '' ? {} : { error }), flows: flows.map(f => f.record) })
+}
+
+function summary(flows: readonly FlowRecord[]): string {
+  const drops = flows.filter(f => f.dropped).length
+  const rest = flows.length - drops
+  return [rest > 0 ? `${rest}` : '', drops > 0 ? `${drops} dropped` : ''].filter(t => t !== '').join(', ')
+}
+
+function seen(flow: FlowRecord): string {
+  return `     ${flow.node}: ${flow.text}`
+}
+
+function size(bytes: number): string {
+  if (bytes >= 1_000_000) return `${bytes / 1_000_000} MB`
+  return bytes >= 1000 ? `${bytes / 1000} kB` : `${bytes} B`
+}

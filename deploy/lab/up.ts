@@ -1,0 +1,101 @@
+/** Building a lab: namespaces and wires, daemons at the same time, pods at the same time. */
+import { mkdirSync } from 'node:fs'
+import type { Kernel } from '../../daemon/kernel/kernel.ts'
+import { type LabOptions, nodeManifest, writeManifest } from './configuration.ts'
+import { exists, removeFolder, takeDown } from './down.ts'
+import { labLayout, type LabLayout, type NodeLayout, nodeLayout, podLayout } from './layout.ts'
+import { lockLab } from './lock.ts'
+import { addNamespace } from './namespaces.ts'
+import { type Built, isReady, prepareNode, startDaemon, startProbe } from './node.ts'
+import { nodeRuntime, startPod } from './pod.ts'
+import { describeLab, type Lab, loadLab, saveLab } from './state.ts'
+import { planWiring } from './topology.ts'
+
+export interface UpContext {
+  readonly kernel: Kernel
+  readonly built: Built
+  readonly signal: AbortSignal
+  /** Progress for people. */
+  readonly say: (text: string) => void
+}
+
+/**
+ * Builds the lab unless it is up with these very options. What a lab of that name was before, or an interrupted `up`
+ * left, is removed first. After a failure what was built stays for inspection; after an abort it is removed.
+ */
+export async function bringUp(name: string, options: LabOptions, context: UpContext): Promise<Lab> {
+  const layout = labLayout(name)
+  using _lock = await lockLab(layout.lock, context.signal)
+  const present = loadLab(name)
+  if (present !== undefined && (await isAsWanted(present, options, context.signal))) return present
+  if (exists(layout)) {
+    context.say('removing what was there')
+    await takeDown(layout)
+  }
+  try {
+    return await build(layout, options, context)
+  } catch (error) {
+    if (context.signal.aborted) {
+      await takeDown(layout)
+      removeFolder(layout)
+    }
+    throw error
+  }
+}
+
+/** A lab whose daemon died is built again rather than mended: a check must start from a defined state. */
+async function isAsWanted(lab: Lab, options: LabOptions, signal: AbortSignal): Promise<boolean> {
+  if (JSON.stringify(lab.options) !== JSON.stringify(options)) return false
+  const ready = await Promise.all(lab.nodes.map(n => isReady(n, signal)))
+  return ready.every(r => r)
+}
+
+async function build(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
+  const { built, signal, say } = context
+  const nodes = Array.from({ length: options.nodes }, (_, i) => nodeLayout(layout, i + 1))
+  await layWires(layout, nodes, context.kernel)
+  mkdirSync(layout.cluster, { recursive: true })
+  for (const node of nodes) writeManifest(layout, node.name, nodeManifest(node))
+  await Promise.all(nodes.map(n => prepareNode(layout, n, built, options.set)))
+  say(`starting ${count(nodes.length, 'daemon')}`)
+  await Promise.all(nodes.map(n => startDaemon(layout, n, built, signal)))
+  say(`starting ${count(nodes.length * options.pods, 'pod')}`)
+  const pods = await Promise.all(nodes.map(n => startPods(layout, n, options.pods, context)))
+  const lab = describeLab(layout, options, Object.fromEntries(pods.flat()))
+  for (const station of lab.stations) if (station.kind !== 'outside') startProbe(layout, station, built)
+  saveLab(layout, options, Object.fromEntries(pods.flat()))
+  return lab
+}
+
+async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], kernel: Kernel): Promise<void> {
+  const names = ['underlay', 'outside', ...nodes.map(n => n.name)].map(n => `${layout.netnsPrefix}${n}`)
+  await Promise.all(names.map(addNamespace))
+  keepNetfilterOut(kernel, layout.underlay.netns)
+  for (const { netns, requests } of planWiring(layout, nodes)) {
+    using net = kernel.openNet(netns)
+    net.run(requests)
+  }
+}
+
+/** Where br_netfilter is loaded, as Docker and kubeadm do, frames on a bridge would run through netfilter as packets. */
+function keepNetfilterOut(kernel: Kernel, netns: string): void {
+  for (const table of ['iptables', 'ip6tables', 'arptables']) {
+    const name = `net.bridge.bridge-nf-call-${table}`
+    if (kernel.sysctl(name, netns) !== undefined) kernel.setSysctl(name, '0', netns)
+  }
+}
+
+async function startPods(layout: LabLayout, node: NodeLayout, pods: number, { kernel, signal }: UpContext) {
+  const runtime = nodeRuntime(layout, node, signal)
+  const layouts = Array.from({ length: pods }, (_, i) => podLayout(layout, node, i))
+  return await Promise.all(
+    layouts.map(async pod => {
+      const addresses = await startPod(layout, pod, runtime, netns => kernel.openNet(netns))
+      return [pod.name, addresses] as const
+    }),
+  )
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`
+}

@@ -1,0 +1,164 @@
+/**
+ * The lab's own promises, held against a network of other people's CNI plugins: every row holds on a network that works,
+ * what is broken shows, and `down` leaves the machine as it was, whatever `up` was doing when it was interrupted.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { mustRun, runCommand } from '../support/command.ts'
+import { traces } from '../support/machine-traces.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const LAB = [process.execPath, join(ROOT, 'deploy/lab/main.ts')]
+const REFERENCE = ['--daemon', join(ROOT, 'test/support/reference-daemon.ts')]
+
+async function lab(name: string, ...args: readonly string[]): Promise<string> {
+  const end = args.indexOf('--')
+  const [own, rest] = end < 0 ? [args, []] : [args.slice(0, end), args.slice(end)]
+  return await mustRun([...LAB, ...own, '--name', name, ...rest])
+}
+
+interface JsonRow {
+  readonly way: string
+  readonly from: string
+  readonly to: string
+  readonly ok: boolean
+  readonly error?: string
+}
+function rows(output: string): JsonRow[] {
+  return output
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as JsonRow)
+}
+
+/** Starts `up` and sends it a signal once it prints a line that starts so; resolves to its exit status. */
+async function interruptUp(name: string, line: string, signal: NodeJS.Signals): Promise<number | null> {
+  const [file = '', ...args] = [...LAB, 'up', '--name', name, ...REFERENCE]
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  createInterface({ input: child.stderr }).on('line', text => {
+    if (text.startsWith(`lab: ${line}`)) child.kill(signal)
+  })
+  return await new Promise(done => child.on('close', done))
+}
+
+suite('a lab on a network that works', () => {
+  const name = 'tref'
+  const traced = traces()
+  before(() => lab(name, 'up', '--nodes', '3', ...REFERENCE))
+  after(() => lab(name, 'down'))
+
+  test('has every row hold, each node once as sender', async () => {
+    const results = rows(await lab(name, 'check', '--json'))
+    assert.deepEqual(
+      results.filter(r => !r.ok),
+      [],
+    )
+    assert.equal(results.length, 3 * 174)
+    assert.deepEqual([...new Set(results.map(r => r.from))].sort(), [
+      'node1',
+      'node1-a',
+      'node2',
+      'node2-a',
+      'node3',
+      'node3-a',
+      'outside',
+    ])
+  })
+
+  test('passes again on the lab that is up', async () => {
+    const output = await lab(name, '--json')
+    assert.ok(rows(output).every(r => r.ok))
+  })
+
+  test('names the row and exits 1 when a node drops what comes in', async () => {
+    const drop = ['ip', 'route', 'replace', 'blackhole', '10.71.2.0/24']
+    await lab(name, 'exec', 'node1', '--', ...drop)
+    const result = await runCommand([...LAB, 'check', '--json', '--name', name])
+    await lab(name, 'exec', 'node1', '--', 'ip', 'route', 'replace', '10.71.2.0/24', 'via', '172.30.0.2')
+    assert.equal(result.status, 1)
+    const failed = rows(result.stdout).filter(r => !r.ok)
+    assert.deepEqual([...new Set(failed.map(r => `${r.way}: ${r.from} → ${r.to}`))].sort(), [
+      'node → pod, other node: node1 → node2-a',
+      'pod → pod, other node: node1-a → node2-a',
+    ])
+  })
+
+  test('runs commands inside pods with their exit status', async () => {
+    assert.match(await lab(name, 'exec', 'node2-b', '--', 'ip', '-br', 'address'), /^eth0@\S+ +UP +10\.71\.2\./m)
+    const result = await runCommand([...LAB, 'exec', 'node2-b', '--name', name, '--', 'sh', '-c', 'exit 7'])
+    assert.equal(result.status, 7)
+  })
+
+  test("adds nothing to the machine's own namespace", () => {
+    const now = traces()
+    assert.deepEqual(
+      { links: now.links, rules: now.rules, routes: now.routes },
+      {
+        links: traced.links,
+        rules: traced.rules,
+        routes: traced.routes,
+      },
+    )
+  })
+})
+
+test('two labs live side by side and end apart', async t => {
+  const start = traces()
+  t.after(() => Promise.all([lab('tone', 'down'), lab('ttwo', 'down')]))
+  await Promise.all([lab('tone', 'up', ...REFERENCE), lab('ttwo', 'up', ...REFERENCE)])
+  await lab('tone', 'down')
+  assert.ok(rows(await lab('ttwo', 'check', '--json')).every(r => r.ok))
+  await lab('ttwo', 'down')
+  assert.deepEqual(traces(), start)
+})
+
+for (const line of ['starting 2 daemons', 'starting 4 pods']) {
+  test(`an up killed at "${line}" is cleaned by the next down`, async () => {
+    const start = traces()
+    await interruptUp('tkill', line, 'SIGKILL')
+    assert.notDeepEqual(traces(), start)
+    await lab('tkill', 'down')
+    assert.deepEqual(traces(), start)
+    assert.equal(existsSync('/run/causeway-lab/tkill'), false)
+  })
+  test(`an up killed at "${line}" does not keep the next up from succeeding`, async t => {
+    const start = traces()
+    t.after(() => lab('tkill', 'down'))
+    await interruptUp('tkill', line, 'SIGKILL')
+    await lab('tkill', 'up', ...REFERENCE)
+    assert.ok(rows(await lab('tkill', 'check', '--json')).every(r => r.ok))
+    await lab('tkill', 'down')
+    assert.deepEqual(traces(), start)
+  })
+  test(`an up interrupted at "${line}" cleans up after itself`, async () => {
+    const start = traces()
+    assert.equal(await interruptUp('tint', line, 'SIGINT'), 130)
+    assert.deepEqual(traces(), start)
+  })
+}
+
+test('an up whose daemon ends says so with the end of its log', async () => {
+  const result = await runCommand([...LAB, 'up', '--name', 'tbad', '--daemon', '/nonexistent.ts'])
+  await lab('tbad', 'down')
+  assert.equal(result.status, 1)
+  assert.match(result.stderr, /the daemon of node\d ended \(1\):\n(.*\n)*.*nonexistent/)
+})
+
+test('down without a lab succeeds', async () => {
+  await lab('tnone', 'down')
+})
+
+test('the configuration of every node carries what --set asked for', async () => {
+  const set = ['--set', 'routing.mode=overlay', '--set', 'families=[ipv4]']
+  await lab('tset', 'up', ...set, ...REFERENCE)
+  const config = readFileSync('/run/causeway-lab/tset/node2/config.yaml', 'utf8')
+  await lab('tset', 'down')
+  assert.match(config, /^nodeName: node2$/m)
+  assert.match(config, /^routing:\n {2}mode: overlay$/m)
+  assert.match(config, /^families:\n {2}- ipv4$/m)
+})
