@@ -8,7 +8,7 @@
  * `--tests` adds what tests and benches need, `--build` leaves Debian packages out, `--force` compiles again, `--run`
  * ends by running FILE with Node 24.
  */
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { holdLock } from './lock.mjs'
@@ -39,19 +39,23 @@ function parseArguments(argv) {
 /** Runs a step and prints one line if it did something, that is, returned a text saying what. */
 async function step(action) {
   const started = performance.now()
-  const done = await action()
-  if (!done) return
-  const text = typeof done === 'string' ? done : 'compiled'
+  const text = await action()
+  if (!text) return
   process.stderr.write(`set-up: ${text} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`)
 }
 
-/** A compile step's module is loaded when its turn comes: it may need what an earlier step installed. */
-async function compile(file, name, what, options) {
-  if (!existsSync(new URL(file, import.meta.url))) return false
-  const module = await import(`./${file}`)
-  const done = await module[name](options)
-  if (Array.isArray(done)) return done.length > 0 && `compiled ${what}: ${done.join(', ')}`
-  return done && (typeof done === 'string' ? done : `compiled ${what}`)
+/** These modules are loaded when their turn comes: they may need what an earlier step installed. */
+async function compileAll(options) {
+  const { compileBpf } = await import('./compile-bpf.mjs')
+  const { compileCni } = await import('./compile-cni.mjs')
+  const { compileProbe } = await import('./compile-probe.mjs')
+  await step(async () => compiled(await compileBpf(options)))
+  await step(async () => compiled((await compileCni(options)).built ? ['the CNI executable'] : []))
+  await step(async () => compiled(compileProbe(options)))
+}
+
+function compiled(names) {
+  return names.length > 0 && `compiled ${names.join(', ')}`
 }
 
 async function setUp(options) {
@@ -60,10 +64,7 @@ async function setUp(options) {
     const missing = missingPackages([...BUILD_PACKAGES, ...(options.tests ? TEST_PACKAGES : [])])
     if (missing.length > 0) await step(() => installPackages(missing, join(root, 'build/setup')))
   }
-  const compileOptions = { root, force: options.force }
-  await step(() => compile('compile-bpf.mjs', 'compileBpf', 'eBPF objects', compileOptions))
-  await step(() => compile('compile-cni.mjs', 'compileCni', 'the CNI executable', compileOptions))
-  await step(() => compile('compile-probe.mjs', 'compileProbe', 'the probe', compileOptions))
+  await compileAll({ root, force: options.force })
 }
 
 async function main() {
