@@ -4,6 +4,7 @@ import { release } from 'node:os'
 import type { Feature, FeatureName, Kernel, Net, NetnsId } from './kernel.ts'
 import { NetlinkNet } from './netlink/net.ts'
 import { netnsId } from './netns/netns-file.ts'
+import { FeatureProbes } from './probe.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
 
 /**
@@ -14,6 +15,7 @@ export class LinuxKernel implements Kernel, Disposable {
   readonly net: Net = new NetlinkNet('/proc/thread-self/ns/net')
   readonly bootId: string = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   readonly release: string = release()
+  readonly #probes = new FeatureProbes()
 
   openNet(netnsPath: string): Net {
     return new NetlinkNet(netnsPath)
@@ -28,7 +30,7 @@ export class LinuxKernel implements Kernel, Disposable {
     writeSysctl(name, value, netnsPath)
   }
   feature(name: FeatureName): Feature {
-    return { state: 'unknown', error: `no probe for ${name}` }
+    return this.#probes.feature(name)
   }
 
   [Symbol.dispose](): void {
