@@ -180,7 +180,7 @@ export function docLines(indent: string, doc: string | undefined): string[] {
 }
 function sentence(comment: string): string {
   const text = comment.replace(/\benum (\w+)/g, (_, name: string) => `\`${pascal(name)}\``)
-  const capital = /^[a-z]+[ ,:]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text
+  const capital = /^[a-z]+([ ,:]|$)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text
   return /[.!?]$/.test(capital) ? capital : `${capital}.`
 }
 function camel(name: string): string {
