@@ -1,4 +1,5 @@
 /** Load-time constants of the programs (bpf/lib/config.h) from the configuration and the MTU plan. Pure. */
+import { EVENT_BATCH_BYTES } from './events.ts'
 import type { Settings } from '../config/schema.ts'
 
 const SECOND_NS = 1_000_000_000n
@@ -23,5 +24,6 @@ export function programConstants({ overlay, datapath }: ConstantsInput): Readonl
     ct_icmp_ns: ns(ct.icmpSeconds),
     ct_full_drops: ct.whenFull === 'drop' ? 1 : 0,
     flow_events: datapath.flowEvents ? 7 : 0,
+    event_batch_bytes: EVENT_BATCH_BYTES,
   }
 }
