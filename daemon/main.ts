@@ -6,18 +6,24 @@ import { join } from 'node:path'
 import { plugins as ownPlugins } from '../plugins/index.ts'
 import { addCniRoutes } from './api/cni.ts'
 import { renderConflist, writeConflist } from './api/conflist.ts'
+import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
+import type { Status } from './api/status.ts'
 import { Router } from './api/router.ts'
 import { serveApi } from './api/server.ts'
 import { createDirectorySource } from './cluster/directory/source.ts'
 import type { Config } from './config/load.ts'
+import { parseListen } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
 import { createEndpoints, type Endpoints } from './endpoint/endpoints.ts'
 import { faultFrom } from './endpoint/kill-at.ts'
+import { exposeCounters } from './flow/counters.ts'
+import { createFlows, type Flows } from './flow/flows.ts'
 import { toMapped16 } from './kernel/ip.ts'
 import type { Family } from './kernel/kernel.ts'
 import { LinuxKernel } from './kernel/linux.ts'
 import { warmThreadPool } from './kernel/netns/thread-pool.ts'
 import { loadOutsidePlugins } from './outside-plugin.ts'
+import { describe } from './observe/describe.ts'
 import { buildInfo } from './observe/build.ts'
 import { Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
@@ -38,6 +44,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   const metrics = createMetrics(build)
   const health = new Health()
   const tables = createTables()
+  const startedMs = Date.now()
   const stop = new AbortController()
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => undefined)
@@ -90,7 +97,14 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   stack.use(endpoints)
   const router = new Router()
   addCniRoutes(router, endpoints)
+  let flows: Flows | undefined
+  const status = (): Status => describe({ config, build, kernel, startedMs, health, plugins, tables, source, datapath })
+  addRoutes(router, { health, metrics, status, tables, flows: () => flows })
   stack.use(await serveApi({ runDirectory: config.paths.run }, router, log.child('api')))
+  const listen = parseListen(config.metrics.listen)
+  if (listen !== undefined) {
+    stack.use(await serveApi(listen, addMonitoringRoutes(new Router(), { health, metrics }), log.child('api')))
+  }
 
   datapath = stack.use(
     await Datapath.start({
@@ -109,6 +123,9 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
         void endpoints.remtu().catch((error: unknown) => log.error({ error }, 'pods could not follow the MTU')),
     }),
   )
+  const up = datapath
+  flows = stack.use(createFlows({ records: handler => up.events(handler), tables, nodeName: config.nodeName }))
+  exposeCounters(metrics, () => up.counters())
   plugins.start()
   run('the datapath', datapath.run(stop.signal))
   run(`cluster source ${source.name}`, source.run(stop.signal))

@@ -4,6 +4,7 @@
  * ending takes anything down, since traffic goes on without the daemon.
  */
 import type { Settings } from '../config/schema.ts'
+import type { DatapathCounter } from '../flow/counters.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
@@ -12,6 +13,7 @@ import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { keepConntrack } from './conntrack.ts'
 import { programConstants } from './constants.ts'
+import { readCounters, readEvents } from './events.ts'
 import { type DeviceHook, DeviceHooks } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import type { MtuPlan } from './mtu.ts'
@@ -53,6 +55,7 @@ export class Datapath implements Disposable {
   readonly endpoints: Reconciler<EndpointRow>
   readonly #options: DatapathOptions
   readonly #pins: PinDirectories
+  readonly #tcx: boolean
   readonly #hooks: DeviceHooks
   readonly #planner: PathPlanner
   readonly #routes: Reconciler<RouteRow>
@@ -89,7 +92,8 @@ export class Datapath implements Disposable {
     })
     this.#planner.plan()
     this.#set = this.#load()
-    this.#hooks = new DeviceHooks(kernel.net, { tcx: this.#usesTcx(), directory: this.#pins.links })
+    this.#tcx = usesTcx(kernel, settings)
+    this.#hooks = new DeviceHooks(kernel.net, { tcx: this.#tcx, directory: this.#pins.links })
     const common = { log, metrics }
     this.endpoints = new Reconciler({
       ...common,
@@ -127,11 +131,24 @@ export class Datapath implements Disposable {
   get problems(): readonly string[] {
     return this.#planner.problems
   }
-  get conntrackCapacity(): number {
-    return this.#set.conntrackCapacity
+  /** Gives the handler each event record, valid during the call only, until disposed. */
+  events(handler: (record: Uint8Array) => void): Disposable {
+    return readEvents(this.#set.mapFd('events'), handler)
   }
-  mapFd(name: string): number {
-    return this.#set.mapFd(name)
+  counters(): DatapathCounter[] {
+    return readCounters({ metrics: this.#set.mapFd('metrics'), forwarded: this.#set.mapFd('forwarded') })
+  }
+  /** Facts for `status`, in words. */
+  facts(): Readonly<Record<string, string>> {
+    const { settings, tables } = this.#options
+    const uplinks = [...tables.uplinks.values()].map(u => `${u.name} (mtu ${u.mtu})`).join(', ')
+    return {
+      uplinks: uplinks === '' ? 'none' : uplinks,
+      hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
+      routing: settings.routing.mode,
+      mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
+      conntrack: `room for ${this.#set.conntrackCapacity} flows, grows to ${settings.datapath.conntrack.maxEntries}`,
+    }
   }
   /** Whether the programs know this address as a pod's on that device. */
   knows(address: Uint8Array, ifindex: number): boolean {
@@ -250,12 +267,6 @@ export class Datapath implements Disposable {
   #settingsText(): string {
     return JSON.stringify(this.#constants(), (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))
   }
-
-  #usesTcx(): boolean {
-    const { kernel, settings } = this.#options
-    const { tcx } = settings.datapath
-    return tcx === 'on' || (tcx === 'auto' && kernel.feature('tcx').state === 'present')
-  }
 }
 
 function blocksOf(settings: DatapathSettings): Blocks {
@@ -264,4 +275,9 @@ function blocksOf(settings: DatapathSettings): Blocks {
 
 function familiesOf(settings: DatapathSettings): readonly Family[] {
   return settings.families.map(f => (f === 'ipv4' ? 4 : 6))
+}
+
+function usesTcx(kernel: Pick<Kernel, 'feature'>, settings: DatapathSettings): boolean {
+  const { tcx } = settings.datapath
+  return tcx === 'on' || (tcx === 'auto' && kernel.feature('tcx').state === 'present')
 }

@@ -3,6 +3,7 @@ import { codec, perCpu, u32 } from '../kernel/bpf/layout.ts'
 import { mapOfFd } from '../kernel/bpf/map.ts'
 import { possibleCpus } from '../kernel/bpf/map-info.ts'
 import { RingBuffer } from '../kernel/bpf/ring-buffer.ts'
+import type { DatapathCounter } from '../flow/counters.ts'
 import { MetricKind, metricKeyLayout, type MetricValue, metricValueLayout } from './shared.gen.ts'
 
 /**
@@ -11,15 +12,6 @@ import { MetricKind, metricKeyLayout, type MetricValue, metricValueLayout } from
  */
 export const EVENT_BATCH_BYTES = 32_768
 const LOOK_EVERY_MS = 100
-
-/** A counter summed over all CPUs. */
-export interface DatapathCounter {
-  readonly kind: number
-  readonly hook: number
-  readonly reason: number
-  readonly packets: number
-  readonly bytes: number
-}
 
 /** Calls the handler for each record, whose bytes are valid during the call only, until disposed. `eventsFd` stays the caller's. */
 export function readEvents(eventsFd: number, handler: (record: Uint8Array) => void): Disposable {

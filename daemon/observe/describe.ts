@@ -1,0 +1,62 @@
+/** Gathers what `causeway status` shows from the parts of the daemon. */
+import type { Status } from '../api/status.ts'
+import type { ClusterSource, SourceProblem } from '../cluster/source.ts'
+import type { Datapath } from '../datapath/datapath.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import type { Parts } from '../plugin.ts'
+import type { RunningPlugins } from '../run.ts'
+import type { ReadonlyTable } from '../state/table.ts'
+import type { Tables } from '../state/tables.ts'
+import type { BuildInfo } from './build.ts'
+import type { Health } from './health.ts'
+
+export interface Described {
+  readonly config: { readonly nodeName: string }
+  readonly build: BuildInfo
+  readonly kernel: Pick<Kernel, 'release'>
+  readonly startedMs: number
+  readonly health: Pick<Health, 'report'>
+  readonly plugins: Pick<RunningPlugins, 'parts' | 'slots'>
+  readonly tables: Tables
+  readonly source: ClusterSource
+  /** Undefined while it is not up yet. */
+  readonly datapath: Datapath | undefined
+}
+
+export function describe(d: Described): Status {
+  const tables = Object.entries(d.tables) as [string, ReadonlyTable<unknown>][]
+  const ipams = new Set([...d.plugins.slots.ipam.values()].map(({ part }) => part))
+  return {
+    node: d.config.nodeName,
+    build: d.build,
+    kernel: d.kernel.release,
+    startedMs: d.startedMs,
+    ...d.health.report(),
+    datapath: d.datapath?.facts() ?? {},
+    pools: [...ipams].flatMap(ipam => ipam.status()),
+    sources: [{ name: d.source.name, synced: !d.tables.nodes.pending.some(w => w.endsWith(d.source.name)) }],
+    plugins: [...d.plugins.parts].map(([name, parts]) => ({ name, parts: partNames(parts) })),
+    tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
+    problems: [...d.source.problems(), ...datapathProblems(d.datapath)],
+  }
+}
+
+function partNames(parts: Parts): string[] {
+  return Object.entries(parts)
+    .filter(([, part]) => part !== undefined)
+    .map(([name]) => name)
+}
+
+/** Nodes without a way, and rows that a reconciler could not carry. */
+function datapathProblems(datapath: Datapath | undefined): SourceProblem[] {
+  if (datapath === undefined) return []
+  const unreachable = datapath.problems.map(message => ({ place: 'routing', message }))
+  const stuck = datapath
+    .status()
+    .flatMap(r =>
+      r.pending.flatMap(p =>
+        p.error === undefined ? [] : [{ place: `${r.name} ${p.key}`, message: `${p.operation}: ${p.error}` }],
+      ),
+    )
+  return [...unreachable, ...stuck]
+}
