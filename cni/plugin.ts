@@ -5,7 +5,7 @@ import { asFailure, codes, failure } from './failure.ts'
 import type { Host } from './host.ts'
 import { type Fields, member } from './json.ts'
 import { handlers } from './verbs.ts'
-import { asVersion, newestVersion, supportedVersions, type Verb, type Version, versionFor } from './versions.ts'
+import { asVersion, newestVersion, supportedVersions, type Version, verbs, versionFor } from './versions.ts'
 
 const usage = `causeway: CNI plugin, specification versions ${supportedVersions.join(', ')}
 
@@ -70,7 +70,8 @@ function fail(host: Host, version: Version, error: unknown): never {
   const body: Record<string, unknown> = { cniVersion: version, code, msg: message }
   if (details !== '') body.details = details
   host.output(1, `${JSON.stringify(body)}\n`)
-  const verb = (host.environment('CNI_COMMAND') ?? 'call') as Verb | 'call'
+  const command = host.environment('CNI_COMMAND')
+  const verb = verbs.filter(v => v === command)[0] ?? 'call'
   host.output(2, `causeway: ${verb} failed with code ${code}: ${message}${details === '' ? '' : ` (${details})`}\n`)
   return host.exit(1)
 }
