@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,34 +29,26 @@ export async function compileCni({ root, force = false }) {
   const out = join(root, 'build', 'cni')
   const binary = join(out, 'causeway')
   const stamp = join(out, 'stamp')
-  const want = await fingerprint(root)
-  const have = force ? '' : await readFile(stamp, 'utf8').catch(() => '')
-  if (have === want && (await sameFile(binary, out))) return { binary, built: false }
+  const sources = await fingerprint(root)
+  const built = await readFile(stamp, 'utf8').catch(() => '')
+  if (!force && built === `${sources} ${await digestOf(binary).catch(() => '')}`) return { binary, built: false }
 
   await mkdir(out, { recursive: true })
-  await rm(stamp, { force: true })
   await installTools(root)
-  await lower(root, out)
-  await bundle(root, out)
-  const temporary = `${binary}.${process.pid}`
+  // A folder of its own: another process may be building too, and the last one wins.
+  const work = await mkdtemp(join(out, 'work-'))
   try {
-    await link(root, out, temporary)
-    await fillImage(out, temporary)
-    await writeFile(join(out, 'digest'), await digestOf(temporary))
-    await rename(temporary, binary)
+    await lower(root, work)
+    await bundle(root, work)
+    await link(root, work)
+    await fillImage(work)
+    const digest = await digestOf(join(work, 'causeway'))
+    await rename(join(work, 'causeway'), binary)
+    await writeFile(stamp, `${sources} ${digest}`)
   } finally {
-    await rm(temporary, { force: true })
+    await rm(work, { recursive: true, force: true })
   }
-  await writeFile(stamp, want)
   return { binary, built: true }
-}
-
-async function sameFile(binary, out) {
-  const [have, want] = await Promise.all([
-    digestOf(binary).catch(() => undefined),
-    readFile(join(out, 'digest'), 'utf8').catch(() => ''),
-  ])
-  return have === want
 }
 
 async function digestOf(path) {
@@ -98,22 +90,16 @@ async function installTools(root) {
 }
 
 /** ES5 with ES modules, checked against `lib: es5`: what MuJS lacks does not compile. */
-async function lower(root, out) {
-  await rm(join(out, 'es5'), { recursive: true, force: true })
+async function lower(root, work) {
   const cni = join(root, 'cni')
-  const options = ['--outDir', join(out, 'es5'), '--pretty', 'false']
-  await tool(process.execPath, [
-    join(cni, 'node_modules/typescript/lib/tsc.js'),
-    '-p',
-    join(cni, 'es5.tsconfig.json'),
-    ...options,
-  ])
+  const options = ['-p', join(cni, 'es5.tsconfig.json'), '--outDir', join(work, 'es5'), '--pretty', 'false']
+  await tool(process.execPath, [join(cni, 'node_modules/typescript/lib/tsc.js'), ...options])
 }
 
-async function bundle(root, out) {
+async function bundle(root, work) {
   const { build } = createRequire(join(root, 'package.json'))('esbuild')
   const { outputFiles } = await build({
-    entryPoints: [join(out, 'es5', 'main.js')],
+    entryPoints: [join(work, 'es5', 'main.js')],
     bundle: true,
     minify: true,
     format: 'iife',
@@ -123,19 +109,20 @@ async function bundle(root, out) {
     logLevel: 'silent',
   })
   const bytes = [...outputFiles[0].contents, 0].join(',')
-  await writeFile(join(out, 'program.c'), `extern const char program[];\nconst char program[] = {${bytes}};\n`)
+  await writeFile(join(work, 'program.c'), `extern const char program[];\nconst char program[] = {${bytes}};\n`)
 }
 
-async function link(root, out, target) {
+async function link(root, work) {
   const host = join(root, 'cni', 'host')
   const sources = (await readdir(host)).filter(f => f.endsWith('.c')).map(f => join(host, f))
-  const inputs = [...sources.sort(), join(out, 'program.c'), await mujsArchive(), '-lm']
-  await tool(await compiler(), [...cFlags, '-o', target, ...inputs])
+  const inputs = [...sources.sort(), join(work, 'program.c'), await mujsArchive(), '-lm']
+  await tool(await compiler(), [...cFlags, '-o', join(work, 'causeway'), ...inputs])
 }
 
 /** The unfinished executable loads the program and prints what its heap section shall hold (cni/host/heap.c). */
-async function fillImage(out, target) {
-  const image = join(out, 'image')
+async function fillImage(work) {
+  const target = join(work, 'causeway')
+  const image = join(work, 'image')
   await writeFile(image, (await tool(target, [], { encoding: 'buffer' })).stdout)
   await tool('objcopy', ['--update-section', `.image=${image}`, target])
 }

@@ -1,6 +1,8 @@
 /** The CNI executable as a runtime meets it: verb × version × error, whole output compared, against a fake daemon. */
 import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
 import { after, before, beforeEach, suite, test } from 'node:test'
+import { compileCni } from '../../deploy/setup/compile-cni.mjs'
 import { callCni } from '../support/cni-call.ts'
 import { CniFixture, type Env, type Outcome, outcome, refused, silent } from '../support/cni-fixture.ts'
 import { assertAddResult } from '../support/cni-rules.ts'
@@ -389,4 +391,9 @@ suite('configuration', () => {
     const answer = await cni.call('DEL', fit((4 << 20) + 1))
     assert.deepEqual(outcome(answer), refused(5, 'standard input: is larger than 4194304 bytes'))
   })
+})
+
+test('nothing is built again when nothing has changed', async () => {
+  const root = resolve(import.meta.dirname, '../..')
+  assert.deepEqual(await compileCni({ root }), { binary: cni.binary, built: false })
 })

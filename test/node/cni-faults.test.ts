@@ -1,14 +1,13 @@
-/** The CNI executable when things go wrong: no daemon, dying daemons, broken answers, kills, random input, crowds. */
+/** The CNI executable when things go wrong: no daemon, dying daemons, broken answers, kills, crowds. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { attachmentEnv, callCni, type CniAnswer } from '../support/cni-call.ts'
 import { CniFixture, outcome, refused, silent } from '../support/cni-fixture.ts'
-import { assertAddResult, assertError } from '../support/cni-rules.ts'
-import { type Answer, FakeDaemon } from '../support/fake-daemon.ts'
+import { assertError } from '../support/cni-rules.ts'
+import { type Answer, FakeDaemon, rawDaemon } from '../support/fake-daemon.ts'
 import { Random } from '../support/random.ts'
 
 const result = {
@@ -23,19 +22,6 @@ before(async () => {
 })
 after(() => cni[Symbol.asyncDispose]())
 beforeEach(() => cni.next())
-
-/** Answers every request with these bytes and closes the connection. */
-async function rawDaemon(socket: string, bytes: string | Buffer): Promise<Server & AsyncDisposable> {
-  const server = createServer(connection => {
-    connection.on('error', () => {})
-    // The whole request arrives in one piece or ends with the body's closing brace in a later one.
-    connection.on('data', data => {
-      if (data.toString().trimEnd().endsWith('}')) connection.end(bytes)
-    })
-  })
-  await new Promise<void>(resolve => server.listen(socket, resolve))
-  return server
-}
 
 const entryName = /^\d{20}-\d+\.json$/
 async function entries(): Promise<string[]> {
@@ -275,111 +261,6 @@ suite('answers of the daemon', () => {
     const answer = await callCni('/bin/sh', { env, stdin: cni.conf() }, ['-c', `exec ${cni.binary} >&-`])
     assert.equal(answer.status, 1)
     assert.equal(answer.stderr, 'causeway: cannot write the result: EBADF\n')
-  })
-})
-
-suite('anything at all', () => {
-  /** Whatever comes in, the executable ends by itself with something the specification allows. */
-  function assertOrderly(answer: CniAnswer, verb: string, replay: string): void {
-    assert.equal(answer.signal, null, replay)
-    if (answer.status === 0) {
-      if (verb === 'ADD') assertAddResult(answer.stdout, JSON.parse(answer.stdout).cniVersion)
-      else if (verb !== 'VERSION') assert.equal(answer.stdout, '', replay)
-      return
-    }
-    assert.equal(answer.status, 1, replay)
-    const { code } = assertError(answer.stdout)
-    assert.ok([1, 2, 4, 5, 6, 7, 11, 50, 101].includes(code), `code ${code}; ${replay}`)
-    assert.match(answer.stderr, /^causeway: [^\n]*\n$/, replay)
-  }
-
-  const verbs = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']
-  const oddities = [
-    null,
-    0,
-    -1,
-    1e308,
-    '',
-    '\u0000',
-    'é',
-    [],
-    {},
-    [[]],
-    { a: [{}] },
-    true,
-    '__proto__',
-    'x'.repeat(5000),
-  ]
-
-  test('random bytes on standard input end in an error of the specification', async () => {
-    await using _ = await FakeDaemon.listen(cni.socket, agree)
-    const random = new Random()
-    for (let i = 0; i < 200; i++) {
-      const verb = random.pick(verbs)
-      assertOrderly(await cni.call(verb, random.bytes(random.below(300))), verb, random.replay)
-    }
-  })
-
-  test('configurations with flipped, cut and repeated bytes end in an error or are right', async () => {
-    await using _ = await FakeDaemon.listen(cni.socket, agree)
-    const random = new Random()
-    for (let i = 0; i < 300; i++) {
-      const verb = random.pick(verbs)
-      const bytes = random.mutate(Buffer.from(JSON.stringify(cni.confFor(verb))))
-      assertOrderly(await cni.call(verb, bytes), verb, random.replay)
-    }
-  })
-
-  test('any value in any field ends in an error or is right', async () => {
-    await using _ = await FakeDaemon.listen(cni.socket, agree)
-    const random = new Random()
-    const names = ['prevResult', 'runtimeConfig', 'cni.dev/valid-attachments', 'args', '__proto__', 'constructor']
-    for (let i = 0; i < 300; i++) {
-      const verb = random.pick(verbs)
-      const fields = cni.confFor(verb)
-      const name = random.pick([...Object.keys(fields), ...names])
-      const value = random.below(2)
-        ? random.pick(oddities)
-        : { [random.pick(['ips', 'mac', 'interfaces'])]: random.pick(oddities) }
-      // Not an object literal: `__proto__` shall be a member of its own.
-      const text = `${JSON.stringify(fields).slice(0, -1)},${JSON.stringify(name)}:${JSON.stringify(value)}}`
-      assertOrderly(await cni.call(verb, text), verb, random.replay)
-    }
-  })
-
-  test('random environments end in code 4 or are right', async () => {
-    await using _ = await FakeDaemon.listen(cni.socket, agree)
-    const random = new Random()
-    const names = ['CNI_COMMAND', 'CNI_CONTAINERID', 'CNI_IFNAME', 'CNI_NETNS', 'CNI_ARGS', 'CNI_PATH']
-    for (let i = 0; i < 200; i++) {
-      const verb = random.pick(verbs)
-      const value = random.bytes(random.below(40)).toString('latin1').replaceAll('\0', '=')
-      const env = { [random.pick(names)]: value }
-      assertOrderly(await cni.call(verb, cni.confFor(verb), env), env.CNI_COMMAND ?? verb, random.replay)
-    }
-  })
-
-  test('a variable that is not UTF-8 is refused by name', async () => {
-    const env = { ...attachmentEnv('ADD'), PATH: process.env.PATH }
-    const script = `CNI_NETNS=$(printf '/\\377') exec ${cni.binary}`
-    const answer = await callCni('/bin/sh', { env, stdin: cni.conf() }, ['-c', script])
-    assert.deepEqual(outcome(answer), refused(4, 'invalid environment: CNI_NETNS: is not UTF-8'))
-  })
-
-  test('random and mutated answers of the daemon end in an error or are right', async () => {
-    const random = new Random()
-    const whole = Buffer.from(
-      `HTTP/1.1 200 OK\r\nContent-Length: ${JSON.stringify(result).length}\r\n\r\n${JSON.stringify(result)}`,
-    )
-    for (let i = 0; i < 200; i++) {
-      cni.next()
-      const bytes = random.below(3) === 0 ? random.bytes(random.below(400)) : random.mutate(whole)
-      await using _ = await rawDaemon(cni.socket, bytes)
-      const verb = random.pick(verbs)
-      const answer = await cni.call(verb, cni.confFor(verb, { addTimeoutMs: 100 }))
-      if (verb !== 'ADD' || answer.status !== 0) assertOrderly(answer, verb, random.replay)
-      else assert.equal(JSON.parse(answer.stdout).cniVersion, '1.1.0')
-    }
   })
 })
 

@@ -3,6 +3,7 @@
  * as the test says.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSocketServer, type Server as SocketServer } from 'node:net'
 
 export interface Asked {
   readonly path: string
@@ -49,4 +50,17 @@ export class FakeDaemon implements AsyncDisposable {
     this.#server.closeAllConnections()
     await new Promise(resolve => this.#server.close(resolve))
   }
+}
+
+/** Answers every request with these bytes and closes the connection. */
+export async function rawDaemon(socket: string, bytes: string | Buffer): Promise<SocketServer> {
+  const server = createSocketServer(connection => {
+    connection.on('error', () => {})
+    // The whole request arrives in one piece or ends with the body's closing brace in a later one.
+    connection.on('data', data => {
+      if (data.toString().trimEnd().endsWith('}')) connection.end(bytes)
+    })
+  })
+  await new Promise<void>(resolve => server.listen(socket, resolve))
+  return server
 }
