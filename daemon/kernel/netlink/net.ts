@@ -65,7 +65,9 @@ export class NetlinkNet implements Net {
   }
 
   link(ref: LinkRef): LinkInfo | undefined {
-    const answer = this.#get(encodeLinkGet(ref), `get link ${ref}`, ack => errnoName(ack.errno) === 'ENODEV')
+    // What routes without a link have as one; the kernel would answer EINVAL.
+    if (ref === 0 || ref === '') return undefined
+    const answer = this.#get(encodeLinkGet(ref), `get link ${ref}`, isNoLink)
     return answer && decodeLink(answer)
   }
   links(): LinkInfo[] {
@@ -123,6 +125,11 @@ export class NetlinkNet implements Net {
       .map(decode)
       .filter(row => row !== undefined)
   }
+}
+
+/** ERANGE: the name is longer than a link's can be. */
+function isNoLink({ errno }: Ack): boolean {
+  return ['ENODEV', 'ERANGE'].includes(errnoName(errno))
 }
 
 /** No route, or one of type unreachable, prohibit or blackhole, which answers EINVAL as a bad request does, but wordless. */

@@ -88,9 +88,9 @@ export function reached(request: NetRequest, { errno }: Ack): boolean {
   return errno === 0 || (absence[request.op] ?? []).some(name => errnoValue(name) === errno)
 }
 
-/** How the kernel says that what is to be deleted is absent. ENODEV: its link is. */
+/** How the kernel says that what is to be deleted is absent. ENODEV: its link is; ERANGE: no link can have that name. */
 const absence: Partial<Record<NetRequest['op'], readonly string[]>> = {
-  'link-delete': ['ENODEV'],
+  'link-delete': ['ENODEV', 'ERANGE'],
   'group-delete': ['ENODEV'],
   'address-delete': ['EADDRNOTAVAIL', 'ENODEV'],
   'route-delete': ['ESRCH', 'ENODEV'],

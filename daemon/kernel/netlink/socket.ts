@@ -44,14 +44,16 @@ const cReceive = libcFunction('long recv(int fd, void *bytes, size_t length, int
 /** Owns its file descriptor and buffers until disposed. Not for use by two calls at once. */
 export class NetlinkSocket implements Disposable {
   readonly fd: number
-  readonly #out = new Memory(SEND_BYTES)
-  readonly #in = new Memory(RECEIVE_BYTES)
+  readonly #out: Memory
+  readonly #in: Memory
   #sequence = 0
   #closed = false
 
   /** Opens a socket in the namespace of an open nsfs file, where it stays. Throws SystemError. */
   constructor(protocol: number, netnsFd: number) {
     this.fd = inNetns(netnsFd, () => openSocket(protocol))
+    this.#out = new Memory(SEND_BYTES)
+    this.#in = new Memory(RECEIVE_BYTES)
     for (const option of [OPTION.EXT_ACK, OPTION.CAP_ACK, OPTION.GET_STRICT_CHK]) {
       cSetOption()(this.fd, SOL_NETLINK, option, [1], 4)
     }
