@@ -1,0 +1,158 @@
+/** The rules that hold for every file: who may import whom, how long a file may be, what no file may say. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { foldersIn, importsOf, type SourceFile, sourceFiles } from '../support/source-tree.ts'
+
+const CODE = /\.(ts|mts|mjs|js)$/
+const isTest = (path: string): boolean => /^test\/|\/testdata\/|\.test\.m?ts$/.test(path)
+const code = sourceFiles(CODE).filter(file => !file.path.endsWith('.gen.ts'))
+const within =
+  (...folders: readonly string[]) =>
+  (path: string): boolean =>
+    folders.some(f => path.startsWith(f))
+
+/** Lists what breaks a rule; the test's message is the list. */
+function none(what: string, found: readonly string[]): void {
+  assert.equal(found.length, 0, `${what}:\n  ${found.join('\n  ')}`)
+}
+
+/** Imports of the project's own files that `allowed` refuses, as `file imports file`. */
+function strangers(files: readonly SourceFile[], allowed: (imported: string, file: string) => boolean): string[] {
+  return files.flatMap(file =>
+    importsOf(file)
+      .filter(name => name.includes('/') && CODE.test(name) && !allowed(name, file.path))
+      .map(name => `${file.path} imports ${name}`),
+  )
+}
+
+const production = code.filter(file => !isTest(file.path))
+const inFolder = (...folders: readonly string[]): SourceFile[] =>
+  production.filter(file => within(...folders)(file.path))
+
+/** Plugins that share the allocation of cloud addresses. */
+const CLOUD_PLUGINS = ['plugins/aws-eni/', 'plugins/azure/', 'plugins/gcp/']
+
+test('imports are found in each of their forms', () => {
+  const text = [
+    "import { test } from 'node:test'",
+    "import type { Table } from '../state/table.ts'",
+    "import './effect.ts'",
+    'import {',
+    '  a,',
+    "} from './long.ts'",
+    "export { b } from './again.ts'",
+    "const late = await import('../late.ts')",
+  ].join('\n')
+  assert.deepEqual(importsOf({ path: 'daemon/api/server.ts', text }), [
+    'node:test',
+    'daemon/state/table.ts',
+    'daemon/api/effect.ts',
+    'daemon/api/long.ts',
+    'daemon/api/again.ts',
+    'daemon/late.ts',
+  ])
+})
+
+test('a plugin imports the contract, state, kernel and itself, never another plugin', () => {
+  const contract = within('daemon/plugin.ts', 'daemon/state/', 'daemon/kernel/')
+  const files = inFolder('plugins/').filter(file => file.path !== 'plugins/index.ts')
+  const found = strangers(files, (imported, file) => {
+    const own = `${file.split('/').slice(0, 2).join('/')}/`
+    const cloud = imported.startsWith('plugins/cloud-core/') && within(...CLOUD_PLUGINS)(file)
+    return contract(imported) || imported.startsWith(own) || cloud
+  })
+  none('these imports make plugins depend on more than their contract', found)
+})
+
+test('only main and operator know the plugins', () => {
+  const files = inFolder('daemon/').filter(file => !within('daemon/main.ts', 'daemon/operator.ts')(file.path))
+  none(
+    'the daemon does not name plugins',
+    strangers(files, imported => !imported.startsWith('plugins/')),
+  )
+})
+
+test('the kernel layer imports nothing else of the project', () => {
+  none('the kernel layer stands alone', strangers(inFolder('daemon/kernel/'), within('daemon/kernel/')))
+})
+
+test('the CNI executable imports nothing outside its folder', () => {
+  none('cni/ stands alone', strangers(inFolder('cni/'), within('cni/')))
+})
+
+test('what runs in production imports nothing of the tests', () => {
+  const files = inFolder('daemon/', 'plugins/', 'cni/', 'bpf/')
+  none(
+    'tests import code, not the other way round',
+    strangers(files, imported => !isTest(imported)),
+  )
+})
+
+test('there are no more folders than the design names', () => {
+  const top = new Set(['.ci', 'bpf', 'cni', 'daemon', 'deploy', 'docs', 'plugins', 'test'])
+  const tests = new Set(['bench', 'bpf', 'cluster', 'node', 'scenario', 'support', 'vm'])
+  none('a new folder needs a strong reason', [
+    ...foldersIn('.').filter(name => !top.has(name)),
+    ...foldersIn('test')
+      .filter(name => !tests.has(name))
+      .map(name => `test/${name}`),
+  ])
+})
+
+test('no file is longer than 400 lines', () => {
+  const files = sourceFiles(/\.(ts|mts|mjs|js|c|h)$/).filter(file => !/\.gen\.ts$|vmlinux\.h$/.test(file.path))
+  const long = files.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 })).filter(f => f.lines > 400)
+  none(
+    'a reader would rather find two rooms here',
+    long.map(({ path, lines }) => `${path}: ${lines} lines`),
+  )
+})
+
+test("every plugin's README has the six sections", () => {
+  const sections = ['Name', 'Description', 'Options', 'Examples', 'Metrics', 'Limits']
+  const found = foldersIn('plugins').flatMap(name => {
+    const [readme] = sourceFiles(new RegExp(`^plugins/${name}/README\\.md$`))
+    const headings = [...(readme?.text ?? '').matchAll(/^## (.+)$/gm)].map(match => match[1])
+    return sections.filter(section => !headings.includes(section)).map(section => `plugins/${name}: ${section}`)
+  })
+  none('these sections are missing', found)
+})
+
+/** What no code says, with the reason and a line that breaks the rule. */
+const FORBIDDEN: readonly (readonly [reason: string, pattern: RegExp, broken: string])[] = [
+  ['a thing has one name everywhere', /^export default\b/m, 'export default table'],
+  ['a barrel hides where things are', /^export \* from\b/m, "export * from './table.ts'"],
+  ['any switches the checker off', /(?:[:<,|&(]|\bas) *any\b(?! *['",.?:])/, 'const rows: any = []'],
+  [
+    'imports name the file with its extension',
+    /\bfrom '\.{1,2}\/[^']*(?<!\.(?:ts|mts|mjs|js|json))'/,
+    "import { Table } from './table'",
+  ],
+  ['a test that runs alone silences the others', /\btest\.only\(|\bonly: true/, "test.only('x')"],
+]
+for (const [reason, pattern, broken] of FORBIDDEN) {
+  test(reason, () => {
+    assert.match(broken, pattern)
+    const found = code.flatMap(({ path, text }) => {
+      const match = path === 'test/node/house-rules.test.ts' ? undefined : pattern.exec(withoutComments(text))
+      return match ? [`${path}: ${match[0].trim()}`] : []
+    })
+    none(reason, found)
+  })
+}
+
+test('no file names a package registry or a path of one machine', () => {
+  // The brackets keep this file from finding itself.
+  const pattern =
+    /regist[r]y\.(n[p]mjs|yarn[p]kg)|(de[b]|securit[y])\.debian\.org|prox[y]\.golang|(?<![\w.~}$])\/(wor[k]|far[m])\//
+  const found = sourceFiles(/./).flatMap(({ path, text }) => {
+    const match = pattern.exec(text)
+    return match ? [`${path}: ${match[0]}`] : []
+  })
+  none('a clone must work anywhere', found)
+})
+
+/** Comments may quote what code may not say. */
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|^ *\/\/.*$/gm, '')
+}
