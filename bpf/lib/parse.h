@@ -13,7 +13,7 @@
 #include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "shared.h"
+#include "address.h"
 
 /*
  * What is off the common way: functions of global linkage, so that the verifier looks at each once by itself instead of
@@ -94,43 +94,6 @@ static __always_inline void *packet_data(const struct __sk_buff *skb)
 static __always_inline void *packet_data_end(const struct __sk_buff *skb)
 {
 	return (void *)(long)skb->data_end;
-}
-
-static __always_inline struct address address_from4(__be32 ipv4)
-{
-	return (struct address){ .words = { 0, 0, bpf_htonl(0xffff), ipv4 } };
-}
-
-static __always_inline bool address_equal(const struct address *x, const struct address *y)
-{
-	return ((x->words[3] ^ y->words[3]) | (x->words[2] ^ y->words[2]) | (x->words[1] ^ y->words[1]) |
-		(x->words[0] ^ y->words[0])) == 0;
-}
-
-/* fe80::/10 */
-static __always_inline bool address_is_link_local6(const struct address *address)
-{
-	return (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
-}
-
-static __always_inline bool address_is_unspecified6(const struct address *address)
-{
-	return !(address->words[0] | address->words[1] | address->words[2] | address->words[3]);
-}
-
-static __always_inline bool address_is4(const struct address *address)
-{
-	return !(address->words[0] | address->words[1]) && address->words[2] == bpf_htonl(0xffff);
-}
-
-/* ff00::/8, 224.0.0.0/4 and 255.255.255.255 */
-static __always_inline bool address_is_group(const struct address *address)
-{
-	__u32 ipv4 = bpf_ntohl(address->words[3]);
-
-	if (address_is4(address))
-		return ipv4 >> 28 == 14 || ipv4 == 0xffffffff;
-	return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 }
 
 /* Makes what is read in place linear; a driver may leave headers in page fragments. */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Addresses of both families in the 16 bytes of struct address: comparing them and telling their kinds apart. */
+#pragma once
+#include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "shared.h"
+
+static __always_inline struct address address_from4(__be32 ipv4)
+{
+	return (struct address){ .words = { 0, 0, bpf_htonl(0xffff), ipv4 } };
+}
+
+static __always_inline bool address_equal(const struct address *x, const struct address *y)
+{
+	return ((x->words[3] ^ y->words[3]) | (x->words[2] ^ y->words[2]) | (x->words[1] ^ y->words[1]) |
+		(x->words[0] ^ y->words[0])) == 0;
+}
+
+/* fe80::/10 */
+static __always_inline bool address_is_link_local6(const struct address *address)
+{
+	return (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline bool address_is_unspecified6(const struct address *address)
+{
+	return !(address->words[0] | address->words[1] | address->words[2] | address->words[3]);
+}
+
+static __always_inline bool address_is4(const struct address *address)
+{
+	return !(address->words[0] | address->words[1]) && address->words[2] == bpf_htonl(0xffff);
+}
+
+/* ff00::/8, 224.0.0.0/4 and 255.255.255.255 */
+static __always_inline bool address_is_group(const struct address *address)
+{
+	__u32 ipv4 = bpf_ntohl(address->words[3]);
+
+	if (address_is4(address))
+		return ipv4 >> 28 == 14 || ipv4 == 0xffffffff;
+	return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
