@@ -29,6 +29,7 @@ import { Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { enabledPlugins, setUpPlugins } from './run.ts'
+import { ipamsOf } from './slots.ts'
 import { createTables } from './state/tables.ts'
 
 /** Where set-up puts the compiled programs, in the source tree and in the image alike. */
@@ -80,7 +81,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   const endpoints: Endpoints = createEndpoints({
     kernel,
     tables,
-    ipams: [...new Set([...plugins.slots.ipam.values()].map(({ part }) => part))],
+    ipams: ipamsOf(plugins.slots),
     families: familiesOf(config),
     settled: (key, revision, wait) => started(datapath).endpoints.settled(key, revision, wait),
     inDatapath: a => a.leases.every(l => datapath?.knows(toMapped16(l.address), a.device.index) ?? false),

@@ -1,6 +1,7 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
 import type { Family, Net } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
+import { eachChange } from '../state/each-change.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Tables } from '../state/tables.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
@@ -65,15 +66,7 @@ export class PathPlanner {
   /** Plans after each change until the signal aborts, and calls back after each plan. Failures are logged, not fatal. */
   async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { nodes, pods, uplinks, hostAddresses } = this.#options.tables
-    const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
-    while (!signal.aborted) {
-      const change = Promise.race([
-        nodes.changed(),
-        pods.changed(),
-        uplinks.changed(),
-        hostAddresses.changed(),
-        stopped,
-      ])
+    const follow = async (): Promise<void> => {
       try {
         this.plan()
         await onPlan()
@@ -81,8 +74,8 @@ export class PathPlanner {
       } catch (error) {
         this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays')
       }
-      await change
     }
+    await eachChange([nodes, pods, uplinks, hostAddresses], follow, signal)
   }
 
   #report(problems: readonly string[]): void {

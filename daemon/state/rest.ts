@@ -6,7 +6,7 @@ export class Rest {
   readonly #clock: Clock
   #woken = true
   #resolve: (() => void) | undefined
-  #watched: Promise<void> | undefined
+  #watched: readonly Promise<void>[] = []
   #timer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(clock: Clock) {
@@ -19,12 +19,14 @@ export class Rest {
     this.#resolve?.()
   }
 
-  /** A round begins: only what happens from now on ends the rest after it, `changed` among it. */
-  begin(changed: Promise<void>): void {
+  /**
+   * A round begins: only what happens from now on ends the rest after it, each of `changed` among it. A promise that
+   * was given before is not watched again: one that never resolves must not gather a callback a round.
+   */
+  begin(...changed: readonly Promise<void>[]): void {
     this.#woken = false
-    if (this.#watched === changed) return
+    for (const promise of changed) if (!this.#watched.includes(promise)) void promise.then(this.wake)
     this.#watched = changed
-    void changed.then(this.wake)
   }
 
   /** Rests until `wake`, or the moment `at` of the clock, which may be infinite. */

@@ -21,7 +21,10 @@ export interface Target<T> {
    * initialized, and at each refresh; `desired` is the table itself, so that rows written meanwhile are seen.
    */
   prune(desired: ReadonlyTable<T>, signal: AbortSignal): Awaitable<number>
-  /** Many rows at once, answering how many had to be changed; when it throws, the rows are carried one by one. */
+  /**
+   * Many rows at once, answering how many of them had to be changed (a refresh counts those as found wrong); when it
+   * throws, the rows are carried one by one.
+   */
   updateBatch?(rows: readonly T[], previous: readonly (T | undefined)[], signal: AbortSignal): Awaitable<number>
   deleteBatch?(rows: readonly T[], signal: AbortSignal): Awaitable<void>
 }
@@ -41,9 +44,9 @@ export async function updateAll<T>(
   previous: ReadonlyMap<string, T>,
   signal: AbortSignal,
 ): Promise<Outcome<T>> {
-  const rows = works.map(work => work.row)
-  const before = works.map(work => previous.get(work.key))
   if (target.updateBatch && works.length > 1) {
+    const rows = works.map(work => work.row)
+    const before = works.map(work => previous.get(work.key))
     try {
       return { done: works, failed: [], changed: await target.updateBatch(rows, before, signal) }
     } catch {

@@ -2,7 +2,7 @@
 import { InvalidAddress, type IpPrefix, networkOf, parsePrefix } from '../../daemon/kernel/ip.ts'
 import { DEFAULT_POOL, type Host, type Ipam, type Lease, type Plugin, UnknownPool } from '../../daemon/plugin.ts'
 import { type Clock, systemClock } from '../../daemon/state/clock.ts'
-import { Rest } from '../../daemon/state/rest.ts'
+import { eachChange } from '../../daemon/state/each-change.ts'
 import type { NodeRow } from '../../daemon/state/tables.ts'
 import { parseOptions, type PoolOptions } from './options.ts'
 import { Pool } from './pool.ts'
@@ -27,14 +27,12 @@ export const clusterPool: Plugin = clusterPoolWith(systemClock)
 class ClusterPools implements Ipam {
   readonly pools: readonly string[]
   readonly #host: Pick<Host, 'tables' | 'log' | 'nodeName'>
-  readonly #clock: Clock
   readonly #families: readonly Pool[]
   #node: NodeRow | undefined
 
   constructor(options: readonly PoolOptions[], host: Host, clock: Clock) {
     this.pools = options.map(pool => pool.name)
     this.#host = host
-    this.#clock = clock
     this.#families = options.flatMap(pool =>
       ([4, 6] as const).map(family => new Pool(pool, family, host.nodeName, clock)),
     )
@@ -47,15 +45,8 @@ class ClusterPools implements Ipam {
   }
 
   /** Follows the node's row until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
-    const rest = new Rest(this.#clock)
-    signal.addEventListener('abort', rest.wake, { once: true })
-    while (!signal.aborted) {
-      rest.begin(this.#host.tables.nodes.changed())
-      this.#followNode()
-      await rest.until(Infinity)
-    }
-    signal.removeEventListener('abort', rest.wake)
+  run(signal: AbortSignal): Promise<void> {
+    return eachChange([this.#host.tables.nodes], () => this.#followNode(), signal)
   }
 
   async allocate(request: Parameters<Ipam['allocate']>[0], signal: AbortSignal): Promise<Lease> {
