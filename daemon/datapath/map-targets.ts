@@ -60,14 +60,25 @@ export function hostAddressTarget(current: Current<EndpointMap>): Target<HostAdd
   }
 }
 
+/**
+ * Rows are always written: a look-up finds the longest prefix, so an equal value may be that of a wider one which goes
+ * one day. What the look-up finds only tells how many were wrong.
+ */
 export function ipcacheTarget(current: Current<IpcacheMap>): Target<IpcacheRow> {
+  const write = (rows: readonly IpcacheRow[]): number => {
+    const entries = rows.map(row => [ipcacheKey(row.prefix), ipcacheValue(row)] as const)
+    const wrong = entries.filter(([key, value]) => {
+      const have = current().lookup(key)
+      return have === undefined || !sameIpcache(have, value)
+    })
+    if (entries.length > 1) current().updateBatch(entries)
+    else for (const [key, value] of entries) current().update(key, value)
+    return wrong.length
+  }
   return {
-    update: row => put(current(), ipcacheKey(row.prefix), ipcacheValue(row), sameIpcache),
+    update: row => write([row]) > 0,
+    updateBatch: write,
     delete: row => current().delete(ipcacheKey(row.prefix)),
-    updateBatch(rows) {
-      current().updateBatch(rows.map(row => [ipcacheKey(row.prefix), ipcacheValue(row)]))
-      return rows.length
-    },
     prune(desired) {
       const text = (key: IpcacheKey): string => `${key.prefixLength} ${hex(key.address)}`
       const wanted = new Set([...desired.values()].map(row => text(ipcacheKey(row.prefix))))
