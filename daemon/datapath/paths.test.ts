@@ -107,3 +107,12 @@ test('a node that cannot be reached is a problem with its name, not a crash', ()
     'node n6: no IPv6 address to reach fd00:1:6::/112 by',
   ])
 })
+
+test('pods outside the ranges of their nodes are found for every node, also in an input that is read once', () => {
+  const pods = [pod('a', 'n2', ['10.9.0.2']), pod('b', 'n3', ['10.9.0.3']), pod('c', 'n2', ['10.1.2.7'])]
+  const strays = planPaths({ ...base, pods: pods.values() }).ipcache.filter(row => row.prefix.startsWith('10.9.'))
+  assert.deepEqual(
+    strays.map(row => `${row.prefix} ${row.node}`),
+    ['10.9.0.2/32 n2', '10.9.0.3/32 n3'],
+  )
+})

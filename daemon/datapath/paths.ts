@@ -3,7 +3,7 @@
  * ipcache rows. A node whose address is on one of our links is reached natively, all others through the overlay,
  * unless the configuration says one of the two for all.
  */
-import { familyOf, parsePrefix, prefixContains } from '../kernel/ip.ts'
+import { covers, familyOf, parseAddress, parsePrefix, prefixContains } from '../kernel/ip.ts'
 import { type AddressInfo, type Address, CAUSEWAY_PROTOCOL, type Family, type Prefix } from '../kernel/kernel.ts'
 import type { IpcacheRow, NodeRow, PodRow, RouteRow } from '../state/tables.ts'
 
@@ -52,12 +52,13 @@ export function planPaths(input: PathsInput): Paths {
     if (typeof reach === 'string') problems.push(reach)
     else reaches.set(node.name, reach)
   }
+  const strays = strayPods(reaches, input.pods)
   for (const reach of reaches.values()) {
     // A node's own addresses are the underlay: the host's routes to them stay as they are, only pods tunnel to them.
     for (const address of reach.node.addresses) {
       if (reach.kind === 'overlay' && served(hostPrefix(address), input)) ipcache.push(row(hostPrefix(address), reach))
     }
-    for (const prefix of [...reach.node.podCidrs, ...strayPods(reach.node, input.pods)]) {
+    for (const prefix of [...reach.node.podCidrs, ...(strays.get(reach.node.name) ?? [])]) {
       if (!served(prefix, input)) continue
       ipcache.push(row(prefix, reach))
       const route = routeTo(prefix, reach, input)
@@ -80,16 +81,17 @@ function reachOf(node: NodeRow, input: PathsInput): Reach | string {
   return { node, kind, tunnel: first }
 }
 
-/** Addresses of a node's pods that lie in none of its ranges: each gets a route of its own. */
-function strayPods(node: NodeRow, pods: Iterable<PodRow>): Prefix[] {
-  const stray: Prefix[] = []
+/** Addresses of pods that lie in no range of their node, by node: each gets a route of its own. */
+function strayPods(reaches: ReadonlyMap<string, Reach>, pods: Iterable<PodRow>): Map<string, Prefix[]> {
+  const ranges = new Map([...reaches].map(([name, { node }]) => [name, node.podCidrs.map(parsePrefix)]))
+  const strays = new Map<string, Prefix[]>()
   for (const pod of pods) {
-    if (pod.nodeName !== node.name || pod.hostNetwork) continue
-    for (const address of pod.addresses) {
-      if (!node.podCidrs.some(cidr => prefixContains(cidr, address))) stray.push(hostPrefix(address))
-    }
+    const cidrs = ranges.get(pod.nodeName)
+    if (cidrs === undefined || pod.hostNetwork) continue
+    const outside = pod.addresses.filter(address => !cidrs.some(cidr => covers(cidr, parseAddress(address))))
+    if (outside.length > 0) strays.set(pod.nodeName, [...(strays.get(pod.nodeName) ?? []), ...outside.map(hostPrefix)])
   }
-  return stray
+  return strays
 }
 
 function routeTo(dst: Prefix, reach: Reach, input: PathsInput): RouteRow | undefined {
