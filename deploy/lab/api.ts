@@ -34,6 +34,10 @@ export async function follow(
   await new Promise<void>((resolve, reject) => {
     const query = request({ socketPath, path, signal, agent: false }, response => {
       response.on('error', () => {}) // the signal ends it
+      if (response.statusCode !== 200) {
+        response.resume()
+        return reject(new Error(`GET ${path}: status ${response.statusCode}`))
+      }
       createInterface({ input: response }).on('line', line => onLine(parseJson(line)))
       resolve()
     })

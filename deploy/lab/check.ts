@@ -1,6 +1,6 @@
 /** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
 import { type CommandResult, inNamespace, runCommand } from '../../test/support/command.ts'
-import { type FlowRecord, FlowWatch } from './flows.ts'
+import { FlowWatch, type SeenFlow } from './flows.ts'
 import { PROBE_PORT } from './layout.ts'
 import type { Row } from './matrix.ts'
 import type { Lab } from './state.ts'
@@ -12,16 +12,17 @@ export interface RowResult {
   readonly ms: number
   /** Why the check failed, or why an unreachable one was so; empty when it reached. */
   readonly error: string
-  readonly flows: readonly FlowRecord[]
+  readonly flows: readonly SeenFlow[]
 }
 
-/** The probe's own verdict and the stretch of time it ran in, on the clock of flow records. */
+/** The probe's own verdict and the stretch of time it ran in. */
 interface Run {
   readonly ok: boolean
   readonly ms: number
   readonly error: string
-  readonly startedNs: bigint
-  readonly endedNs: bigint
+  readonly port: number | undefined
+  readonly startedMs: number
+  readonly endedMs: number
 }
 
 const TIMEOUT_MS = 4000
@@ -39,7 +40,7 @@ export async function runMatrix(
   probe: string,
   signal: AbortSignal,
 ): Promise<RowResult[]> {
-  await using watch = await FlowWatch.start(lab.nodes, signal)
+  using watch = await FlowWatch.start(lab.nodes, signal)
   const runs = new Map<Row, Run>()
   const queues = Object.values(Object.groupBy(rows, r => [r.source, r.address].sort().join(' ')))
   const worker = async (): Promise<void> => {
@@ -67,18 +68,21 @@ async function runQueue(queue: readonly Row[], runs: Map<Row, Run>, probe: strin
 async function runRow(row: Row, timeoutMs: number, probe: string, signal: AbortSignal): Promise<Run> {
   const port = row.protocol === 'icmp' ? [] : [`${PROBE_PORT}`]
   const check = ['check', row.protocol, row.address, ...port, `${row.bytes}`, '--timeout', `${timeoutMs}`]
-  const startedNs = process.hrtime.bigint()
+  const startedMs = Date.now()
   const result = await runCommand(inNamespace(row.from.netns, [probe, ...check]), { signal })
-  return { ...readVerdict(result), startedNs, endedNs: process.hrtime.bigint() }
+  return { ...readVerdict(result), startedMs, endedMs: Date.now() }
 }
 
 /** The probe prints one line; without one it did not run, which is a failure of its own. */
-function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error'> {
+function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | 'port'> {
   try {
-    const line = JSON.parse(result.stdout) as { readonly ok: boolean; readonly ms: number; readonly error?: string }
-    return { ok: line.ok, ms: line.ms, error: line.error ?? '' }
+    const line = JSON.parse(result.stdout) as Pick<Run, 'ok' | 'ms'> & {
+      readonly error?: string
+      readonly port?: number
+    }
+    return { ok: line.ok, ms: line.ms, error: line.error ?? '', port: line.port }
   } catch {
-    return { ok: false, ms: 0, error: `the probe did not run: ${result.stderr.trim()}` }
+    return { ok: false, ms: 0, port: undefined, error: `the probe did not run: ${result.stderr.trim()}` }
   }
 }
 
@@ -86,5 +90,6 @@ function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error'> {
 function judge(row: Row, run: Run, watch: FlowWatch): RowResult {
   const ran = run.ms > 0
   const { ms, error } = run
-  return { row, ok: ran && run.ok === row.reaches, ms, error, flows: watch.between(row, run.startedNs, run.endedNs) }
+  const flows = watch.of({ ...run, source: row.source, destination: row.address, protocol: row.protocol })
+  return { row, ok: ran && run.ok === row.reaches, ms, error, flows }
 }

@@ -1,35 +1,37 @@
 /** What the nodes' daemons record while the matrix runs. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FlowRecord } from '../../daemon/flow/record.ts'
 import { follow } from './api.ts'
 import type { NodeLayout } from './layout.ts'
-import type { Row } from './matrix.ts'
 
-/** A flow or drop record as a daemon gave it, with what is needed to tell which row it belongs to. */
-export interface FlowRecord {
+/** A record and the node whose daemon gave it. */
+export interface SeenFlow {
   readonly node: string
-  readonly record: unknown
-  readonly dropped: boolean
-  /** For people. */
-  readonly text: string
+  readonly record: FlowRecord
 }
 
-/** Members of a record that are read here; see daemon/flow. */
-interface Read {
-  readonly timeNs: bigint
+/** What a check was between, and when, in Unix time. */
+export interface Exchange {
   readonly source: string
   readonly destination: string
-  readonly protocol: string
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  /** Of the sender; undefined for ICMP, whose records are told apart by time. */
+  readonly port: number | undefined
+  readonly startedMs: number
+  readonly endedMs: number
 }
 
 const QUIET_MS = 100
 const SETTLE_TIMEOUT_MS = 2000
+/** Records convert the kernel's monotonic clock to wall-clock time; that is good to about so much. */
+const CLOCK_SLACK_MS = 2
 
-export class FlowWatch implements AsyncDisposable {
+export class FlowWatch implements Disposable {
   readonly #stop = new AbortController()
-  readonly #records: { readonly flow: FlowRecord; readonly read: Read }[] = []
+  readonly #seen: SeenFlow[] = []
   #lastArrival = performance.now()
 
-  /** Follows the flows of all nodes. A daemon that cannot be asked has none. */
+  /** Follows the flows of all nodes until disposed. A daemon that cannot be asked has none. */
   static async start(nodes: readonly NodeLayout[], signal: AbortSignal): Promise<FlowWatch> {
     const watch = new FlowWatch()
     const stop = AbortSignal.any([signal, watch.#stop.signal])
@@ -38,7 +40,7 @@ export class FlowWatch implements AsyncDisposable {
     return watch
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     this.#stop.abort()
   }
 
@@ -49,37 +51,32 @@ export class FlowWatch implements AsyncDisposable {
     while (!quiet() && performance.now() < deadline) await delay(QUIET_MS / 4, undefined, { signal })
   }
 
-  /** Records of a row's two addresses and protocol within a stretch of the monotonic clock, in either direction. */
-  between(row: Row, startedNs: bigint, endedNs: bigint): FlowRecord[] {
-    const ends = new Set([row.source, row.address])
-    const belongs = ({ timeNs, source, destination, protocol }: Read): boolean =>
-      timeNs >= startedNs &&
-      timeNs <= endedNs &&
-      ends.has(source) &&
-      ends.has(destination) &&
-      protocol.toLowerCase().startsWith(row.protocol)
-    return this.#records.filter(r => belongs(r.read)).map(r => r.flow)
+  /** The records of an exchange, both directions, in the order they came. */
+  of(exchange: Exchange): SeenFlow[] {
+    return this.#seen.filter(({ record }) => belongs(record, exchange))
   }
 
   #take(node: string, line: unknown): void {
     this.#lastArrival = performance.now()
-    const parsed = readRecord(line)
-    if (parsed === undefined) return
-    const { dropped, text, ...read } = parsed
-    this.#records.push({ flow: { node, record: line, dropped, text }, read })
+    const record = line as FlowRecord | { readonly lost: number }
+    if (!('lost' in record)) this.#seen.push({ node, record })
   }
 }
 
-function readRecord(line: unknown): (Read & { readonly dropped: boolean; readonly text: string }) | undefined {
-  if (typeof line !== 'object' || line === null) return undefined
-  const record = line as Readonly<Record<string, unknown>>
-  const text = (key: string): string => (typeof record[key] === 'string' ? record[key] : '')
-  return {
-    timeNs: BigInt(text('monotonicNs') || '0'),
-    source: text('source'),
-    destination: text('destination'),
-    protocol: text('protocol'),
-    dropped: text('kind') === 'drop',
-    text: JSON.stringify(line),
-  }
+function belongs(record: FlowRecord, exchange: Exchange): boolean {
+  const { source, destination } = record
+  const ends = [source.address, destination.address]
+  if (!ends.includes(exchange.source) || !ends.includes(exchange.destination)) return false
+  if (!record.protocol.toLowerCase().startsWith(exchange.protocol)) return false
+  if (exchange.port !== undefined) return [source.port, destination.port].includes(exchange.port)
+  const time = Date.parse(record.time)
+  return time >= exchange.startedMs - CLOCK_SLACK_MS && time <= exchange.endedMs + CLOCK_SLACK_MS
+}
+
+/** For people: what the datapath did with the packet, and what to do about it. */
+export function flowText({ node, record }: SeenFlow): string {
+  const name = (end: FlowRecord['source']): string => `${end.pod ?? end.node ?? end.address}:${end.port ?? ''}`
+  const what = `${node} ${record.hook}: ${record.verdict} ${name(record.source)} → ${name(record.destination)}`
+  if (record.reason === undefined) return `${what} ${record.moment ?? ''}`.trimEnd()
+  return `${what}: ${record.reason.name}: ${record.reason.text} ${record.reason.whatToDo}`
 }

@@ -1,6 +1,6 @@
 /** Results of the matrix for people and for programs. */
-import type { FlowRecord } from './flows.ts'
 import type { RowResult } from './check.ts'
+import { flowText, type SeenFlow } from './flows.ts'
 
 const WIDTHS = { way: 24, ends: 22, protocol: 5, family: 5, size: 6, time: 10 }
 
@@ -22,24 +22,22 @@ export function line(result: RowResult): string {
     (row.reaches ? `${ms.toFixed(2)} ms` : ok ? 'refused' : 'arrived').padStart(WIDTHS.time),
   ]
   const text = `${ok ? '✔' : '✖'}  ${columns.join(' ')}  ${summary(flows)}`.trimEnd()
-  return ok ? text : [text, `     ${result.error || 'it arrived and must not'}`, ...flows.map(seen)].join('\n')
+  return ok
+    ? text
+    : [text, `     ${result.error || 'it arrived and must not'}`, ...flows.map(f => `     ${flowText(f)}`)].join('\n')
 }
 
 /** One object a row, for `--json`. */
 export function jsonLine({ row, ok, ms, error, flows }: RowResult): string {
   const { way, from, to, source, address, family, protocol, bytes, reaches } = row
   const what = { way, from: from.name, to: to.name, source, address, family, protocol, bytes, reaches }
-  return JSON.stringify({ ...what, ok, ms, ...(error === '' ? {} : { error }), flows: flows.map(f => f.record) })
+  return JSON.stringify({ ...what, ok, ms, ...(error === '' ? {} : { error }), flows })
 }
 
-function summary(flows: readonly FlowRecord[]): string {
-  const drops = flows.filter(f => f.dropped).length
+function summary(flows: readonly SeenFlow[]): string {
+  const drops = flows.filter(f => f.record.verdict === 'dropped').length
   const rest = flows.length - drops
   return [rest > 0 ? `${rest}` : '', drops > 0 ? `${drops} dropped` : ''].filter(t => t !== '').join(', ')
-}
-
-function seen(flow: FlowRecord): string {
-  return `     ${flow.node}: ${flow.text}`
 }
 
 function size(bytes: number): string {

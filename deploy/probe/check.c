@@ -51,46 +51,46 @@ static bool receive_some(struct transfer *t)
 	return true;
 }
 
-static int report_progress(double started, const struct transfer *t, const char *what)
+static int report_progress(const struct attempt *attempt, const struct transfer *t,
+			   const char *what)
 {
 	char text[160];
 
 	snprintf(text, sizeof(text), "%s after %zu bytes sent and %zu of %zu received", what,
 		 t->sent, t->received, t->total);
-	return report(started, text);
+	return report(attempt, text);
 }
 
-static int failure(double started, const struct transfer *t)
+static int failure(const struct attempt *attempt, const struct transfer *t)
 {
 	if (errno == EBADMSG)
-		return report_progress(started, t, "echo differs from what was sent");
+		return report_progress(attempt, t, "echo differs from what was sent");
 	if (errno == ECONNRESET)
-		return report_progress(started, t, "connection closed by the other side");
-	return report_errno(started, "transfer");
+		return report_progress(attempt, t, "connection closed by the other side");
+	return report_errno(attempt, "transfer");
 }
 
 int check_tcp(const struct endpoint_address *to, size_t bytes, const struct options *options)
 {
 	static struct transfer t;
-	double started = now_ms();
-	double deadline = started + options->timeout_ms;
+	struct attempt attempt = start_attempt(options);
 
 	t = (struct transfer){.seed = new_seed(), .total = bytes};
-	t.fd = connect_to(to, SOCK_STREAM, options, deadline);
+	t.fd = connect_to(to, SOCK_STREAM, options, &attempt);
 	if (t.fd < 0)
-		return report_errno(started, "connect");
+		return report_errno(&attempt, "connect");
 	while (t.received < t.total) {
 		int events = POLLIN | (t.sent < t.total ? POLLOUT : 0);
-		int ready = wait_for(t.fd, events, deadline);
+		int ready = wait_for(t.fd, events, attempt.deadline_ms);
 
 		if (!ready)
-			return report_progress(started, &t, "timed out");
+			return report_progress(&attempt, &t, "timed out");
 		if ((ready & (POLLIN | POLLERR | POLLHUP)) && !receive_some(&t))
-			return failure(started, &t);
+			return failure(&attempt, &t);
 		if ((ready & POLLOUT) && t.sent < t.total && !send_some(&t))
-			return failure(started, &t);
+			return failure(&attempt, &t);
 	}
-	return report(started, NULL);
+	return report(&attempt, NULL);
 }
 
 /* One datagram there and back; late answers to other datagrams do not fit the pattern and are
@@ -122,20 +122,19 @@ static bool exchange(struct transfer *t, size_t length, double deadline)
 int check_udp(const struct endpoint_address *to, size_t bytes, const struct options *options)
 {
 	static struct transfer t;
-	double started = now_ms();
-	double deadline = started + options->timeout_ms;
+	struct attempt attempt = start_attempt(options);
 
 	t = (struct transfer){.seed = new_seed(), .total = bytes};
-	t.fd = connect_to(to, SOCK_DGRAM, options, deadline);
+	t.fd = connect_to(to, SOCK_DGRAM, options, &attempt);
 	if (t.fd < 0)
-		return report_errno(started, "connect");
+		return report_errno(&attempt, "connect");
 	enlarge_receive_buffer(t.fd);
 	while (t.received < t.total) {
-		if (exchange(&t, smaller(options->size, t.total - t.sent), deadline))
+		if (exchange(&t, smaller(options->size, t.total - t.sent), attempt.deadline_ms))
 			continue;
 		if (errno == ETIMEDOUT)
-			return report_progress(started, &t, "timed out");
-		return report_errno(started, "datagram");
+			return report_progress(&attempt, &t, "timed out");
+		return report_errno(&attempt, "datagram");
 	}
-	return report(started, NULL);
+	return report(&attempt, NULL);
 }

@@ -74,6 +74,23 @@ int bind_source(int fd, int family, const struct options *options)
 	return bind(fd, (struct sockaddr *)&from.storage, from.length);
 }
 
+struct attempt start_attempt(const struct options *options)
+{
+	double now = now_ms();
+
+	return (struct attempt){.started_ms = now, .deadline_ms = now + options->timeout_ms};
+}
+
+/* The port is at the same place in both families' addresses. */
+static int local_port(int fd)
+{
+	struct sockaddr_in6 address = {0};
+	socklen_t length = sizeof(address);
+
+	getsockname(fd, (struct sockaddr *)&address, &length);
+	return ntohs(address.sin6_port);
+}
+
 static int finish_connect(int fd, double deadline_ms)
 {
 	int error = 0;
@@ -89,7 +106,7 @@ static int finish_connect(int fd, double deadline_ms)
 }
 
 int connect_to(const struct endpoint_address *to, int type, const struct options *options,
-	       double deadline_ms)
+	       struct attempt *attempt)
 {
 	int fd = socket(to->family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -97,11 +114,14 @@ int connect_to(const struct endpoint_address *to, int type, const struct options
 		return -1;
 	if (bind_source(fd, to->family, options) == 0) {
 		if (connect(fd, (const struct sockaddr *)&to->storage, to->length) == 0)
-			return fd;
-		if (errno == EINPROGRESS && finish_connect(fd, deadline_ms) == 0)
-			return fd;
+			errno = 0;
+		else if (errno == EINPROGRESS && finish_connect(fd, attempt->deadline_ms) == 0)
+			errno = 0;
 	}
 	int failure = errno;
+	attempt->port = local_port(fd);
+	if (failure == 0)
+		return fd;
 	close(fd);
 	errno = failure;
 	return -1;
@@ -148,21 +168,23 @@ uint64_t new_seed(void)
 	return seed;
 }
 
-int report(double started_ms, const char *error)
+int report(const struct attempt *attempt, const char *error)
 {
-	double ms = now_ms() - started_ms;
+	double ms = now_ms() - attempt->started_ms;
 
+	printf("{\"ok\":%s,\"ms\":%.3f", error ? "false" : "true", ms);
+	if (attempt->port)
+		printf(",\"port\":%d", attempt->port);
 	if (error)
-		printf("{\"ok\":false,\"ms\":%.3f,\"error\":\"%s\"}\n", ms, error);
-	else
-		printf("{\"ok\":true,\"ms\":%.3f}\n", ms);
+		printf(",\"error\":\"%s\"", error);
+	puts("}");
 	return error ? 1 : 0;
 }
 
-int report_errno(double started_ms, const char *attempt)
+int report_errno(const struct attempt *attempt, const char *step)
 {
 	char text[160];
 
-	snprintf(text, sizeof(text), "%s: %s", attempt, strerror(errno));
-	return report(started_ms, text);
+	snprintf(text, sizeof(text), "%s: %s", step, strerror(errno));
+	return report(attempt, text);
 }

@@ -116,30 +116,29 @@ static bool await_answer(const struct pinger *p, size_t length, double deadline)
 
 int check_icmp(const struct endpoint_address *to, size_t bytes, const struct options *options)
 {
-	double started = now_ms();
-	double deadline = started + options->timeout_ms;
+	struct attempt attempt = start_attempt(options);
 	struct pinger p = {.family = to->family, .seed = new_seed(), .fd = open_socket(to->family)};
 	size_t done = 0;
 
 	if (p.fd < 0)
-		return report_errno(started, "raw socket");
+		return report_errno(&attempt, "raw socket");
 	if (bind_source(p.fd, p.family, options) < 0)
-		return report_errno(started, "bind");
+		return report_errno(&attempt, "bind");
 	p.id = (uint16_t)p.seed;
 	do {
 		size_t length = bytes - done < options->size ? bytes - done : options->size;
 
 		p.sequence++;
 		if (!send_request(&p, to, length))
-			return report_errno(started, "echo request");
-		if (!await_answer(&p, length, deadline)) {
+			return report_errno(&attempt, "echo request");
+		if (!await_answer(&p, length, attempt.deadline_ms)) {
 			char text[96];
 
 			snprintf(text, sizeof(text), "no echo reply; %zu of %zu bytes came back",
 				 done, bytes);
-			return report(started, text);
+			return report(&attempt, text);
 		}
 		done += length;
 	} while (done < bytes);
-	return report(started, NULL);
+	return report(&attempt, NULL);
 }

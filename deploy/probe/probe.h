@@ -40,6 +40,13 @@ struct endpoint_address {
 	int family;
 };
 
+/* One check or stream from its start to its result. */
+struct attempt {
+	double started_ms;
+	double deadline_ms;
+	int port; /* of our own, 0 for none: flow records are told apart by it */
+};
+
 int serve(int port, const struct options *options);
 int check_tcp(const struct endpoint_address *to, size_t bytes, const struct options *options);
 int check_udp(const struct endpoint_address *to, size_t bytes, const struct options *options);
@@ -56,10 +63,11 @@ double now_ms(void);
  * poll's revents. */
 int wait_for(int fd, int events, double deadline_ms);
 
+struct attempt start_attempt(const struct options *options);
 /* A socket connected (or, for datagrams, bound to a peer) before the deadline; -1 with errno set
  * otherwise. */
 int connect_to(const struct endpoint_address *to, int type, const struct options *options,
-	       double deadline_ms);
+	       struct attempt *attempt);
 /* Binds to options->source if there is one; -1 with errno set on failure. */
 int bind_source(int fd, int family, const struct options *options);
 
@@ -77,7 +85,8 @@ void fill_pattern(uint64_t seed, size_t start, uint8_t *out, size_t length);
 size_t match_pattern(uint64_t seed, size_t start, const uint8_t *bytes, size_t length);
 uint64_t new_seed(void);
 
-/* Prints {"ok":…,"ms":…,"error":…} and returns the exit status. `error` NULL means success. */
-int report(double started_ms, const char *error);
-/* The same, with "attempt: text of errno". */
-int report_errno(double started_ms, const char *attempt);
+/* Prints {"ok":…,"ms":…,"port":…,"error":…} and returns the exit status. `error` NULL means
+ * success. */
+int report(const struct attempt *attempt, const char *error);
+/* The same, with "step: text of errno". */
+int report_errno(const struct attempt *attempt, const char *step);

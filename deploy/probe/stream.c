@@ -117,20 +117,22 @@ int stream(const struct endpoint_address *to, const struct options *options)
 {
 	static struct watch w;
 	struct sigaction action = {.sa_handler = on_signal};
-	double started = now_ms();
+	struct attempt attempt = start_attempt(options);
 	bool ok;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	w.fd = connect_to(to, SOCK_STREAM, options, started + options->timeout_ms);
+	w.fd = connect_to(to, SOCK_STREAM, options, &attempt);
 	if (w.fd < 0)
-		return report_errno(started, "connect");
-	printf("{\"connected\":true,\"ms\":%.3f}\n", now_ms() - started);
+		return report_errno(&attempt, "connect");
+	printf("{\"connected\":true,\"ms\":%.3f,\"port\":%d}\n", now_ms() - attempt.started_ms,
+	       attempt.port);
 	fflush(stdout);
 	w.last_echo = now_ms();
-	ok = run(&w, options, options->seconds > 0 ? started + options->seconds * 1e3 : 0);
+	ok = run(&w, options,
+		 options->seconds > 0 ? attempt.started_ms + options->seconds * 1e3 : 0);
 	printf("{\"ok\":%s,\"ms\":%.3f,\"sent\":%llu,\"received\":%llu,\"longestGapMs\":%.3f",
-	       ok ? "true" : "false", now_ms() - started, (unsigned long long)w.sent,
+	       ok ? "true" : "false", now_ms() - attempt.started_ms, (unsigned long long)w.sent,
 	       (unsigned long long)w.received, w.longest_gap_ms);
 	if (!ok)
 		printf(",\"error\":\"%s\"", w.error);
