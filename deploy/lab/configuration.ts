@@ -22,6 +22,7 @@ export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: reado
     nodeName: node.name,
     paths: { ...node.paths },
     cluster: { source: 'directory', directory: lab.cluster },
+    'cluster-pool': {},
   }
   for (const assignment of set) assign(tree, assignment)
   return tree

@@ -13,7 +13,7 @@ export async function execIn(lab: Lab, name: string, command: readonly string[])
   const [file = '', ...args] = inNamespace(station.netns, command)
   const child = spawn(file, args, {
     stdio: 'inherit',
-    env: { ...process.env, ...(node === undefined ? {} : { CAUSEWAY_SOCKET: node.socket }) },
+    env: { ...process.env, ...(node === undefined ? {} : { CAUSEWAY_CONFIG: node.config }) },
   })
   return await new Promise((resolve, reject) => {
     child.on('error', reject)

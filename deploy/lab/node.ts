@@ -1,6 +1,6 @@
 /** A node of the lab: its folders, its bpffs, its daemon, and the server that stands for the host itself. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
@@ -35,12 +35,17 @@ export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built
 export async function startDaemon(lab: LabLayout, node: NodeLayout, built: Built, signal: AbortSignal): Promise<void> {
   const child = spawnInside(lab, node, [...built.daemon, '--config', node.config], node.log)
   const deadline = performance.now() + READY_TIMEOUT_MS
-  while (!(await isReady(node, signal))) {
+  while (!(hasConflist(node) && (await isReady(node, signal)))) {
     const ended = child.exitCode ?? child.signalCode
     if (ended !== null) throw new Error(`the daemon of ${node.name} ended (${ended}):\n${logEnd(node)}`)
     if (performance.now() > deadline) throw new Error(`the daemon of ${node.name} is not ready:\n${logEnd(node)}`)
     await delay(POLL_MS, undefined, { signal })
   }
+}
+
+/** The runtime's sign that pods can be started. */
+function hasConflist(node: NodeLayout): boolean {
+  return readdirSync(node.paths.cniConf).some(name => name.endsWith('.conflist'))
 }
 
 /** Whether the daemon says it is ready; false also when it cannot be asked. */
