@@ -38,7 +38,9 @@ export async function follow(
         response.resume()
         return reject(new Error(`GET ${path}: status ${response.statusCode}`))
       }
-      createInterface({ input: response }).on('line', line => onLine(parseJson(line)))
+      const lines = createInterface({ input: response })
+      lines.on('line', line => onLine(parseJson(line)))
+      lines.on('error', () => {}) // readline passes its input's errors on
       resolve()
     })
     query.on('error', reject)

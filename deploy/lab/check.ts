@@ -1,6 +1,6 @@
 /** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
 import { type CommandResult, inNamespace, runCommand } from '../../test/support/command.ts'
-import { FlowWatch, type SeenFlow } from './flows.ts'
+import { type Exchange, FlowWatch, type SeenFlow } from './flows.ts'
 import { PROBE_PORT } from './layout.ts'
 import type { Row } from './matrix.ts'
 import type { Lab } from './state.ts'
@@ -15,14 +15,12 @@ export interface RowResult {
   readonly flows: readonly SeenFlow[]
 }
 
-/** The probe's own verdict and the stretch of time it ran in. */
-interface Run {
+/** The probe's own verdict of a row, and what its flow records are known by. */
+interface Run extends Exchange {
+  readonly row: Row
   readonly ok: boolean
   readonly ms: number
   readonly error: string
-  readonly port: number | undefined
-  readonly startedMs: number
-  readonly endedMs: number
 }
 
 const TIMEOUT_MS = 4000
@@ -49,9 +47,10 @@ export async function runMatrix(
   }
   await Promise.all(Array.from({ length: PARALLEL }, worker))
   await watch.settle(signal)
+  const flows = watch.assign([...runs.values()])
   return rows.flatMap(row => {
     const run = runs.get(row)
-    return run === undefined ? [] : [judge(row, run, watch)]
+    return run === undefined ? [] : [judge(run, flows.get(run) ?? [])]
   })
 }
 
@@ -70,7 +69,8 @@ async function runRow(row: Row, timeoutMs: number, probe: string, signal: AbortS
   const check = ['check', row.protocol, row.address, ...port, `${row.bytes}`, '--timeout', `${timeoutMs}`]
   const startedMs = Date.now()
   const result = await runCommand(inNamespace(row.from.netns, [probe, ...check]), { signal })
-  return { ...readVerdict(result), startedMs, endedMs: Date.now() }
+  const { source, address: destination, protocol } = row
+  return { row, ...readVerdict(result), source, destination, protocol, startedMs, endedMs: Date.now() }
 }
 
 /** The probe prints one line; without one it did not run, which is a failure of its own. */
@@ -87,9 +87,7 @@ function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | '
 }
 
 /** A probe that could not even run proves nothing about what must not arrive. */
-function judge(row: Row, run: Run, watch: FlowWatch): RowResult {
-  const ran = run.ms > 0
-  const { ms, error } = run
-  const flows = watch.of({ ...run, source: row.source, destination: row.address, protocol: row.protocol })
-  return { row, ok: ran && run.ok === row.reaches, ms, error, flows }
+function judge({ row, ok, ms, error }: Run, flows: readonly SeenFlow[]): RowResult {
+  const ran = ms > 0
+  return { row, ok: ran && ok === row.reaches, ms, error, flows }
 }

@@ -23,8 +23,8 @@ export interface Exchange {
 
 const QUIET_MS = 100
 const SETTLE_TIMEOUT_MS = 2000
-/** Records convert the kernel's monotonic clock to wall-clock time; that is good to about so much. */
-const CLOCK_SLACK_MS = 2
+/** Records convert the kernel's monotonic clock to wall-clock time; that is good to about 2 ms. */
+const CLOCK_SLACK_MS = 5
 
 export class FlowWatch implements Disposable {
   readonly #stop = new AbortController()
@@ -51,9 +51,17 @@ export class FlowWatch implements Disposable {
     while (!quiet() && performance.now() < deadline) await delay(QUIET_MS / 4, undefined, { signal })
   }
 
-  /** The records of an exchange, both directions, in the order they came. */
-  of(exchange: Exchange): SeenFlow[] {
-    return this.#seen.filter(({ record }) => belongs(record, exchange))
+  /** The records of each exchange, both directions, in the order they came. No record belongs to two. */
+  assign<E extends Exchange>(exchanges: readonly E[]): Map<E, SeenFlow[]> {
+    const assigned = new Map<E, SeenFlow[]>(exchanges.map(e => [e, []]))
+    const byEnds = Map.groupBy(exchanges, e => endsKey(e.source, e.destination))
+    for (const seen of this.#seen) {
+      const { source, destination } = seen.record
+      const candidates = byEnds.get(endsKey(source.address ?? '', destination.address ?? '')) ?? []
+      const exchange = nearest(seen.record, candidates)
+      if (exchange !== undefined) assigned.get(exchange)?.push(seen)
+    }
+    return assigned
   }
 
   #take(node: string, line: unknown): void {
@@ -63,14 +71,22 @@ export class FlowWatch implements Disposable {
   }
 }
 
-function belongs(record: FlowRecord, exchange: Exchange): boolean {
-  const { source, destination } = record
-  const ends = [source.address, destination.address]
-  if (!ends.includes(exchange.source) || !ends.includes(exchange.destination)) return false
-  if (!record.protocol.toLowerCase().startsWith(exchange.protocol)) return false
-  if (exchange.port !== undefined) return [source.port, destination.port].includes(exchange.port)
+function endsKey(a: string, b: string): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`
+}
+
+/** The exchange of the record's protocol and port, or for want of a port the nearest in time. */
+function nearest<E extends Exchange>(record: FlowRecord, candidates: readonly E[]): E | undefined {
+  const protocol = record.protocol.toLowerCase()
+  const ports = [record.source.port, record.destination.port]
+  const fitting = candidates.filter(e => protocol.startsWith(e.protocol))
+  const byPort = fitting.find(e => e.port !== undefined && ports.includes(e.port))
+  if (byPort !== undefined) return byPort
   const time = Date.parse(record.time)
-  return time >= exchange.startedMs - CLOCK_SLACK_MS && time <= exchange.endedMs + CLOCK_SLACK_MS
+  const distance = (e: E): number => Math.max(e.startedMs - time, time - e.endedMs, 0)
+  return fitting
+    .filter(e => e.port === undefined && distance(e) <= CLOCK_SLACK_MS)
+    .reduce<E | undefined>((best, e) => (best === undefined || distance(e) < distance(best) ? e : best), undefined)
 }
 
 /** For people: what the datapath did with the packet, and what to do about it. */
