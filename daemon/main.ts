@@ -32,6 +32,8 @@ import { enabledPlugins, setUpPlugins } from './run.ts'
 import { ipamsOf } from './slots.ts'
 import { createTables } from './state/tables.ts'
 
+export { plugins } from '../plugins/index.ts'
+
 /** Where set-up puts the compiled programs, in the source tree and in the image alike. */
 const OBJECTS = new URL('../build/bpf/', import.meta.url).pathname
 

@@ -1,5 +1,7 @@
 /** What every cluster source is to the rest of the daemon. */
 
+import type { Metrics } from '../plugin.ts'
+
 /** Something a person must see to; shown by `causeway status`. */
 export interface SourceProblem {
   /** Where: `file:line` or an object's name. */
@@ -14,4 +16,11 @@ export interface ClusterSource {
   run(signal: AbortSignal): Promise<void>
   /** Problems as of now, in a stable order. */
   problems(): readonly SourceProblem[]
+}
+
+/** Declares the metric that tells how many problems a source has; asked at each exposition. */
+export function exposeSource(metrics: Pick<Metrics, 'gauge'>, source: ClusterSource): void {
+  metrics.gauge('cluster_source_problems', 'Unusable input of the cluster source.', ['source'], gauge => {
+    gauge.set(source.problems().length, { source: source.name })
+  })
 }

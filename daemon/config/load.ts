@@ -47,16 +47,7 @@ export const DEFAULT_FILE = '/etc/causeway/config.yaml'
 
 /** Throws ConfigError, which names the first wrong key; its message has a line for each problem. */
 export function loadConfig(input: ConfigInput): LoadedConfig {
-  const env = input.env ?? {}
-  const path = input.file ?? env.CAUSEWAY_CONFIG
-  const source = readSource(path ?? DEFAULT_FILE, path !== undefined)
-  const file = source === undefined ? undefined : (path ?? DEFAULT_FILE)
-  const tree = [
-    ...(file === undefined || source === undefined ? [] : [fromFile(file, source)]),
-    ...fromEnvironment(env, input.pluginNames),
-    ...(input.set ?? []).map(fromFlag),
-  ].reduce(merge, { from: 'defaults', children: new Map() })
-
+  const { file, tree } = readTree(input)
   const problems: Problem[] = []
   const { own, sections, plugins } = split(tree, input.pluginNames, problems)
   const settings = checkSection(schema, own, '', problems) as Settings
@@ -64,6 +55,20 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   if (problems[0]) throw new ConfigError(problems[0].key, message(problems))
   const where = (key: string): string | undefined => locate(tree, key)
   return { config: { ...settings, sections, plugins, file }, locate: where, explain: error => explain(error, where) }
+}
+
+/** All sources as one tree, nothing checked but the form of each. */
+export function readTree(input: ConfigInput): { readonly file: string | undefined; readonly tree: Tree } {
+  const env = input.env ?? {}
+  const path = input.file ?? env.CAUSEWAY_CONFIG
+  const source = readSource(path ?? DEFAULT_FILE, path !== undefined)
+  const file = source === undefined ? undefined : (path ?? DEFAULT_FILE)
+  const trees = [
+    ...(file === undefined || source === undefined ? [] : [fromFile(file, source)]),
+    ...fromEnvironment(env, input.pluginNames),
+    ...(input.set ?? []).map(fromFlag),
+  ]
+  return { file, tree: trees.reduce(merge, { from: 'defaults', children: new Map() }) }
 }
 
 function readSource(file: string, mustExist: boolean): string | undefined {

@@ -101,7 +101,7 @@ function histogram(inner: PromHistogram): Histogram {
 export function metricsPage(metrics: readonly MetricInfo[]): string {
   const rows = metrics.map(m => {
     const labels = m.labels.length === 0 ? '' : m.labels.map(label => `\`${label}\``).join(', ')
-    return `| \`${m.name}\` | ${m.kind} | ${labels} | ${m.help} |`
+    return `| \`${m.name}\` | ${m.kind} | ${labels} | ${m.help.replace(/\.?$/, '.')} |`
   })
   return [
     '# Metrics',

@@ -1,0 +1,28 @@
+/** Every command, in the order of help. */
+import type { CommandSpec } from './command.ts'
+import { completionCommand } from './commands/completion.ts'
+import { configCheck, configDocs, configPrint } from './commands/config.ts'
+import { daemon } from './commands/daemon.ts'
+import { flows } from './commands/flows.ts'
+import { endpoints, nodes, pools } from './commands/lists.ts'
+import { health, metrics, status, tables } from './commands/status.ts'
+import { uninstall } from './commands/uninstall.ts'
+import { version } from './commands/version.ts'
+
+export const commands: readonly CommandSpec[] = [
+  daemon,
+  status,
+  health,
+  endpoints,
+  pools,
+  nodes,
+  flows,
+  tables,
+  metrics,
+  configPrint,
+  configCheck,
+  configDocs,
+  uninstall,
+  version,
+  completionCommand,
+]

@@ -1,0 +1,75 @@
+/** `causeway endpoints`, `pools` and `nodes`: tables of the daemon for people. */
+import type { Status } from '../../api/status.ts'
+import type { PoolStatus } from '../../plugin.ts'
+import type { EndpointRow, IpcacheRow, NodeRow } from '../../state/tables.ts'
+import { type CommandSpec, clientOptions, formatOption } from '../command.ts'
+import { print } from '../output.ts'
+import { textTable } from '../text-table.ts'
+
+const options = { ...formatOption, ...clientOptions }
+
+export const endpoints: CommandSpec = {
+  name: 'endpoints',
+  summary: "List the pods' interfaces on this node.",
+  options,
+  async run(context) {
+    const rows = await context.client().json<EndpointRow[]>('/v1/tables/endpoints')
+    print(context, rows, list =>
+      textTable(['pod', 'addresses', 'interface', 'device', 'mtu', 'pool', 'id'], list.map(endpointCells)),
+    )
+    return 0
+  },
+}
+
+export const pools: CommandSpec = {
+  name: 'pools',
+  summary: 'List the pools of addresses with their numbers.',
+  options,
+  async run(context) {
+    print(context, (await context.client().json<Status>('/v1/status')).pools, poolsTable)
+    return 0
+  },
+}
+
+export const nodes: CommandSpec = {
+  name: 'nodes',
+  summary: 'List the nodes of the cluster and how their pods are reached from here.',
+  options,
+  async run(context) {
+    const client = context.client()
+    const rows = await client.json<NodeRow[]>('/v1/tables/nodes')
+    const ways = await client.json<IpcacheRow[]>('/v1/tables/ipcache')
+    const list = rows.map(row => ({ ...row, ways: waysTo(row.name, ways) }))
+    print(context, list, all =>
+      textTable(
+        ['name', 'addresses', 'pod ranges', 'way'],
+        all.map(row => [row.name, row.addresses.join(', '), row.podCidrs.join(', '), row.ways.join(', ')]),
+      ),
+    )
+    return 0
+  },
+}
+
+/** Pools with their numbers, as `status` shows them too. */
+export function poolsTable(list: readonly PoolStatus[]): string {
+  const numbers = (pool: PoolStatus): string[] =>
+    [pool.total, pool.used, pool.cooling, pool.excluded, pool.free].map(String)
+  return textTable(
+    ['pool', 'family', 'ranges', 'total', 'used', 'cooling', 'excluded', 'free'],
+    list.map(pool => [pool.pool, `ipv${pool.family}`, pool.ranges.join(', '), ...numbers(pool)]),
+    'no pools',
+  )
+}
+
+function endpointCells(row: EndpointRow): string[] {
+  const { pod, addresses, interface: own, device } = row
+  const name = pod.name === '' ? row.key : `${pod.namespace}/${pod.name}`
+  return [name, addresses.join(', '), own.name, device.name, String(own.mtu), row.pool, String(row.id)]
+}
+
+function waysTo(node: string, rows: readonly IpcacheRow[]): string[] {
+  const ways = rows
+    .filter(row => row.node === node)
+    .map(({ path }) => (path.kind === 'overlay' ? `overlay to ${path.tunnel}` : path.kind))
+  return [...new Set(ways)]
+}

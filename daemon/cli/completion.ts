@@ -1,0 +1,97 @@
+/** Completion scripts for shells, made from the table of commands. */
+import type { CommandSpec, OptionSpec } from './command.ts'
+import { allOptions } from './help.ts'
+
+export const shells = ['bash', 'zsh', 'fish'] as const
+export type Shell = (typeof shells)[number]
+
+export function completion(shell: Shell, commands: readonly CommandSpec[]): string {
+  if (shell === 'fish') return fish(commands)
+  // zsh runs bash completions once bashcompinit is loaded.
+  return shell === 'bash'
+    ? bash(commands)
+    : `#compdef causeway\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`
+}
+
+function bash(commands: readonly CommandSpec[]): string {
+  const words = firstWords(commands)
+  const cases = commands.map(command => `    '${command.name}'*) words='${candidates(command).join(' ')}' ;;`)
+  const seconds = words
+    .map(word => [word, secondWords(commands, word)] as const)
+    .filter(([, second]) => second.length > 0)
+    .map(([word, second]) => `    '${word}') words='${second.join(' ')}' ;;`)
+  return [
+    '_causeway() {',
+    '  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"',
+    '  local line="${COMP_WORDS[*]:1:COMP_CWORD-1}" words=""',
+    '  case "$line" in',
+    `    '') words='${words.join(' ')} --help' ;;`,
+    ...seconds,
+    ...cases,
+    '  esac',
+    '  case "$previous" in',
+    ...valueCases(commands),
+    '  esac',
+    '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
+    '}',
+    'complete -o default -F _causeway causeway',
+    '',
+  ].join('\n')
+}
+
+/** Options whose values are known complete to them, those that take a path to files. */
+function valueCases(commands: readonly CommandSpec[]): string[] {
+  const options = new Map<string, OptionSpec>(commands.flatMap(command => Object.entries(allOptions(command))))
+  return [...options].flatMap(([name, spec]) => {
+    const pattern = spec.short === undefined ? `--${name}` : `--${name}|-${spec.short}`
+    if (spec.choices) return [`    ${pattern}) words='${spec.choices.join(' ')}' ;;`]
+    return spec.type === 'string' ? [`    ${pattern}) words='' ;;`] : []
+  })
+}
+
+function fish(commands: readonly CommandSpec[]): string {
+  const lines = ['complete -c causeway -f']
+  for (const word of firstWords(commands)) {
+    const about = commands.find(command => command.name === word)?.summary ?? `${word} …`
+    lines.push(`complete -c causeway -n __fish_use_subcommand -a ${word} -d ${quoted(about)}`)
+    for (const second of secondWords(commands, word)) {
+      lines.push(`complete -c causeway -n '__fish_seen_subcommand_from ${word}' -a ${second}`)
+    }
+  }
+  for (const command of commands) {
+    const seen = command.name
+      .split(' ')
+      .map(word => `__fish_seen_subcommand_from ${word}`)
+      .join('; and ')
+    for (const operand of command.operands ?? []) {
+      if (operand.choices) lines.push(`complete -c causeway -n '${seen}' -a '${operand.choices.join(' ')}'`)
+    }
+    for (const [name, spec] of Object.entries(allOptions(command))) {
+      const short = spec.short === undefined ? '' : ` -s ${spec.short}`
+      const value = spec.choices ? ` -x -a '${spec.choices.join(' ')}'` : spec.type === 'string' ? ' -r -F' : ''
+      lines.push(`complete -c causeway -n '${seen}' -l ${name}${short}${value} -d ${quoted(spec.about)}`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function candidates(command: CommandSpec): string[] {
+  const operands = (command.operands ?? []).flatMap(operand => operand.choices ?? [])
+  const options = Object.entries(allOptions(command)).map(([name]) => `--${name}`)
+  return [...operands, ...options]
+}
+
+function firstWords(commands: readonly CommandSpec[]): string[] {
+  return [...new Set(commands.map(command => command.name.split(' ')[0] ?? ''))]
+}
+
+function secondWords(commands: readonly CommandSpec[], first: string): string[] {
+  return commands
+    .map(command => command.name.split(' '))
+    .flatMap(([a, b]) => (a === first && b !== undefined ? [b] : []))
+}
+
+/** Single quotes of fish: only \ and ' are special inside. */
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+}
