@@ -70,7 +70,8 @@ export class PathPlanner {
       try {
         this.plan()
         await onPlan()
-        if (nodes.initialized && uplinks.initialized) for (const finish of this.#initialized.splice(0)) finish()
+        if (nodes.initialized && pods.initialized && uplinks.initialized)
+          for (const finish of this.#initialized.splice(0)) finish()
       } catch (error) {
         this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays')
       }
