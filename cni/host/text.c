@@ -117,9 +117,9 @@ static void skip_space(struct scan *scan)
 
 static bool scan_string(struct scan *scan)
 {
-	if (*scan->at++ != '"')
+	if (*scan->at != '"')
 		return fail(scan, "expected a string");
-	for (;; scan->at++) {
+	for (scan->at++;; scan->at++) {
 		unsigned char c = (unsigned char)*scan->at;
 
 		if (c == '"')

@@ -358,7 +358,7 @@ suite('configuration', () => {
     ['empty input', '', 'standard input: is not JSON', 'the text ends too early at byte 0'],
     ['a torn object', '{"name":"x"', 'standard input: is not JSON', 'the text ends too early at byte 11'],
     ['more than one value', '{} {}', 'standard input: is not JSON', 'more text after the value at byte 3'],
-    ['a trailing comma', '{"a":1,}', 'standard input: is not JSON', 'expected a string at byte 8'],
+    ['a trailing comma', '{"a":1,}', 'standard input: is not JSON', 'expected a string at byte 7'],
     ['a bare word', '{"a":nul}', 'standard input: is not JSON', 'unknown word at byte 5'],
     ['an octal number', '{"a":01}', 'standard input: is not JSON', 'expected a comma or a closing bracket at byte 6'],
     [

@@ -107,3 +107,25 @@ test('random and mutated answers of the daemon end in an error or are right', as
     else assert.equal(JSON.parse(answer.stdout).cniVersion, '1.1.0')
   }
 })
+
+test('what is JSON and what is not is told as JSON.parse tells it', async () => {
+  const random = new Random()
+  const seed = Buffer.from(
+    String.raw`{"cniVersion":"1.0.0","a":[1,-2.5e+3,0,"\u00e9\ud83d\n"],"b":{"c":true,"d":null}}`,
+  )
+  for (let i = 0; i < 300; i++) {
+    const text = random
+      .mutate(seed)
+      .toString('latin1')
+      .replaceAll(/[^\n -~]/g, '"')
+    const answer = await cni.call('VERSION', text)
+    const malformed = answer.stdout.includes('"standard input: is not JSON"')
+    let throws = false
+    try {
+      JSON.parse(text)
+    } catch {
+      throws = text.trim() !== ''
+    }
+    assert.equal(malformed, throws, `${JSON.stringify(text)}: ${answer.stdout}${random.replay}`)
+  }
+})
