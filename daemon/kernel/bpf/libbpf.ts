@@ -34,16 +34,33 @@ const declarations = {
   setMaxEntries: 'int bpf_map__set_max_entries(void *map, uint32_t n)',
   setInnerMap: 'int bpf_map__set_inner_map_fd(void *map, int fd)',
   reuseFd: 'int bpf_map__reuse_fd(void *map, int fd)',
+  mapAutocreate: 'bool bpf_map__autocreate(void *map)',
   setAutocreate: 'int bpf_map__set_autocreate(void *map, bool create)',
   initialValue: 'void *bpf_map__initial_value(void *map, _Out_ size_t *size)',
 } as const
 
 export type Libbpf = Readonly<Record<keyof typeof declarations, CFunction>>
 
-let loaded: Libbpf | undefined
+interface Loaded {
+  readonly functions: Libbpf
+  /** libbpf's print callback. Never taken back: a thread may be about to call it. */
+  readonly print: bigint
+  /** Where messages go while somebody listens. */
+  listener: string[] | undefined
+}
+let loaded: Loaded | undefined
+
 /** The library, loaded at first use. Throws NotSupported when it is not installed. */
 export function libbpf(): Libbpf {
-  loaded ??= bind(openLibrary())
+  return library().functions
+}
+
+function library(): Loaded {
+  if (loaded) return loaded
+  const functions = bind(openLibrary())
+  const prototype = koffi.pointer(koffi.proto('int', ['int', 'void *', 'void *']))
+  functions.setPrint(null)
+  loaded = { functions, print: koffi.register(print, prototype), listener: undefined }
   return loaded
 }
 
@@ -63,31 +80,32 @@ const MESSAGE_BYTES = 64 << 10
 const WARN = 0
 const vsnprintf = libcFunction('int vsnprintf(void *buffer, size_t size, void *format, void *arguments)')
 
-/**
- * Runs a synchronous function and collects what libbpf has to say meanwhile, at warning level; long messages are cut.
- * A `va_list` reaches the callback as a pointer both in the x86-64 and in the AArch64 calling convention.
- */
-export function withMessages<T>(run: (messages: readonly string[]) => T): T {
-  const messages: string[] = []
+/** A `va_list` arrives as a pointer both in the x86-64 and in the AArch64 calling convention. */
+function print(level: number, format: unknown, args: unknown): number {
+  const listener = loaded?.listener
+  if (level !== WARN || !listener) return 0
   using buffer = lazyMemory(MESSAGE_BYTES)
-  const prototype = koffi.pointer(koffi.proto('int', ['int', 'void *', 'void *']))
-  const print = (level: number, format: unknown, args: unknown): number => {
-    if (level !== WARN) return 0
-    vsnprintf()(buffer.pointer, MESSAGE_BYTES, format, args)
-    messages.push(
-      koffi.decode
-        .string(buffer.pointer)
-        .replace(/^libbpf: /, '')
-        .trimEnd(),
-    )
-    return 0
-  }
-  const callback = koffi.register(print, prototype)
-  libbpf().setPrint(callback)
+  vsnprintf()(buffer.pointer, MESSAGE_BYTES, format, args)
+  listener.push(
+    koffi.decode
+      .string(buffer.pointer)
+      .replace(/^libbpf: /, '')
+      .trimEnd(),
+  )
+  return 0
+}
+
+/** Runs a synchronous function and collects libbpf's warnings meanwhile; long ones are cut. */
+export function withMessages<T>(run: (messages: readonly string[]) => T): T {
+  const state = library()
+  const messages: string[] = []
+  const outer = state.listener
+  state.listener = messages
+  state.functions.setPrint(state.print)
   try {
     return run(messages)
   } finally {
-    libbpf().setPrint(null)
-    koffi.unregister(callback)
+    state.listener = outer
+    if (!outer) state.functions.setPrint(null)
   }
 }

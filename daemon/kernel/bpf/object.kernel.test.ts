@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { SystemError } from '../errors.ts'
 import { bytes, codec, perCpu, u32, u64 } from './layout.ts'
 import { newMap } from './map.ts'
 import { possibleCpus } from './map-info.ts'
-import { loadObject, readObject } from './object.ts'
+import { loadObject, loadObjectAsync, readObject } from './object.ts'
 import { LoadError, MapMismatch, ObjectError, VerifierError } from './object-errors.ts'
 import { programInfo } from './program.ts'
 import { readSkbContext, skbContext, testRun, xdpContext } from './test-run.ts'
@@ -151,6 +152,60 @@ describe('an object file', () => {
     )
   })
 })
+
+describe('an object loaded on a thread', () => {
+  let objects: Objects
+  before(async () => {
+    objects = await compileTestdata('maps', 'refused', 'slow')
+  })
+  after(() => objects[Symbol.dispose]())
+
+  it('leaves the event loop to others while it is verified', async () => {
+    let turns = 0
+    let going = true
+    const turn = (): void => {
+      turns++
+      if (going) setTimeout(turn, 1)
+    }
+    turn()
+    const started = performance.now()
+    using object = await loadObjectAsync(objects.path('slow'))
+    going = false
+    const tookMs = performance.now() - started
+    assert.ok(object.programs.has('slow'))
+    assert.ok(turns > tookMs / 20, `${turns} turns of the loop in ${tookMs} ms`)
+  })
+
+  it('shares maps that were made before with others loaded at the same time', async () => {
+    using maps = loadObject(objects.path('maps'), { only: [] })
+    assert.deepEqual([maps.programs.size, maps.maps.has('pairs')], [0, true])
+    const reuse = { maps: { pairs: { reuseFd: maps.mapFd('pairs') } } }
+    const together = await Promise.all([1, 2, 3].map(() => loadObjectAsync(objects.path('maps'), reuse)))
+    using pairs = maps.map('pairs', pair)
+    for (const [i, object] of together.entries()) {
+      testRun(object.programFd('remember'), { data: packet, context: skbContext({ mark: i }) })
+      assert.equal(pairs.lookup(0)?.[0], i)
+      object[Symbol.dispose]()
+    }
+  })
+
+  it('fails as one loaded at once does', async () => {
+    const refused = await rejection(loadObjectAsync(objects.path('refused')))
+    assert.ok(refused instanceof VerifierError)
+    assert.deepEqual([refused.program, refused.code], ['out_of_bounds', 'EACCES'])
+    const options = { only: ['pass'], programs: { pass: { type: 'cgroup-sock-addr' } } } as const
+    const other = await rejection(loadObjectAsync(objects.path('maps'), options))
+    assert.ok(other instanceof SystemError && other.code === 'EINVAL')
+    assert.ok((await rejection(loadObjectAsync('/nowhere.o'))) instanceof LoadError)
+  })
+})
+
+async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.then(
+    () => assert.fail('it did not fail'),
+    (error: unknown) => error,
+  )
+}
 
 describe('a test run', () => {
   let objects: Objects

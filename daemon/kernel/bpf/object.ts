@@ -1,45 +1,27 @@
 /**
- * Object files: opened and loaded by libbpf, which does relocations, BTF and map creation. What comes out is plain
- * descriptors; nothing of libbpf outlives the call.
+ * Object files: loaded by libbpf, which does relocations, BTF and map creation. What comes out is plain descriptors;
+ * nothing of libbpf outlives the call.
  */
 import koffi from 'koffi'
 import { closeSync } from 'node:fs'
-import { lastErrno } from '../sys.ts'
-import { parseBtf, type Btf } from './btf.ts'
-import { attachType, type AttachType, mapType, nameOf, programType, type ProgramType } from './codes.ts'
-import { type Constants, constantsOf, type Constant, writeConstants } from './constants.ts'
+import { type Constant, constantsOf } from './constants.ts'
 import type { Codec } from './layout.ts'
 import { libbpf, withMessages } from './libbpf.ts'
 import { type EbpfMap, mapOfFd } from './map.ts'
-import { mapInfo } from './map-info.ts'
 import { lazyMemory, type MappedMemory } from './mmap.ts'
-import { LoadError, MapMismatch, type MapShape, ObjectError, VerifierError } from './object-errors.ts'
+import { LoadError, type MapShape, VerifierError } from './object-errors.ts'
+import {
+  type Handle,
+  mapShape,
+  type ObjectOptions,
+  type OpenObject,
+  openObject,
+  prepare,
+  required,
+} from './open-object.ts'
 import { duplicateFd } from './syscall.ts'
 
-export interface ProgramOptions {
-  /** Needed where the section's name says nothing to the oldest libbpf, as with netkit. */
-  readonly type?: ProgramType
-  readonly attach?: AttachType
-  /** false leaves the program out. */
-  readonly load?: boolean
-}
-export interface MapOptions {
-  readonly maxEntries?: number
-  /** An existing map to use instead of a new one; stays the caller's. Throws MapMismatch when its shape differs. */
-  readonly reuseFd?: number
-  /** A map with the layout of the inner ones, for maps of maps whose definition does not state it. */
-  readonly innerMapFd?: number
-  /** false leaves the map out; only programs that do not mention it can be loaded then. */
-  readonly create?: boolean
-}
-export interface ObjectOptions {
-  readonly programs?: Readonly<Record<string, ProgramOptions>>
-  readonly maps?: Readonly<Record<string, MapOptions>>
-  /** Values of `const volatile` variables, by name; the others keep what the source says. Fixed once loaded. */
-  readonly constants?: Constants
-  /** Loads these programs only. */
-  readonly only?: readonly string[]
-}
+export type { MapOptions, ObjectOptions, ProgramOptions } from './open-object.ts'
 
 /** What an object file holds, without loading it. */
 export interface ObjectContents {
@@ -83,13 +65,32 @@ export class LoadedObject implements Disposable {
  */
 export function loadObject(path: string, options: ObjectOptions = {}): LoadedObject {
   return withMessages(messages => {
-    using object = openObject(path, messages)
-    configurePrograms(object, options)
-    configureMaps(object, options.maps ?? {})
-    writeConstants(path, object.btf, object.maps, options.constants ?? {})
-    load(object, messages)
-    return new LoadedObject(path, ...descriptors(object))
+    using object = prepare(path, options, messages)
+    using logs = new VerifierLogs(object)
+    const result: number = libbpf().load(object.handle)
+    if (result < 0) throw logs.error(-result) ?? new LoadError('loading', path, -result, messages)
+    return loaded(object)
   })
+}
+
+/**
+ * The same on a thread of libuv's pool: verifying a large program takes the better part of a second. Several objects
+ * verify in parallel when the maps they share exist and are given as `reuseFd`.
+ */
+export async function loadObjectAsync(path: string, options: ObjectOptions = {}): Promise<LoadedObject> {
+  using object = withMessages(messages => prepare(path, options, messages))
+  using logs = new VerifierLogs(object)
+  const result = await new Promise<number>((resolve, reject) => {
+    libbpf().load.async(object.handle, (error: unknown, r: number) => {
+      if (error) reject(new Error(`loading ${path} could not be queued`, { cause: error }))
+      else resolve(r)
+    })
+  })
+  if (result >= 0) return loaded(object)
+  const error = logs.error(-result)
+  if (error) throw error
+  // Messages of a thread cannot be listened to: a second attempt fails in the same way and says why.
+  return loadObject(path, options)
 }
 
 /** Throws LoadError. */
@@ -98,132 +99,52 @@ export function readObject(path: string): ObjectContents {
     using object = openObject(path, messages)
     return {
       programs: [...object.programs].map(([name, p]) => ({ name, section: libbpf().programSection(p) as string })),
-      maps: [...object.maps].map(([name, m]) => ({ name, maxEntries: libbpf().mapMaxEntries(m), ...shape(m) })),
+      maps: [...object.maps].map(([name, m]) => ({ name, maxEntries: libbpf().mapMaxEntries(m), ...mapShape(m) })),
       constants: constantsOf(object.btf, object.maps),
     }
   })
 }
 
-/** libbpf's opaque pointers. */
-type Handle = unknown
-interface OpenObject extends Disposable {
-  readonly path: string
-  readonly handle: Handle
-  readonly btf: Btf
-  readonly programs: ReadonlyMap<string, Handle>
-  readonly maps: ReadonlyMap<string, Handle>
-}
-
-function openObject(path: string, messages: readonly string[]): OpenObject {
-  const lib = libbpf()
-  const handle: Handle = lib.open(path, null)
-  const errno = lastErrno()
-  if (!handle) throw new LoadError('opening', path, errno, messages)
-  const close = (): void => lib.close(handle)
-  try {
-    const programs = new Map(walk(handle, lib.nextProgram, lib.programName))
-    const maps = new Map(walk(handle, lib.nextMap, lib.mapName))
-    return { path, handle, btf: objectBtf(path, handle), programs, maps, [Symbol.dispose]: close }
-  } catch (error) {
-    close()
-    throw error
-  }
-}
-
-function* walk(
-  object: Handle,
-  next: (object: Handle, last: Handle) => Handle,
-  name: (item: Handle) => string,
-): Generator<[string, Handle]> {
-  for (let item = next(object, null); item; item = next(object, item)) yield [name(item), item]
-}
-
-/** libbpf's copy, in which the offsets of variables in their sections have been filled in. */
-function objectBtf(path: string, object: Handle): Btf {
-  const btf: unknown = libbpf().btf(object)
-  if (!btf) throw new ObjectError(path, 'has no BTF: compile it with -g')
-  const size = [0]
-  const raw: unknown = libbpf().rawBtf(btf, size)
-  return parseBtf(new Uint8Array(koffi.view(raw, size[0] ?? 0)))
-}
-
-function configurePrograms(object: OpenObject, { programs = {}, only }: ObjectOptions): void {
-  const lib = libbpf()
-  for (const name of only ?? []) required(object.path, 'program', object.programs, name)
-  if (only) for (const [name, program] of object.programs) lib.setAutoload(program, only.includes(name))
-  for (const [name, options] of Object.entries(programs)) {
-    const program = required(object.path, 'program', object.programs, name)
-    if (options.load !== undefined) lib.setAutoload(program, options.load)
-    if (options.type !== undefined) lib.setType(program, programType[options.type])
-    if (options.attach !== undefined) lib.setAttachType(program, attachType[options.attach])
-  }
-}
-
-function configureMaps(object: OpenObject, maps: Readonly<Record<string, MapOptions>>): void {
-  const lib = libbpf()
-  for (const [name, options] of Object.entries(maps)) {
-    const map = required(object.path, 'map', object.maps, name)
-    const check = (what: string, result: number): void => {
-      if (result < 0) throw new LoadError(`setting ${what} of map ${name} of`, object.path, -result, [])
-    }
-    if (options.create !== undefined) check('creation', lib.setAutocreate(map, options.create))
-    if (options.maxEntries !== undefined) check('the size', lib.setMaxEntries(map, options.maxEntries))
-    if (options.innerMapFd !== undefined) check('the inner map', lib.setInnerMap(map, options.innerMapFd))
-    if (options.reuseFd === undefined) continue
-    checkShape(object.path, name, shape(map), mapInfo(options.reuseFd))
-    check('reuse', lib.reuseFd(map, options.reuseFd))
-  }
-}
-
-function shape(map: Handle): MapShape {
-  const lib = libbpf()
-  return {
-    type: nameOf(mapType, lib.mapType(map)) ?? 'other',
-    keySize: lib.mapKeySize(map),
-    valueSize: lib.mapValueSize(map),
-    flags: lib.mapFlags(map),
-  }
-}
-
-function checkShape(path: string, name: string, wanted: MapShape, found: MapShape): void {
-  const fields = ['type', 'keySize', 'valueSize', 'flags'] as const
-  if (fields.some(field => wanted[field] !== found[field])) throw new MapMismatch(path, name, wanted, found)
-}
-
 /** A log this large keeps the reason also where the kernel keeps a log's beginning only (before Linux 6.4). */
 const LOG_BYTES = 16 << 20
 
-function load(object: OpenObject, messages: readonly string[]): void {
-  using stack = new DisposableStack()
-  const logs = new Map<string, MappedMemory>()
-  for (const [name, program] of object.programs) {
-    const log = stack.use(lazyMemory(LOG_BYTES))
-    logs.set(name, log)
-    libbpf().setLog(program, log.pointer, LOG_BYTES)
+/** Where the kernel writes what the verifier thinks of each program; only used for one that is refused. */
+class VerifierLogs implements Disposable {
+  readonly #object: OpenObject
+  readonly #logs = new Map<string, MappedMemory>()
+
+  constructor(object: OpenObject) {
+    this.#object = object
+    for (const [name, program] of object.programs) {
+      const log = lazyMemory(LOG_BYTES)
+      this.#logs.set(name, log)
+      libbpf().setLog(program, log.pointer, LOG_BYTES)
+    }
   }
-  const result: number = libbpf().load(object.handle)
-  if (result >= 0) return
-  // libbpf asks for a log only when a program failed, and stops there.
-  for (const [name, log] of logs) {
-    const text = koffi.decode.string(log.pointer)
-    if (text !== '') throw new VerifierError(object.path, name, -result, text)
+
+  /** The refused program's error. libbpf asks for a log only when a program failed, and stops there. */
+  error(errno: number): VerifierError | undefined {
+    for (const [name, log] of this.#logs) {
+      const text = koffi.decode.string(log.pointer)
+      if (text !== '') return new VerifierError(this.#object.path, name, errno, text)
+    }
+    return undefined
   }
-  throw new LoadError('loading', object.path, -result, messages)
+
+  [Symbol.dispose](): void {
+    for (const log of this.#logs.values()) log[Symbol.dispose]()
+  }
 }
 
-function descriptors(object: OpenObject): [ReadonlyMap<string, number>, ReadonlyMap<string, number>] {
+function loaded(object: OpenObject): LoadedObject {
   const lib = libbpf()
-  return [ownFds(object.programs, lib.programFd), ownFds(object.maps, lib.mapFd)]
+  // libbpf 1.4 and newer hold a descriptor of something else for a map that is not created.
+  const mapFd = (map: Handle): number => (lib.mapAutocreate(map) ? lib.mapFd(map) : -1)
+  return new LoadedObject(object.path, ownFds(object.programs, lib.programFd), ownFds(object.maps, mapFd))
 }
 
 /** Descriptors that survive the object's closing; those of what was left out are negative. */
 function ownFds(handles: ReadonlyMap<string, Handle>, fdOf: (handle: Handle) => number): Map<string, number> {
   const fds = [...handles].map(([name, handle]): [string, number] => [name, fdOf(handle)])
   return new Map(fds.filter(([, fd]) => fd >= 0).map(([name, fd]) => [name, duplicateFd(fd)]))
-}
-
-function required<T>(path: string, what: string, from: ReadonlyMap<string, T>, name: string): T {
-  const found = from.get(name)
-  if (found === undefined) throw new ObjectError(path, `has no ${what} ${name}; it has ${[...from.keys()].join(', ')}`)
-  return found
 }

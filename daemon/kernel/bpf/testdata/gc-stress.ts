@@ -5,7 +5,7 @@
 import { attachAsync } from '../link.ts'
 import { bytes, codec, u32 } from '../layout.ts'
 import { newMap } from '../map.ts'
-import { loadObject } from '../object.ts'
+import { loadObject, loadObjectAsync } from '../object.ts'
 import { NetlinkNet } from '../../netlink/net.ts'
 import { testRun } from '../test-run.ts'
 
@@ -19,7 +19,9 @@ net.run([{ op: 'link-add', link: { kind: 'veth', name: 'cw-a', peer: { name: 'cw
 const ifindex = net.link('cw-a')?.index ?? 0
 
 for (let round = 0; round < ROUNDS; round++) {
-  using object = loadObject(maps, { constants: { answer: round } })
+  const loading = loadObjectAsync(maps, { constants: { answer: round } })
+  collect()
+  using object = await loading
   const attaching = attachAsync(object.programFd('pass'), { kind: 'tcx', ifindex, side: 'ingress' })
   workMap(round)
   await collect({ execution: 'async' })
