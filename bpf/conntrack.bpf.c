@@ -16,16 +16,16 @@ static __always_inline void report_end(const struct ct_key *key, const struct ct
 		return;
 	}
 	*e = (struct event){
-		.time_ns = bpf_ktime_get_ns(),
-		.source = a ? key->a : key->b,
-		.destination = a ? key->b : key->a,
-		.source_port = a ? key->port_a : key->port_b,
-		.destination_port = a ? key->port_b : key->port_a,
-		.protocol = key->protocol,
-		.kind = EVENT_FLOW,
-		.hook = HOOK_EXPIRY,
-		.ct_flags = flow->flags,
-		.moment = FLOW_END,
+	    .time_ns = bpf_ktime_get_ns(),
+	    .source = a ? key->a : key->b,
+	    .destination = a ? key->b : key->a,
+	    .source_port = a ? key->port_a : key->port_b,
+	    .destination_port = a ? key->port_b : key->port_a,
+	    .protocol = key->protocol,
+	    .kind = EVENT_FLOW,
+	    .hook = HOOK_EXPIRY,
+	    .ct_flags = flow->flags,
+	    .moment = FLOW_END,
 	};
 	event_totals(e, flow);
 	bpf_ringbuf_submit(e, event_wakeup());
@@ -52,8 +52,11 @@ static long expire_one(void *map, const struct ct_key *key, struct ct_value *flo
 SEC("syscall")
 int ct_expire(struct ct_expiry *ctx)
 {
-	/* The coarse clock that entries are stamped with shows the same time, at most a tick less; it is not offered here. */
-	struct expiry expiry = { .now = bpf_ktime_get_ns() };
+	/*
+	 * The coarse clock that entries are stamped with shows the same time, at most a tick less; it is not offered
+	 * here.
+	 */
+	struct expiry expiry = {.now = bpf_ktime_get_ns()};
 
 	bpf_for_each_map_elem(&conntrack, expire_one, &expiry, 0);
 	ctx->live = expiry.live;

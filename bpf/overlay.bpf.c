@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The VXLAN device between nodes. overlay_in (ingress) takes what arrives; overlay_out (egress) writes the tunnel key of
- * packets that the host's stack routed here, those of pods carry theirs already.
+ * The VXLAN device between nodes. overlay_in (ingress) takes what arrives; overlay_out (egress) writes the tunnel key
+ * of packets that the host's stack routed here, those of pods carry theirs already.
  */
 #include "lib/drop.h"
 #include "lib/endpoint.h"
@@ -12,7 +12,7 @@
 SEC("tc")
 int overlay_in(struct __sk_buff *skb)
 {
-	struct packet p = { .hook = HOOK_OVERLAY_IN };
+	struct packet p = {.hook = HOOK_OVERLAY_IN};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 
@@ -41,7 +41,7 @@ int overlay_in(struct __sk_buff *skb)
 SEC("tc")
 int overlay_out(struct __sk_buff *skb)
 {
-	struct packet p = { .hook = HOOK_OVERLAY_OUT };
+	struct packet p = {.hook = HOOK_OVERLAY_OUT};
 	const struct ipcache_value *node;
 	enum drop_reason reason;
 

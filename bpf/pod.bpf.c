@@ -12,7 +12,7 @@
 SEC("tc")
 int pod_out(struct __sk_buff *skb)
 {
-	struct packet p = { .hook = HOOK_POD_OUT };
+	struct packet p = {.hook = HOOK_POD_OUT};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 
@@ -24,14 +24,17 @@ int pod_out(struct __sk_buff *skb)
 	reason = parse_ip(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
-	if (unlikely(neigh_is_ndp(skb, &p)))
+	reason = flow_parse(skb, &p);
+	if (unlikely(reason))
+		return drop(skb, &p, reason, 0);
+	if (neigh_is_ndp(&p))
 		return neigh_ndp(skb, &p);
-	if (unlikely(frame_is_group(skb)))
+	if (unlikely(frame_is_group(skb) || address_is_group(&p.tuple.destination)))
 		return drop_quietly(skb, &p, DROP_MULTICAST);
 	reason = endpoint_check_source(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
-	reason = flow_of(skb, &p);
+	reason = flow_track(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
 	if (unlikely(p.ct_flags & CT_VIA_STACK))
@@ -47,7 +50,7 @@ int pod_out(struct __sk_buff *skb)
 SEC("tc")
 int pod_in(struct __sk_buff *skb)
 {
-	struct packet p = { .hook = HOOK_POD_IN };
+	struct packet p = {.hook = HOOK_POD_IN};
 	enum drop_reason reason;
 
 	/* What is not this pod's own is none of conntrack's business; the pod judges it. */

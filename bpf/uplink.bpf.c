@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods out of the host's way. Everything
- * else belongs to the host and passes untouched, whatever it looks like; programs of others on the device see it too.
+ * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods out of the host's way.
+ * Everything else belongs to the host and passes untouched, whatever it looks like; programs of others on the device
+ * see it too.
  */
 #include <linux/if_packet.h>
 #include "lib/drop.h"
@@ -12,7 +13,7 @@
 SEC("tc")
 int uplink_in(struct __sk_buff *skb)
 {
-	struct packet p = { .hook = HOOK_UPLINK_IN };
+	struct packet p = {.hook = HOOK_UPLINK_IN};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 

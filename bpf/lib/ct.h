@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Connection tracking: one entry for both directions of a flow. A packet of a flow in its steady state costs one lookup;
- * everything that opens, changes or ends a flow is out of line. Nothing is refused for its sequence numbers: conntrack
- * remembers which way a flow came and counts it, the ends judge what is theirs.
+ * Connection tracking: one entry for both directions of a flow. A packet of a flow in its steady state costs one
+ * lookup; everything that opens, changes or ends a flow is out of line. Nothing is refused for its sequence numbers:
+ * conntrack remembers which way a flow came and counts it, the ends judge what is theirs.
  */
 #pragma once
 #include "config.h"
@@ -114,9 +114,10 @@ static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_
 }
 
 /* Makes an entry, or makes one anew where a void or closed one stands. */
-static __always_inline enum drop_reason ct_open(struct __sk_buff *skb, struct packet *p, const struct ct_key *key, bool anew, bool from_a)
+static __always_inline enum drop_reason ct_open(struct __sk_buff *skb, struct packet *p, const struct ct_key *key,
+						bool anew, bool from_a)
 {
-	struct ct_value value = { .created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a) };
+	struct ct_value value = {.created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a)};
 	long error;
 
 	p->ct_flags = value.flags;

@@ -15,7 +15,8 @@ static __always_inline bool endpoint_is_host(const struct endpoint_value *endpoi
 }
 
 /* The endpoint behind the device the packet came from, if this address is its own; else null. */
-static __always_inline const struct endpoint_value *endpoint_owning(struct __sk_buff *skb, const struct address *address)
+static __always_inline const struct endpoint_value *endpoint_owning(struct __sk_buff *skb,
+								    const struct address *address)
 {
 	const struct endpoint_value *endpoint = endpoint_of(address);
 

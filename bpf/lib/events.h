@@ -17,8 +17,8 @@ static __always_inline void metric_add(struct metric_value *value, __u32 bytes)
 /* Counts what happens seldom. */
 __outlined int count(__u8 kind, __u8 hook, __u8 reason, __u32 bytes)
 {
-	struct metric_key key = { .kind = kind, .hook = hook, .reason = reason };
-	struct metric_value first = { .packets = 1, .bytes = bytes };
+	struct metric_key key = {.kind = kind, .hook = hook, .reason = reason};
+	struct metric_value first = {.packets = 1, .bytes = bytes};
 	struct metric_value *value = bpf_map_lookup_elem(&metrics, &key);
 
 	if (value)
@@ -67,18 +67,18 @@ static __always_inline bool event_budget_take(__u64 now)
 static __always_inline void event_describe(struct event *e, struct __sk_buff *skb, const struct packet *p, __u64 now)
 {
 	*e = (struct event){
-		.time_ns = now,
-		.source = p->tuple.source,
-		.destination = p->tuple.destination,
-		.source_port = p->tuple.source_port,
-		.destination_port = p->tuple.destination_port,
-		.protocol = p->tuple.protocol,
-		.tcp_flags = p->tcp_flags,
-		.hook = p->hook,
-		.ethertype = p->ethertype,
-		.ifindex = skb->ifindex,
-		.length = skb->len,
-		.ct_flags = p->ct_flags,
+	    .time_ns = now,
+	    .source = p->tuple.source,
+	    .destination = p->tuple.destination,
+	    .source_port = p->tuple.source_port,
+	    .destination_port = p->tuple.destination_port,
+	    .protocol = p->tuple.protocol,
+	    .tcp_flags = p->tcp_flags,
+	    .hook = p->hook,
+	    .ethertype = p->ethertype,
+	    .ifindex = skb->ifindex,
+	    .length = skb->len,
+	    .ct_flags = p->ct_flags,
 	};
 	if (p->tuple.protocol == IPPROTO_ICMP || p->tuple.protocol == IPPROTO_ICMPV6) {
 		e->source_port = bpf_htons(p->icmp_type);
@@ -86,7 +86,8 @@ static __always_inline void event_describe(struct event *e, struct __sk_buff *sk
 	}
 }
 
-static __always_inline void event_drop(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason, __u32 rule)
+static __always_inline void event_drop(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason,
+				       __u32 rule)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct event *e;
@@ -112,7 +113,8 @@ static __always_inline __u64 event_wakeup(void)
 {
 	if (!event_batch_bytes)
 		return 0;
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > event_batch_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > event_batch_bytes ? BPF_RB_FORCE_WAKEUP
+										 : BPF_RB_NO_WAKEUP;
 }
 
 /* What a flow event tells of the flow's counters. */

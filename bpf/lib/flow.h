@@ -25,17 +25,31 @@ __outlined bool flow_of_others(struct __sk_buff *skb, struct packet *p)
 	return frag_recall(p);
 }
 
-/* Finds the packet's flow; p->ct_flags tells of it. Returns the reason to drop the packet, or DROP_NONE. */
-static __always_inline enum drop_reason flow_of(struct __sk_buff *skb, struct packet *p)
+/* Reads what tells the packet's flow. Returns the reason to drop the packet, or DROP_NONE. */
+static __always_inline enum drop_reason flow_parse(struct __sk_buff *skb, struct packet *p)
 {
-	if (likely(p->fragment != FRAGMENT_LATER)) {
-		enum drop_reason reason = parse_transport(skb, p);
+	enum drop_reason reason;
 
-		if (unlikely(reason))
-			return reason;
+	if (unlikely(p->fragment == FRAGMENT_LATER))
+		return DROP_NONE;
+	reason = parse_transport(skb, p);
+	if (likely(!reason))
 		icmp_classify(p);
-	}
+	return reason;
+}
+
+/* Finds the packet's flow; p->ct_flags tells of it. Returns the reason to drop the packet, or DROP_NONE. */
+static __always_inline enum drop_reason flow_track(struct __sk_buff *skb, struct packet *p)
+{
 	if (unlikely(p->fragment || p->icmp_error) && !flow_of_others(skb, p))
 		return DROP_NONE;
 	return ct_track(skb, p);
+}
+
+/* Both of it. */
+static __always_inline enum drop_reason flow_of(struct __sk_buff *skb, struct packet *p)
+{
+	enum drop_reason reason = flow_parse(skb, p);
+
+	return unlikely(reason) ? reason : flow_track(skb, p);
 }

@@ -10,17 +10,17 @@
 static __always_inline struct frag_key frag_key_of(const struct packet *p)
 {
 	return (struct frag_key){
-		.source = p->tuple.source,
-		.destination = p->tuple.destination,
-		.id = p->fragment_id,
-		.protocol = p->tuple.protocol,
+	    .source = p->tuple.source,
+	    .destination = p->tuple.destination,
+	    .id = p->fragment_id,
+	    .protocol = p->tuple.protocol,
 	};
 }
 
 static __always_inline void frag_remember(const struct packet *p)
 {
 	struct frag_key key = frag_key_of(p);
-	struct frag_value value = { .source_port = p->tuple.source_port, .destination_port = p->tuple.destination_port };
+	struct frag_value value = {.source_port = p->tuple.source_port, .destination_port = p->tuple.destination_port};
 
 	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }

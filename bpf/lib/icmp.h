@@ -81,7 +81,7 @@ static __always_inline bool icmp_quoted4(struct tuple *quoted, struct __sk_buff 
 
 static __always_inline bool icmp_quoted6(struct tuple *quoted, struct __sk_buff *skb, __u32 offset)
 {
-	struct extension_walk walk = { .offset = offset + sizeof(struct ipv6hdr) };
+	struct extension_walk walk = {.offset = offset + sizeof(struct ipv6hdr)};
 	struct ipv6hdr ip;
 
 	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version != 6)
@@ -100,6 +100,5 @@ static __always_inline bool icmp_quoted(struct tuple *quoted, struct __sk_buff *
 {
 	__u32 offset = error->transport + ICMP_HEADER;
 
-	return error->ethertype == ETH_P_IP ? icmp_quoted4(quoted, skb, offset) :
-					      icmp_quoted6(quoted, skb, offset);
+	return error->ethertype == ETH_P_IP ? icmp_quoted4(quoted, skb, offset) : icmp_quoted6(quoted, skb, offset);
 }

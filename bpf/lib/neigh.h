@@ -85,7 +85,8 @@ static __always_inline bool mac_equal(const __u8 *x, const __u8 *y)
 	return true;
 }
 
-static __always_inline int neigh_arp_answer(struct __sk_buff *skb, struct packet *p, struct arp_packet *arp, const __u8 *host_mac)
+static __always_inline int neigh_arp_answer(struct __sk_buff *skb, struct packet *p, struct arp_packet *arp,
+					    const __u8 *host_mac)
 {
 	struct arp_packet answer = *arp;
 
@@ -137,21 +138,21 @@ static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_adverti
 	__s64 sum = bpf_csum_diff(0, 0, (__be32 *)&ip->saddr, 32, bpf_htonl(sizeof(*message)));
 
 	sum = bpf_csum_diff(0, 0, (__be32 *)message, sizeof(*message), (__u32)sum);
-	return checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32[]){ bpf_htonl(IPPROTO_ICMPV6) }, 4, (__u32)sum));
+	return checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32[]){bpf_htonl(IPPROTO_ICMPV6)}, 4, (__u32)sum));
 }
 
 /* Turns a solicitation around into an advertisement that names the host's side for whatever was asked for. */
-static __always_inline int neigh_ndp_answer(struct __sk_buff *skb, struct packet *p, const struct address *target, const __u8 *to,
-					    const __u8 *host_mac)
+static __always_inline int neigh_ndp_answer(struct __sk_buff *skb, struct packet *p, const struct address *target,
+					    const __u8 *to, const __u8 *host_mac)
 {
 	struct ndp_advertisement message = {
-		.type = NDP_ADVERTISEMENT,
-		.flags = bpf_htonl(0xe0000000), /* router, solicited, override */
-		.target = *target,
-		.option = NDP_OPTION_TARGET_MAC,
-		.option_length = 1,
+	    .type = NDP_ADVERTISEMENT,
+	    .flags = bpf_htonl(0xe0000000), /* router, solicited, override */
+	    .target = *target,
+	    .option = NDP_OPTION_TARGET_MAC,
+	    .option_length = 1,
 	};
-	struct ipv6hdr ip = { .version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = NDP_HOP_LIMIT };
+	struct ipv6hdr ip = {.version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = NDP_HOP_LIMIT};
 	__u32 length = ETH_HLEN + sizeof(ip) + sizeof(message);
 
 	ip.payload_len = bpf_htons(sizeof(message));
@@ -168,11 +169,14 @@ static __always_inline int neigh_ndp_answer(struct __sk_buff *skb, struct packet
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-/* The pod that says this of itself by an address: its own, or any link-local one, which only its own link sees. Or null. */
+/*
+ * The pod that says this of itself by an address: its own, or any link-local one, which only its own link sees. Or
+ * null.
+ */
 static __always_inline const struct endpoint_value *neigh_speaker(struct __sk_buff *skb, const struct address *address)
 {
 	const struct endpoint_value *endpoint =
-		address_is_link_local6(address) ? endpoint_behind(skb) : endpoint_owning(skb, address);
+	    address_is_link_local6(address) ? endpoint_behind(skb) : endpoint_owning(skb, address);
 
 	return endpoint && frame_source_is(skb, endpoint->mac) ? endpoint : 0;
 }
@@ -205,33 +209,26 @@ static __always_inline int neigh_advertisement(struct __sk_buff *skb, struct pac
 }
 
 /* True for neighbour discovery (RFC 4861), which is never fragmented (RFC 6980). */
-static __always_inline bool neigh_is_ndp(struct __sk_buff *skb, const struct packet *p)
+static __always_inline bool neigh_is_ndp(const struct packet *p)
 {
-	const __u8 *header;
-
-	if (likely(p->tuple.protocol != IPPROTO_ICMPV6) || p->fragment)
-		return false;
-	header = parse_header(skb, p, 4);
-	return header && header[0] >= NDP_ROUTER_SOLICITATION && header[0] <= NDP_REDIRECT;
+	return unlikely(p->tuple.protocol == IPPROTO_ICMPV6) && !p->fragment &&
+	       p->icmp_type >= NDP_ROUTER_SOLICITATION && p->icmp_type <= NDP_REDIRECT;
 }
 
 /* A packet of neighbour discovery from a pod. */
 __outlined int neigh_ndp(struct __sk_buff *skb, struct packet *p)
 {
 	struct ndp_message message;
-	__u8 type;
 
 	if (!p)
 		return TC_ACT_SHOT;
-	if (p->ttl != NDP_HOP_LIMIT || bpf_skb_load_bytes(skb, p->transport, &type, 1))
-		return drop(skb, p, DROP_MALFORMED, 0);
-	p->icmp_type = type;
-	if (type == NDP_ROUTER_SOLICITATION)
+	if (p->icmp_type == NDP_ROUTER_SOLICITATION)
 		return drop_quietly(skb, p, DROP_MULTICAST);
-	if (type != NDP_SOLICITATION && type != NDP_ADVERTISEMENT)
+	if (p->icmp_type != NDP_SOLICITATION && p->icmp_type != NDP_ADVERTISEMENT)
 		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
-	if (p->transport != IPV6_PLAIN_END || p->end < IPV6_PLAIN_END + sizeof(message) ||
+	if (p->ttl != NDP_HOP_LIMIT || p->transport != IPV6_PLAIN_END || p->end < IPV6_PLAIN_END + sizeof(message) ||
 	    bpf_skb_load_bytes(skb, IPV6_PLAIN_END, &message, sizeof(message)))
 		return drop(skb, p, DROP_MALFORMED, 0);
-	return type == NDP_SOLICITATION ? neigh_solicitation(skb, p, &message.target) : neigh_advertisement(skb, p, &message.target);
+	return p->icmp_type == NDP_SOLICITATION ? neigh_solicitation(skb, p, &message.target)
+						: neigh_advertisement(skb, p, &message.target);
 }

@@ -17,8 +17,8 @@
 
 /*
  * What is off the common way: functions of global linkage, so that the verifier looks at each once by itself instead of
- * once for every way that leads to it. It takes their pointers to be null until they have been checked (before Linux 6.8
- * there is no way to promise otherwise), and a packet's pointers to be lost when they return.
+ * once for every way that leads to it. It takes their pointers to be null until they have been checked (before Linux
+ * 6.8 there is no way to promise otherwise), and a packet's pointers to be lost when they return.
  */
 #define __outlined __attribute__((noinline))
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -147,8 +147,8 @@ static __always_inline enum drop_reason parse_ipv4(struct __sk_buff *skb, struct
 
 static __always_inline bool is_extension(__u8 next)
 {
-	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT || next == NEXT_AUTHENTICATION ||
-	       next == NEXT_DESTINATION || next == NEXT_MOBILITY;
+	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT ||
+	       next == NEXT_AUTHENTICATION || next == NEXT_DESTINATION || next == NEXT_MOBILITY;
 }
 
 /* Where a chain of extension headers has been followed to. */
@@ -186,7 +186,10 @@ static __always_inline int extension_step(struct __sk_buff *skb, struct extensio
 	return walk->fragment == FRAGMENT_LATER;
 }
 
-/* Follows extension headers to the transport header (RFC 8200 section 4). False when there are too many or they end early. */
+/*
+ * Follows extension headers to the transport header (RFC 8200 section 4). False when there are too many or they end
+ * early.
+ */
 __outlined bool extension_walk_on(struct __sk_buff *skb, struct extension_walk *walk)
 {
 	if (!walk)
@@ -312,8 +315,8 @@ static __always_inline bool frame_source_is(struct __sk_buff *skb, const __u8 *m
 
 	if (unlikely(data + ETH_HLEN > packet_data_end(skb)))
 		return false;
-	return ((*(const __u32 *)(data + 6) ^ *(const __u32 *)mac) | (*(const __u16 *)(data + 10) ^ *(const __u16 *)(mac + 4))) ==
-	       0;
+	return ((*(const __u32 *)(data + 6) ^ *(const __u32 *)mac) |
+		(*(const __u16 *)(data + 10) ^ *(const __u16 *)(mac + 4))) == 0;
 }
 
 /* Writes both MACs of the frame, destination first; `macs` is 12 bytes, 4-byte aligned. */
@@ -348,7 +351,9 @@ static __always_inline bool packet_decrement_ttl(struct __sk_buff *skb, const st
 	if (unlikely((void *)(ip6 + 1) > packet_data_end(skb)))
 		return false;
 	ip6->hop_limit--;
-	/* No header checksum balances this, so a sum the device made over the packet (CHECKSUM_COMPLETE) must follow. */
+	/*
+	 * No header checksum balances this, so a sum the device made over the packet (CHECKSUM_COMPLETE) must follow.
+	 */
 	bpf_csum_update(skb, ~(__u32)bpf_htons(1));
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where a packet goes on. What a program cannot do by itself (time exceeded, packet too big, fragmentation, no route) is
- * left to the host's stack, which holds the same routes, answers, and limits the rate of its answers.
+ * Where a packet goes on. What a program cannot do by itself (time exceeded, packet too big, fragmentation, no route)
+ * is left to the host's stack, which holds the same routes, answers, and limits the rate of its answers.
  */
 #pragma once
 #include <linux/pkt_cls.h>
@@ -31,7 +31,7 @@ static __always_inline int route_to_pod(struct __sk_buff *skb, struct packet *p,
 /* Writes the tunnel key of a packet to this node. */
 static __always_inline bool route_set_tunnel(struct __sk_buff *skb, const struct address *node)
 {
-	struct bpf_tunnel_key key = { .tunnel_id = overlay_vni, .tunnel_ttl = 64 };
+	struct bpf_tunnel_key key = {.tunnel_id = overlay_vni, .tunnel_ttl = 64};
 	/* IPv4 has a checksum of its own header; that of UDP may stay zero (RFC 7348 section 5). */
 	__u64 flags = BPF_F_ZERO_CSUM_TX;
 
@@ -47,7 +47,7 @@ static __always_inline bool route_set_tunnel(struct __sk_buff *skb, const struct
 /* The ipcache entry of an address, null when no other node has it. */
 static __always_inline const struct ipcache_value *route_node_of(const struct address *address)
 {
-	struct ipcache_key key = { .prefix_length = 128, .address = *address };
+	struct ipcache_key key = {.prefix_length = 128, .address = *address};
 
 	return bpf_map_lookup_elem(&ipcache, &key);
 }
@@ -116,8 +116,6 @@ __outlined int route_away(struct __sk_buff *skb, struct packet *p)
 
 	if (!p)
 		return TC_ACT_SHOT;
-	if (address_is_group(&p->tuple.destination))
-		return drop_quietly(skb, p, DROP_MULTICAST);
 	if (p->ttl <= 1 || route_stays_on_link(&p->tuple.destination))
 		return TC_ACT_OK;
 	if (overlay_ifindex) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Structures shared with the control plane; their TypeScript counterparts are generated from BTF (bpf/gen).
- * Fixed widths, named padding, network order marked by __be16 and __be32. Addresses are 16 bytes, IPv4 as
- * ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so that one code path serves both families.
+ * Structures shared with the control plane; their TypeScript counterparts are generated from BTF (bpf/gen). Fixed
+ * widths, named padding, network order marked by __be16 and __be32. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d (RFC
+ * 4291 section 2.5.5.2), so that one code path serves both families.
  */
 #pragma once
 #include <linux/types.h>
@@ -51,10 +51,10 @@ struct ct_key {
 };
 
 enum ct_flags {
-	CT_ORIGIN_A = 1,     /* the flow was opened by a */
-	CT_REPLIED = 2,      /* a packet came back */
-	CT_FIN_A = 4,        /* FIN seen from a */
-	CT_FIN_B = 8,        /* FIN seen from b */
+	CT_ORIGIN_A = 1, /* the flow was opened by a */
+	CT_REPLIED = 2,  /* a packet came back */
+	CT_FIN_A = 4,    /* FIN seen from a */
+	CT_FIN_B = 8,    /* FIN seen from b */
 	CT_RST = 16,
 	CT_VIA_STACK = 32,   /* entered a pod through the host's stack: replies go back through it */
 	CT_ESTABLISHED = 64, /* TCP: handshake complete; others: replied */
@@ -113,36 +113,36 @@ enum flow_moment {
 /* Append-only; a retired reason keeps its number. The texts for people are in daemon/flow/drop-reasons.ts. */
 enum drop_reason {
 	DROP_NONE = 0,
-	DROP_MALFORMED = 1,	    /* shorter than its own headers say */
+	DROP_MALFORMED = 1,         /* shorter than its own headers say */
 	DROP_UNSUPPORTED_L3 = 2,    /* neither IPv4, IPv6 nor ARP */
-	DROP_VLAN = 3,		    /* VLAN tag on a device that carries none */
+	DROP_VLAN = 3,              /* VLAN tag on a device that carries none */
 	DROP_SPOOFED_ADDRESS = 4,   /* source address is not the pod's */
-	DROP_SPOOFED_MAC = 5,	    /* source MAC is not the pod's */
-	DROP_NO_ENDPOINT = 6,	    /* overlay packet for a pod that is not here */
-	DROP_NO_ROUTE = 7,	    /* the node has no route to the destination */
-	DROP_TUNNEL = 8,	    /* tunnel metadata could not be set or read */
-	DROP_CT_FULL = 9,	    /* conntrack full and strict by configuration */
-	DROP_CT_INVALID = 10,	    /* packet cannot belong to any state of its flow */
-	DROP_REDIRECT = 11,	    /* the redirect itself failed */
-	DROP_MULTICAST = 12,	    /* multicast without the multicast plugin */
+	DROP_SPOOFED_MAC = 5,       /* source MAC is not the pod's */
+	DROP_NO_ENDPOINT = 6,       /* overlay packet for a pod that is not here */
+	DROP_NO_ROUTE = 7,          /* the node has no route to the destination */
+	DROP_TUNNEL = 8,            /* tunnel metadata could not be set or read */
+	DROP_CT_FULL = 9,           /* conntrack full and strict by configuration */
+	DROP_CT_INVALID = 10,       /* packet cannot belong to any state of its flow */
+	DROP_REDIRECT = 11,         /* the redirect itself failed */
+	DROP_MULTICAST = 12,        /* multicast without the multicast plugin */
 	DROP_FORGED_NEIGHBOUR = 13, /* ARP or neighbour advertisement for an address that is not the pod's */
-	DROP_LOOP = 14,		    /* overlay packet whose source is a local pod */
+	DROP_LOOP = 14,             /* overlay packet whose source is a local pod */
 };
 
 struct event {
 	__u64 time_ns; /* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
 	struct address source;
 	struct address destination;
-	__be16 source_port; /* ICMP: type */
+	__be16 source_port;      /* ICMP: type */
 	__be16 destination_port; /* ICMP: code */
 	__u8 protocol;
 	__u8 tcp_flags;
-	__u8 kind;	/* enum event_kind */
-	__u8 hook;	/* enum hook */
-	__u8 reason;	/* enum drop_reason */
-	__u8 reply;	/* 1: travels against the direction the flow was opened in */
+	__u8 kind;       /* enum event_kind */
+	__u8 hook;       /* enum hook */
+	__u8 reason;     /* enum drop_reason */
+	__u8 reply;      /* 1: travels against the direction the flow was opened in */
 	__u16 ethertype; /* host order; what was seen when the packet is no IP */
-	__u32 rule;	/* what caused it: a rule or option id; 0 for none */
+	__u32 rule;      /* what caused it: a rule or option id; 0 for none */
 	__u32 ifindex;
 	__u32 length; /* bytes on the device, L2 included */
 	__u32 ct_flags;

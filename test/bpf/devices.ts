@@ -1,0 +1,72 @@
+/** Devices and routes of the node under test: what `bpf_fib_lookup` and a packet's destination MAC are judged by. */
+import type { Net, NetRequest } from '../../daemon/kernel/kernel.ts'
+import { writeSysctl } from '../../daemon/kernel/sysctl.ts'
+import { A, B, HOST, OVERLAY_MAC, type PodFacts, ROUTER, UPLINK_MAC } from './world.ts'
+
+/** Interface indices. */
+export interface Devices {
+  readonly a: number
+  readonly b: number
+  readonly uplink: number
+  readonly overlay: number
+}
+
+/** Makes everything in an empty namespace. */
+export function makeDevices(net: Net, netnsPath: string): Devices {
+  for (const name of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) writeSysctl(name, '1', netnsPath)
+  // No address is in doubt here, and duplicate detection takes a second.
+  writeSysctl('net.ipv6.conf.default.accept_dad', '0', netnsPath)
+  net.run([
+    { op: 'link-set', link: 'lo', up: true },
+    ...podLinks('a', A),
+    ...podLinks('b', B),
+    ...pair('up', UPLINK_MAC),
+    {
+      op: 'link-add',
+      link: { kind: 'vxlan', external: true, port: 4789, name: 'overlay', mac: OVERLAY_MAC, up: true },
+    },
+    { op: 'address-add', link: 'up', address: `${HOST[4]}/24` },
+    { op: 'address-add', link: 'up', address: `${HOST[6]}/64`, noDad: true },
+    { op: 'neighbour-add', link: 'up', address: ROUTER[4], mac: ROUTER.mac },
+    { op: 'neighbour-add', link: 'up', address: ROUTER[6], mac: ROUTER.mac },
+    ...routes(),
+  ])
+  const index = (name: string): number => net.link(name)?.index ?? 0
+  return { a: index('a'), b: index('b'), uplink: index('up'), overlay: index('overlay') }
+}
+
+function pair(name: string, mac: string): NetRequest[] {
+  return [
+    { op: 'link-add', link: { kind: 'veth', name, mac, addrGenMode: 'none', peer: { name: `${name}-peer` } } },
+    { op: 'link-set', link: `${name}-peer`, up: true },
+    { op: 'link-set', link: name, up: true },
+  ]
+}
+
+function podLinks(name: string, pod: PodFacts): NetRequest[] {
+  return pair(name, pod.hostMac)
+}
+
+function routes(): NetRequest[] {
+  const via = (dst: string, gateway: string, mtu?: number): NetRequest => ({
+    op: 'route-add',
+    route: { dst, via: gateway, ...(mtu === undefined ? {} : { mtu }) },
+  })
+  const refuse = (dst: string, type: 'unreachable' | 'blackhole'): NetRequest => ({
+    op: 'route-add',
+    route: { dst, type },
+  })
+  return [
+    via('0.0.0.0/0', ROUTER[4]),
+    via('::/0', ROUTER[6]),
+    // A next hop nobody has resolved yet.
+    via('10.30.0.0/24', '192.168.7.3'),
+    via('fd00:30::/64', 'fd00:7::3'),
+    via('10.97.0.0/24', ROUTER[4], 1400),
+    via('fd00:97::/64', ROUTER[6], 1400),
+    refuse('10.99.0.0/24', 'unreachable'),
+    refuse('fd00:99::/64', 'unreachable'),
+    refuse('10.98.0.0/24', 'blackhole'),
+    refuse('fd00:98::/64', 'blackhole'),
+  ]
+}

@@ -1,0 +1,244 @@
+/**
+ * A node for tests of the programs: a namespace with devices and routes, and one set of maps with all programs loaded.
+ * Packets go in by test run; what comes out are a verdict, the packet, and the effects on maps and events.
+ */
+import { resolve } from 'node:path'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bytes, codec, type Layout, perCpu, u32 } from '../../daemon/kernel/bpf/layout.ts'
+import type { EbpfMap } from '../../daemon/kernel/bpf/map.ts'
+import { possibleCpus } from '../../daemon/kernel/bpf/map-info.ts'
+import { loadObject, type LoadedObject } from '../../daemon/kernel/bpf/object.ts'
+import { RingBuffer } from '../../daemon/kernel/bpf/ring-buffer.ts'
+import { skbContext, testRun } from '../../daemon/kernel/bpf/test-run.ts'
+import { toMapped16, toMappedPrefix } from '../../daemon/kernel/ip.ts'
+import type { Net } from '../../daemon/kernel/kernel.ts'
+import { NetlinkNet } from '../../daemon/kernel/netlink/net.ts'
+import { openNewNetns, type OpenNetns } from '../../daemon/kernel/netns/create.ts'
+import { inNetns } from '../../daemon/kernel/netns/in-netns.ts'
+import {
+  addressLayout,
+  type CtKey,
+  ctKeyLayout,
+  type CtValue,
+  ctValueLayout,
+  decodeEvent,
+  EndpointFlags,
+  type EndpointValue,
+  endpointValueLayout,
+  type Event,
+  type FragKey,
+  fragKeyLayout,
+  type FragValue,
+  fragValueLayout,
+  IpcacheFlags,
+  ipcacheKeyLayout,
+  ipcacheValueLayout,
+  type MetricKey,
+  metricKeyLayout,
+  type MetricValue,
+  metricValueLayout,
+} from '../../daemon/datapath/shared.gen.ts'
+import type { DatapathConfig } from '../../daemon/datapath/config.gen.ts'
+import { compileBpf, compileObject } from '../../deploy/setup/compile-bpf.mjs'
+import { type Layer, mac, packet } from '../support/packet.ts'
+import { type Devices, makeDevices } from './devices.ts'
+import { A, B, HOST, type PodFacts, PREFIXES } from './world.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+export type ProgramName = 'pod_out' | 'pod_in' | 'uplink_in' | 'overlay_in' | 'overlay_out'
+const OBJECT_OF = {
+  pod_out: 'pod',
+  pod_in: 'pod',
+  uplink_in: 'uplink',
+  overlay_in: 'overlay',
+  overlay_out: 'overlay',
+} as const satisfies Record<ProgramName, string>
+
+/** TC_ACT_*: `pass` leaves the packet to other programs on the device, `stack` ends there. */
+export type Verdict = 'pass' | 'stack' | 'drop' | 'redirect' | `${number}`
+const VERDICTS: Readonly<Record<number, Verdict>> = { [-1]: 'pass', 0: 'stack', 2: 'drop', 7: 'redirect' }
+
+/** States of a packet that come from before the program; see prelude.bpf.c. */
+export interface Prelude {
+  readonly underlay?: 4 | 6
+  readonly vni?: number
+  readonly otherHost?: boolean
+  readonly vlan?: number
+  readonly gsoSize?: number
+}
+export interface Sent {
+  readonly verdict: Verdict
+  readonly bytes: Uint8Array
+}
+export interface NodeOptions {
+  readonly constants?: Partial<DatapathConfig>
+  readonly conntrackEntries?: number
+  readonly eventBytes?: number
+}
+
+/** Per-CPU counters of one hook or metric. */
+type Counters = readonly MetricValue[]
+
+export class TestNode implements Disposable {
+  readonly devices: Devices
+  readonly endpoints: EbpfMap<Uint8Array, EndpointValue>
+  readonly conntrack: EbpfMap<CtKey, CtValue>
+  readonly fragments: EbpfMap<FragKey, FragValue>
+  readonly metrics: EbpfMap<MetricKey, Counters>
+  readonly forwarded: EbpfMap<number, Counters>
+  readonly #stack = new DisposableStack()
+  readonly #netns: OpenNetns
+  readonly #net: Net
+  readonly #objects = new Map<string, LoadedObject>()
+  readonly #prelude: LoadedObject
+  readonly #preludes: EbpfMap<number, Uint8Array>
+  readonly #ring: RingBuffer
+  readonly #events: Event[] = []
+
+  /** `await compilePrograms()` first. */
+  constructor(options: NodeOptions = {}) {
+    this.#netns = this.#stack.use(openNewNetns())
+    this.#net = this.#stack.use(new NetlinkNet(this.#netns.path))
+    this.devices = makeDevices(this.#net, this.#netns.path)
+    this.#load(options)
+    this.#prelude = this.#stack.use(loadObject(preludePath()))
+    this.#preludes = this.#stack.use(this.#prelude.map('preludes', codec(u32, bytes(16))))
+    const counters: Layout<Counters> = perCpu(metricValueLayout, possibleCpus())
+    this.endpoints = this.#map('endpoints', addressLayout, endpointValueLayout)
+    this.conntrack = this.#map('conntrack', ctKeyLayout, ctValueLayout)
+    this.fragments = this.#map('fragments', fragKeyLayout, fragValueLayout)
+    this.metrics = this.#map('metrics', metricKeyLayout, counters)
+    this.forwarded = this.#map('forwarded', u32, counters)
+    const onRecord = (view: DataView, offset: number): void => {
+      this.#events.push(decodeEvent(view, offset))
+    }
+    this.#ring = this.#stack.use(new RingBuffer(this.object('pod').mapFd('events'), { onRecord }))
+    this.#populate()
+  }
+
+  /** Runs one packet through a program as if it came by a device. */
+  send(program: ProgramName, on: keyof Devices, layers: readonly Layer[] | Uint8Array, prelude: Prelude = {}): Sent {
+    const data = layers instanceof Uint8Array ? layers : packet(...layers)
+    const context = skbContext({
+      ifindex: this.devices[on],
+      ...(prelude.gsoSize === undefined ? {} : { gsoSize: prelude.gsoSize, gsoSegments: 2 }),
+    })
+    const fd = this.#programFd(program, prelude)
+    const result = inNetns(this.#netns.fd, () => testRun(fd, { data, context }))
+    return { verdict: VERDICTS[result.retval] ?? `${result.retval}`, bytes: result.data }
+  }
+
+  /** Events since the last call. */
+  takeEvents(): readonly Event[] {
+    this.#ring.drain()
+    return this.#events.splice(0)
+  }
+
+  object(name: string): LoadedObject {
+    const object = this.#objects.get(name)
+    if (object === undefined) throw new Error(`no object ${name}`)
+    return object
+  }
+
+  /** Forgets flows, fragments, counters and events; addresses and routes stay. */
+  reset(): void {
+    for (const map of [this.conntrack, this.fragments, this.metrics] as EbpfMap<unknown, unknown>[])
+      for (const [key] of [...map.entries()]) map.delete(key)
+    for (const [hook, counters] of [...this.forwarded.entries()])
+      this.forwarded.update(
+        hook,
+        counters.map(() => ({ packets: 0n, bytes: 0n })),
+      )
+    this.takeEvents()
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose()
+  }
+
+  #load({ constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 }: NodeOptions): void {
+    const sizes: Readonly<Record<string, number>> = { conntrack: conntrackEntries, events: eventBytes }
+    const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, ...constants }
+    let first: LoadedObject | undefined
+    for (const name of ['pod', 'uplink', 'overlay', 'conntrack']) {
+      const shared = [...(first?.maps ?? [])].filter(([map]) => !map.includes('.'))
+      const maps = first
+        ? Object.fromEntries(shared.map(([map, reuseFd]) => [map, { reuseFd, maxEntries: sizes[map] ?? 0 }]))
+        : Object.fromEntries(Object.entries(sizes).map(([map, maxEntries]) => [map, { maxEntries }]))
+      const object = this.#stack.use(loadObject(join(ROOT, 'build/bpf', `${name}.o`), { constants: all, maps }))
+      first ??= object
+      this.#objects.set(name, object)
+    }
+  }
+
+  #map<K, V>(name: string, key: Layout<K>, value: Layout<V>): EbpfMap<K, V> {
+    return this.#stack.use(this.object('pod').map(name, codec(key, value)))
+  }
+
+  #programFd(program: ProgramName, { underlay, vni, otherHost, vlan }: Prelude): number {
+    const fd = this.object(OBJECT_OF[program]).programFd(program)
+    if (underlay === undefined && otherHost === undefined && vlan === undefined) return fd
+    const settings = Uint32Array.of(underlay ?? 0, vni ?? 0, otherHost ? 1 : 0, vlan ?? 0)
+    this.#preludes.update(0, new Uint8Array(settings.buffer))
+    using target = this.#prelude.map('under_test', codec(u32, u32))
+    target.update(0, fd)
+    return this.#prelude.programFd('prelude')
+  }
+
+  #populate(): void {
+    using devices = this.object('pod').map('devices', codec(u32, endpointValueLayout))
+    using ipcache = this.object('pod').map('ipcache', codec(ipcacheKeyLayout, ipcacheValueLayout))
+    for (const [pod, ifindex] of [
+      [A, this.devices.a],
+      [B, this.devices.b],
+    ] as const) {
+      for (const address of [pod[4], pod[6]]) this.endpoints.update(toMapped16(address), endpointValue(pod, ifindex))
+      devices.update(ifindex, endpointValue(pod, ifindex))
+    }
+    const host = {
+      ifindex: 0,
+      id: 0,
+      flags: EndpointFlags.ENDPOINT_HOST,
+      mac: mac('0:0:0:0:0:0'),
+      hostMac: mac('0:0:0:0:0:0'),
+    }
+    for (const address of [HOST[4], HOST[6]]) this.endpoints.update(toMapped16(address), host)
+    for (const { prefix, tunnel } of PREFIXES) {
+      const { bytes: address, length } = toMappedPrefix(prefix)
+      const value = {
+        tunnel: tunnel === undefined ? new Uint8Array(16) : toMapped16(tunnel),
+        flags: tunnel === undefined ? 0 : IpcacheFlags.IPCACHE_OVERLAY,
+        node: 1,
+      }
+      ipcache.update({ prefixLength: length, address }, value)
+    }
+  }
+}
+
+function endpointValue(pod: PodFacts, ifindex: number): EndpointValue {
+  return { ifindex, id: pod.id, flags: 0, mac: mac(pod.mac), hostMac: mac(pod.hostMac) }
+}
+
+let scratch: string | undefined
+
+/** Compiles what is stale of the programs, and the prelude. Await once before the first node. */
+export async function compilePrograms(): Promise<void> {
+  await compileBpf({ root: ROOT })
+  if (scratch !== undefined) return
+  const folder = mkdtempSync(join(tmpdir(), 'causeway-prelude-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  await compileObject({
+    root: ROOT,
+    source: join(import.meta.dirname, 'prelude.bpf.c'),
+    output: join(folder, 'prelude.o'),
+  })
+  scratch = folder
+}
+
+function preludePath(): string {
+  if (scratch === undefined) throw new Error('await compilePrograms() first')
+  return join(scratch, 'prelude.o')
+}
