@@ -8,7 +8,7 @@
 
 static __always_inline struct address address_from4(__be32 ipv4)
 {
-	return (struct address){ .words = { 0, 0, bpf_htonl(0xffff), ipv4 } };
+	return (struct address){.words = {0, 0, bpf_htonl(0xffff), ipv4}};
 }
 
 static __always_inline bool address_equal(const struct address *x, const struct address *y)

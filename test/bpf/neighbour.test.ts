@@ -52,7 +52,10 @@ suite('ARP', () => {
       what: `a pod that asks for ${what} is given the host side's MAC`,
       sent: [broadcast, arp({ senderMac: A.mac, sender: A[4], target })],
       verdict: 'redirect',
-      comes: [answered, arp({ operation: 'reply', senderMac: A.hostMac, sender: target, targetMac: A.mac, target: A[4] })],
+      comes: [
+        answered,
+        arp({ operation: 'reply', senderMac: A.hostMac, sender: target, targetMac: A.mac, target: A[4] }),
+      ],
     })
   check({
     what: 'a question by unicast is answered, its padding kept',
@@ -84,7 +87,10 @@ suite('ARP', () => {
     ["the gateway's address", [broadcast, arp({ senderMac: A.mac, sender: '169.254.1.1', target: '169.254.1.1' })]],
     ["the node's address", [broadcast, arp({ operation: 'reply', senderMac: A.mac, sender: HOST[4], target: A[4] })]],
     ['its address at another MAC', [broadcast, arp({ senderMac: B.mac, sender: A[4], target: HOST[4] })]],
-    ['its address from another MAC', [eth({ src: B.mac, dst: everyone }), arp({ senderMac: A.mac, sender: A[4], target: HOST[4] })]],
+    [
+      'its address from another MAC',
+      [eth({ src: B.mac, dst: everyone }), arp({ senderMac: A.mac, sender: A[4], target: HOST[4] })],
+    ],
     ['its address at no MAC', [broadcast, arp({ senderMac: nobody, sender: A[4], target: HOST[4] })]],
   ]
   for (const [what, sent] of forgeries)
@@ -141,7 +147,11 @@ suite('neighbour discovery', () => {
     comes: answer('fe80::1', linkLocal),
   })
   test('a question without options gets an answer that has one', () => {
-    const sent = [toHost, ipv6({ src: A[6], dst: 'fe80::1', hopLimit: 255 }), ndp({ type: 'solicitation', target: 'fe80::1' })]
+    const sent = [
+      toHost,
+      ipv6({ src: A[6], dst: 'fe80::1', hopLimit: 255 }),
+      ndp({ type: 'solicitation', target: 'fe80::1' }),
+    ]
     const result = node.send('pod_out', 'a', sent)
     assert.equal(packetText(result.bytes), packetText(packet(...answer('fe80::1', A[6]))))
     assert.equal(result.verdict, 'redirect')
@@ -195,7 +205,11 @@ suite('neighbour discovery', () => {
     ['its address at another MAC', claims(A[6], B.mac), `${A[6]} > ${HOST[6]} type 136`],
     ['a link-local address at another MAC', claims(linkLocal, B.mac), `${linkLocal} > ${HOST[6]} type 136`],
     ['another pod that asks', [group(), ...ask(B[6], solicited, 'fe80::1')], `${B[6]} > ${solicited} type 135`],
-    ['another MAC that asks', [group(B.mac), ...ask(linkLocal, solicited, B[6])], `${linkLocal} > ${solicited} type 135`],
+    [
+      'another MAC that asks',
+      [group(B.mac), ...ask(linkLocal, solicited, B[6])],
+      `${linkLocal} > ${solicited} type 135`,
+    ],
     [
       'a router',
       [group(), ipv6({ src: linkLocal, dst: 'ff02::1', hopLimit: 255 }), icmpv6({ type: 134 }), payload(8)],
@@ -220,7 +234,10 @@ suite('neighbour discovery', () => {
       [group(), ipv6({ src: A[6], dst: solicited, hopLimit: 254 }), ndp({ type: 'solicitation', target: 'fe80::1' })],
     ],
     ['for a group', [group(), ...ask(A[6], solicited, 'ff02::1')]],
-    ['that is too short', [group(), ipv6({ src: A[6], dst: solicited, hopLimit: 255 }), icmpv6({ type: 135 }), payload(15)]],
+    [
+      'that is too short',
+      [group(), ipv6({ src: A[6], dst: solicited, hopLimit: 255 }), icmpv6({ type: 135 }), payload(15)],
+    ],
   ]
   for (const [what, sent] of malformed)
     check({
