@@ -1,0 +1,61 @@
+/** Which rows the matrix has. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { labLayout } from './layout.ts'
+import { matrix } from './matrix.ts'
+import { describeLab, type Lab } from './state.ts'
+
+function labOf(nodes: number, pods: number, addresses: (pod: string) => readonly string[]): Lab {
+  const names = Array.from({ length: nodes }, (_, n) => ['a', 'b', 'c'].slice(0, pods).map(p => `node${n + 1}-${p}`))
+  const options = { nodes, pods, set: [] }
+  return describeLab(labLayout('x'), options, Object.fromEntries(names.flat().map(n => [n, addresses(n)])))
+}
+const dual = (pod: string): string[] => [`10.0.0.${pod.length}`, 'fd00::1']
+
+test('two nodes have every way in both directions', () => {
+  const ways = matrix(labOf(2, 2, dual)).map(r => `${r.way}: ${r.from.name} → ${r.to.name}`)
+  assert.deepEqual(
+    [...new Set(ways)],
+    [
+      'pod → pod, same node: node1-a → node1-b',
+      'pod → own node: node1-a → node1',
+      'node → own pod: node1 → node1-a',
+      'outside → node: outside → node1',
+      'outside → pod, no route: outside → node1-a',
+      'pod → pod, other node: node1-a → node2-a',
+      'pod → other node: node1-a → node2',
+      'node → pod, other node: node1 → node2-a',
+      'pod → pod, same node: node2-a → node2-b',
+      'pod → own node: node2-a → node2',
+      'node → own pod: node2 → node2-a',
+      'outside → node: outside → node2',
+      'outside → pod, no route: outside → node2-a',
+      'pod → pod, other node: node2-a → node1-a',
+      'pod → other node: node2-a → node1',
+      'node → pod, other node: node2 → node1-a',
+    ],
+  )
+})
+
+test('each way is checked by every protocol, size and family', () => {
+  const rows = matrix(labOf(1, 2, dual)).filter(r => r.way === 'pod → pod, same node')
+  const text = rows.map(r => `${r.protocol} ${r.family} ${r.bytes}`)
+  assert.equal(new Set(text).size, 3 * 2 * 4)
+  assert.deepEqual([...new Set(rows.map(r => r.bytes))], [1, 1000, 64_000, 1_000_000])
+})
+
+test('what must not arrive is tried once by protocol and family', () => {
+  const rows = matrix(labOf(1, 1, dual)).filter(r => !r.reaches)
+  assert.equal(rows.length, 3 * 2)
+})
+
+test('a family the pods have no address of has no rows of pods', () => {
+  const rows = matrix(labOf(2, 2, () => ['10.0.0.1'])).filter(r => r.family === 6)
+  assert.deepEqual([...new Set(rows.map(r => r.way))], ['outside → node'])
+})
+
+test('a pod alone on its node has nobody there to talk to', () => {
+  const rows = matrix(labOf(2, 1, dual))
+  assert.equal(rows.filter(r => r.way === 'pod → pod, same node').length, 0)
+  assert.equal(rows.filter(r => r.way === 'pod → pod, other node').length, 2 * 24)
+})
