@@ -14,6 +14,7 @@ import { createDirectorySource } from './cluster/directory/source.ts'
 import type { Config } from './config/load.ts'
 import { parseListen } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
+import { OBJECTS } from './datapath/objects.ts'
 import { createEndpoints, type Endpoints } from './endpoint/endpoints.ts'
 import { faultFrom } from './endpoint/kill-at.ts'
 import { exposeCounters } from './flow/counters.ts'
@@ -33,9 +34,6 @@ import { ipamsOf } from './slots.ts'
 import { createTables } from './state/tables.ts'
 
 export { plugins } from '../plugins/index.ts'
-
-/** Where set-up puts the compiled programs, in the source tree and in the image alike. */
-const OBJECTS = new URL('../build/bpf/', import.meta.url).pathname
 
 const STOPPING = new Error('the daemon is stopping')
 

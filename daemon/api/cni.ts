@@ -2,7 +2,7 @@
  * `POST /v1/cni/VERB`: what the CNI executable asks for. Bodies are checked here and nowhere further in; errors become
  * the CNI error as the executable prints it, with the whole chain of causes in `details`.
  */
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { Endpoints } from '../endpoint/endpoints.ts'
 import { AttachmentDiffers, AttachmentError, codeOf } from '../endpoint/errors.ts'
 import { CNI_CODES, type CniCode, codeOfDifference, codeOfError } from './cni-codes.ts'
@@ -15,28 +15,25 @@ export type CniVerb = (typeof CNI_VERBS)[number]
 const DEADLINE_MS = 58_000
 
 /** CNI specification, section 2: what names and container ids are made of. */
-const name = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/)
-const ifName = z
-  .string()
-  .min(1)
-  .max(15)
-  .regex(/^[^/:\s]+$/)
-const path = z.string().startsWith('/').max(4095)
-const mac = z.string().regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i)
+const name = z.string().check(z.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/))
+const ifName = z.string().check(z.minLength(1), z.maxLength(15), z.regex(/^[^/:\s]+$/))
+const path = z.string().check(z.startsWith('/'), z.maxLength(4095))
+const mac = z.string().check(z.regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i))
+const deadline = z.number().check(z.positive(), z.maximum(3_600_000))
+const text = z._default(z.string(), '')
 
-const common = { network: name, deadlineMs: z.number().positive().max(3_600_000).default(DEADLINE_MS) }
+const common = { network: name, deadlineMs: z._default(deadline, DEADLINE_MS) }
 const attachment = { ...common, containerId: name, ifName }
-const args = z.object({
-  K8S_POD_NAMESPACE: z.string().default(''),
-  K8S_POD_NAME: z.string().default(''),
-  K8S_POD_UID: z.string().default(''),
-})
-const runtimeConfig = z.object({ ips: z.array(z.string()).default([]), mac: mac.or(z.literal('')).default('') })
+const args = z.prefault(z.object({ K8S_POD_NAMESPACE: text, K8S_POD_NAME: text, K8S_POD_UID: text }), {})
+const runtimeConfig = z.prefault(
+  z.object({ ips: z._default(z.array(z.string()), []), mac: z._default(z.union([mac, z.literal('')]), '') }),
+  {},
+)
 
 const bodies = {
-  add: z.object({ ...attachment, netns: path, args: args.prefault({}), runtimeConfig: runtimeConfig.prefault({}) }),
+  add: z.object({ ...attachment, netns: path, args, runtimeConfig }),
   del: z.object(attachment),
-  check: z.object({ ...attachment, netns: path, prevResult: z.unknown().optional() }),
+  check: z.object({ ...attachment, netns: path, prevResult: z.optional(z.unknown()) }),
   gc: z.object({ ...common, validAttachments: z.array(z.object({ containerID: z.string(), ifname: z.string() })) }),
 }
 
@@ -98,7 +95,7 @@ function add(endpoints: Endpoints, body: z.infer<typeof bodies.add>, signal: Abo
 }
 
 /** Throws `AttachmentError` BAD_REQUEST naming every member that is wrong. */
-function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+function parse<T>(schema: z.ZodMiniType<T>, body: unknown): T {
   const result = schema.safeParse(body)
   if (result.success) return result.data
   const problems = result.error.issues.map(issue => `${issue.path.join('.') || 'body'}: ${issue.message}`)

@@ -48,9 +48,11 @@ async function step(action) {
 async function compileAll(options) {
   const { compileBpf } = await import('./compile-bpf.mjs')
   const { compileCni } = await import('./compile-cni.mjs')
+  const { compileDaemon } = await import('./compile-daemon.mjs')
   const { compileProbe } = await import('./compile-probe.mjs')
   await step(async () => compiled(await compileBpf(options)))
   await step(async () => compiled((await compileCni(options)).built ? ['the CNI executable'] : []))
+  await step(async () => compiled((await compileDaemon(options)) ? ['the daemon'] : []))
   await step(async () => compiled(compileProbe(options)))
 }
 

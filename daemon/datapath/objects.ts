@@ -1,0 +1,2 @@
+/** Directory of the compiled programs, at the same place seen from a source file and from the bundle in build/daemon. */
+export const OBJECTS = new URL('../../build/bpf/', import.meta.url).pathname
