@@ -37,7 +37,7 @@ function present(name: string): Lab {
 }
 
 function daemonCommand(options: LabOptions): string[] {
-  const file = options.daemon ?? join(root, 'daemon/cli/causeway.ts')
+  const file = options.daemon ?? join(root, 'build/daemon/causeway.cjs')
   return [process.execPath, file, 'daemon']
 }
 
