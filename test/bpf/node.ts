@@ -146,8 +146,8 @@ export class TestNode implements Disposable {
   /** Forgets flows, fragments, counters and events; addresses and routes stay. */
   reset(): void {
     for (const map of [this.conntrack, this.fragments, this.metrics] as EbpfMap<unknown, unknown>[])
-      for (const [key] of [...map.entries()]) map.delete(key)
-    for (const [hook, counters] of [...this.forwarded.entries()])
+      for (const [key] of map.entries()) map.delete(key)
+    for (const [hook, counters] of this.forwarded.entries())
       this.forwarded.update(
         hook,
         counters.map(() => ({ packets: 0n, bytes: 0n })),

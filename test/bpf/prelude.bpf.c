@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Brings a packet into a state that a test run cannot be given, then goes on with the program under test. */
+/* Brings a packet into a state that a test run cannot be given, then goes on with the program under
+ * test. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
@@ -42,7 +43,8 @@ int prelude(struct __sk_buff *skb)
 	if (prelude->underlay == 6)
 		key.remote_ipv6[0] = bpf_htonl(0xfd000007);
 	if (prelude->underlay &&
-	    bpf_skb_set_tunnel_key(skb, &key, sizeof(key), prelude->underlay == 6 ? BPF_F_TUNINFO_IPV6 : 0))
+	    bpf_skb_set_tunnel_key(skb, &key, sizeof(key),
+				   prelude->underlay == 6 ? BPF_F_TUNINFO_IPV6 : 0))
 		return PRELUDE_FAILED;
 	if (prelude->other_host && bpf_skb_change_type(skb, 3 /* PACKET_OTHERHOST */))
 		return PRELUDE_FAILED;

@@ -15,7 +15,7 @@ export interface Tcp {
   readonly headerLength?: number
 }
 export function tcp({ sport, dport, flags = 'A', seq = 1, ack = 1, headerLength = 20 }: Tcp): Layer {
-  const bits = [...flags].reduce((all, letter) => all | TCP[letter as keyof typeof TCP], 0)
+  const bits = flags.split('').reduce((all, letter) => all | TCP[letter as keyof typeof TCP], 0)
   const fixed = join(u16(sport, dport), u32(seq, ack), u8((headerLength / 4) << 4, bits), u16(1000, 0, 0))
   const header = join(fixed, new Uint8Array(Math.max(0, headerLength - 20)))
   return inner => waiting(inner, PROTOCOL.tcp, header, 16)
