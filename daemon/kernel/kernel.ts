@@ -63,6 +63,7 @@ export type LinkSpec =
 /** One change to one network namespace. `replace` overwrites what is there; without it an existing object is EEXIST. */
 export type NetRequest =
   | { readonly op: 'link-add'; readonly link: LinkSpec }
+  /** Before Linux 6.2 a link that is up cannot be renamed (EBUSY). */
   | ({ readonly op: 'link-set'; readonly link: LinkRef; readonly rename?: string } & Partial<Omit<LinkCommon, 'name'>>)
   | { readonly op: 'link-delete'; readonly link: LinkRef }
   /** Deletes every link of a group in one grace period (rtnetlink IFLA_GROUP). */

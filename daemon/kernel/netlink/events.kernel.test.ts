@@ -49,7 +49,10 @@ test('a new, a changed and a deleted link are told with index and name', async (
   const index = w.net.link('br0')?.index ?? 0
   const event = { kind: 'link', gone: false, index, name: 'br0' }
   assert.deepEqual(await w.until(e => e.kind === 'link'), event)
-  w.net.run([{ op: 'link-set', link: 'br0', rename: 'br1', mtu: 1300 }])
+  w.net.run([
+    { op: 'link-set', link: 'br0', up: false },
+    { op: 'link-set', link: 'br0', rename: 'br1', mtu: 1300 },
+  ])
   assert.deepEqual(await w.until(e => e.kind === 'link' && e.name === 'br1'), { ...event, name: 'br1' })
   w.net.run([{ op: 'link-delete', link: 'br1' }])
   assert.deepEqual(await w.until(e => e.kind === 'link' && e.gone), { ...event, name: 'br1', gone: true })
@@ -60,7 +63,7 @@ test('a port that leaves its bridge is not gone', async () => {
   w.net.run([bridge, { op: 'link-add', link: { kind: 'veth', name: 'a', master: 'br0', peer: { name: 'b' } } }])
   w.net.run([
     { op: 'link-set', link: 'a', master: 0 },
-    { op: 'link-set', link: 'a', rename: 'last' },
+    { op: 'link-set', link: 'a', up: false, rename: 'last' },
   ])
   const seen: NetEvent[] = []
   await w.until(e => {

@@ -5,7 +5,7 @@ import type { NetRequest } from '../kernel.ts'
 import { openNewNetns } from '../netns/create.ts'
 import { NetlinkNet } from './net.ts'
 import { NetlinkError } from './netlink-error.ts'
-import { failureOf, linkNamed, namespaceWithPair, pick } from './test-pair.ts'
+import { failureOf, has, linkNamed, namespaceWithPair, pick } from './test-pair.ts'
 
 test('a veth is made whole in one run, its peer in another namespace', () => {
   using here = openNewNetns()
@@ -24,8 +24,6 @@ test('a veth is made whole in one run, its peer in another namespace', () => {
         group: 0xca,
         gsoMaxSize: 100_000,
         groMaxSize: 110_000,
-        gsoIpv4MaxSize: 120_000,
-        groIpv4MaxSize: 130_000,
         addrGenMode: 'none',
         up: true,
         peer: {
@@ -35,7 +33,6 @@ test('a veth is made whole in one run, its peer in another namespace', () => {
           alias: 'pod side',
           mtu: 1390,
           gsoMaxSize: 140_000,
-          groIpv4MaxSize: 150_000,
           addrGenMode: 'none',
           up: true,
         },
@@ -59,20 +56,61 @@ test('a veth is made whole in one run, its peer in another namespace', () => {
     mtu: 1400,
     gsoMaxSize: 100_000,
     groMaxSize: 110_000,
-    gsoIpv4MaxSize: 120_000,
-    groIpv4MaxSize: 130_000,
+    gsoIpv4MaxSize: host.gsoIpv4MaxSize,
+    groIpv4MaxSize: host.groIpv4MaxSize,
   })
-  assert.deepEqual(pick(pod, 'mac', 'alias', 'mtu', 'up', 'peerIndex', 'gsoMaxSize', 'groIpv4MaxSize'), {
+  assert.deepEqual(pick(pod, 'mac', 'alias', 'mtu', 'up', 'peerIndex', 'gsoMaxSize'), {
     mac: '02:00:00:00:00:02',
     alias: 'pod side',
     mtu: 1390,
     up: true,
     peerIndex: host.index,
     gsoMaxSize: 140_000,
-    groIpv4MaxSize: 150_000,
   })
   assert.deepEqual([net.addresses(), podNet.addresses()], [[], []], 'no link-local address was added')
 })
+
+test('sizes for IPv4 are kept apart where the kernel does so, else they are those of both families', () => {
+  using ns = openNewNetns()
+  using net = new NetlinkNet(ns.path)
+  const sizes = { gsoMaxSize: 100_000, groMaxSize: 110_000, gsoIpv4MaxSize: 120_000, groIpv4MaxSize: 130_000 }
+  const keys = ['gsoMaxSize', 'groMaxSize', 'gsoIpv4MaxSize', 'groIpv4MaxSize'] as const
+  net.run([{ op: 'link-add', link: { kind: 'veth', name: 'a', ...sizes, peer: { name: 'b', ...sizes } } }])
+  const want = has('big-tcp-ipv4') ? sizes : { ...sizes, gsoIpv4MaxSize: 100_000, groIpv4MaxSize: 110_000 }
+  assert.deepEqual(
+    ['a', 'b'].map(name => pick(linkNamed(net, name), ...keys)),
+    [want, want],
+  )
+  net.run([{ op: 'link-set', link: 'b', gsoMaxSize: 65_536, groMaxSize: 65_536 }])
+  assert.deepEqual(pick(linkNamed(net, 'b'), 'gsoMaxSize', 'groMaxSize'), { gsoMaxSize: 65_536, groMaxSize: 65_536 })
+})
+
+for (const mode of ['l2', 'l3'] as const) {
+  test(`a netkit pair of mode ${mode} is made with its peer in another namespace`, t => {
+    if (!has('netkit')) return t.skip('this kernel has no netkit (Linux 6.7 with CONFIG_NETKIT has)')
+    using here = openNewNetns()
+    using there = openNewNetns()
+    using net = new NetlinkNet(here.path)
+    using podNet = new NetlinkNet(there.path)
+    const peer = { name: 'eth0', netns: there.path, mtu: 1390, up: true }
+    net.run([{ op: 'link-add', link: { kind: 'netkit', mode, name: 'a', alias: 'x', mtu: 1400, up: true, peer } }])
+    const host = linkNamed(net, 'a')
+    const pod = linkNamed(podNet, 'eth0')
+    assert.deepEqual(pick(host, 'kind', 'mtu', 'alias', 'up', 'peerIndex'), {
+      kind: 'netkit',
+      mtu: 1400,
+      alias: 'x',
+      up: true,
+      peerIndex: pod.index,
+    })
+    assert.deepEqual(pick(pod, 'kind', 'mtu', 'up', 'peerIndex'), {
+      kind: 'netkit',
+      mtu: 1390,
+      up: true,
+      peerIndex: host.index,
+    })
+  })
+}
 
 test('a veth whose peer stays in the namespace comes up on both ends', () => {
   using pair = namespaceWithPair()
@@ -137,6 +175,7 @@ test('an external vxlan comes up on its port', () => {
 test('a link is renamed, changed and found under its new name in one run', () => {
   using pair = namespaceWithPair()
   pair.net.run([
+    { op: 'link-set', link: 'b', up: false },
     { op: 'link-set', link: 'b', rename: 'c', mtu: 1300 },
     { op: 'link-set', link: 'c', group: 5 },
     { op: 'address-add', link: 'c', address: '10.0.0.2/24' },

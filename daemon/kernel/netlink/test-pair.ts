@@ -1,8 +1,9 @@
 /** What the tests against the kernel share. */
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
-import type { LinkInfo } from '../kernel.ts'
+import type { FeatureName, LinkInfo } from '../kernel.ts'
 import { openNewNetns } from '../netns/create.ts'
+import { FeatureProbes } from '../probe.ts'
 import { NetlinkNet } from './net.ts'
 import { NetlinkError } from './netlink-error.ts'
 
@@ -17,6 +18,11 @@ export function namespaceWithPair(): { net: NetlinkNet } & Disposable {
     { op: 'address-add', link: 'a', address: 'fd00::1/64', noDad: true },
   ])
   return { net, [Symbol.dispose]: () => stack.dispose() }
+}
+
+/** Whether this kernel has a feature. */
+export function has(name: FeatureName): boolean {
+  return new FeatureProbes().feature(name).state === 'present'
 }
 
 export function linkNamed(net: NetlinkNet, name: string): LinkInfo {
