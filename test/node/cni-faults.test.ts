@@ -36,8 +36,11 @@ suite('no daemon', () => {
     const error = assertError(answer.stdout)
     assert.equal(error.code, 11)
     assert.equal(error.msg, 'cannot reach the daemon')
-    assert.match(error.details ?? '', /^connect at .*\.sock: ENOENT, tried \d+ times within 400 ms \(addTimeoutMs\)$/)
-    assert.ok(took > 100 && took < 2000, `took ${took} ms`)
+    assert.match(
+      error.details ?? '',
+      /^connect at .*\.sock: (ENOENT|ETIMEDOUT), tried \d+ times within 400 ms \(addTimeoutMs\)$/,
+    )
+    assert.ok(took > 100, `took ${took} ms`)
     assert.equal(answer.stderr, `causeway: ADD failed with code 11: ${error.msg} (${error.details})\n`)
   })
 
@@ -202,11 +205,17 @@ suite('answers of the daemon', () => {
   }
 
   const length = (body: string) => `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  // An ADD is asked again until its time is up, so its last attempt may end by the clock.
   const bad: readonly (readonly [bytes: string | Buffer, code: number, msg: RegExp, details: RegExp])[] = [
-    ['', 11, /^cannot hear the daemon$/, /receive at .*: ECONNRESET, tried \d+ times/],
-    ['HTTP/1.1 200 OK\r\nContent-', 11, /^cannot hear the daemon$/, /ECONNRESET/],
-    ['HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"interf', 11, /^cannot hear the daemon$/, /ECONNRESET/],
-    ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{', 11, /^cannot hear the daemon$/, /ECONNRESET/],
+    ['', 11, /^cannot hear the daemon$/, /receive at .*: (ECONNRESET|ETIMEDOUT), tried \d+ times/],
+    ['HTTP/1.1 200 OK\r\nContent-', 11, /^cannot hear the daemon$/, /ECONNRESET|ETIMEDOUT/],
+    ['HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"interf', 11, /^cannot hear the daemon$/, /ECONNRESET|ETIMEDOUT/],
+    [
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{',
+      11,
+      /^cannot hear the daemon$/,
+      /ECONNRESET|ETIMEDOUT/,
+    ],
     ['SSH-2.0-OpenSSH\r\n\r\n', 101, /answer to add cannot be understood/, /EPROTO/],
     ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 101, /cannot be understood/, /EPROTO/],
     ['HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n', 101, /cannot be understood/, /EPROTO/],

@@ -47,7 +47,7 @@ export class CniFixture implements AsyncDisposable {
 
   conf(more: object = {}): Record<string, unknown> {
     const paths = { socket: this.socket, deleteQueue: this.queue }
-    return { cniVersion: '1.1.0', name: 'causeway', type: 'causeway', ...paths, addTimeoutMs: 1000, ...more }
+    return { cniVersion: '1.1.0', name: 'causeway', type: 'causeway', ...paths, addTimeoutMs: 20_000, ...more }
   }
 
   /** A configuration that holds what the verb requires. */
