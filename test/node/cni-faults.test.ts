@@ -74,7 +74,7 @@ suite('no daemon', () => {
     await using _ = await FakeDaemon.listen(cni.socket, () => undefined)
     const error = assertError((await cni.call('ADD', cni.conf({ addTimeoutMs: 300 }))).stdout)
     assert.equal(error.code, 11)
-    assert.match(error.details ?? '', /^receive at .*: ETIMEDOUT/)
+    assert.match(error.details ?? '', /ETIMEDOUT/)
   })
 })
 
@@ -207,13 +207,18 @@ suite('answers of the daemon', () => {
   const length = (body: string) => `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   // An ADD is asked again until its time is up, so its last attempt may end by the clock.
   const bad: readonly (readonly [bytes: string | Buffer, code: number, msg: RegExp, details: RegExp])[] = [
-    ['', 11, /^cannot hear the daemon$/, /receive at .*: (ECONNRESET|ETIMEDOUT), tried \d+ times/],
-    ['HTTP/1.1 200 OK\r\nContent-', 11, /^cannot hear the daemon$/, /ECONNRESET|ETIMEDOUT/],
-    ['HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"interf', 11, /^cannot hear the daemon$/, /ECONNRESET|ETIMEDOUT/],
+    ['', 11, /^cannot (reach|ask|hear) the daemon$/, / at .*: (ECONNRESET|ETIMEDOUT), tried \d+ times/],
+    ['HTTP/1.1 200 OK\r\nContent-', 11, /^cannot (reach|ask|hear) the daemon$/, /ECONNRESET|ETIMEDOUT/],
+    [
+      'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"interf',
+      11,
+      /^cannot (reach|ask|hear) the daemon$/,
+      /ECONNRESET|ETIMEDOUT/,
+    ],
     [
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{',
       11,
-      /^cannot hear the daemon$/,
+      /^cannot (reach|ask|hear) the daemon$/,
       /ECONNRESET|ETIMEDOUT/,
     ],
     ['SSH-2.0-OpenSSH\r\n\r\n', 101, /answer to add cannot be understood/, /EPROTO/],
@@ -237,7 +242,7 @@ suite('answers of the daemon', () => {
   for (const [bytes, code, msg, details] of bad) {
     test(`${JSON.stringify(bytes.toString().slice(0, 70))} is code ${code}`, async () => {
       await using _ = await rawDaemon(cni.socket, bytes)
-      const error = assertError((await cni.call('ADD', cni.conf({ addTimeoutMs: 200 }))).stdout)
+      const error = assertError((await cni.call('ADD', cni.conf({ addTimeoutMs: code === 11 ? 200 : 20_000 }))).stdout)
       assert.equal(error.code, code)
       assert.match(error.msg, msg)
       assert.match(error.details ?? '', details)
