@@ -11,6 +11,7 @@ import type { Status } from './api/status.ts'
 import { Router } from './api/router.ts'
 import { serveApi } from './api/server.ts'
 import { createDirectorySource } from './cluster/directory/source.ts'
+import { exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
 import { parseListen } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
@@ -61,6 +62,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel())
   const source = createDirectorySource({ directory: config.cluster.directory, tables, log: log.child('cluster') })
+  exposeSource(metrics, source)
   const plugins = stack.use(
     await setUpPlugins({
       plugins: [
