@@ -24,7 +24,7 @@ import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
 import { watchRoutes } from './route-watch.ts'
 import { routeTarget } from './route-target.ts'
-import { applySysctls, desiredSysctls } from './sysctls.ts'
+import { applySysctls, desiredSysctls, keepSysctls } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
   Settings,
@@ -66,10 +66,9 @@ export class Datapath implements Disposable {
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
     const { kernel, settings } = options
-    const changed = applySysctls(kernel, desiredSysctls(familiesOf(settings)))
-    if (changed.length > 0) options.log.info({ changed }, 'sysctls of the node were changed')
-    ensureAnchor(kernel.net, blocksOf(settings))
     readNodeDevices({ net: kernel.net, tables: options.tables, nodeName: settings.nodeName, uplinks: settings.uplinks })
+    setSysctls(options)
+    ensureAnchor(kernel.net, blocksOf(settings))
     const datapath = new Datapath(options)
     await datapath.#attach()
     return datapath
@@ -175,6 +174,7 @@ export class Datapath implements Disposable {
         signal,
       ),
       this.#planner.run(() => this.#follow(), signal),
+      keepSysctls(() => setSysctls(this.#options), signal),
       watchRoutes(kernel.net, () => this.#routes.refresh(), signal),
       keepConntrack(
         {
@@ -267,6 +267,12 @@ export class Datapath implements Disposable {
   #settingsText(): string {
     return JSON.stringify(this.#constants(), (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))
   }
+}
+
+function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {
+  const uplinks = [...tables.uplinks.values()].map(u => u.name)
+  const changed = applySysctls(kernel, desiredSysctls(familiesOf(settings), uplinks))
+  if (changed.length > 0) log.info({ changed }, 'sysctls of the node were changed')
 }
 
 function blocksOf(settings: DatapathSettings): Blocks {

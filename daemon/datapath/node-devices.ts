@@ -2,7 +2,9 @@
  * The node's own links and addresses, from the kernel into the tables `uplinks` and `hostAddresses`. A changed address,
  * a renamed or replaced uplink and another MTU are ordinary events: the tables follow and everything planned from them.
  */
-import type { AddressInfo, LinkInfo, Net, NetEvent } from '../kernel/kernel.ts'
+import type { AddressInfo, LinkInfo, Net } from '../kernel/kernel.ts'
+import { eachChange } from '../state/each-change.ts'
+import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { HostAddressRow, NodeRow, Tables, UplinkRow } from '../state/tables.ts'
 import { isPodDevice } from './pod-device.ts'
@@ -51,22 +53,15 @@ export interface NodeDevicesOptions {
 /** Keeps both tables in step with the kernel until the signal aborts. */
 export async function followNodeDevices(options: NodeDevicesOptions, signal: AbortSignal): Promise<void> {
   const done = [options.tables.uplinks.initializer('kernel'), options.tables.hostAddresses.initializer('kernel')]
-  let wake = Promise.withResolvers<void>()
-  const onEvent = (event: NetEvent): void => {
-    if (event.kind === 'link' && isPodDevice(event.name)) return
-    wake.resolve()
-  }
-  using _watch = options.net.watch(['link', 'address4', 'address6'], onEvent)
-  const onAbort = (): void => wake.resolve()
-  signal.addEventListener('abort', onAbort, { once: true })
-  while (!signal.aborted) {
-    const node = options.tables.nodes.changed()
+  const events = new Nudge()
+  using _watch = options.net.watch(['link', 'address4', 'address6'], event => {
+    if (event.kind !== 'link' || !isPodDevice(event.name)) events.nudge()
+  })
+  const look = (): void => {
     if (readNodeDevices(options)) options.onChange()
     for (const finish of done.splice(0)) finish()
-    await Promise.race([wake.promise, node])
-    wake = Promise.withResolvers<void>()
-    if (signal.aborted) break
   }
+  await eachChange([events, options.tables.nodes], look, signal)
 }
 
 /** One look at the kernel; true when a table changed. */

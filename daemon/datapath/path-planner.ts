@@ -2,6 +2,7 @@
 import type { Family, Net } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
 import { eachChange } from '../state/each-change.ts'
+import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Tables } from '../state/tables.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
@@ -17,6 +18,9 @@ export interface PathPlannerOptions {
   readonly encryptionOverhead: number
   readonly log: Logger
 }
+
+/** After a failure the next try comes so much later, unless something changes before. */
+const RETRY_MS = 2000
 
 export class PathPlanner {
   readonly #options: PathPlannerOptions
@@ -66,17 +70,25 @@ export class PathPlanner {
   /** Plans after each change until the signal aborts, and calls back after each plan. Failures are logged, not fatal. */
   async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { nodes, pods, uplinks, hostAddresses } = this.#options.tables
+    const again = new Nudge()
+    let timer: NodeJS.Timeout | undefined
     const follow = async (): Promise<void> => {
+      clearTimeout(timer)
       try {
         this.plan()
         await onPlan()
         if (nodes.initialized && pods.initialized && uplinks.initialized)
           for (const finish of this.#initialized.splice(0)) finish()
       } catch (error) {
-        this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays')
+        this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays for now')
+        timer = setTimeout(() => again.nudge(), RETRY_MS)
       }
     }
-    await eachChange([nodes, pods, uplinks, hostAddresses], follow, signal)
+    try {
+      await eachChange([nodes, pods, uplinks, hostAddresses, again], follow, signal)
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #report(problems: readonly string[]): void {

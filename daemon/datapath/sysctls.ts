@@ -1,14 +1,17 @@
 /** What the node's namespace must allow for pods to be reached, kept so while the daemon runs. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 
 export interface Sysctl {
   readonly name: string
   readonly value: string
+  /** A value somebody chose on purpose, which is left alone. */
+  readonly unless?: string
   readonly why: string
 }
 
-/** The settings by family. Pure. */
-export function desiredSysctls(families: readonly Family[]): readonly Sysctl[] {
+/** The settings by family and uplink. Pure. */
+export function desiredSysctls(families: readonly Family[], uplinks: readonly string[]): readonly Sysctl[] {
   const four: Sysctl[] = [
     { name: 'net.ipv4.ip_forward', value: '1', why: 'the host forwards what the programs leave to it' },
     {
@@ -19,6 +22,13 @@ export function desiredSysctls(families: readonly Family[]): readonly Sysctl[] {
     { name: 'net.ipv4.conf.default.rp_filter', value: '0', why: 'new devices inherit it' },
   ]
   const six: Sysctl[] = [
+    // First: a forwarding node forgets its default route of router advertisements unless told to keep it (ip-sysctl).
+    ...uplinks.map(name => ({
+      name: `net.ipv6.conf.${name}.accept_ra`,
+      value: '2',
+      unless: '0',
+      why: 'a forwarding node takes router advertisements only so',
+    })),
     { name: 'net.ipv6.conf.all.forwarding', value: '1', why: 'the host forwards what the programs leave to it' },
   ]
   return [...(families.includes(4) ? four : []), ...(families.includes(6) ? six : [])]
@@ -30,11 +40,21 @@ export function applySysctls(
   desired: readonly Sysctl[],
 ): { readonly name: string; readonly was: string }[] {
   const changed: { name: string; was: string }[] = []
-  for (const { name, value } of desired) {
+  for (const { name, value, unless } of desired) {
     const was = kernel.sysctl(name)
-    if (was === undefined || was === value) continue
+    if (was === undefined || was === value || was === unless) continue
     kernel.setSysctl(name, value)
     changed.push({ name, was })
   }
   return changed
 }
+
+/** Looks again at intervals until the signal aborts: tools such as systemd-sysctl set these without being asked. */
+export async function keepSysctls(apply: () => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    apply()
+    await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
+  }
+}
+
+const LOOK_EVERY_MS = 10_000
