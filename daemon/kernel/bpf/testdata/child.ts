@@ -3,12 +3,12 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-/** Runs `testdata/NAME.ts` and answers what it printed; rejects when it fails or takes a minute. */
+/** Runs `testdata/NAME.ts` and answers what it printed; rejects when it fails or takes two minutes. */
 export async function runChild(name: string, args: readonly string[], options: ChildOptions = {}): Promise<string> {
   const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
   const command = [...(options.through ?? []), process.execPath, ...(options.nodeOptions ?? []), file, ...args]
   const [program = '', ...rest] = command
-  const { stdout } = await promisify(execFile)(program, rest, { timeout: 60_000 })
+  const { stdout } = await promisify(execFile)(program, rest, { timeout: 120_000 })
   return stdout
 }
 

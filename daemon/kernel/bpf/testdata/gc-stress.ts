@@ -9,7 +9,7 @@ import { loadObject, loadObjectAsync } from '../object.ts'
 import { NetlinkNet } from '../../netlink/net.ts'
 import { testRun } from '../test-run.ts'
 
-const ROUNDS = 40
+const ROUNDS = 12
 const [maps = '', refused = ''] = process.argv.slice(2)
 const collect = globalThis.gc
 if (!collect) throw new Error('needs --expose-gc')
