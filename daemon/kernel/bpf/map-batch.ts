@@ -133,18 +133,14 @@ export class BatchWriter {
  * All entries of a map. A hash is walked by buckets, an array by index: neither minds deletes meanwhile. Other types go
  * from key to key, and the kernel starts anew when the last key has gone: those are read whole first, each key once.
  */
-export function* chunks(place: Place): Generator<Chunk, void, undefined> {
-  if (startsAnew(place.type)) {
-    yield* snapshot(place)
-    return
-  }
+export function chunks(place: Place): Generator<Chunk, void, undefined> {
+  return startsAnew(place.type) ? onceEach(place, walk(place)) : walk(place)
+}
+
+function* walk(place: Place): Generator<Chunk, void, undefined> {
   using batch = new BatchMemory(place, Math.min(place.maxEntries, chunkEntries(place)))
   const first = readBatch(place, batch, true)
-  if (first.outcome === 'unsupported') {
-    yield* snapshot(place)
-    return
-  }
-  yield* restOf(place, batch, first)
+  yield* first.outcome === 'unsupported' ? steps(place) : restOf(place, batch, first)
 }
 
 function* restOf(place: Place, batch: BatchMemory, first: Read): Generator<Chunk, void, undefined> {
@@ -173,29 +169,49 @@ function readBatch(place: Place, batch: BatchMemory, fresh: boolean): Read {
   batch.view.setBigUint64(IN_BATCH, fresh ? 0n : batch.addressOf(batch.token), true)
   batch.view.setBigUint64(OUT_BATCH, batch.addressOf(batch.token), true)
   const { errno, done } = batch.call('MAP_LOOKUP_BATCH', batch.capacity)
-  if (errno === 0) return { outcome: 'more', count: done, fresh }
+  // EINTR: entries went while they were read; before Linux 6.6 the kernel gives up then and wants to be asked again.
+  if (errno === 0 || errno === EINTR) return { outcome: 'more', count: done, fresh }
   if (errno === ENOENT) return { outcome: 'end', count: done, fresh }
   if (errno === ENOSPC) return { outcome: 'bucket-too-large', count: 0, fresh }
   if (errno === ENOTSUPP && fresh) return { outcome: 'unsupported', count: 0, fresh }
   throw new BpfError('MAP_LOOKUP_BATCH', place.object, errno)
 }
 
-/** Reads a map from key to key, each key once, into one piece of memory. */
-function* snapshot(place: Place): Generator<Chunk, void, undefined> {
+/** One entry at a time, for types without batch commands. */
+function* steps(place: Place): Generator<Chunk, void, undefined> {
   using step = new BatchMemory(place, 1)
+  const entry = { view: step.view, count: 1, key: () => step.key(0), value: () => step.value(0) }
+  for (let begun = false; nextKey(place, step, begun); begun = true) if (lookup(place, step)) yield entry
+}
+
+/** Reads everything before it hands anything over, and passes over keys that come again. */
+function* onceEach(place: Place, walked: Iterable<Chunk>): Generator<Chunk, void, undefined> {
   const seen = new Set<string>()
-  const entries: Uint8Array[] = []
   const limit = STARTS_ANEW_LIMIT * (place.maxEntries + 1)
-  for (let walked = 0; nextKey(place, step, walked > 0); walked++) {
-    if (walked > limit)
-      throw new BpfError('MAP_GET_NEXT_KEY', place.object, EBUSY, 'changes faster than it can be read')
-    const key = Buffer.from(step.memory.bytes.subarray(step.key(0), step.key(0) + place.keySize)).toString('latin1')
+  const read: Chunk[] = []
+  let count = 0
+  for (const chunk of walked) {
+    count += chunk.count
+    if (count > limit) throw new BpfError('MAP_LOOKUP_BATCH', place.object, EBUSY, 'changes faster than it can be read')
+    read.push(copyUnseen(place, chunk, seen))
+  }
+  yield* read
+}
+
+function copyUnseen({ keySize, valueSize }: Place, chunk: Chunk, seen: Set<string>): Chunk {
+  const from = Buffer.from(chunk.view.buffer, chunk.view.byteOffset, chunk.view.byteLength)
+  const stride = keySize + valueSize
+  const to = new Uint8Array(chunk.count * stride)
+  let count = 0
+  for (let i = 0; i < chunk.count; i++) {
+    const key = from.toString('latin1', chunk.key(i), chunk.key(i) + keySize)
     if (seen.has(key)) continue
     seen.add(key)
-    if (lookup(place, step)) entries.push(step.memory.bytes.slice(step.key(0), step.value(0) + place.valueSize))
+    to.set(from.subarray(chunk.key(i), chunk.key(i) + keySize), count * stride)
+    to.set(from.subarray(chunk.value(i), chunk.value(i) + valueSize), count * stride + keySize)
+    count++
   }
-  const valueAt = step.value(0) - step.key(0)
-  for (const entry of entries) yield { view: new DataView(entry.buffer), count: 1, key: () => 0, value: () => valueAt }
+  return { view: new DataView(to.buffer), count, key: i => i * stride, value: i => i * stride + keySize }
 }
 
 /** A walk that starts anew at every delete is given up after this many times the map's size. */
@@ -232,3 +248,4 @@ function align(size: number): number {
 const ENOENT = errnoValue('ENOENT')
 const ENOSPC = errnoValue('ENOSPC')
 const EBUSY = errnoValue('EBUSY')
+const EINTR = errnoValue('EINTR')

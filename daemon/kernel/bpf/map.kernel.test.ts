@@ -6,7 +6,11 @@ import { bytes, codec, type Codec, type Layout, perCpu, u32, u64 } from './layou
 import { EbpfMap, mapFromId, mapOfFd, newMap } from './map.ts'
 import { createMap, type MapSpec, possibleCpus } from './map-info.ts'
 import { loadInstructions, programInfo, returning } from './program.ts'
+import { pin, unpin } from './pin.ts'
 import { BpfError } from './syscall.ts'
+import { openBpffs } from './testdata/bpffs.ts'
+import { runChild } from './testdata/child.ts'
+import { until } from './testdata/until.ts'
 
 const cpus = possibleCpus()
 const perCpuU64 = perCpu(u64, cpus)
@@ -259,6 +263,34 @@ describe('a map', () => {
     map.deleteBatch(keys)
     assert.equal([...map.entries()].length, 0)
   })
+
+  for (const type of ['hash', 'lpm-trie'] as const) {
+    it(`of type ${type} is iterated once over while another process adds and deletes entries`, async () => {
+      using fs = openBpffs()
+      const layout = codec(prefix, u64)
+      const shape = { keySize: 8, valueSize: 8, flags: mapFlag.NO_PREALLOC }
+      using map = newMap({ ...specOf(type, { maxEntries: 4000 }), ...shape }, layout)
+      const stay = Array.from({ length: 700 }, (_, key) => key)
+      map.updateBatch(stay.map(key => [key, 0n] as const))
+      pin(map.fd, fs.path('map'))
+      const churn = runChild('churn', [fs.path('map')])
+      const changing = (): boolean => map.lookup(1000) !== undefined
+      await until(changing, () => 'nothing changes')
+      let changes = 0
+      for (let round = 0; round < 300; round++) {
+        const keys = [...map.entries()].map(([key]) => key)
+        changes += keys.length === stay.length ? 0 : 1
+        assert.equal(new Set(keys).size, keys.length, 'a key came twice')
+        assert.deepEqual(
+          keys.filter(key => key < 1000).toSorted((a, b) => a - b),
+          stay,
+        )
+      }
+      unpin(fs.path('map'))
+      await churn
+      assert.ok(changes > 0, 'nothing changed meanwhile')
+    })
+  }
 
   it('is read bucket by bucket also when a bucket holds more than was asked for', () => {
     // One element fits into a chunk of this map; the kernel answers ENOSPC for any bucket with more.

@@ -5,10 +5,10 @@
 import { closeSync } from 'node:fs'
 import type { BpfMap } from '../kernel.ts'
 import { errnoValue, Memory } from '../sys.ts'
-import { command, type CommandName, mapFlag } from './codes.ts'
+import { command, type CommandName } from './codes.ts'
 import type { Codec } from './layout.ts'
 import { BatchWriter, chunks, type Place } from './map-batch.ts'
-import { createMap, mapInfo, type MapInfo, type MapSpec, possibleCpus, transferSize } from './map-info.ts'
+import { createMap, isPerCpu, mapInfo, type MapInfo, type MapSpec, possibleCpus, transferSize } from './map-info.ts'
 import { mapMemory, type MappedMemory } from './mmap.ts'
 import { bpf, BpfError, bpfRaw, duplicateFd, fdById } from './syscall.ts'
 import { getPin } from './pin.ts'
@@ -118,11 +118,9 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
 
   /**
    * Values of an array made with `mapFlag.MMAPABLE`, one after the other, each padded to 8 bytes, shared with programs.
-   * Dispose it before nothing but itself refers to the memory.
+   * Throws SystemError EINVAL for another map.
    */
   mmap(): MappedMemory {
-    if (!(this.info.flags & mapFlag.MMAPABLE))
-      throw new BpfError('MAP_LOOKUP_ELEM', this.#object(), errnoValue('ENOTSUP'))
     return mapMemory(this.fd, ((this.info.valueSize + 7) & ~7) * this.info.maxEntries, { writable: true })
   }
 
@@ -181,8 +179,8 @@ export function mapFromId<K, V>(id: number, layout: Codec<K, V>): EbpfMap<K, V> 
   return fd === undefined ? undefined : new EbpfMap(fd, layout)
 }
 
-function checkLayout(info: MapInfo, layout: Codec<never, never> | Codec<unknown, unknown>): void {
-  const valueSize = transferSize(info, possibleCpus())
+function checkLayout(info: MapInfo, layout: Pick<Codec<unknown, unknown>, 'keySize' | 'valueSize'>): void {
+  const valueSize = transferSize(info, isPerCpu(info) ? possibleCpus() : 1)
   if (info.keySize === layout.keySize && valueSize === layout.valueSize) return
   throw new RangeError(
     `map ${info.name} has keys of ${info.keySize} and values of ${valueSize} bytes; ` +
