@@ -171,6 +171,23 @@ test('an address that moves from one endpoint to another in one step has its new
   assert.deepEqual(await last(at.flows, 1), ['default/new > 10.0.0.9'])
 })
 
+test('the device of a record has its name as long as a table knows it', async () => {
+  using at = bench()
+  const names: (string | undefined)[] = []
+  const note = async (): Promise<void> => {
+    const query = { last: 1, follow: false, filter: () => true, signal: new AbortController().signal }
+    for await (const line of at.flows.read(query)) if (!('lost' in line)) names.push(line.interface.name)
+  }
+  at.push(1, 2)
+  await note()
+  at.tables.endpoints.put(endpoint('k', 'web', '10.0.0.1'))
+  await note()
+  at.tables.uplinks.put({ name: 'eth0', index: 1, mtu: 1500, mac: '' })
+  at.tables.endpoints.delete('k')
+  await note()
+  assert.deepEqual(names, [undefined, 'cw0', 'eth0'])
+})
+
 const filters: readonly (readonly [query: string, want: readonly string[]])[] = [
   ['', ['default/a > 10.0.0.2', '10.0.0.3 > default/a', '10.0.0.3 > 10.0.0.2']],
   ['pod=default/a', ['default/a > 10.0.0.2', '10.0.0.3 > default/a']],

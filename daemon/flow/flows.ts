@@ -3,6 +3,7 @@ import { EVENT_SIZE, decodeEvent } from '../datapath/shared.gen.ts'
 import type { Tables } from '../state/tables.ts'
 import { EventRing } from './event-ring.ts'
 import type { FlowFilter } from './filter.ts'
+import { interfaceNames } from './interface-names.ts'
 import { Names } from './names.ts'
 import { type FlowRecord, toRecord } from './record.ts'
 import { type ReadClocks, wallClock } from './wall-clock.ts'
@@ -44,7 +45,7 @@ export function createFlows(options: FlowsOptions): Flows {
   const source = options.records(record => ring.push(record.subarray(0, EVENT_SIZE)))
   const context = {
     owner: (address: string) => names.find(address),
-    interfaceName: (index: number) => interfaceName(tables, index),
+    interfaceName: interfaceNames(tables),
     wallClockUs: wallClock(options.clocks),
   }
   async function* read({ last, follow, filter, signal }: FlowQuery): AsyncGenerator<FlowLine> {
@@ -69,11 +70,4 @@ export function createFlows(options: FlowsOptions): Flows {
       names[Symbol.dispose]()
     },
   }
-}
-
-/** Few uplinks and some hundred endpoints: a scan costs less than an index that has to be kept. */
-function interfaceName(tables: FlowsOptions['tables'], index: number): string | undefined {
-  for (const row of tables.endpoints.values()) if (row.device.index === index) return row.device.name
-  for (const row of tables.uplinks.values()) if (row.index === index) return row.name
-  return undefined
 }
