@@ -82,7 +82,10 @@ static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, struct __s
 	}
 }
 
-/* By the kernel's routes. Whatever they answer but a next hop, the host's stack knows what to do about it. */
+/*
+ * By the kernel's routes. Whatever they answer but a next hop, the host's stack knows what to do about it. Of MTUs they
+ * answer for the device's and for those that are locked; a route's own MTU binds the senders, whose routes have it too.
+ */
 static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 {
 	struct bpf_redir_neigh next = {};

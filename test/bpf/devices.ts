@@ -48,10 +48,7 @@ function podLinks(name: string, pod: PodFacts): NetRequest[] {
 }
 
 function routes(): NetRequest[] {
-  const via = (dst: string, gateway: string, mtu?: number): NetRequest => ({
-    op: 'route-add',
-    route: { dst, via: gateway, ...(mtu === undefined ? {} : { mtu }) },
-  })
+  const via = (dst: string, gateway: string): NetRequest => ({ op: 'route-add', route: { dst, via: gateway } })
   const refuse = (dst: string, type: 'unreachable' | 'blackhole'): NetRequest => ({
     op: 'route-add',
     route: { dst, type },
@@ -62,8 +59,6 @@ function routes(): NetRequest[] {
     // A next hop nobody has resolved yet.
     via('10.30.0.0/24', '192.168.7.3'),
     via('fd00:30::/64', 'fd00:7::3'),
-    via('10.97.0.0/24', ROUTER[4], 1400),
-    via('fd00:97::/64', ROUTER[6], 1400),
     refuse('10.99.0.0/24', 'unreachable'),
     refuse('fd00:99::/64', 'unreachable'),
     refuse('10.98.0.0/24', 'blackhole'),

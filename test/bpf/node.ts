@@ -105,7 +105,7 @@ export class TestNode implements Disposable {
     this.devices = makeDevices(this.#net, this.#netns.path)
     this.#load(options)
     this.#prelude = this.#stack.use(loadObject(preludePath()))
-    this.#preludes = this.#stack.use(this.#prelude.map('preludes', codec(u32, bytes(16))))
+    this.#preludes = this.#stack.use(this.#prelude.map('preludes', codec(u32, bytes(20))))
     const counters: Layout<Counters> = perCpu(metricValueLayout, possibleCpus())
     this.endpoints = this.#map('endpoints', addressLayout, endpointValueLayout)
     this.conntrack = this.#map('conntrack', ctKeyLayout, ctValueLayout)
@@ -121,12 +121,14 @@ export class TestNode implements Disposable {
 
   /** Runs one packet through a program as if it came by a device. */
   send(program: ProgramName, on: keyof Devices, layers: readonly Layer[] | Uint8Array, prelude: Prelude = {}): Sent {
-    const data = layers instanceof Uint8Array ? layers : packet(...layers)
+    const whole = layers instanceof Uint8Array ? layers : packet(...layers)
+    const cut = whole.length < KERNEL_TAKES
+    const data = cut ? padded(whole) : whole
     const context = skbContext({
       ifindex: this.devices[on],
       ...(prelude.gsoSize === undefined ? {} : { gsoSize: prelude.gsoSize, gsoSegments: 2 }),
     })
-    const fd = this.#programFd(program, prelude)
+    const fd = this.#programFd(program, prelude, cut ? whole.length : 0)
     const result = inNetns(this.#netns.fd, () => testRun(fd, { data, context }))
     return { verdict: VERDICTS[result.retval] ?? `${result.retval}`, bytes: result.data }
   }
@@ -178,10 +180,10 @@ export class TestNode implements Disposable {
     return this.#stack.use(this.object('pod').map(name, codec(key, value)))
   }
 
-  #programFd(program: ProgramName, { underlay, vni, otherHost, vlan }: Prelude): number {
+  #programFd(program: ProgramName, { underlay, vni, otherHost, vlan }: Prelude, length: number): number {
     const fd = this.object(OBJECT_OF[program]).programFd(program)
-    if (underlay === undefined && otherHost === undefined && vlan === undefined) return fd
-    const settings = Uint32Array.of(underlay ?? 0, vni ?? 0, otherHost ? 1 : 0, vlan ?? 0)
+    if (underlay === undefined && otherHost === undefined && vlan === undefined && length === 0) return fd
+    const settings = Uint32Array.of(underlay ?? 0, vni ?? 0, otherHost ? 1 : 0, vlan ?? 0, length)
     this.#preludes.update(0, new Uint8Array(settings.buffer))
     using target = this.#prelude.map('under_test', codec(u32, u32))
     target.update(0, fd)
@@ -220,6 +222,15 @@ export class TestNode implements Disposable {
 
 function endpointValue(pod: PodFacts, ifindex: number): EndpointValue {
   return { ifindex, id: pod.id, flags: 0, mac: mac(pod.mac), hostMac: mac(pod.hostMac) }
+}
+
+/** Test runs refuse frames that are shorter than their IP header; the prelude cuts longer ones. */
+const KERNEL_TAKES = 64
+
+function padded(frame: Uint8Array): Uint8Array {
+  const out = new Uint8Array(KERNEL_TAKES)
+  out.set(frame)
+  return out
 }
 
 let scratch: string | undefined

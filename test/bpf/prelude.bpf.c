@@ -11,6 +11,7 @@ struct prelude {
 	__u32 vni;
 	__u32 other_host; /* 1: the frame was for another's MAC */
 	__u32 vlan;       /* tag that the device has taken off the frame; 0 for none */
+	__u32 length;     /* bytes to cut the frame to; 0 leaves it */
 };
 
 struct {
@@ -49,6 +50,8 @@ int prelude(struct __sk_buff *skb)
 	if (prelude->other_host && bpf_skb_change_type(skb, 3 /* PACKET_OTHERHOST */))
 		return PRELUDE_FAILED;
 	if (prelude->vlan && bpf_skb_vlan_push(skb, bpf_htons(0x8100), prelude->vlan))
+		return PRELUDE_FAILED;
+	if (prelude->length && bpf_skb_change_tail(skb, prelude->length, 0))
 		return PRELUDE_FAILED;
 	bpf_tail_call(skb, &under_test, 0);
 	return PRELUDE_FAILED;

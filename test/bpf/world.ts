@@ -55,8 +55,6 @@ export const OUTSIDE: Both = { 4: '198.51.100.9', 6: '2001:db8::9' }
 /** Destinations with routes that say no. */
 export const UNREACHABLE: Both = { 4: '10.99.0.1', 6: 'fd00:99::1' }
 export const BLACKHOLE: Both = { 4: '10.98.0.1', 6: 'fd00:98::1' }
-/** Behind a route whose MTU is 1400. */
-export const NARROW: Both = { 4: '10.97.0.1', 6: 'fd00:97::1' }
 
 export const VNI = 202
 
