@@ -94,6 +94,8 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 
 	route_fib_ask(&fib, skb, p);
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	if (result == BPF_FIB_LKUP_RET_BLACKHOLE) /* the stack would answer nothing */
+		return drop(skb, p, DROP_NO_ROUTE, 0);
 	/* redirect_neigh resolves a neighbour that is not known yet. */
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_OK;

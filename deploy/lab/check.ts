@@ -46,12 +46,16 @@ export async function runMatrix(
       await runQueue(queue, runs, probe, signal)
   }
   await Promise.all(Array.from({ length: PARALLEL }, worker))
-  await watch.settle(signal)
-  const flows = watch.assign([...runs.values()])
+  const flows = await watch.settle([...runs.values()], isRecorded, signal)
   return rows.flatMap(row => {
     const run = runs.get(row)
     return run === undefined ? [] : [judge(run, flows.get(run) ?? [])]
   })
+}
+
+/** What a pod takes part in is recorded: its first packet and the reply. */
+function isRecorded({ row, ok }: Run): boolean {
+  return ok && (row.from.kind === 'pod' || row.to.kind === 'pod')
 }
 
 async function runQueue(queue: readonly Row[], runs: Map<Row, Run>, probe: string, signal: AbortSignal) {

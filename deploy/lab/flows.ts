@@ -21,7 +21,7 @@ export interface Exchange {
   readonly endedMs: number
 }
 
-const QUIET_MS = 100
+const POLL_MS = 25
 const SETTLE_TIMEOUT_MS = 2000
 /** Records convert the kernel's monotonic clock to wall-clock time; that is good to about 2 ms. */
 const CLOCK_SLACK_MS = 5
@@ -29,7 +29,6 @@ const CLOCK_SLACK_MS = 5
 export class FlowWatch implements Disposable {
   readonly #stop = new AbortController()
   readonly #seen: SeenFlow[] = []
-  #lastArrival = performance.now()
 
   /** Follows the flows of all nodes until disposed. A daemon that cannot be asked has none. */
   static async start(nodes: readonly NodeLayout[], signal: AbortSignal): Promise<FlowWatch> {
@@ -44,15 +43,25 @@ export class FlowWatch implements Disposable {
     this.#stop.abort()
   }
 
-  /** Records arrive some milliseconds after their packets: waits until there is quiet. */
-  async settle(signal: AbortSignal): Promise<void> {
+  /**
+   * The records of each exchange, both directions, in the order they came; no record belongs to two. Records arrive some
+   * milliseconds after their packets: waits, not for ever, until each exchange that should have some does.
+   */
+  async settle<E extends Exchange>(
+    exchanges: readonly E[],
+    hasRecords: (exchange: E) => boolean,
+    signal: AbortSignal,
+  ): Promise<Map<E, SeenFlow[]>> {
     const deadline = performance.now() + SETTLE_TIMEOUT_MS
-    const quiet = (): boolean => performance.now() - this.#lastArrival > QUIET_MS
-    while (!quiet() && performance.now() < deadline) await delay(QUIET_MS / 4, undefined, { signal })
+    for (;;) {
+      await delay(POLL_MS, undefined, { signal })
+      const assigned = this.#assign(exchanges)
+      const missing = exchanges.some(e => hasRecords(e) && (assigned.get(e) ?? []).length < 2)
+      if (!missing || performance.now() > deadline) return assigned
+    }
   }
 
-  /** The records of each exchange, both directions, in the order they came. No record belongs to two. */
-  assign<E extends Exchange>(exchanges: readonly E[]): Map<E, SeenFlow[]> {
+  #assign<E extends Exchange>(exchanges: readonly E[]): Map<E, SeenFlow[]> {
     const assigned = new Map<E, SeenFlow[]>(exchanges.map(e => [e, []]))
     const byEnds = Map.groupBy(exchanges, e => endsKey(e.source, e.destination))
     for (const seen of this.#seen) {
@@ -65,7 +74,6 @@ export class FlowWatch implements Disposable {
   }
 
   #take(node: string, line: unknown): void {
-    this.#lastArrival = performance.now()
     const record = line as FlowRecord | { readonly lost: number }
     if (!('lost' in record)) this.#seen.push({ node, record })
   }

@@ -8,6 +8,7 @@ import { runMatrix } from './check.ts'
 import type { LabOptions } from './configuration.ts'
 import { removeFolder, takeDown } from './down.ts'
 import { execIn } from './exec.ts'
+import { projectFingerprint } from './fingerprint.ts'
 import { labLayout } from './layout.ts'
 import { lockLab } from './lock.ts'
 import { matrix } from './matrix.ts'
@@ -45,7 +46,8 @@ async function up(args: Arguments, signal: AbortSignal): Promise<Lab> {
   await warmThreadPool()
   using kernel = new LinuxKernel()
   const options = args.asked ?? loadLab(args.name)?.options ?? args.options
-  const built: Built = { probe, cni: join(root, 'build/cni/causeway'), daemon: daemonCommand(options) }
+  const fingerprint = projectFingerprint(root, options.daemon)
+  const built: Built = { probe, cni: join(root, 'build/cni/causeway'), daemon: daemonCommand(options), fingerprint }
   const lab = await bringUp(args.name, options, { kernel, built, signal, say })
   say(`up: ${lab.nodes.length} nodes, ${lab.stations.filter(s => s.kind === 'pod').length} pods`)
   return lab

@@ -7,8 +7,11 @@ import { describeLab, type Lab } from './state.ts'
 
 function labOf(nodes: number, pods: number, addresses: (pod: string) => readonly string[]): Lab {
   const names = Array.from({ length: nodes }, (_, n) => ['a', 'b', 'c'].slice(0, pods).map(p => `node${n + 1}-${p}`))
-  const options = { nodes, pods, set: [] }
-  return describeLab(labLayout('x'), options, Object.fromEntries(names.flat().map(n => [n, addresses(n)])))
+  return describeLab(labLayout('x'), {
+    options: { nodes, pods, set: [] },
+    fingerprint: '',
+    pods: Object.fromEntries(names.flat().map(n => [n, addresses(n)])),
+  })
 }
 const dual = (pod: string): string[] => [`10.0.0.${pod.length}`, 'fd00::1']
 

@@ -4,7 +4,7 @@ import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readFileSync
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
-import { inNamespace, mustRun, withParent } from '../../test/support/command.ts'
+import { inNamespace, mustRun, runCommand, withParent } from '../../test/support/command.ts'
 import { get } from './api.ts'
 import { enterCgroup, nodeCgroup } from './cgroup.ts'
 import { daemonConfiguration } from './configuration.ts'
@@ -16,9 +16,12 @@ export interface Built {
   readonly cni: string
   /** Command that takes `--config FILE`. */
   readonly daemon: readonly string[]
+  /** Of all that was built; a lab that is up with another is built again. */
+  readonly fingerprint: string
 }
 
 const READY_TIMEOUT_MS = 60_000
+const PROBE_TIMEOUT_MS = 10_000
 const POLL_MS = 20
 const LOG_LINES_SHOWN = 15
 
@@ -57,10 +60,21 @@ export async function isReady(node: NodeLayout, signal: AbortSignal): Promise<bo
   }
 }
 
-/** The servers that checks talk to, in a pod's namespace or a node's. */
-export function startProbe(lab: LabLayout, place: Place & { readonly node?: string }, built: Built): void {
+/** The servers that checks talk to, in a pod's namespace or a node's. Resolves once they listen. */
+export async function startProbe(
+  lab: LabLayout,
+  place: Place & { readonly node?: string },
+  built: Built,
+  signal: AbortSignal,
+): Promise<void> {
   const log = join(lab.root, `${place.name}.probe.log`)
   spawnInside(lab, place, [built.probe, 'serve', `${PROBE_PORT}`], log)
+  const check = inNamespace(place.netns, [built.probe, 'check', 'tcp', '127.0.0.1', `${PROBE_PORT + 2}`, '1'])
+  const deadline = performance.now() + PROBE_TIMEOUT_MS
+  while ((await runCommand(check, { signal })).status !== 0) {
+    if (performance.now() > deadline) throw new Error(`the probe in ${place.name} does not serve; see ${log}`)
+    await delay(POLL_MS, undefined, { signal })
+  }
 }
 
 /** A process that outlives this one, in the place's namespace and the cgroup of its node. */

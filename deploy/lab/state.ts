@@ -15,13 +15,16 @@ export interface Station extends Place {
 export interface Lab {
   readonly layout: LabLayout
   readonly options: LabOptions
+  /** Of the project as it was when the lab was built. */
+  readonly fingerprint: string
   readonly nodes: readonly NodeLayout[]
   readonly stations: readonly Station[]
 }
 
-/** The content of lab.json. */
-interface Saved {
+/** The content of lab.json; `pods` are their addresses by name. */
+export interface Saved {
   readonly options: LabOptions
+  readonly fingerprint: string
   readonly pods: Readonly<Record<string, readonly Address[]>>
 }
 
@@ -30,8 +33,7 @@ export function familyOf(address: Address): Family {
 }
 
 /** The lab's last file, written when all the rest is done. */
-export function saveLab(layout: LabLayout, options: LabOptions, pods: Saved['pods']): void {
-  const saved: Saved = { options, pods }
+export function saveLab(layout: LabLayout, saved: Saved): void {
   writeFileSync(`${layout.complete}.tmp`, `${JSON.stringify(saved, undefined, 2)}\n`)
   renameSync(`${layout.complete}.tmp`, layout.complete)
 }
@@ -45,15 +47,16 @@ export function loadLab(name: string): Lab | undefined {
   } catch {
     return undefined
   }
-  return describeLab(layout, saved.options, saved.pods)
+  return describeLab(layout, saved)
 }
 
-export function describeLab(layout: LabLayout, options: LabOptions, pods: Saved['pods']): Lab {
+export function describeLab(layout: LabLayout, { options, fingerprint, pods }: Saved): Lab {
   const nodes = Array.from({ length: options.nodes }, (_, i) => nodeLayout(layout, i + 1))
   const { outside } = layout
   return {
     layout,
     options,
+    fingerprint,
     nodes,
     stations: [
       ...nodes.flatMap(node => podStations(layout, node, options.pods, pods)),

@@ -1,11 +1,12 @@
 /** Building a lab: namespaces and wires, daemons at the same time, pods at the same time. */
 import { mkdirSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { Kernel } from '../../daemon/kernel/kernel.ts'
 import { type LabOptions, nodeManifest, writeManifest } from './configuration.ts'
 import { exists, removeFolder, takeDown } from './down.ts'
 import { labLayout, type LabLayout, type NodeLayout, nodeLayout, podLayout } from './layout.ts'
 import { lockLab } from './lock.ts'
-import { addNamespace } from './namespaces.ts'
+import { addNamespace, processesIn } from './namespaces.ts'
 import { type Built, isReady, prepareNode, startDaemon, startProbe } from './node.ts'
 import { nodeRuntime, startPod } from './pod.ts'
 import { describeLab, type Lab, loadLab, saveLab } from './state.ts'
@@ -27,9 +28,13 @@ export async function bringUp(name: string, options: LabOptions, context: UpCont
   const layout = labLayout(name)
   using _lock = await lockLab(layout.lock, context.signal)
   const present = loadLab(name)
-  if (present !== undefined && (await isAsWanted(present, options, context.signal))) return present
+  const differs = present === undefined ? 'it is not complete' : await difference(present, options, context)
+  if (present !== undefined && differs === undefined) {
+    context.say('it is up already')
+    return present
+  }
   if (exists(layout)) {
-    context.say('removing what was there')
+    context.say(`removing what was there: ${differs}`)
     await takeDown(layout)
   }
   try {
@@ -43,11 +48,17 @@ export async function bringUp(name: string, options: LabOptions, context: UpCont
   }
 }
 
-/** A lab whose daemon died is built again rather than mended: a check must start from a defined state. */
-async function isAsWanted(lab: Lab, options: LabOptions, signal: AbortSignal): Promise<boolean> {
-  if (JSON.stringify(lab.options) !== JSON.stringify(options)) return false
+/**
+ * Why a lab that is up cannot be taken as it is; undefined when it can. One whose daemon died is built again rather than
+ * mended: a check must start from a defined state.
+ */
+async function difference(lab: Lab, options: LabOptions, { built, signal }: UpContext): Promise<string | undefined> {
+  if (JSON.stringify(lab.options) !== JSON.stringify(options)) return 'other options'
+  if (lab.fingerprint !== built.fingerprint) return 'the project has changed'
+  const idle = lab.stations.find(s => s.kind !== 'outside' && processesIn([basename(s.netns)]).length === 0)
+  if (idle !== undefined) return `nothing runs in ${idle.name}`
   const ready = await Promise.all(lab.nodes.map(n => isReady(n, signal)))
-  return ready.every(r => r)
+  return ready.every(r => r) ? undefined : 'a daemon is not ready'
 }
 
 async function build(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
@@ -61,9 +72,11 @@ async function build(layout: LabLayout, options: LabOptions, context: UpContext)
   await Promise.all(nodes.map(n => startDaemon(layout, n, built, signal)))
   say(`starting ${count(nodes.length * options.pods, 'pod')}`)
   const pods = await Promise.all(nodes.map(n => startPods(layout, n, options.pods, context)))
-  const lab = describeLab(layout, options, Object.fromEntries(pods.flat()))
-  for (const station of lab.stations) if (station.kind !== 'outside') startProbe(layout, station, built)
-  saveLab(layout, options, Object.fromEntries(pods.flat()))
+  const saved = { options, fingerprint: built.fingerprint, pods: Object.fromEntries(pods.flat()) }
+  const lab = describeLab(layout, saved)
+  const inhabited = lab.stations.filter(s => s.kind !== 'outside')
+  await Promise.all(inhabited.map(s => startProbe(layout, s, built, signal)))
+  saveLab(layout, saved)
   return lab
 }
 

@@ -101,12 +101,11 @@ static void print_latency(struct samples *s, double elapsed_us, double cpu)
 	qsort(s->us, s->count, sizeof(*s->us), by_value);
 	printf("{\"ops\":%zu,\"opsPerSecond\":%.0f,\"minUs\":%.2f,\"p10Us\":%.2f,\"p50Us\":%.2f,"
 	       "\"p99Us\":%.2f,\"cpuUsPerOp\":%.3f}\n",
-	       s->count, (double)s->count / elapsed_us * 1e6, percentile(s, 0), percentile(s, 0.1),
-	       percentile(s, 0.5), percentile(s, 0.99), cpu / (double)s->count);
+	       s->count, (double)s->count / elapsed_us * 1e6, percentile(s, 0), percentile(s, 0.1), percentile(s, 0.5),
+	       percentile(s, 0.99), cpu / (double)s->count);
 }
 
-static int measure_latency(const struct benchmark *b, const struct endpoint_address *to,
-			   const struct options *options)
+static int measure_latency(const struct benchmark *b, const struct endpoint_address *to, const struct options *options)
 {
 	struct samples samples = {0};
 	uint8_t buffer[DATAGRAM_MAX] = {0};

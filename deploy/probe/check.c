@@ -51,13 +51,12 @@ static bool receive_some(struct transfer *t)
 	return true;
 }
 
-static int report_progress(const struct attempt *attempt, const struct transfer *t,
-			   const char *what)
+static int report_progress(const struct attempt *attempt, const struct transfer *t, const char *what)
 {
 	char text[160];
 
-	snprintf(text, sizeof(text), "%s after %zu bytes sent and %zu of %zu received", what,
-		 t->sent, t->received, t->total);
+	snprintf(text, sizeof(text), "%s after %zu bytes sent and %zu of %zu received", what, t->sent, t->received,
+		 t->total);
 	return report(attempt, text);
 }
 
@@ -111,8 +110,7 @@ static bool exchange(struct transfer *t, size_t length, double deadline)
 		n = recv(t->fd, t->buffer, sizeof(t->buffer), 0);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return false;
-		if (n == (ssize_t)length &&
-		    match_pattern(t->seed, t->received, t->buffer, length) == length)
+		if (n == (ssize_t)length && match_pattern(t->seed, t->received, t->buffer, length) == length)
 			break;
 	}
 	t->received += length;

@@ -105,8 +105,7 @@ static int finish_connect(int fd, double deadline_ms)
 	return error ? -1 : 0;
 }
 
-int connect_to(const struct endpoint_address *to, int type, const struct options *options,
-	       struct attempt *attempt)
+int connect_to(const struct endpoint_address *to, int type, const struct options *options, struct attempt *attempt)
 {
 	int fd = socket(to->family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

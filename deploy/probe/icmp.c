@@ -81,8 +81,7 @@ static bool send_request(const struct pinger *p, const struct endpoint_address *
 	fill_pattern(p->seed, p->sequence, request.payload, length);
 	if (p->family == AF_INET) /* the kernel fills in ICMPv6's own */
 		request.checksum = internet_checksum(&request, ECHO_HEADER + length);
-	return sendto(p->fd, &request, ECHO_HEADER + length, 0,
-		      (const struct sockaddr *)&to->storage, to->length) >= 0;
+	return sendto(p->fd, &request, ECHO_HEADER + length, 0, (const struct sockaddr *)&to->storage, to->length) >= 0;
 }
 
 /* A raw IPv4 socket delivers the IP header too. */
@@ -134,8 +133,7 @@ int check_icmp(const struct endpoint_address *to, size_t bytes, const struct opt
 		if (!await_answer(&p, length, attempt.deadline_ms)) {
 			char text[96];
 
-			snprintf(text, sizeof(text), "no echo reply; %zu of %zu bytes came back",
-				 done, bytes);
+			snprintf(text, sizeof(text), "no echo reply; %zu of %zu bytes came back", done, bytes);
 			return report(&attempt, text);
 		}
 		done += length;

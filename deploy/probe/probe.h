@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* Ports served, counted from the one given: what arrives is echoed, dropped, or echoed once before
- * the server closes. */
+/* Ports served; the last one opens last, so that whoever reaches it finds all. Counted from the one given: what arrives
+ * is echoed, dropped, or echoed once before the server closes. */
 enum service {
 	SERVICE_ECHO = 0, /* TCP and UDP */
 	SERVICE_SINK = 1,
@@ -31,7 +31,7 @@ struct options {
 	double interval_ms; /* between two messages of a stream */
 	double seconds;     /* duration; 0: until a signal */
 	size_t size;        /* bytes of a message */
-	bool blocking; /* serve with a process a connection: one system call less per message */
+	bool blocking;      /* serve with a process a connection: one system call less per message */
 };
 
 struct endpoint_address {
@@ -66,8 +66,7 @@ int wait_for(int fd, int events, double deadline_ms);
 struct attempt start_attempt(const struct options *options);
 /* A socket connected (or, for datagrams, bound to a peer) before the deadline; -1 with errno set
  * otherwise. */
-int connect_to(const struct endpoint_address *to, int type, const struct options *options,
-	       struct attempt *attempt);
+int connect_to(const struct endpoint_address *to, int type, const struct options *options, struct attempt *attempt);
 /* Binds to options->source if there is one; -1 with errno set on failure. */
 int bind_source(int fd, int family, const struct options *options);
 

@@ -59,8 +59,7 @@ static int open_wildcard(int type, int port)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (has6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-	bound = has6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6))
-		     : bind(fd, (struct sockaddr *)&v4, sizeof(v4));
+	bound = has6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) : bind(fd, (struct sockaddr *)&v4, sizeof(v4));
 	if (bound < 0)
 		fail("bind");
 	if (type & SOCK_STREAM && listen(fd, 4096) < 0)
@@ -212,10 +211,9 @@ static _Noreturn void serve_epoll(int port)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-	for (int s = SERVICE_ECHO; s <= SERVICE_ONCE; s++)
-		add_peer(epoll, open_wildcard(SOCK_STREAM | SOCK_NONBLOCK, port + s), LISTENER,
-			 (enum service)s);
 	add_peer(epoll, open_datagrams(port + SERVICE_ECHO), DATAGRAMS, SERVICE_ECHO);
+	for (int s = SERVICE_ECHO; s <= SERVICE_ONCE; s++)
+		add_peer(epoll, open_wildcard(SOCK_STREAM | SOCK_NONBLOCK, port + s), LISTENER, (enum service)s);
 	for (;;) {
 		struct epoll_event event;
 		struct peer *p;
@@ -271,8 +269,7 @@ static _Noreturn void blocking_datagrams(int fd)
 	for (;;) {
 		struct sockaddr_storage from;
 		socklen_t length = sizeof(from);
-		ssize_t n =
-		    recvfrom(fd, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &length);
+		ssize_t n = recvfrom(fd, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &length);
 
 		if (n >= 0)
 			sendto(fd, buffer, (size_t)n, 0, (struct sockaddr *)&from, length);

@@ -125,15 +125,13 @@ int stream(const struct endpoint_address *to, const struct options *options)
 	w.fd = connect_to(to, SOCK_STREAM, options, &attempt);
 	if (w.fd < 0)
 		return report_errno(&attempt, "connect");
-	printf("{\"connected\":true,\"ms\":%.3f,\"port\":%d}\n", now_ms() - attempt.started_ms,
-	       attempt.port);
+	printf("{\"connected\":true,\"ms\":%.3f,\"port\":%d}\n", now_ms() - attempt.started_ms, attempt.port);
 	fflush(stdout);
 	w.last_echo = now_ms();
-	ok = run(&w, options,
-		 options->seconds > 0 ? attempt.started_ms + options->seconds * 1e3 : 0);
-	printf("{\"ok\":%s,\"ms\":%.3f,\"sent\":%llu,\"received\":%llu,\"longestGapMs\":%.3f",
-	       ok ? "true" : "false", now_ms() - attempt.started_ms, (unsigned long long)w.sent,
-	       (unsigned long long)w.received, w.longest_gap_ms);
+	ok = run(&w, options, options->seconds > 0 ? attempt.started_ms + options->seconds * 1e3 : 0);
+	printf("{\"ok\":%s,\"ms\":%.3f,\"sent\":%llu,\"received\":%llu,\"longestGapMs\":%.3f", ok ? "true" : "false",
+	       now_ms() - attempt.started_ms, (unsigned long long)w.sent, (unsigned long long)w.received,
+	       w.longest_gap_ms);
 	if (!ok)
 		printf(",\"error\":\"%s\"", w.error);
 	puts("}");

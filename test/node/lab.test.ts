@@ -48,7 +48,7 @@ async function interruptUp(name: string, line: string, signal: NodeJS.Signals): 
 
 suite('a lab on a network that works', () => {
   const name = 'tref'
-  const traced = traces()
+  const traced = traces(name)
   before(() => lab(name, 'up', '--nodes', '3', ...REFERENCE))
   after(() => lab(name, 'down'))
 
@@ -75,6 +75,13 @@ suite('a lab on a network that works', () => {
     assert.ok(rows(output).every(r => r.ok))
   })
 
+  test('builds again when something in it does not run any more', async () => {
+    await lab(name, 'exec', 'node2-a', '--', 'sh', '-c', 'kill $(ip netns pids cw-tref-node2-a | head -n 1)')
+    const { stderr } = await runCommand([...LAB, 'up', '--name', name])
+    assert.match(stderr, /removing what was there: nothing runs in node2-a/)
+    assert.ok(rows(await lab(name, 'check', '--json')).every(r => r.ok))
+  })
+
   test('names the row and exits 1 when a node drops what comes in', async () => {
     const drop = ['ip', 'route', 'replace', 'blackhole', '10.71.2.0/24']
     await lab(name, 'exec', 'node1', '--', ...drop)
@@ -95,7 +102,7 @@ suite('a lab on a network that works', () => {
   })
 
   test("adds nothing to the machine's own namespace", () => {
-    const now = traces()
+    const now = traces(name)
     assert.deepEqual(
       { links: now.links, rules: now.rules, routes: now.routes },
       {
@@ -108,37 +115,37 @@ suite('a lab on a network that works', () => {
 })
 
 test('two labs live side by side and end apart', async t => {
-  const start = traces()
+  const start = traces('tone', 'ttwo')
   t.after(() => Promise.all([lab('tone', 'down'), lab('ttwo', 'down')]))
   await Promise.all([lab('tone', 'up', ...REFERENCE), lab('ttwo', 'up', ...REFERENCE)])
   await lab('tone', 'down')
   assert.ok(rows(await lab('ttwo', 'check', '--json')).every(r => r.ok))
   await lab('ttwo', 'down')
-  assert.deepEqual(traces(), start)
+  assert.deepEqual(traces('tone', 'ttwo'), start)
 })
 
 for (const line of ['starting 2 daemons', 'starting 4 pods']) {
   test(`an up killed at "${line}" is cleaned by the next down`, async () => {
-    const start = traces()
+    const start = traces('tkill')
     await interruptUp('tkill', line, 'SIGKILL')
-    assert.notDeepEqual(traces(), start)
+    assert.notDeepEqual(traces('tkill'), start)
     await lab('tkill', 'down')
-    assert.deepEqual(traces(), start)
+    assert.deepEqual(traces('tkill'), start)
     assert.equal(existsSync('/run/causeway-lab/tkill'), false)
   })
   test(`an up killed at "${line}" does not keep the next up from succeeding`, async t => {
-    const start = traces()
+    const start = traces('tkill')
     t.after(() => lab('tkill', 'down'))
     await interruptUp('tkill', line, 'SIGKILL')
     await lab('tkill', 'up', ...REFERENCE)
     assert.ok(rows(await lab('tkill', 'check', '--json')).every(r => r.ok))
     await lab('tkill', 'down')
-    assert.deepEqual(traces(), start)
+    assert.deepEqual(traces('tkill'), start)
   })
   test(`an up interrupted at "${line}" cleans up after itself`, async () => {
-    const start = traces()
+    const start = traces('tint')
     assert.equal(await interruptUp('tint', line, 'SIGINT'), 130)
-    assert.deepEqual(traces(), start)
+    assert.deepEqual(traces('tint'), start)
   })
 }
 

@@ -7,14 +7,15 @@ export interface MachineTraces {
   readonly links: readonly string[]
   readonly rules: string
   readonly routes: string
-  /** Names of network namespaces that the project makes. */
+  /** Names of the labs' network namespaces. */
   readonly namespaces: readonly string[]
   /** bpf file systems and their mount points. */
   readonly bpffs: readonly string[]
   readonly cgroups: readonly string[]
 }
 
-export function traces(): MachineTraces {
+/** `labs` names the labs whose traces count: others may be up meanwhile. */
+export function traces(...labs: readonly string[]): MachineTraces {
   const ip = (...args: readonly string[]): string => execFileSync('ip', args, { encoding: 'utf8' })
   return {
     links: ip('-o', 'link')
@@ -23,11 +24,11 @@ export function traces(): MachineTraces {
       .map(line => line.split(':')[1]?.trim() ?? line),
     rules: ip('rule') + ip('-6', 'rule'),
     routes: ip('route', 'show', 'table', 'all') + stableRoutes(ip('-6', 'route', 'show', 'table', 'all')),
-    namespaces: globSync('/run/netns/cw-*').sort(),
+    namespaces: labs.flatMap(lab => globSync(`/run/netns/cw-${lab}-*`)).sort(),
     bpffs: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
-      .filter(line => line.split(' ')[2] === 'bpf' && line.includes('causeway-lab')),
-    cgroups: globSync('/sys/fs/cgroup/{,*/}causeway-lab/**/').sort(),
+      .filter(line => line.split(' ')[2] === 'bpf' && labs.some(lab => line.includes(`/${lab}/`))),
+    cgroups: labs.flatMap(lab => globSync(`/sys/fs/cgroup/{,*/}causeway-lab/${lab}/**/`)).sort(),
   }
 }
 

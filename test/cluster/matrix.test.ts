@@ -1,0 +1,75 @@
+/** The whole of a pod network in the lab: the daemon, the CNI executable and the programs, by every way of routing. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { mustRun, runCommand } from '../support/command.ts'
+import { traces } from '../support/machine-traces.ts'
+
+const MAIN = join(fileURLToPath(new URL('../..', import.meta.url)), 'deploy/lab/main.ts')
+
+interface JsonRow {
+  readonly way: string
+  readonly from: string
+  readonly to: string
+  readonly protocol: string
+  readonly family: number
+  readonly bytes: number
+  readonly reaches: boolean
+  readonly ok: boolean
+  readonly error?: string
+  readonly flows: readonly {
+    readonly record: { readonly verdict: string; readonly moment?: string; readonly reason?: { readonly name: string } }
+  }[]
+}
+
+async function lab(
+  ...args: readonly string[]
+): Promise<{ readonly status: number | undefined; readonly rows: JsonRow[] }> {
+  const { status, stdout } = await runCommand([process.execPath, MAIN, '--name', 'tmatrix', ...args])
+  const lines = stdout.split('\n').filter(line => line.startsWith('{'))
+  return { status, rows: lines.map(line => JSON.parse(line) as JsonRow) }
+}
+
+const networks: Readonly<Record<string, readonly string[]>> = {
+  'as it is configured by default': [],
+  'of three nodes by native routing': ['--nodes', '3', '--set', 'routing.mode=native'],
+  'by VXLAN': ['--set', 'routing.mode=overlay'],
+  'of IPv4 only': ['--set', 'families=[ipv4]'],
+  'of IPv6 only, by VXLAN': ['--set', 'families=[ipv6]', '--set', 'routing.mode=overlay'],
+  'with clsact on the uplinks': ['--set', 'datapath.tcx=off'],
+}
+for (const [what, options] of Object.entries(networks))
+  test(`a network ${what} has every row hold, twice, and leaves nothing behind`, async t => {
+    t.after(() => lab('down'))
+    const start = traces('tmatrix')
+    for (const round of [1, 2]) {
+      const { status, rows } = await lab('--json', ...options)
+      const failed = rows.filter(r => !r.ok).map(r => ({ ...r, flows: r.flows.map(f => f.record) }))
+      assert.deepEqual([failed, status], [[], 0], `round ${round}`)
+      assert.ok(rows.length >= 174)
+      assert.deepEqual(rows.filter(lacksRecords), [])
+    }
+    await lab('down')
+    assert.deepEqual(traces('tmatrix'), start)
+  })
+
+/** Whatever a pod takes part in is recorded: at least the first packet and the first reply. */
+function lacksRecords(row: JsonRow): boolean {
+  const ofPod = [row.from, row.to].some(name => /^node\d+-/.test(name))
+  const moments = row.flows.map(f => f.record.moment)
+  return row.reaches && ofPod && !(moments.includes('first') && moments.includes('reply'))
+}
+
+test('a row that does not hold shows the drop and its reason', async t => {
+  t.after(() => lab('down'))
+  await lab('up', '--set', 'routing.mode=native')
+  const rule = ['ip', 'rule', 'add', 'pref', '100', 'to', '10.71.2.0/24', 'blackhole']
+  await mustRun(['ip', 'netns', 'exec', 'cw-tmatrix-node1', ...rule])
+  const { status, rows } = await lab('check', '--json')
+  assert.equal(status, 1)
+  const failed = rows.filter(r => !r.ok && r.from === 'node1-a')
+  assert.deepEqual([...new Set(failed.map(r => `${r.way} IPv${r.family}`))], ['pod → pod, other node IPv4'])
+  const reasons = failed.flatMap(r => r.flows.map(f => f.record.reason?.name))
+  assert.ok(reasons.includes('no_route'), reasons.join(' '))
+})
