@@ -30,8 +30,10 @@ export interface MapLayout {
   readonly transient?: boolean
 }
 
+export type Layouts = Readonly<Record<string, MapLayout>>
+
 /** Every map of bpf/lib/maps.h. Raise a version together with its migration when the structure changes. */
-export const MAP_LAYOUTS: Readonly<Record<string, MapLayout>> = {
+export const MAP_LAYOUTS: Layouts = {
   endpoints: { version: 1 },
   devices: { version: 1 },
   ipcache: { version: 1 },
@@ -57,6 +59,8 @@ export interface LoadOptions {
   readonly constants: Constants
   /** Entries (bytes for ring buffers) a map shall have at least, by name. */
   readonly sizes: Readonly<Record<string, number>>
+  /** MAP_LAYOUTS unless a test brings its own. */
+  readonly layouts?: Layouts
 }
 
 /** Programs and the maps they share, loaded but not attached. */
@@ -75,9 +79,13 @@ export function loadSet(options: LoadOptions): LoadedSet {
   const loaded: LoadedObject[] = []
   const fds = new Map<string, number>()
   const replacements: Replacement[] = []
+  const layouts = options.layouts ?? MAP_LAYOUTS
   for (const path of options.objects) {
     const contents = readObject(path)
-    const plans = contents.maps.filter(m => m.name in MAP_LAYOUTS).map(m => planMap(m, options, fds, stack))
+    const plans = contents.maps.flatMap(map => {
+      const layout = layouts[map.name]
+      return layout === undefined ? [] : [planMap({ map, layout, fds, options }, stack)]
+    })
     const maps = Object.fromEntries(plans.map(p => [p.name, p.options]))
     const constants = pick(
       options.constants,
@@ -85,9 +93,9 @@ export function loadSet(options: LoadOptions): LoadedSet {
     )
     const object = stack.use(loadObject(path, { maps, constants }))
     loaded.push(object)
-    for (const { name, old } of plans) {
+    for (const { name, layout, old } of plans) {
       fds.set(name, object.mapFd(name))
-      if (old !== undefined) replacements.push(...replacementOf(name, old, object.mapFd(name), stack))
+      if (old !== undefined) replacements.push(...replacementOf(layout, old, object.mapFd(name), stack))
     }
   }
   for (const r of replacements) r.to.updateBatch([...migrated(r)])
@@ -100,14 +108,14 @@ export function loadSet(options: LoadOptions): LoadedSet {
         'program',
       ),
     mapFd: name => required([...fds], name, 'map'),
-    pin: () => pinAll(options.directory, fds),
+    pin: () => pinAll(options.directory, fds, layouts),
     catchUp: () => replacements.reduce((n, r) => n + copyMissing(r), 0),
     [Symbol.dispose]: () => keep.dispose(),
   }
 }
 
-/** File name of a map's pin. */
-export function pinName(name: string, version = MAP_LAYOUTS[name]?.version ?? 1): string {
+/** File name of a map's pin; a bpffs takes no dots. */
+function pinName(name: string, version: number): string {
   return `${name}_v${version}`
 }
 
@@ -119,37 +127,41 @@ interface OldMap {
 
 interface MapPlan {
   readonly name: string
+  readonly layout: MapLayout
   readonly options: MapOptions
   /** The map this one takes the place of. */
   readonly old?: OldMap
 }
 
+interface MapRequest {
+  readonly map: ObjectContents['maps'][number]
+  readonly layout: MapLayout
+  /** Maps that objects before this one have brought. */
+  readonly fds: ReadonlyMap<string, number>
+  readonly options: LoadOptions
+}
+
 /** A map another object has already, the pinned one, or a new one in its place. */
-function planMap(
-  map: ObjectContents['maps'][number],
-  options: LoadOptions,
-  fds: ReadonlyMap<string, number>,
-  stack: DisposableStack,
-): MapPlan {
+function planMap({ map, layout, fds, options }: MapRequest, stack: DisposableStack): MapPlan {
   const { name } = map
+  const plan = (chosen: MapOptions, old?: OldMap): MapPlan => ({ name, layout, options: chosen, ...(old && { old }) })
   const shared = fds.get(name)
-  if (shared !== undefined) return { name, options: { reuseFd: shared } }
+  if (shared !== undefined) return plan({ reuseFd: shared })
   const wanted = options.sizes[name] ?? map.maxEntries
-  const old = findOld(options.directory, name, stack)
-  if (old === undefined) return { name, options: { maxEntries: wanted } }
-  const { transient, version } = layoutOf(name)
+  const old = findOld(options.directory, name, layout, stack)
+  if (old === undefined) return plan({ maxEntries: wanted })
   const sameShape = old.info.keySize === map.keySize && old.info.valueSize === map.valueSize
-  const enough = transient ? old.info.maxEntries === wanted : old.info.maxEntries >= wanted
-  if (old.version === version && sameShape && enough) return { name, options: { reuseFd: old.fd } }
-  if (transient) return { name, options: { maxEntries: wanted } }
-  if (old.version === version && !sameShape)
-    throw new Error(`map ${name}: its layout changed but its version ${version} did not`)
-  return { name, options: { maxEntries: Math.max(wanted, old.info.maxEntries) }, old }
+  const enough = layout.transient ? old.info.maxEntries === wanted : old.info.maxEntries >= wanted
+  const current = old.version === layout.version
+  if (current && sameShape && enough) return plan({ reuseFd: old.fd })
+  if (layout.transient) return plan({ maxEntries: wanted })
+  if (current && !sameShape)
+    throw new Error(`map ${name}: its layout changed but its version ${layout.version} did not`)
+  return plan({ maxEntries: Math.max(wanted, old.info.maxEntries) }, old)
 }
 
 /** The pinned map of the newest layout this build can read. */
-function findOld(directory: string, name: string, stack: DisposableStack): OldMap | undefined {
-  const layout = layoutOf(name)
+function findOld(directory: string, name: string, layout: MapLayout, stack: DisposableStack): OldMap | undefined {
   const older = Object.keys(layout.migrate ?? {})
     .map(Number)
     .sort((a, b) => b - a)
@@ -162,11 +174,10 @@ function findOld(directory: string, name: string, stack: DisposableStack): OldMa
   return undefined
 }
 
-function replacementOf(name: string, old: OldMap, fd: number, stack: DisposableStack): Replacement[] {
-  const { version, migrate } = layoutOf(name)
-  const step =
-    old.version === version ? (key: Raw, value: Raw): readonly [Raw, Raw] => [key, value] : migrate?.[old.version]
-  return step === undefined ? [] : [{ from: stack.use(rawMap(old.fd)), to: stack.use(rawMap(fd)), migrate: step }]
+function replacementOf(layout: MapLayout, old: OldMap, fd: number, stack: DisposableStack): Replacement[] {
+  const same = (key: Raw, value: Raw): readonly [Raw, Raw] => [key, value]
+  const migrate = old.version === layout.version ? same : layout.migrate?.[old.version]
+  return migrate === undefined ? [] : [{ from: stack.use(rawMap(old.fd)), to: stack.use(rawMap(fd)), migrate }]
 }
 
 function rawMap(fd: number): RawMap {
@@ -191,14 +202,10 @@ function copyMissing(r: Replacement): number {
   return copied
 }
 
-function pinAll(directory: string, fds: ReadonlyMap<string, number>): void {
-  for (const [name, fd] of fds) pin(fd, join(directory, pinName(name)), { replace: true })
-  const current = new Set([...fds.keys()].map(name => pinName(name)))
-  for (const old of listPins(directory)) if (!current.has(old.name)) unpin(old.path)
-}
-
-function layoutOf(name: string): MapLayout {
-  return MAP_LAYOUTS[name] ?? { version: 1 }
+function pinAll(directory: string, fds: ReadonlyMap<string, number>, layouts: Layouts): void {
+  const names = new Map([...fds].map(([name, fd]) => [pinName(name, layouts[name]?.version ?? 1), fd]))
+  for (const [name, fd] of names) pin(fd, join(directory, name), { replace: true })
+  for (const old of listPins(directory)) if (!names.has(old.name)) unpin(old.path)
 }
 
 function pick(constants: Constants, names: readonly string[]): Constants {

@@ -1,6 +1,6 @@
 /**
- * Counters of the datapath's maps `metrics` and `forwarded` as Prometheus metrics. They count every packet, also those whose events were
- * lost.
+ * Counters of the datapath's maps `metrics` and `forwarded` as Prometheus metrics. They count every packet, also those
+ * whose events were lost.
  */
 import { MetricKind } from '../datapath/shared.gen.ts'
 import type { Metrics } from '../plugin.ts'
