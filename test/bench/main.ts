@@ -1,15 +1,13 @@
 /** `npm run bench`: runs benches by name and prints what they found, as a table or as one JSON object a line. */
 import { parseArgs } from 'node:util'
 import type { Bench, BenchContext, Result } from './bench.ts'
-
-/** All benches, in the order they run. */
-const benches: readonly Bench[] = []
+import { benches, type Choice, chooseBenches } from './benches.ts'
 
 const usage = (): string =>
   [
-    'usage: npm run bench -- [NAME…] [--json] [--rounds N]',
+    'usage: npm run bench -- [NAME…] [--test-run] [--json] [--rounds N]',
     '',
-    ...benches.map(b => `  ${b.name.padEnd(12)} ${b.summary}`),
+    ...benches.map(b => `  ${b.name.padEnd(22)} ${b.summary}`),
   ].join('\n')
 
 async function main(): Promise<number> {
@@ -17,6 +15,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
+      'test-run': { type: 'boolean', default: false },
       rounds: { type: 'string', default: '11' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -25,16 +24,12 @@ async function main(): Promise<number> {
     console.log(usage())
     return 0
   }
-  const unknown = positionals.filter(p => !benches.some(b => b.name === p))
   const rounds = Number(values.rounds)
-  if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-    console.error(
-      unknown.length > 0 ? `no bench named ${unknown.join(', ')}` : `--rounds: ${values.rounds} is no positive number`,
-    )
-    console.error(usage())
+  const chosen = choose({ names: positionals, testRun: values['test-run'] }, rounds)
+  if (typeof chosen === 'string') {
+    console.error(`${chosen}\n${usage()}`)
     return 2
   }
-  const chosen = positionals.length === 0 ? benches : benches.filter(b => positionals.includes(b.name))
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort(new Error('interrupted')))
   let missed = 0
@@ -45,6 +40,17 @@ async function main(): Promise<number> {
     }
   }
   return missed === 0 ? 0 : 1
+}
+
+/** The benches to run, or what is wrong with the command line. */
+function choose(choice: Choice, rounds: number): readonly Bench[] | string {
+  if (!Number.isInteger(rounds) || rounds < 1) return '--rounds takes a positive number'
+  try {
+    return chooseBenches(benches, choice)
+  } catch (error) {
+    if (error instanceof RangeError) return error.message
+    throw error
+  }
 }
 
 function contextFor(bench: Bench, rounds: number, signal: AbortSignal): BenchContext {
@@ -61,7 +67,7 @@ function line(r: Result): string {
   const ratio =
     r.ratio === undefined ? '' : `× ${figure(r.ratio)}${low === undefined ? '' : ` (${figure(low)}–${figure(high)})`}`
   const columns = [
-    r.bench.padEnd(12),
+    r.bench.padEnd(22),
     r.case.padEnd(34),
     `${figure(r.ours)} ${r.unit}`.padStart(14),
     peer.padEnd(26),

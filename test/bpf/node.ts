@@ -133,6 +133,11 @@ export class TestNode implements Disposable {
     return { verdict: VERDICTS[result.retval] ?? `${result.retval}`, bytes: result.data }
   }
 
+  /** Calls a function in the node's namespace, for test runs of one's own. */
+  within<T>(fn: () => T extends PromiseLike<unknown> ? never : T): T {
+    return inNetns(this.#netns.fd, fn)
+  }
+
   /** Events since the last call. */
   takeEvents(): readonly Event[] {
     this.#ring.drain()
