@@ -53,7 +53,6 @@ const cases: readonly Case[] = [
   { what: 'the overlay, on its last hop', dst: OVERLAID, hops: 1, verdict: 'stack' },
   { what: 'the outside, on its last hop', dst: OUTSIDE, hops: 1, verdict: 'stack' },
   { what: 'a route that refuses', dst: UNREACHABLE, verdict: 'stack' },
-  { what: 'a route that swallows', dst: BLACKHOLE, verdict: 'stack' },
 ]
 
 for (const family of FAMILIES)
@@ -68,6 +67,12 @@ for (const family of FAMILIES)
         assert.deepEqual(counts(node), [])
         assert.equal(flows(node).length, 1)
       })
+
+    test('a route that swallows is a recorded drop, since the host would not answer either', () => {
+      assert.equal(node.send('pod_out', 'a', [fromPod(A), ...sized(family, BLACKHOLE, 100)]).verdict, 'drop')
+      assert.deepEqual(counts(node), ['count DROPPED pod_out NO_ROUTE 1'])
+      assert.equal(forwardedBy(node, 'HOOK_POD_OUT'), 0)
+    })
 
     test('a large packet that is cut into segments is judged by their length', () => {
       const sent = (dst: Both): Layer[] => [
