@@ -1,6 +1,10 @@
 /** The lab's cgroup subtree: one cgroup a node, as a kubelet's node has, under `causeway-lab/NAME`. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const RELEASE_TIMEOUT_MS = 5000
+const POLL_MS = 5
 
 /** Where the unified hierarchy is mounted (cgroups(7)): /sys/fs/cgroup, or below it beside version 1; undefined without. */
 function hierarchy(): string | undefined {
@@ -30,19 +34,32 @@ export function enterCgroup(path: string | undefined, pid: number | undefined): 
 }
 
 /** Removes the lab's cgroups, and the folder of all labs after the last one. Their processes must have ended. */
-export function removeCgroups(lab: string): void {
+export async function removeCgroups(lab: string): Promise<void> {
   const top = hierarchy()
   if (top === undefined) return
-  removeTree(join(top, 'causeway-lab', lab))
+  await removeTree(join(top, 'causeway-lab', lab))
   const all = join(top, 'causeway-lab')
-  if (existsSync(all) && childrenOf(all).length === 0) rmdirSync(all)
+  if (existsSync(all) && childrenOf(all).length === 0) await removeOne(all)
 }
 
 /** The files in a cgroup vanish with it; only folders are removed, the innermost first. */
-function removeTree(path: string): void {
+async function removeTree(path: string): Promise<void> {
   if (!existsSync(path)) return
-  for (const child of childrenOf(path)) removeTree(join(path, child))
-  rmdirSync(path)
+  for (const child of childrenOf(path)) await removeTree(join(path, child))
+  await removeOne(path)
+}
+
+/** A process leaves its cgroup a little after it has ended for everybody else: until then the kernel says EBUSY. */
+async function removeOne(path: string): Promise<void> {
+  const deadline = performance.now() + RELEASE_TIMEOUT_MS
+  for (;;) {
+    try {
+      return rmdirSync(path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || performance.now() > deadline) throw error
+    }
+    await delay(POLL_MS)
+  }
 }
 
 function childrenOf(path: string): string[] {

@@ -27,7 +27,7 @@ export async function takeDown(lab: LabLayout): Promise<void> {
   await endProcesses(processesIn(namespaces))
   for (const target of mountsBelow(lab.root)) await mustRun(['umount', target])
   await Promise.all(namespaces.map(deleteNamespace))
-  removeCgroups(lab.name)
+  await removeCgroups(lab.name)
   for (const name of existsSync(lab.root) ? readdirSync(lab.root) : [])
     if (`${lab.root}/${name}` !== lab.lock) rmSync(`${lab.root}/${name}`, { recursive: true, force: true })
 }

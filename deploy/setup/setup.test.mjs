@@ -1,6 +1,6 @@
 /** Decisions of the set-up that need no other machine: what is refused, what counts as installed. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -74,4 +74,14 @@ test('packages that are not installed are named in the order asked for', () => {
     'no-such-package-2',
     'no-such-package-1',
   ])
+})
+
+test('the lock file names the optional packages of all platforms: npm ci refuses one that does not', () => {
+  const { packages } = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'))
+  const missing = Object.entries(packages).flatMap(([path, p]) =>
+    Object.keys(p.optionalDependencies ?? {}).filter(
+      name => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`],
+    ),
+  )
+  assert.deepEqual(missing, [])
 })
