@@ -13,6 +13,7 @@ static const char usage[] =
     "cw-probe check icmp ADDRESS BYTES           the same with echo requests\n"
     "cw-probe stream ADDRESS PORT                a long connection; reports gaps and resets\n"
     "cw-probe bench rr|crr|udp-rr|stream ADDRESS PORT\n"
+    "cw-probe spawn …                            time of programs; see spawn.c\n"
     "\n"
     "--timeout MS (5000)  --source ADDRESS  --interval MS (10)  --seconds S  --size BYTES\n";
 
@@ -77,10 +78,15 @@ static int check(int argc, char **argv, const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	int first = parse_options(argc, argv, &options);
-	int count = argc - first;
-	char **rest = argv + first;
+	int first, count;
+	char **rest;
 
+	/* Its arguments are other programs' arguments. */
+	if (argc > 1 && strcmp(argv[1], "spawn") == 0)
+		return spawn(argc - 2, argv + 2);
+	first = parse_options(argc, argv, &options);
+	count = argc - first;
+	rest = argv + first;
 	if (first < 0 || count < 2)
 		return usage_error();
 	if (strcmp(rest[0], "serve") == 0)

@@ -53,6 +53,8 @@ int check_udp(const struct endpoint_address *to, size_t bytes, const struct opti
 int check_icmp(const struct endpoint_address *to, size_t bytes, const struct options *options);
 int stream(const struct endpoint_address *to, const struct options *options);
 int bench(const char *mode, const char *address, int port, const struct options *options);
+/* Measures other programs; the arguments are those behind `spawn`. */
+int spawn(int argc, char **argv);
 
 /* Ends the program with a usage error (status 2) when the text is no address. */
 struct endpoint_address parse_address(const char *text, int port);

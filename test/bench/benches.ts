@@ -1,8 +1,9 @@
 /** All benches, in the order they run, and how they are chosen. */
 import type { Bench } from './bench.ts'
+import { cniExec } from './cni-exec.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
 
-export const benches: readonly Bench[] = [forwardingTestRun]
+export const benches: readonly Bench[] = [cniExec, forwardingTestRun]
 
 /** What a command line asks for. */
 export interface Choice {

@@ -1,5 +1,6 @@
 /** `npm run bench`: runs benches by name and prints what they found, as a table or as one JSON object a line. */
 import { parseArgs } from 'node:util'
+import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
 import type { Bench, BenchContext, Result } from './bench.ts'
 import { benches, type Choice, chooseBenches } from './benches.ts'
 
@@ -32,6 +33,8 @@ async function main(): Promise<number> {
   }
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort(new Error('interrupted')))
+  // Before anything enters another namespace: threads born meanwhile would stay there.
+  await warmThreadPool()
   let missed = 0
   for (const bench of chosen) {
     for await (const result of bench.run(contextFor(bench, rounds, stop.signal))) {
