@@ -39,7 +39,7 @@ export async function removeCgroups(lab: string): Promise<void> {
   if (top === undefined) return
   await removeTree(join(top, 'causeway-lab', lab))
   const all = join(top, 'causeway-lab')
-  if (existsSync(all) && childrenOf(all).length === 0) await removeOne(all)
+  if (existsSync(all)) removeIfEmpty(all)
 }
 
 /** The files in a cgroup vanish with it; only folders are removed, the innermost first. */
@@ -59,6 +59,15 @@ async function removeOne(path: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || performance.now() > deadline) throw error
     }
     await delay(POLL_MS)
+  }
+}
+
+/** Removes a folder that all labs share, unless another lab is in it. */
+export function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 

@@ -2,11 +2,11 @@
  * Taking a lab away, whole or half-built, from what is there: its namespaces and the processes in them, mounts, cgroups
  * and files. Nothing depends on a record that a killed `up` might not have written.
  */
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { mustRun } from '../../test/support/command.ts'
-import { removeCgroups } from './cgroup.ts'
+import { removeCgroups, removeIfEmpty } from './cgroup.ts'
 import type { LabLayout } from './layout.ts'
 import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn } from './namespaces.ts'
 
@@ -35,8 +35,7 @@ export async function takeDown(lab: LabLayout): Promise<void> {
 /** Removes the lock with the folder, and the folder of all labs after the last one. The lock must be held. */
 export function removeFolder(lab: LabLayout): void {
   rmSync(lab.root, { recursive: true, force: true })
-  const all = dirname(lab.root)
-  if (existsSync(all) && readdirSync(all).length === 0) rmdirSync(all)
+  removeIfEmpty(dirname(lab.root))
 }
 
 /** SIGTERM, and SIGKILL for those that do not end. Rejects when even that leaves one running. */
