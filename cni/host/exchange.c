@@ -18,8 +18,7 @@ static int open_socket(const char *path, double deadline_ms, int *fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	double left = deadline_ms - monotonic_ms();
-	struct timeval limit = {.tv_sec = (time_t)(left / 1e3),
-				.tv_usec = (suseconds_t)(left * 1e3) % 1000000};
+	struct timeval limit = {.tv_sec = (time_t)(left / 1e3), .tv_usec = (suseconds_t)(left * 1e3) % 1000000};
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return ENAMETOOLONG;
@@ -57,11 +56,10 @@ static int send_request(int fd, const char *path, const char *body, double deadl
 {
 	char head[512];
 	size_t length = strlen(body);
-	int written =
-	    snprintf(head, sizeof(head),
-		     "POST %s HTTP/1.1\r\nHost: causeway\r\nContent-Type: application/json\r\n"
-		     "Content-Length: %zu\r\nConnection: close\r\n\r\n",
-		     path, length);
+	int written = snprintf(head, sizeof(head),
+			       "POST %s HTTP/1.1\r\nHost: causeway\r\nContent-Type: application/json\r\n"
+			       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+			       path, length);
 	int error;
 
 	if (written < 0 || (size_t)written >= sizeof(head))

@@ -104,8 +104,7 @@ static void lock(js_State *J)
 
 static int write_synced(int directory, const char *name, const char *text)
 {
-	int fd =
-	    openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int error;
 
 	if (fd < 0)

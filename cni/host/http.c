@@ -39,8 +39,7 @@ static long take_number(const char *text, size_t length, int base, size_t *used)
 	return i > 0 ? value : -1;
 }
 
-static bool is_field(const char *line, size_t length, const char *name, const char **value,
-		     size_t *value_length)
+static bool is_field(const char *line, size_t length, const char *name, const char **value, size_t *value_length)
 {
 	size_t n = strlen(name);
 
@@ -133,8 +132,7 @@ enum http_state http_parse(char *bytes, size_t length, bool ended, struct http_a
 	answer->length = (size_t)(end - answer->body);
 	if (head.chunked) {
 		state = walk_chunks(answer->body, end, false, &answer->length);
-		return state == HTTP_DONE ? walk_chunks(answer->body, end, true, &answer->length)
-					  : state;
+		return state == HTTP_DONE ? walk_chunks(answer->body, end, true, &answer->length) : state;
 	}
 	if (head.length < 0)
 		return ended ? HTTP_DONE : HTTP_PARTIAL;

@@ -87,8 +87,7 @@ static void process_id(js_State *J)
 static void sleep_ms(js_State *J)
 {
 	double ms = js_tonumber(J, 1);
-	struct timespec left = {.tv_sec = (time_t)(ms / 1e3),
-				.tv_nsec = (long)(fmod(ms, 1e3) * 1e6)};
+	struct timespec left = {.tv_sec = (time_t)(ms / 1e3), .tv_nsec = (long)(fmod(ms, 1e3) * 1e6)};
 
 	while (nanosleep(&left, &left) < 0 && errno == EINTR)
 		;

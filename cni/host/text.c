@@ -125,8 +125,7 @@ static bool scan_string(struct scan *scan)
 		if (c == '"')
 			break;
 		if (c < 0x20)
-			return fail(scan, c ? "control character in a string"
-					    : "the text ends inside a string");
+			return fail(scan, c ? "control character in a string" : "the text ends inside a string");
 		if (c != '\\')
 			continue;
 		c = (unsigned char)*++scan->at;
@@ -204,8 +203,8 @@ static bool scan_members(struct scan *scan, int depth, char close)
 		if (*scan->at == close)
 			break;
 		if (*scan->at != ',')
-			return fail(scan, *scan->at ? "expected a comma or a closing bracket"
-						    : "the text ends too early");
+			return fail(scan,
+				    *scan->at ? "expected a comma or a closing bracket" : "the text ends too early");
 		scan->at++;
 	}
 	scan->at++;
@@ -244,8 +243,7 @@ static bool scan_value(struct scan *scan, int depth)
 		good = fail(scan, "the text ends too early");
 		break;
 	default:
-		good = strchr("-0123456789", *scan->at) ? scan_number(scan)
-							: fail(scan, "expected a value");
+		good = strchr("-0123456789", *scan->at) ? scan_number(scan) : fail(scan, "expected a value");
 	}
 	if (good)
 		skip_space(scan);

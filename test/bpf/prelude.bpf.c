@@ -44,8 +44,7 @@ int prelude(struct __sk_buff *skb)
 	if (prelude->underlay == 6)
 		key.remote_ipv6[0] = bpf_htonl(0xfd000007);
 	if (prelude->underlay &&
-	    bpf_skb_set_tunnel_key(skb, &key, sizeof(key),
-				   prelude->underlay == 6 ? BPF_F_TUNINFO_IPV6 : 0))
+	    bpf_skb_set_tunnel_key(skb, &key, sizeof(key), prelude->underlay == 6 ? BPF_F_TUNINFO_IPV6 : 0))
 		return PRELUDE_FAILED;
 	if (prelude->other_host && bpf_skb_change_type(skb, 3 /* PACKET_OTHERHOST */))
 		return PRELUDE_FAILED;
