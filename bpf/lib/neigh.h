@@ -105,6 +105,7 @@ static __always_inline int neigh_arp_answer(struct __sk_buff *skb, struct packet
 __outlined int neigh_arp(struct __sk_buff *skb, struct packet *p)
 {
 	const struct endpoint_value *endpoint;
+	struct address sender, target;
 	struct arp_packet arp;
 
 	if (!p)
@@ -112,15 +113,15 @@ __outlined int neigh_arp(struct __sk_buff *skb, struct packet *p)
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)) || arp.hardware != bpf_htons(ARPHRD_ETHER) ||
 	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_length != 6 || arp.protocol_length != 4)
 		return drop(skb, p, DROP_MALFORMED, 0);
-	p->tuple.source = arp_address(arp.sender);
-	p->tuple.destination = arp_address(arp.target);
+	sender = p->tuple.source = arp_address(arp.sender);
+	target = p->tuple.destination = arp_address(arp.target);
 	/* A probe for a duplicate of its own address (RFC 5227): an answer would deny the pod its address. */
-	if (!p->tuple.source.words[3])
+	if (!sender.words[3])
 		return TC_ACT_OK;
-	endpoint = endpoint_owning(skb, &p->tuple.source);
+	endpoint = endpoint_owning(skb, &sender);
 	if (!endpoint || !mac_equal(arp.sender_mac, endpoint->mac) || !frame_source_is(skb, endpoint->mac))
 		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
-	if (arp.operation != bpf_htons(ARPOP_REQUEST) || address_equal(&p->tuple.source, &p->tuple.destination))
+	if (arp.operation != bpf_htons(ARPOP_REQUEST) || address_equal(&sender, &target))
 		return TC_ACT_OK;
 	return neigh_arp_answer(skb, p, &arp, endpoint->host_mac);
 }
@@ -183,12 +184,14 @@ static __always_inline const struct endpoint_value *neigh_speaker(struct __sk_bu
 
 static __always_inline int neigh_solicitation(struct __sk_buff *skb, struct packet *p, const struct address *target)
 {
+	/* A copy: Linux 6.1 looks up no key that lies in a global function's argument. */
+	const struct address source = p->tuple.source;
 	const struct endpoint_value *endpoint;
 
 	/* Duplicate address detection (RFC 4862 section 5.4): an answer would deny the pod its address. */
-	if (address_is_unspecified6(&p->tuple.source))
+	if (address_is_unspecified6(&source))
 		return TC_ACT_OK;
-	endpoint = neigh_speaker(skb, &p->tuple.source);
+	endpoint = neigh_speaker(skb, &source);
 	if (!endpoint)
 		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
 	if (address_is_group(target))
