@@ -23,9 +23,13 @@ export async function deleteAttachment(ctx: EndpointContext, key: string, signal
   })
 }
 
-/** Everything the key holds, from memory, kernel and journal alike. The caller has the key's turn. */
+/**
+ * Everything the key holds, from memory, kernel and journal alike. The caller has the key's turn. Once begun it is no
+ * attachment any more, also when it fails: the periodic reconciliation goes on with it.
+ */
 export async function removeAll(ctx: EndpointContext, key: string, progress?: Progress): Promise<void> {
-  const held: Held = ctx.held.get(key) ?? { key, leases: [] }
+  const held: Held = { key, leases: ctx.held.get(key)?.leases ?? [] }
+  ctx.held.set(key, held)
   await forget(ctx, key)
   progress?.passed('del.row')
   await removeDevice(ctx, key)

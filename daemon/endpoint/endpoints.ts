@@ -13,7 +13,7 @@ import { type CheckRequest, checkAttachment } from './check.ts'
 import type { EndpointContext, PodMtu, Settled } from './context.ts'
 import { deleteAttachment } from './delete.ts'
 import { DeviceReaper } from './device-reaper.ts'
-import { AttachmentError, codeOf } from './errors.ts'
+import { AttachmentError, codeOf, endOfWait } from './errors.ts'
 import { collectGarbage, type GcRequest } from './gc.ts'
 import { Journal } from './journal.ts'
 import { type JournalFiles, nodeFiles } from './journal-files.ts'
@@ -110,6 +110,7 @@ class NodeEndpoints implements Endpoints {
     this.#restored = true
     this.#ready.resolve(ctx)
     const timer = setInterval(() => void this.reconcile(), this.#options.reconcileMs ?? RECONCILE_MS)
+    timer.unref()
     this.#owned.defer(() => clearInterval(timer))
   }
 
@@ -187,7 +188,7 @@ class NodeEndpoints implements Endpoints {
       ...(options.pool === undefined ? {} : { pool: options.pool }),
       fault: options.fault ?? (() => {}),
       metrics: this.#metrics,
-      now: options.now ?? (() => Math.round((performance.timeOrigin + performance.now()) * 1000)),
+      now: options.now ?? (() => Date.now() * 1000),
     }
   }
 
@@ -215,7 +216,9 @@ class NodeEndpoints implements Endpoints {
       const answer = await operation(await this.#started(signal), signal)
       this.#finished(verb, on, began)
       return answer
-    } catch (error) {
+    } catch (thrown) {
+      // The key's turn had not come: nothing was begun.
+      const error = signal.aborted && thrown === signal.reason ? endOfWait('its turn', thrown) : thrown
       this.#finished(verb, on, began, error)
       throw error
     } finally {

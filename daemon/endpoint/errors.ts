@@ -69,10 +69,13 @@ export function kernelError(attempt: string, cause: unknown): AttachmentError {
   return cause instanceof AttachmentError ? cause : new AttachmentError('KERNEL', attempt, { cause })
 }
 
-/** Why a wait ended early: the reason itself when it is one of ours, else the deadline. */
+/** Why a wait ended early: the signal's reason itself when it is one of ours, else the deadline or the caller. */
 export function endOfWait(what: string, reason: unknown): AttachmentError {
   if (reason instanceof AttachmentError) return reason
-  return new AttachmentError('DEADLINE', `the deadline passed while waiting for ${what}`, { cause: reason })
+  if (reason instanceof Error && reason.name === 'TimeoutError') {
+    return new AttachmentError('DEADLINE', `the deadline passed while waiting for ${what}`)
+  }
+  return new AttachmentError('CANCELLED', `waiting for ${what} was given up`, { cause: reason })
 }
 
 /** errno name or stable code of an error, undefined for anything else. */

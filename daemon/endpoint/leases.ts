@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PoolExhausted, UnknownPool } from '../errors.ts'
 import type { AddressRequest, Ipam, Lease, PoolStatus } from '../plugin.ts'
-import { AttachmentError } from './errors.ts'
+import { AttachmentError, endOfWait } from './errors.ts'
 
 /** How often an exhausted pool is asked again: a pool tells nobody when an address has cooled down. */
 const ASK_AGAIN_MS = 200
@@ -25,7 +25,7 @@ export class Leases {
       try {
         return await ipam.allocate(request, signal)
       } catch (error) {
-        if (!(error instanceof PoolExhausted)) throw error
+        if (!(error instanceof PoolExhausted)) throw signal.aborted ? endOfWait('an address', signal.reason) : error
         if (!(await waited(ASK_AGAIN_MS, signal))) throw noAddress(request, error, signal.reason)
       }
     }
@@ -71,8 +71,9 @@ async function waited(ms: number, signal: AbortSignal): Promise<boolean> {
 }
 
 /** A deadline is reported as lack of an address; any other end of waiting as what it is. */
-function noAddress(request: AddressRequest, cause: PoolExhausted, reason: unknown): unknown {
-  if (reason instanceof AttachmentError) return reason
+function noAddress(request: AddressRequest, cause: PoolExhausted, reason: unknown): AttachmentError {
+  const end = endOfWait('an address', reason)
+  if (end.code !== 'DEADLINE') return end
   const what = `no IPv${request.family} address for ${request.owner} before the deadline`
   return new AttachmentError('NO_ADDRESS', what, { cause })
 }

@@ -70,10 +70,11 @@ export class MemoryNode {
     return join(this.directory, 'journal')
   }
 
-  /** Kills the daemon if it lives, and starts the next one. */
-  async restart(): Promise<void> {
+  /** Kills the daemon if it lives, and starts the next one, which dies at a step of its start if one is given. */
+  async restart(dieAt?: string): Promise<void> {
     this.daemon.kill()
     this.daemon = this.#start()
+    if (dieAt !== undefined) killAt(this.daemon, dieAt)
     await this.daemon.endpoints.restore()
   }
 
@@ -149,7 +150,7 @@ export class MemoryNode {
       tables,
       ipams: [ipam],
       families: [4, 6],
-      settled: (key, revision, signal) => reconciler.settled(key, revision, signal),
+      settled: (key, revision, signal) => reconciler.settled(key, revision, AbortSignal.any([signal, stop.signal])),
       blocks: () => BLOCKS,
       podMtu: () => ({ device: 1500, route: 1450 }),
       journalPath: this.journalPath,
@@ -221,17 +222,19 @@ function mapReconciler(map: MemoryNode['map'], kernel: MemoryKernel, tables: Tab
   return reconciler
 }
 
-/** Real files, which a killed daemon can no longer change. */
+/** Real files, which a killed daemon can no longer change. What was written outlives a process without being synced. */
 function filesOf(kernel: MemoryKernel): JournalFiles {
   const files = nodeFiles()
   return {
     ...files,
+    datasyncNow: () => {},
+    syncDirectory: () => {},
     create: path => (kernel.checkAlive(), files.create(path)),
     write: (fd, bytes, offset) => (kernel.checkAlive(), files.write(fd, bytes, offset)),
     truncate: (fd, length) => (kernel.checkAlive(), files.truncate(fd, length)),
     rename: (from, to) => (kernel.checkAlive(), files.rename(from, to)),
-    datasync: async fd => {
-      await files.datasync(fd)
+    datasync: async () => {
+      await new Promise(resolve => setImmediate(resolve))
       kernel.checkAlive()
     },
   }

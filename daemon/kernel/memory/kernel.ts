@@ -44,6 +44,10 @@ export class MemoryKernel implements Kernel {
     }
     this.#fault = { at: this.#requests + n, error }
   }
+  /** Takes a fault back that has not happened yet. */
+  forgive(): void {
+    this.#fault = undefined
+  }
   /** The process ends now. */
   stop(): void {
     this.#stopped = true
