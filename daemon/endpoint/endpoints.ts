@@ -89,7 +89,7 @@ class NodeEndpoints implements Endpoints {
   readonly #stop = new AbortController()
   readonly #ready = Promise.withResolvers<EndpointContext>()
   readonly #owned = new AsyncDisposableStack()
-  readonly #inFlight = new Map<Verb, number>()
+  readonly #inFlight = new Map<Promise<unknown>, Verb>()
   #restored = false
 
   constructor(options: EndpointsOptions) {
@@ -125,8 +125,7 @@ class NodeEndpoints implements Endpoints {
   }
   del(id: AttachmentId, deadlineMs: number): Promise<void> {
     const key = attachmentKey(id)
-    const never = new AbortController().signal
-    return this.#serve('del', { key }, deadlineMs, never, (ctx, own) => deleteAttachment(ctx, key, own))
+    return this.#serve('del', { key }, deadlineMs, undefined, (ctx, own) => deleteAttachment(ctx, key, own))
   }
   check(request: CheckRequest, deadlineMs: number, signal: AbortSignal): Promise<void> {
     const on = { key: attachmentKey(request) }
@@ -155,10 +154,14 @@ class NodeEndpoints implements Endpoints {
     }
   }
 
-  /** Ends ADDs that wait, lets the rest finish within bounds; pods and their traffic are not touched. */
+  /** Ends what only waits, lets the rest finish within bounds; pods and their traffic are not touched. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new AttachmentError('CANCELLED', 'the daemon is stopping'))
     this.#ready.reject(this.#stop.signal.reason)
+    const running = Promise.allSettled(this.#inFlight.keys())
+    await abortable(running, AbortSignal.timeout(STOP_MS)).catch(() => {
+      this.#options.log.warn({ verbs: [...this.#inFlight.values()] }, 'CNI requests were still running at the stop')
+    })
     await this.#owned.disposeAsync()
   }
 
@@ -202,16 +205,34 @@ class NodeEndpoints implements Endpoints {
     })
   }
 
-  async #serve<T>(
+  /** Without a caller the operation ends by its deadline only. */
+  #serve<T>(
     verb: Verb,
     on: object,
     deadlineMs: number,
-    caller: AbortSignal,
+    caller: AbortSignal | undefined,
+    operation: (ctx: EndpointContext, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const deadline = AbortSignal.timeout(Math.max(1, deadlineMs))
+    const signal = caller ? AbortSignal.any([caller, this.#stop.signal, deadline]) : deadline
+    const running = this.#measured(verb, on, signal, operation)
+    this.#inFlight.set(running, verb)
+    this.#count(verb)
+    const ended = (): void => {
+      this.#inFlight.delete(running)
+      this.#count(verb)
+    }
+    running.then(ended, ended)
+    return running
+  }
+
+  async #measured<T>(
+    verb: Verb,
+    on: object,
+    signal: AbortSignal,
     operation: (ctx: EndpointContext, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const began = performance.now()
-    const signal = AbortSignal.any([caller, this.#stop.signal, AbortSignal.timeout(Math.max(1, deadlineMs))])
-    this.#count(verb, 1)
     try {
       const answer = await operation(await this.#started(signal), signal)
       this.#finished(verb, on, began)
@@ -221,8 +242,6 @@ class NodeEndpoints implements Endpoints {
       const error = signal.aborted && thrown === signal.reason ? endOfWait('its turn', thrown) : thrown
       this.#finished(verb, on, began, error)
       throw error
-    } finally {
-      this.#count(verb, -1)
     }
   }
 
@@ -248,9 +267,8 @@ class NodeEndpoints implements Endpoints {
     this.#options.log.warn({ ...on, verb, seconds, code, err: error }, 'CNI request failed')
   }
 
-  #count(verb: Verb, by: number): void {
-    const now = (this.#inFlight.get(verb) ?? 0) + by
-    this.#inFlight.set(verb, now)
+  #count(verb: Verb): void {
+    const now = [...this.#inFlight.values()].filter(other => other === verb).length
     this.#metrics.inFlight.set(now, { verb })
   }
 }
