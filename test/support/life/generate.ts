@@ -1,5 +1,6 @@
 /** Random lives of pods on a node, from a seed: the same seed gives the same life. */
 import { ADD_STEPS, DEL_STEPS, type Step } from '../../../daemon/endpoint/steps.ts'
+import { Random } from '../random.ts'
 
 export type Simple =
   | { readonly kind: 'add' | 'del' | 'remove-namespace'; readonly pod: string }
@@ -16,41 +17,26 @@ export type Happening =
   | { readonly kind: 'die'; readonly step: Step; readonly nth: number; readonly during: Simple }
   | { readonly kind: 'refuse'; readonly nth: number; readonly during: Simple }
 
-/** Numbers from 0 to below 1 (mulberry32, public domain). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** A life of `length` happenings among `pods`. */
 export function generateLife(seed: number, length: number, pods: readonly string[]): Happening[] {
-  const random = randomFrom(seed)
-  const pick = <T>(list: readonly T[]): T => {
-    const item = list[Math.floor(random() * list.length)]
-    if (item === undefined) throw new RangeError('nothing to pick from')
-    return item
-  }
-  const upTo = (n: number): number => 1 + Math.floor(random() * n)
+  const random = new Random(seed)
   const one = (): Simple => {
-    const roll = random()
-    return { kind: roll < 0.55 ? 'add' : roll < 0.9 ? 'del' : 'remove-namespace', pod: pick(pods) }
+    const roll = random.below(100)
+    return { kind: roll < 55 ? 'add' : roll < 90 ? 'del' : 'remove-namespace', pod: random.pick(pods) }
   }
   const simple = (): Simple =>
-    random() < 0.7 ? one() : { kind: 'together', all: Array.from({ length: 1 + upTo(4) }, one) }
+    random.below(100) < 70 ? one() : { kind: 'together', all: Array.from({ length: 2 + random.below(4) }, one) }
   const happening = (): Happening => {
-    const roll = random()
-    if (roll < 0.42) return simple()
-    if (roll < 0.52) return { kind: 'check', pod: pick(pods) }
-    if (roll < 0.57) return { kind: 'gc', without: pick(pods) }
-    if (roll < 0.63) return { kind: 'kill' }
-    if (roll < 0.7) return random() < 0.7 ? { kind: 'restart' } : { kind: 'restart', dieAt: pick(DEL_STEPS) }
-    if (roll < 0.9) return { kind: 'die', step: pick([...ADD_STEPS, ...DEL_STEPS]), nth: upTo(2), during: simple() }
-    return { kind: 'refuse', nth: upTo(14), during: simple() }
+    const roll = random.below(100)
+    if (roll < 42) return simple()
+    if (roll < 52) return { kind: 'check', pod: random.pick(pods) }
+    if (roll < 57) return { kind: 'gc', without: random.pick(pods) }
+    if (roll < 63) return { kind: 'kill' }
+    if (roll < 68) return { kind: 'restart' }
+    if (roll < 70) return { kind: 'restart', dieAt: random.pick(DEL_STEPS) }
+    if (roll >= 90) return { kind: 'refuse', nth: 1 + random.below(14), during: simple() }
+    const step = random.pick<Step>([...ADD_STEPS, ...DEL_STEPS])
+    return { kind: 'die', step, nth: 1 + random.below(2), during: simple() }
   }
   return Array.from({ length }, happening)
 }
