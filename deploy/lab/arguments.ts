@@ -15,6 +15,7 @@ export const HELP = `npm run lab [-- VERB] [OPTIONS]
 
   --nodes N           nodes (2)
   --pods N            pods on each node (2)
+  --far N             so many of the nodes, the last ones, are in another subnet behind a router (0)
   --set KEY=VALUE     any key of the daemon's configuration, such as routing.mode=overlay; repeatable
   --daemon FILE       a program in the daemon's place, such as test/support/reference-daemon.ts
   --name NAME         several labs side by side (lab)
@@ -47,6 +48,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     options: {
       nodes: { type: 'string' },
       pods: { type: 'string' },
+      far: { type: 'string' },
       set: { type: 'string', multiple: true },
       daemon: { type: 'string' },
       name: { type: 'string', default: 'lab' },
@@ -55,13 +57,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
     },
   })
   const [verb = 'default', target = '', ...rest] = values.help ? ['help'] : positionals
+  const nodes = positive('--nodes', values.nodes ?? '2', MAX_NODES)
   const options = {
-    nodes: positive('--nodes', values.nodes ?? '2', MAX_NODES),
+    nodes,
     pods: positive('--pods', values.pods ?? '2', MAX_NODES),
     set: values.set ?? [],
+    ...(values.far === undefined ? {} : { far: positive('--far', values.far, nodes) }),
     ...(values.daemon === undefined ? {} : { daemon: resolve(values.daemon) }),
   }
-  const asked = [values.nodes, values.pods, values.set, values.daemon].some(v => v !== undefined)
+  const asked = [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
   const command = end < 0 ? rest : [...rest, ...argv.slice(end + 1)]
   if (!isVerb(verb)) throw new Error(`no verb ${verb}; there are ${VERBS.slice(1).join(', ')}`)
   if (verb === 'exec' && (target === '' || command.length === 0)) throw new Error('exec takes NAME -- COMMAND')

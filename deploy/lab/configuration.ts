@@ -8,6 +8,8 @@ export interface LabOptions {
   readonly nodes: number
   /** Pods on each node. */
   readonly pods: number
+  /** So many of the nodes, the last ones, are in another subnet behind a router; none when absent. */
+  readonly far?: number
   /** `key.in.the.configuration=value`, merged into every node's; values are YAML. */
   readonly set: readonly string[]
   /** A program that takes the daemon's place; absolute path. */

@@ -6,7 +6,7 @@
  *     cluster/                         Node and Pod YAML, the cluster source of all nodes
  *     results/                         what CNI answered for each pod
  *     nodeN/{run,state,bpf,cni,bin}/   one node's paths; bpf is a bpffs of its own
- *   /run/netns/cw-NAME-PART            underlay, outside, nodeN, nodeN-a …
+ *   /run/netns/cw-NAME-PART            underlay, outside, router (when there are far nodes), nodeN, nodeN-a …
  */
 import { join } from 'node:path'
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
@@ -28,7 +28,9 @@ export interface LabLayout {
   /** Namespaces whose name starts so belong to this lab and no other: a lab's name holds no hyphen. */
   readonly netnsPrefix: string
   readonly underlay: Place
-  readonly outside: Place & { readonly addresses: readonly Prefix[] }
+  readonly outside: Host
+  /** Between the underlay and the far nodes' subnet; only there when there are such nodes. */
+  readonly router: Place & Record<'near' | 'far', readonly Prefix[]>
 }
 
 /** A network namespace with its visible name. */
@@ -37,7 +39,13 @@ export interface Place {
   readonly netns: string
 }
 
-export interface NodeLayout extends Place {
+/** Something with addresses on the underlay, or on the subnet behind the router. */
+export interface Host extends Place {
+  readonly addresses: readonly Prefix[]
+  readonly far: boolean
+}
+
+export interface NodeLayout extends Host {
   readonly netnsName: string
   readonly root: string
   readonly paths: {
@@ -51,8 +59,6 @@ export interface NodeLayout extends Place {
   readonly config: string
   readonly log: string
   readonly socket: string
-  /** On the uplink. */
-  readonly addresses: readonly Prefix[]
   readonly podCidrs: readonly Prefix[]
 }
 
@@ -78,16 +84,27 @@ export function labLayout(name: string): LabLayout {
     results: join(root, 'results'),
     netnsPrefix: `cw-${name}-`,
     underlay: place(name, 'underlay'),
-    outside: { ...place(name, 'outside'), addresses: ['172.30.0.250/24', 'fd00:30::250/64'] },
+    outside: { ...place(name, 'outside'), addresses: hostAddresses(250, false), far: false },
+    router: { ...place(name, 'router'), near: hostAddresses(254, false), far: hostAddresses(254, true) },
   }
+}
+
+/** Host number `index` of the underlay's subnet, or of the one behind the router. */
+function hostAddresses(index: number, far: boolean): readonly Prefix[] {
+  return far ? [`172.30.1.${index}/24`, `fd00:30:1::${index}/64`] : [`172.30.0.${index}/24`, `fd00:30::${index}/64`]
 }
 
 function place(lab: string, part: string): Place {
   return { name: part, netns: join(NETNS, `cw-${lab}-${part}`) }
 }
 
-/** Node number `index`, counted from 1. */
-export function nodeLayout(lab: LabLayout, index: number): NodeLayout {
+/** All nodes of a lab in order. */
+export function nodeLayouts(lab: LabLayout, { nodes, far = 0 }: { nodes: number; far?: number }): NodeLayout[] {
+  return Array.from({ length: nodes }, (_, i) => nodeLayout(lab, i + 1, i >= nodes - far))
+}
+
+/** Node number `index`, counted from 1; on the uplink it has addresses of its subnet. */
+export function nodeLayout(lab: LabLayout, index: number, far = false): NodeLayout {
   const name = `node${index}`
   const root = join(lab.root, name)
   const bpffs = join(root, 'bpf')
@@ -107,7 +124,8 @@ export function nodeLayout(lab: LabLayout, index: number): NodeLayout {
     config: join(root, 'config.yaml'),
     log: join(root, 'daemon.log'),
     socket: join(paths.run, 'api.sock'),
-    addresses: [`172.30.0.${index}/24`, `fd00:30::${index}/64`],
+    addresses: hostAddresses(index, far),
+    far,
     podCidrs: [`10.71.${index}.0/24`, `fd00:71:0:${index.toString(16)}::/112`],
   }
 }

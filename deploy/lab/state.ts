@@ -2,7 +2,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import type { LabOptions } from './configuration.ts'
-import { bare, type LabLayout, labLayout, type NodeLayout, nodeLayout, type Place, podLayout } from './layout.ts'
+import { bare, type LabLayout, labLayout, type NodeLayout, nodeLayouts, type Place, podLayout } from './layout.ts'
 
 /** A namespace that checks start from or lead to. */
 export interface Station extends Place {
@@ -51,7 +51,7 @@ export function loadLab(name: string): Lab | undefined {
 }
 
 export function describeLab(layout: LabLayout, { options, fingerprint, pods }: Saved): Lab {
-  const nodes = Array.from({ length: options.nodes }, (_, i) => nodeLayout(layout, i + 1))
+  const nodes = nodeLayouts(layout, options)
   const { outside } = layout
   return {
     layout,

@@ -31,6 +31,34 @@ test('the outside host has addresses on the underlay and no route to pods', () =
   )
 })
 
+test('far nodes are plugged into the router, and everyone knows the way to the other subnet', () => {
+  const wiring = planWiring(lab, [nodeLayout(lab, 1), nodeLayout(lab, 2, true)])
+  const lines = wiring.flatMap(({ netns, requests }) =>
+    requests.flatMap(r =>
+      r.op === 'link-add' && r.link.kind === 'veth'
+        ? [`${netns}: ${r.link.name} in ${r.link.master}`]
+        : r.op === 'route-add'
+          ? [`${netns}: ${r.route.dst} via ${r.route.via}`]
+          : [],
+    ),
+  )
+  assert.deepEqual(
+    lines.map(l => l.replace('/run/netns/cw-x-', '')),
+    [
+      'underlay: node1 in underlay',
+      'underlay: outside in underlay',
+      'underlay: router in underlay',
+      'router: node2 in far',
+      'node1: 172.30.1.0/24 via 172.30.0.254',
+      'node1: fd00:30:1::/64 via fd00:30::254',
+      'node2: 172.30.0.0/24 via 172.30.1.254',
+      'node2: fd00:30::/64 via fd00:30:1::254',
+      'outside: 172.30.1.0/24 via 172.30.0.254',
+      'outside: fd00:30:1::/64 via fd00:30::254',
+    ],
+  )
+})
+
 test('nodes and pods of a large lab have distinct addresses and names', () => {
   const nodes = Array.from({ length: 200 }, (_, i) => nodeLayout(lab, i + 1))
   assert.equal(new Set(nodes.flatMap(n => [...n.addresses, ...n.podCidrs])).size, 800)

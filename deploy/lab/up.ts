@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { Kernel } from '../../daemon/kernel/kernel.ts'
 import { type LabOptions, nodeManifest, writeManifest } from './configuration.ts'
 import { exists, removeFolder, takeDown } from './down.ts'
-import { labLayout, type LabLayout, type NodeLayout, nodeLayout, podLayout } from './layout.ts'
+import { labLayout, type LabLayout, type NodeLayout, nodeLayouts, podLayout } from './layout.ts'
 import { lockLab } from './lock.ts'
 import { addNamespace, processesIn } from './namespaces.ts'
 import { type Built, isReady, prepareNode, startDaemon, startProbe } from './node.ts'
@@ -63,7 +63,7 @@ async function difference(lab: Lab, options: LabOptions, { built, signal }: UpCo
 
 async function build(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
   const { built, signal, say } = context
-  const nodes = Array.from({ length: options.nodes }, (_, i) => nodeLayout(layout, i + 1))
+  const nodes = nodeLayouts(layout, options)
   await layWires(layout, nodes, context.kernel)
   mkdirSync(layout.cluster, { recursive: true })
   for (const node of nodes) writeManifest(layout, node.name, nodeManifest(node))
@@ -81,14 +81,21 @@ async function build(layout: LabLayout, options: LabOptions, context: UpContext)
 }
 
 async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], kernel: Kernel): Promise<void> {
-  const names = ['underlay', 'outside', ...nodes.map(n => n.name)].map(n => `${layout.netnsPrefix}${n}`)
-  await Promise.all(names.map(addNamespace))
+  const routed = nodes.some(n => n.far)
+  const names = ['underlay', 'outside', ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
+  await Promise.all(names.map(n => addNamespace(`${layout.netnsPrefix}${n}`)))
   keepNetfilterOut(kernel, layout.underlay.netns)
+  if (routed) {
+    keepNetfilterOut(kernel, layout.router.netns)
+    for (const name of ROUTER_SYSCTLS) kernel.setSysctl(name, '1', layout.router.netns)
+  }
   for (const { netns, requests } of planWiring(layout, nodes)) {
     using net = kernel.openNet(netns)
     net.run(requests)
   }
 }
+
+const ROUTER_SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']
 
 /** Where br_netfilter is loaded, as Docker and kubeadm do, frames on a bridge would run through netfilter as packets. */
 function keepNetfilterOut(kernel: Kernel, netns: string): void {

@@ -34,6 +34,7 @@ async function lab(
 const networks: Readonly<Record<string, readonly string[]>> = {
   'as it is configured by default': [],
   'of three nodes by native routing': ['--nodes', '3', '--set', 'routing.mode=native'],
+  'of near nodes and a far one, native and by VXLAN': ['--nodes', '3', '--far', '1'],
   'by VXLAN': ['--set', 'routing.mode=overlay'],
   'of IPv4 only': ['--set', 'families=[ipv4]'],
   'of IPv6 only, by VXLAN': ['--set', 'families=[ipv6]', '--set', 'routing.mode=overlay'],
