@@ -12,7 +12,7 @@ interface Outcome {
   readonly file?: string
   readonly nesting: number
   readonly line?: number
-  readonly details?: { readonly error?: FailureError }
+  readonly details?: { readonly duration_ms?: number; readonly error?: FailureError }
 }
 /** `exitCode` and `signal` are there when a file's process failed as a whole. */
 interface FailureError {
@@ -25,14 +25,14 @@ interface Output {
   readonly file?: string
   readonly message: string
 }
+interface Counts {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
 interface Summary {
   readonly file?: string
-  readonly counts: {
-    readonly passed: number
-    readonly failed: number
-    readonly cancelled: number
-    readonly skipped: number
-  }
+  readonly counts: Counts & { readonly cancelled: number }
 }
 
 const SLOWEST = 5
@@ -44,7 +44,9 @@ export class Report {
   readonly #started = performance.now()
   readonly #output = new Map<string, string>()
   readonly #failures = new Map<string, string[]>()
-  readonly #startedAt = new Map<string, number>()
+  /** What is known of files before their line is printed: both events come in either order. */
+  readonly #took = new Map<string, number>()
+  readonly #counts = new Map<string, Counts>()
   readonly #durations: { readonly file: string; readonly ms: number }[] = []
   #passed = 0
   #failed = 0
@@ -65,7 +67,7 @@ export class Report {
 
   take(event: Event): void {
     if (event.type === 'test:stdout' || event.type === 'test:stderr') this.#keepOutput(event.data as Output)
-    else if (event.type === 'test:dequeue') this.#startFile(event.data as Outcome)
+    else if (event.type === 'test:complete') this.#complete(event.data as Outcome)
     else if (event.type === 'test:fail') this.#keepFailure(event.data as Outcome)
     else if (event.type === 'test:summary') this.#endFile(event.data as Summary)
   }
@@ -85,9 +87,11 @@ export class Report {
     this.#output.set(file, `${this.#output.get(file) ?? ''}${output.message}`.slice(-OUTPUT_LIMIT))
   }
 
-  /** A file is itself a test, named by its path. */
-  #startFile(test: Outcome): void {
-    if (test.file !== undefined && test.name === test.file) this.#startedAt.set(test.file, performance.now())
+  /** A file is itself a test, named by its path; that one knows how long the process took. */
+  #complete(test: Outcome): void {
+    if (test.file === undefined || test.name !== test.file) return
+    this.#took.set(test.file, test.details?.duration_ms ?? 0)
+    this.#printWhenKnown(test.file)
   }
 
   #keepFailure(test: Outcome): void {
@@ -109,15 +113,21 @@ export class Report {
 
   /** A summary without a file is the one of the whole run. */
   #endFile({ file, counts }: Summary): void {
-    if (file !== undefined) this.#printFile(file, { ...counts, failed: counts.failed + counts.cancelled })
+    if (file === undefined) return
+    this.#counts.set(file, { ...counts, failed: counts.failed + counts.cancelled })
+    this.#printWhenKnown(file)
   }
 
-  #printFile(
-    file: string,
-    counts: { readonly passed: number; readonly failed: number; readonly skipped: number },
-  ): void {
+  #printWhenKnown(file: string): void {
+    const counts = this.#counts.get(file)
+    if (counts === undefined || !this.#took.has(file)) return
+    this.#counts.delete(file)
+    this.#printFile(file, counts)
+  }
+
+  #printFile(file: string, counts: Counts): void {
     const path = relative(this.#root, file)
-    const ms = performance.now() - (this.#startedAt.get(file) ?? this.#started)
+    const ms = this.#took.get(file) ?? 0
     this.#passed += counts.passed
     this.#failed += counts.failed
     this.#skipped += counts.skipped

@@ -7,6 +7,8 @@ import { mustRun, runCommand } from '../support/command.ts'
 import { traces } from '../support/machine-traces.ts'
 
 const MAIN = join(fileURLToPath(new URL('../..', import.meta.url)), 'deploy/lab/main.ts')
+/** Of this process alone: two runs of the tests must not take each other's lab away. */
+const NAME = `m${process.pid}`
 
 interface JsonRow {
   readonly way: string
@@ -26,7 +28,7 @@ interface JsonRow {
 async function lab(
   ...args: readonly string[]
 ): Promise<{ readonly status: number | undefined; readonly rows: JsonRow[] }> {
-  const { status, stdout } = await runCommand([process.execPath, MAIN, '--name', 'tmatrix', ...args])
+  const { status, stdout } = await runCommand([process.execPath, MAIN, '--name', NAME, ...args])
   const lines = stdout.split('\n').filter(line => line.startsWith('{'))
   return { status, rows: lines.map(line => JSON.parse(line) as JsonRow) }
 }
@@ -43,7 +45,7 @@ const networks: Readonly<Record<string, readonly string[]>> = {
 for (const [what, options] of Object.entries(networks))
   test(`a network ${what} has every row hold, twice, and leaves nothing behind`, async t => {
     t.after(() => lab('down'))
-    const start = traces('tmatrix')
+    const start = traces(NAME)
     for (const round of [1, 2]) {
       const { status, rows } = await lab('--json', ...options)
       const failed = rows.filter(r => !r.ok).map(r => ({ ...r, flows: r.flows.map(f => f.record) }))
@@ -52,7 +54,7 @@ for (const [what, options] of Object.entries(networks))
       assert.deepEqual(rows.filter(lacksRecords), [])
     }
     await lab('down')
-    assert.deepEqual(traces('tmatrix'), start)
+    assert.deepEqual(traces(NAME), start)
   })
 
 /** Whatever a pod takes part in is recorded: at least the first packet and the first reply. */
@@ -66,7 +68,7 @@ test('a row that does not hold shows the drop and its reason', async t => {
   t.after(() => lab('down'))
   await lab('up', '--set', 'routing.mode=native')
   const rule = ['ip', 'rule', 'add', 'pref', '100', 'to', '10.71.2.0/24', 'blackhole']
-  await mustRun(['ip', 'netns', 'exec', 'cw-tmatrix-node1', ...rule])
+  await mustRun(['ip', 'netns', 'exec', `cw-${NAME}-node1`, ...rule])
   const { status, rows } = await lab('check', '--json')
   assert.equal(status, 1)
   const failed = rows.filter(r => !r.ok && r.from === 'node1-a')

@@ -14,6 +14,8 @@ import { traces } from '../support/machine-traces.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const LAB = [process.execPath, join(ROOT, 'deploy/lab/main.ts')]
+/** Names of this process alone: two runs of the tests must not take each other's labs away. */
+const named = (what: string): string => `${what}${process.pid}`.slice(0, 12)
 const REFERENCE = ['--daemon', join(ROOT, 'test/support/reference-daemon.ts')]
 
 async function lab(name: string, ...args: readonly string[]): Promise<string> {
@@ -47,7 +49,7 @@ async function interruptUp(name: string, line: string, signal: NodeJS.Signals): 
 }
 
 suite('a lab on a network that works', () => {
-  const name = 'tref'
+  const name = named('ref')
   const traced = traces(name)
   before(() => lab(name, 'up', '--nodes', '3', ...REFERENCE))
   after(() => lab(name, 'down'))
@@ -76,7 +78,7 @@ suite('a lab on a network that works', () => {
   })
 
   test('builds again when something in it does not run any more', async () => {
-    await lab(name, 'exec', 'node2-a', '--', 'sh', '-c', 'kill $(ip netns pids cw-tref-node2-a | head -n 1)')
+    await lab(name, 'exec', 'node2-a', '--', 'sh', '-c', `kill $(ip netns pids cw-${name}-node2-a | head -n 1)`)
     const { stderr } = await runCommand([...LAB, 'up', '--name', name])
     assert.match(stderr, /removing what was there: nothing runs in node2-a/)
     assert.ok(rows(await lab(name, 'check', '--json')).every(r => r.ok))
@@ -115,56 +117,56 @@ suite('a lab on a network that works', () => {
 })
 
 test('two labs live side by side and end apart', async t => {
-  const start = traces('tone', 'ttwo')
-  t.after(() => Promise.all([lab('tone', 'down'), lab('ttwo', 'down')]))
-  await Promise.all([lab('tone', 'up', ...REFERENCE), lab('ttwo', 'up', ...REFERENCE)])
-  await lab('tone', 'down')
-  assert.ok(rows(await lab('ttwo', 'check', '--json')).every(r => r.ok))
-  await lab('ttwo', 'down')
-  assert.deepEqual(traces('tone', 'ttwo'), start)
+  const start = traces(named('one'), named('two'))
+  t.after(() => Promise.all([lab(named('one'), 'down'), lab(named('two'), 'down')]))
+  await Promise.all([lab(named('one'), 'up', ...REFERENCE), lab(named('two'), 'up', ...REFERENCE)])
+  await lab(named('one'), 'down')
+  assert.ok(rows(await lab(named('two'), 'check', '--json')).every(r => r.ok))
+  await lab(named('two'), 'down')
+  assert.deepEqual(traces(named('one'), named('two')), start)
 })
 
 for (const line of ['starting 2 daemons', 'starting 4 pods']) {
   test(`an up killed at "${line}" is cleaned by the next down`, async () => {
-    const start = traces('tkill')
-    await interruptUp('tkill', line, 'SIGKILL')
-    assert.notDeepEqual(traces('tkill'), start)
-    await lab('tkill', 'down')
-    assert.deepEqual(traces('tkill'), start)
-    assert.equal(existsSync('/run/causeway-lab/tkill'), false)
+    const start = traces(named('kill'))
+    await interruptUp(named('kill'), line, 'SIGKILL')
+    assert.notDeepEqual(traces(named('kill')), start)
+    await lab(named('kill'), 'down')
+    assert.deepEqual(traces(named('kill')), start)
+    assert.equal(existsSync(`/run/causeway-lab/${named('kill')}`), false)
   })
   test(`an up killed at "${line}" does not keep the next up from succeeding`, async t => {
-    const start = traces('tkill')
-    t.after(() => lab('tkill', 'down'))
-    await interruptUp('tkill', line, 'SIGKILL')
-    await lab('tkill', 'up', ...REFERENCE)
-    assert.ok(rows(await lab('tkill', 'check', '--json')).every(r => r.ok))
-    await lab('tkill', 'down')
-    assert.deepEqual(traces('tkill'), start)
+    const start = traces(named('kill'))
+    t.after(() => lab(named('kill'), 'down'))
+    await interruptUp(named('kill'), line, 'SIGKILL')
+    await lab(named('kill'), 'up', ...REFERENCE)
+    assert.ok(rows(await lab(named('kill'), 'check', '--json')).every(r => r.ok))
+    await lab(named('kill'), 'down')
+    assert.deepEqual(traces(named('kill')), start)
   })
   test(`an up interrupted at "${line}" cleans up after itself`, async () => {
-    const start = traces('tint')
-    assert.equal(await interruptUp('tint', line, 'SIGINT'), 130)
-    assert.deepEqual(traces('tint'), start)
+    const start = traces(named('int'))
+    assert.equal(await interruptUp(named('int'), line, 'SIGINT'), 130)
+    assert.deepEqual(traces(named('int')), start)
   })
 }
 
 test('an up whose daemon ends says so with the end of its log', async () => {
-  const result = await runCommand([...LAB, 'up', '--name', 'tbad', '--daemon', '/nonexistent.ts'])
-  await lab('tbad', 'down')
+  const result = await runCommand([...LAB, 'up', '--name', named('bad'), '--daemon', '/nonexistent.ts'])
+  await lab(named('bad'), 'down')
   assert.equal(result.status, 1)
   assert.match(result.stderr, /the daemon of node\d ended \(1\):\n(.*\n)*.*nonexistent/)
 })
 
 test('down without a lab succeeds', async () => {
-  await lab('tnone', 'down')
+  await lab(named('none'), 'down')
 })
 
 test('the configuration of every node carries what --set asked for', async () => {
   const set = ['--set', 'routing.mode=overlay', '--set', 'families=[ipv4]']
-  await lab('tset', 'up', ...set, ...REFERENCE)
-  const config = readFileSync('/run/causeway-lab/tset/node2/config.yaml', 'utf8')
-  await lab('tset', 'down')
+  await lab(named('set'), 'up', ...set, ...REFERENCE)
+  const config = readFileSync(`/run/causeway-lab/${named('set')}/node2/config.yaml`, 'utf8')
+  await lab(named('set'), 'down')
   assert.match(config, /^nodeName: node2$/m)
   assert.match(config, /^routing:\n {2}mode: overlay$/m)
   assert.match(config, /^families:\n {2}- ipv4$/m)
