@@ -80,7 +80,8 @@ async function build(layout: LabLayout, options: LabOptions, context: UpContext)
   return lab
 }
 
-async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], kernel: Kernel): Promise<void> {
+/** Makes the namespaces and the network between them. */
+export async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], kernel: Kernel): Promise<void> {
   const routed = nodes.some(n => n.far)
   const names = ['underlay', 'outside', ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
   await Promise.all(names.map(n => addNamespace(`${layout.netnsPrefix}${n}`)))

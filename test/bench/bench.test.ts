@@ -32,3 +32,9 @@ test('cases take turns and the first round is not counted', async () => {
   assert.equal(order.join(''), 'ababab')
   assert.deepEqual(samples, { a: [3, 5], b: [4, 6] })
 })
+
+test('a peer printed beside a figure decides nothing', () => {
+  const what = { bench: 'b', case: 'c', unit: 'ms', peer: 'p', peerValue: 4 }
+  const { ratio, ok, peer } = against(what, [8], 10)
+  assert.deepEqual([ratio, ok, peer], [2, true, 'p'])
+})

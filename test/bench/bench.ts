@@ -92,13 +92,29 @@ export function compare(
   }
 }
 
-/** A figure against a fixed limit. `value` is taken from the samples, by default their median. */
+/**
+ * A figure against a fixed limit. `value` is taken from the samples, by default their median. A peer is printed beside
+ * it and decides nothing.
+ */
 export function against(
-  what: { readonly bench: string; readonly case: string; readonly unit: string },
+  what: {
+    readonly bench: string
+    readonly case: string
+    readonly unit: string
+    readonly peer?: string
+    readonly peerValue?: number
+  },
   samples: readonly number[],
   limit: number,
   value: (samples: readonly number[]) => number = median,
 ): Result {
   const ours = value(samples)
-  return { ...what, ours, target: `≤ ${limit} ${what.unit}`, ok: ours <= limit, samples: samples.length }
+  return {
+    ...what,
+    ours,
+    ...(what.peerValue === undefined ? {} : { ratio: ours / what.peerValue }),
+    target: `≤ ${limit} ${what.unit}`,
+    ok: ours <= limit,
+    samples: samples.length,
+  }
 }

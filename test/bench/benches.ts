@@ -2,8 +2,11 @@
 import type { Bench } from './bench.ts'
 import { cniExec } from './cni-exec.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
+import { memory } from './memory.ts'
+import { podAdd } from './pod-add.ts'
+import { start } from './start.ts'
 
-export const benches: readonly Bench[] = [cniExec, forwardingTestRun]
+export const benches: readonly Bench[] = [cniExec, podAdd, forwardingTestRun, memory, start]
 
 /** What a command line asks for. */
 export interface Choice {
