@@ -1,12 +1,12 @@
 /** Decisions of the set-up that need no other machine: what is refused, what counts as installed. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkMachine } from './machine.mjs'
 import { npmIsCurrent } from './npm.mjs'
-import { missingPackages } from './packages.mjs'
+import { installPackages, missingPackages } from './packages.mjs'
 
 const good = {
   platform: 'linux',
@@ -74,6 +74,47 @@ test('packages that are not installed are named in the order asked for', () => {
     'no-such-package-2',
     'no-such-package-1',
   ])
+})
+
+/** A folder with an apt-get and a dpkg-query of our own first in PATH; they keep what is installed in a file. */
+function fakeApt(t, aptGet) {
+  const folder = mkdtempSync(join(tmpdir(), 'causeway-apt-'))
+  const path = process.env.PATH
+  t.after(() => {
+    process.env.PATH = path
+    rmSync(folder, { recursive: true })
+  })
+  const script = (name, text) =>
+    writeFileSync(join(folder, name), `#!/bin/sh\ncd ${folder}\n${text}\n`, { mode: 0o755 })
+  script('apt-get', `echo "$*" >> calls\n${aptGet}`)
+  script('dpkg-query', '[ ! -e installed ] || cat installed')
+  process.env.PATH = `${folder}:${path}`
+  return folder
+}
+
+test('missing packages are installed by name, after an update, without recommended ones', async t => {
+  const folder = fakeApt(
+    t,
+    'echo "pmstatus:one:50:half" >&3 2>&- ; printf "one installed\\ntwo installed\\n" > installed',
+  )
+  assert.equal(await installPackages(['one', 'two'], folder), 'installed 2 Debian packages')
+  const [update, install] = readFileSync(join(folder, 'calls'), 'utf8').split('\n')
+  assert.match(update, / update -q$/)
+  assert.match(install, / install -q -y --no-install-recommends -o APT::Status-Fd=3 one two$/)
+  assert.ok(existsSync(join(folder, 'apt.log')))
+})
+
+test('apt-get that fails is reported with its log', async t => {
+  const folder = fakeApt(t, 'exit 100')
+  await assert.rejects(installPackages(['one'], folder), {
+    name: 'SetupError',
+    message: `apt-get update failed (status 100); see ${folder}/apt.log, mend it and run this again`,
+  })
+})
+
+test('a package that is missing after all is named', async t => {
+  const folder = fakeApt(t, 'echo "one installed" > installed')
+  await assert.rejects(installPackages(['one', 'two'], folder), { message: /^packages two are still missing; see / })
 })
 
 test('the lock file names the optional packages of all platforms: npm ci refuses one that does not', () => {
