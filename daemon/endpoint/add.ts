@@ -12,7 +12,7 @@ import { AttachmentError, codeOf, endOfWait, kernelError } from './errors.ts'
 import { type AttachmentId, attachmentKey, deviceName, hostMac, MAX_KEY_BYTES, podMac } from './key.ts'
 import { Progress } from './metrics.ts'
 import { podSizes } from './remtu.ts'
-import { enableIpv6, hostRequests, loosenReversePath, podRequests, type Wiring } from './wiring.ts'
+import { enableIpv6, hostRequests, loosenReversePath, pairRequest, podRequests, type Wiring } from './wiring.ts'
 
 export interface AddRequest extends AttachmentId {
   /** nsfs path of the pod's namespace. */
@@ -63,7 +63,7 @@ async function make(
   const wiring = plan(ctx, request, held)
   const device = makeHostSide(ctx, wiring)
   progress.passed('add.device')
-  makePodSide(ctx, wiring)
+  makePodSide(ctx, wiring, device.peerIndex)
   progress.passed('add.pod')
   const attachment = attachmentOf(ctx, request, netns, wiring, device)
   const revision = ctx.tables.endpoints.put(rowOf(attachment))
@@ -99,8 +99,7 @@ function validate(ctx: EndpointContext, request: AddRequest, key: string): Netns
   if (foreign !== undefined) throw refuse(`runtimeConfig.ips: IPv${foreign} is not configured`)
   const netns = ctx.kernel.netnsId(request.netns)
   if (!netns) throw new AttachmentError('BAD_NETNS', `CNI_NETNS ${request.netns} is no network namespace`)
-  const own = ctx.kernel.netnsId('/proc/self/ns/net')
-  if (own?.dev === netns.dev && own.ino === netns.ino) {
+  if (ctx.ownNetns?.dev === netns.dev && ctx.ownNetns.ino === netns.ino) {
     throw new AttachmentError('BAD_NETNS', `CNI_NETNS ${request.netns} is the node's own network namespace`)
   }
   return netns
@@ -165,9 +164,10 @@ function plan(ctx: EndpointContext, request: AddRequest, held: Held): Wiring {
 function makeHostSide(ctx: EndpointContext, wiring: Wiring): LinkInfo {
   const { net } = ctx.kernel
   try {
-    net.run(hostRequests(wiring))
+    net.run([pairRequest(wiring)])
     const link = net.link(wiring.device)
     if (!link) throw new Error(`link ${wiring.device} vanished`)
+    net.run(hostRequests(wiring, link.index))
     loosenReversePath(ctx.kernel, wiring.device)
     return link
   } catch (error) {
@@ -184,11 +184,11 @@ function interfaceExists(ctx: EndpointContext, wiring: Wiring): boolean {
   return pod.link(wiring.ifName) !== undefined
 }
 
-function makePodSide(ctx: EndpointContext, wiring: Wiring): void {
+function makePodSide(ctx: EndpointContext, wiring: Wiring, index: number): void {
   try {
     if (wiring.leases.some(leased => leased.family === 6)) enableIpv6(ctx.kernel, wiring.netnsPath, wiring.ifName)
     using pod = ctx.kernel.openNet(wiring.netnsPath)
-    pod.run(podRequests(wiring))
+    pod.run(podRequests(wiring, index))
   } catch (error) {
     throw kernelError(`set up ${wiring.ifName} in ${wiring.netnsPath}`, error)
   }

@@ -1,6 +1,6 @@
 /** What the operations on pods' interfaces share, and what they remember: `Held`, one for each key that holds anything. */
 import type { Blocks } from '../datapath/blocks.ts'
-import type { Family, Kernel } from '../kernel/kernel.ts'
+import type { Family, Kernel, NetnsId } from '../kernel/kernel.ts'
 import type { Lease, LinkShaper, Logger } from '../plugin.ts'
 import type { Tables } from '../state/tables.ts'
 import type { Attachment } from './attachment.ts'
@@ -30,6 +30,8 @@ export interface Held {
 
 export interface EndpointContext {
   readonly kernel: Kernel
+  /** The namespace the daemon stands in, which is no pod's. */
+  readonly ownNetns: NetnsId | undefined
   readonly tables: Pick<Tables, 'endpoints'>
   readonly settled: Settled
   readonly inDatapath: (attachment: Attachment) => boolean

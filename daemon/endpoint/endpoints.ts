@@ -175,6 +175,7 @@ class NodeEndpoints implements Endpoints {
     this.#owned.defer(() => abortable(locks.idle(), AbortSignal.timeout(STOP_MS)).catch(() => {}))
     return {
       kernel,
+      ownNetns: kernel.netnsId('/proc/self/ns/net'),
       log,
       journal,
       locks,

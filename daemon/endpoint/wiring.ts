@@ -1,6 +1,6 @@
 /**
- * The kernel's part of a pod as data: which requests build the host side and the pod's side. Two sends make a pod: one
- * in the node's namespace, one in the pod's.
+ * The kernel's part of a pod as data: the request for the pair, those for the host side, those for the pod's side. Each
+ * list goes in one send.
  */
 import type { Blocks } from '../datapath/blocks.ts'
 import { CAUSEWAY_PROTOCOL, type Kernel, type LinkSizes, type NetRequest, type Route } from '../kernel/kernel.ts'
@@ -20,55 +20,58 @@ export interface Wiring {
   readonly blocks: Blocks
 }
 
-/** Everything in the node's namespace, the birth of the pod's side included. */
-export function hostRequests(w: Wiring): NetRequest[] {
+/** The pair, the pod's side born in the pod's namespace. */
+export function pairRequest(w: Wiring): NetRequest {
   const peer = { ...w.sizes, name: w.ifName, mac: w.podMac, netns: w.netnsPath }
   const host = { ...w.sizes, name: w.device, mac: w.hostMac, alias: w.key, addrGenMode: 'none' } as const
+  return { op: 'link-add', link: { kind: 'veth', ...host, peer } }
+}
+
+/** What makes the host side work, by the pair's index: a name would have to be looked up first. */
+export function hostRequests(w: Wiring, index: number): NetRequest[] {
   return [
-    { op: 'link-add', link: { kind: 'veth', ...host, peer } },
-    bindRequest(w.device, w.blocks),
-    { op: 'link-set', link: w.device, up: true },
-    ...reachRequests(w.device, w.podMac, w.leases),
+    bindRequest(index, w.blocks),
+    { op: 'link-set', link: index, up: true },
+    ...reachRequests(index, w.podMac, w.leases),
   ]
 }
 
-export function bindRequest(link: string | number, blocks: Blocks): NetRequest {
+export function bindRequest(link: number, blocks: Blocks): NetRequest {
   return { op: 'clsact-add', link, ingressBlock: blocks.ingress, egressBlock: blocks.egress }
 }
 
 /** How the host's own stack reaches the pod: without ARP or neighbour discovery, which the pod could be slow to answer. */
-export function reachRequests(link: string | number, mac: string, leases: readonly Lease[]): NetRequest[] {
+export function reachRequests(link: number, mac: string, leases: readonly Lease[]): NetRequest[] {
   return leases.flatMap((lease): NetRequest[] => [
     { op: 'route-add', route: hostRoute(link, lease), replace: true },
     { op: 'neighbour-add', link, address: lease.address, mac, replace: true },
   ])
 }
 
-function hostRoute(link: string | number, lease: Lease): Route {
+function hostRoute(link: number, lease: Lease): Route {
   const common = { dst: hostPrefix(lease), link, protocol: CAUSEWAY_PROTOCOL }
   return lease.family === 4 ? { ...common, scope: 'link' } : common
 }
 
-/** Everything in the pod's namespace. */
-export function podRequests(w: Pick<Wiring, 'ifName' | 'leases' | 'routeMtu'>): NetRequest[] {
+/** Everything in the pod's namespace, where the interface has that index. */
+export function podRequests(w: Pick<Wiring, 'leases' | 'routeMtu'>, index: number): NetRequest[] {
   return [
     { op: 'link-set', link: 'lo', up: true },
-    { op: 'link-set', link: w.ifName, up: true },
+    { op: 'link-set', link: index, up: true },
     ...w.leases.map(
-      lease => ({ op: 'address-add', link: w.ifName, address: hostPrefix(lease), noDad: lease.family === 6 }) as const,
+      lease => ({ op: 'address-add', link: index, address: hostPrefix(lease), noDad: lease.family === 6 }) as const,
     ),
-    ...podRoutes(w).map(route => ({ op: 'route-add', route }) as const),
+    ...w.leases
+      .flatMap(lease => podRoutes(lease, w.routeMtu, index))
+      .map(route => ({ op: 'route-add', route }) as const),
   ]
 }
 
 /** The gateway is no neighbour by prefix: IPv4 is told so by a link route, IPv6 by the on-link flag. */
-export function podRoutes(w: Pick<Wiring, 'ifName' | 'leases' | 'routeMtu'>): Route[] {
-  const common = { link: w.ifName, mtu: w.routeMtu, protocol: CAUSEWAY_PROTOCOL }
-  return w.leases.flatMap(({ family }): Route[] => {
-    const standard = { ...common, dst: defaultRoute(family), via: GATEWAY[family] }
-    if (family === 6) return [{ ...standard, onlink: true }]
-    return [{ link: w.ifName, protocol: CAUSEWAY_PROTOCOL, dst: `${GATEWAY[4]}/32`, scope: 'link' }, standard]
-  })
+function podRoutes({ family }: Lease, mtu: number, link: number): Route[] {
+  const standard = { link, mtu, protocol: CAUSEWAY_PROTOCOL, dst: defaultRoute(family), via: GATEWAY[family] }
+  if (family === 6) return [{ ...standard, onlink: true }]
+  return [{ link, protocol: CAUSEWAY_PROTOCOL, dst: `${GATEWAY[4]}/32`, scope: 'link' }, standard]
 }
 
 /** Runtimes and images switch IPv6 off in the pod's namespace; a pod that has an IPv6 address needs it. */

@@ -175,6 +175,7 @@ function addClsact(ns: Namespace, request: Of<'clsact-add'>): void {
 
 function changeFilter(ns: Namespace, request: Of<'filter-replace' | 'filter-delete'>): void {
   if (request.op === 'filter-delete' && !ns.hasPlace(request.at)) return
+  ns.requireUnbound(request.at)
   const place = ns.place(request.at)
   const rest = ns.filters.filter(f => f.place !== place || f.priority !== request.priority)
   if (request.op === 'filter-delete') {

@@ -1,5 +1,5 @@
 /** Links of the in-memory kernel: creating them (pairs across namespaces included) and changing them. */
-import type { LinkCommon, LinkInfo, LinkSizes, LinkSpec, NetRequest } from '../kernel.ts'
+import type { LinkCommon, LinkInfo, LinkRef, LinkSizes, LinkSpec, NetRequest } from '../kernel.ts'
 import type { NamespaceAt } from './apply.ts'
 import { defaultSizes, type MemoryLink, type Namespace } from './namespace.ts'
 import { refuse } from './refuse.ts'
@@ -52,9 +52,19 @@ function change(ns: Namespace, link: MemoryLink, wanted: Partial<LinkCommon>): v
   if (wanted.mac !== undefined) link.mac = wanted.mac.toLowerCase()
   if (wanted.alias !== undefined) link.alias = wanted.alias
   if (wanted.group !== undefined) link.group = wanted.group
-  if (wanted.master !== undefined) link.master = wanted.master === 0 ? 0 : ns.require(wanted.master).index
   link.sizes = { ...link.sizes, ...sizesOf(wanted) }
+  if (wanted.master !== undefined) enslave(ns, link, wanted.master)
   if (wanted.up !== undefined && wanted.up !== link.up) setUp(ns, link, wanted.up)
+}
+
+/** A bridge takes the lowest MAC and MTU of its ports (br_if.c). */
+function enslave(ns: Namespace, link: MemoryLink, master: LinkRef): void {
+  link.master = master === 0 ? 0 : ns.require(master).index
+  const bridge = ns.links.get(link.master)
+  const ports = [...ns.links.values()].filter(port => port.master === link.master)
+  if (!bridge) return
+  bridge.mac = ports.map(port => port.mac).sort()[0] ?? bridge.mac
+  bridge.sizes = { ...bridge.sizes, mtu: Math.min(...ports.map(port => port.sizes.mtu)) }
 }
 
 function setUp(ns: Namespace, link: MemoryLink, up: boolean): void {
@@ -69,13 +79,20 @@ function setUp(ns: Namespace, link: MemoryLink, up: boolean): void {
   ns.addresses.push({ ...own, family: 6, address: '::1', prefixLength: 128 })
 }
 
-/** Sizes given and not zero: zero and absent both leave what is there. */
+/** Sizes given and not zero: zero and absent both leave what is there. A small size holds for IPv4, too (net/core/dev.h). */
 function sizesOf(wanted: LinkSizes): Partial<Required<LinkSizes>> {
-  const names = ['mtu', 'gsoMaxSize', 'groMaxSize', 'gsoIpv4MaxSize', 'groIpv4MaxSize'] as const
-  return Object.fromEntries(names.filter(name => (wanted[name] ?? 0) !== 0).map(name => [name, wanted[name]]))
+  const small = (size = 0): number => (size <= 65_536 ? size : 0)
+  const all = {
+    mtu: wanted.mtu,
+    gsoMaxSize: wanted.gsoMaxSize,
+    groMaxSize: wanted.groMaxSize,
+    gsoIpv4MaxSize: wanted.gsoIpv4MaxSize || small(wanted.gsoMaxSize),
+    groIpv4MaxSize: wanted.groIpv4MaxSize || small(wanted.groMaxSize),
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, size]) => (size ?? 0) !== 0))
 }
 
 /** IFNAMSIZ is 16 with its final zero (net/if.h). */
 function checkName(name: string): void {
-  if (name === '' || name.length > 15 || /[/\s]/.test(name)) throw refuse('EINVAL', `name a link ${name}`)
+  if (name === '' || name.length > 15 || /[/\s]/.test(name)) throw refuse('ERANGE', `name a link ${name}`)
 }

@@ -129,6 +129,14 @@ export class Namespace {
     this.filters = this.filters.filter(f => this.#placeExists(f.place))
   }
 
+  /** Where a device is bound to a block, filters go to the block only (tcf_block_find in cls_api.c). */
+  requireUnbound(at: FilterPlace): void {
+    if ('block' in at) return
+    const qdisc = this.qdiscs.find(q => q.link === this.find(at.link)?.index)
+    const block = at.side === 'ingress' ? qdisc?.ingressBlock : qdisc?.egressBlock
+    if ((block ?? 0) !== 0) throw refuse('EOPNOTSUPP', `find filter place ${at.link} ${at.side}`)
+  }
+
   /** Whether a qdisc is there to carry filters at that place. */
   hasPlace(at: FilterPlace): boolean {
     if ('block' in at) return this.#placeExists(`block ${at.block}`)

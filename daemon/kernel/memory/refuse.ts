@@ -11,6 +11,7 @@ const errnos = {
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
+  ERANGE: 34,
   E2BIG: 7,
   EADDRNOTAVAIL: 99,
   ENETDOWN: 100,

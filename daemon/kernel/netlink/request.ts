@@ -96,7 +96,8 @@ const absence: Partial<Record<NetRequest['op'], readonly string[]>> = {
   'route-delete': ['ESRCH', 'ENODEV'],
   'rule-delete': ['ENOENT'],
   'neighbour-delete': ['ENOENT', 'ENODEV'],
-  'clsact-delete': ['ENOENT', 'ENODEV'],
+  // EINVAL: the device has no qdisc to delete at ingress (tc_get_qdisc in sch_api.c).
+  'clsact-delete': ['ENOENT', 'ENODEV', 'EINVAL'],
   // EINVAL: neither block nor clsact is there; the message itself is always well-formed.
   'filter-delete': ['ENOENT', 'ENODEV', 'EINVAL'],
 }
