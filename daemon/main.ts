@@ -88,7 +88,10 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     settled: (key, revision, wait) => started(datapath).endpoints.settled(key, revision, wait),
     inDatapath: a => a.leases.every(l => datapath?.knows(toMapped16(l.address), a.device.index) ?? false),
     blocks: () => started(datapath).blocks,
-    podMtu: () => ({ device: started(datapath).mtu.podDevice, route: started(datapath).mtu.podRoute }),
+    podMtu: () => {
+      const { mtu, informed } = started(datapath)
+      return { device: mtu.podDevice, route: mtu.podRoute, provisional: !informed }
+    },
     shapers: [...plugins.parts.values()].flatMap(p => (p.links === undefined ? [] : [p.links])),
     journalPath: join(config.paths.state, 'journal'),
     deleteQueuePath: join(config.paths.run, 'deletes'),

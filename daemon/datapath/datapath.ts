@@ -14,7 +14,7 @@ import { type PinDirectories, preparePins } from './bpffs.ts'
 import { keepConntrack } from './conntrack.ts'
 import { programConstants } from './constants.ts'
 import { readCounters, readEvents } from './events.ts'
-import { type DeviceHook, DeviceHooks } from './device-hooks.ts'
+import { type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import type { MtuPlan } from './mtu.ts'
 import { followNodeDevices, readNodeDevices } from './node-devices.ts'
@@ -66,19 +66,20 @@ export class Datapath implements Disposable {
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
     const { kernel, settings } = options
-    readNodeDevices({ net: kernel.net, tables: options.tables, nodeName: settings.nodeName, uplinks: settings.uplinks })
+    const pins = preparePins(settings.paths.bpf)
+    readNodeDevices(nodeDevices(options, pins))
     setSysctls(options)
     ensureAnchor(kernel.net, blocksOf(settings))
-    const datapath = new Datapath(options)
+    const datapath = new Datapath(options, pins)
     await datapath.#attach()
     return datapath
   }
 
-  private constructor(options: DatapathOptions) {
+  private constructor(options: DatapathOptions, pins: PinDirectories) {
     const { settings, kernel, tables, log, metrics } = options
     this.#options = options
     this.blocks = blocksOf(settings)
-    this.#pins = preparePins(settings.paths.bpf)
+    this.#pins = pins
     this.#planner = new PathPlanner({
       tables,
       net: kernel.net,
@@ -127,6 +128,10 @@ export class Datapath implements Disposable {
   get mtu(): MtuPlan {
     return this.#planner.mtu
   }
+  /** False while the MTUs may rest on too little: new pods get them, living ones keep what they have. */
+  get informed(): boolean {
+    return this.#planner.informed
+  }
   get problems(): readonly string[] {
     return this.#planner.problems
   }
@@ -160,19 +165,10 @@ export class Datapath implements Disposable {
 
   /** Follows tables and kernel until the signal aborts. Rejects when a loop fails for good. */
   async run(signal: AbortSignal): Promise<void> {
-    const { kernel, tables, settings, log, metrics } = this.#options
+    const { kernel, settings, log, metrics } = this.#options
     await Promise.all([
       ...this.#reconcilers.map(r => r.start(signal)),
-      followNodeDevices(
-        {
-          net: kernel.net,
-          tables,
-          nodeName: settings.nodeName,
-          uplinks: settings.uplinks,
-          onChange: () => this.#routes.refresh(),
-        },
-        signal,
-      ),
+      followNodeDevices({ ...nodeDevices(this.#options, this.#pins), onChange: () => this.#routes.refresh() }, signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => setSysctls(this.#options), signal),
       watchRoutes(kernel.net, () => this.#routes.refresh(), signal),
@@ -239,27 +235,27 @@ export class Datapath implements Disposable {
   async #attachDevices(): Promise<void> {
     const uplinks = [...this.#options.tables.uplinks.values()]
     const hooks: DeviceHook[] = uplinks.map(device => ({ program: 'uplink_in', device, side: 'ingress' }))
-    const overlay = this.#overlayIndex()
+    const overlay = this.#overlay()
     if (overlay === undefined) await removeOverlay(this.#options.kernel.net)
     else {
-      const device = { name: OVERLAY_DEVICE, index: overlay }
+      const device = { name: OVERLAY_DEVICE, index: overlay.index }
       hooks.push({ program: 'overlay_in', device, side: 'ingress' }, { program: 'overlay_out', device, side: 'egress' })
     }
     await this.#hooks.apply(hooks, name => this.#set.programFd(name))
   }
 
-  /** Index of the overlay device, made or adjusted; undefined when all routing is native. */
-  #overlayIndex(): number | undefined {
+  /** The overlay device, made or adjusted; undefined when all routing is native. */
+  #overlay(): { readonly index: number; readonly mtu: number } | undefined {
     const { kernel, settings } = this.#options
     if (settings.routing.mode === 'native') return undefined
-    return ensureOverlay(kernel.net, { port: settings.routing.overlay.port, mtu: this.mtu.overlay })
+    const { port } = settings.routing.overlay
+    return ensureOverlay(kernel.net, { port, mtu: this.mtu.overlay, provisional: !this.informed })
   }
 
   #constants(): Readonly<Record<string, number | bigint | boolean>> {
     const { settings, constants } = this.#options
-    const ifindex = this.#overlayIndex()
-    const overlay =
-      ifindex === undefined ? undefined : { ifindex, mtu: this.mtu.overlay, vni: settings.routing.overlay.vni }
+    const device = this.#overlay()
+    const overlay = device && { ifindex: device.index, mtu: device.mtu, vni: settings.routing.overlay.vni }
     return { ...programConstants({ overlay, datapath: settings.datapath }), ...constants }
   }
 
@@ -267,6 +263,11 @@ export class Datapath implements Disposable {
   #settingsText(): string {
     return JSON.stringify(this.#constants(), (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))
   }
+}
+
+function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDirectories) {
+  const { nodeName, uplinks } = settings
+  return { net: kernel.net, tables, nodeName, uplinks, former: hookedDevices(pins.links, 'uplink_in') }
 }
 
 function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {

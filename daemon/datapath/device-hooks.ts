@@ -84,6 +84,16 @@ export class DeviceHooks {
   }
 }
 
+/** Indices of the devices that a former daemon left this program on; by tcx only, for filters leave no pins. */
+export function hookedDevices(directory: string, program: string): number[] {
+  return listPins(directory)
+    .filter(pin => pin.name.startsWith(`${program}_`))
+    .flatMap(pin => {
+      using link = linkFromPin(pin.path)
+      return link === undefined ? [] : [link.info().ifindex]
+    })
+}
+
 /** Takes the programs off all devices: pinned links, and filters of this project's priority. Absent is fine. */
 export function removeDeviceHooks(net: Net, directory: string): void {
   for (const { path } of listPins(directory)) unpin(path)

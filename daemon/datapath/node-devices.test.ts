@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AddressInfo, LinkInfo } from '../kernel/kernel.ts'
 import type { NodeRow } from '../state/tables.ts'
-import { chooseUplinks, hostAddressRows } from './node-devices.ts'
+import { chooseUplinks, hostAddressRows, type UplinkChoice } from './node-devices.ts'
 
 const link = (index: number, name: string, more: Partial<LinkInfo> = {}): LinkInfo => ({
   index,
@@ -53,12 +53,12 @@ const addresses = [
   address(5, '10.9.9.9', 32),
 ]
 const self: NodeRow = { name: 'n1', addresses: ['172.30.0.1'], podCidrs: [], labels: {} }
-const names = (choice: Parameters<typeof chooseUplinks>[2]): string =>
-  chooseUplinks(links, addresses, choice)
+const names = (choice: Omit<UplinkChoice, 'former'> & Partial<UplinkChoice>): string =>
+  chooseUplinks(links, addresses, { former: [], ...choice })
     .map(u => u.name)
     .join(' ')
 
-const cases: readonly [string, Parameters<typeof chooseUplinks>[2], string][] = [
+const cases: readonly [string, Parameters<typeof names>[0], string][] = [
   [
     'the link with the address of the Node object is the uplink',
     { configured: 'auto', self, defaultRouteLinks: [3] },
@@ -72,6 +72,26 @@ const cases: readonly [string, Parameters<typeof chooseUplinks>[2], string][] = 
   [
     'an address that no link holds leaves the decision to the default route',
     { configured: 'auto', self: { ...self, addresses: ['10.0.0.1'] }, defaultRouteLinks: [3] },
+    'eth1',
+  ],
+  [
+    'the uplinks of before stay while there is no Node object',
+    { configured: 'auto', self: undefined, former: [2], defaultRouteLinks: [3] },
+    'eth0',
+  ],
+  [
+    'the uplinks of before stay while no link holds the address of the Node object',
+    { configured: 'auto', self: { ...self, addresses: ['10.0.0.1'] }, former: [2], defaultRouteLinks: [3] },
+    'eth0',
+  ],
+  [
+    'the Node object outweighs the uplinks of before',
+    { configured: 'auto', self, former: [3], defaultRouteLinks: [3] },
+    'eth0',
+  ],
+  [
+    'uplinks of before that are gone or down leave the decision to the default route',
+    { configured: 'auto', self: undefined, former: [4, 9], defaultRouteLinks: [3] },
     'eth1',
   ],
   [

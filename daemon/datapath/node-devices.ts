@@ -10,9 +10,14 @@ import type { HostAddressRow, NodeRow, Tables, UplinkRow } from '../state/tables
 import { isPodDevice } from './pod-device.ts'
 
 export interface UplinkChoice {
-  /** `auto`: links with an address of this node's Node object, else those of the default routes. */
+  /**
+   * `auto`: links with an address of this node's Node object; while there is none, those of before, else those of the
+   * default routes.
+   */
   readonly configured: 'auto' | readonly string[]
   readonly self: NodeRow | undefined
+  /** Uplinks as far as is known: of the last choice, or of the last daemon. */
+  readonly former: readonly number[]
   readonly defaultRouteLinks: readonly number[]
 }
 
@@ -46,6 +51,8 @@ export interface NodeDevicesOptions {
   readonly tables: Tables
   readonly nodeName: string
   readonly uplinks: 'auto' | readonly string[]
+  /** Uplinks that the last daemon left its program on; they stay until the own Node object says otherwise. */
+  readonly former?: readonly number[]
   /** Called after each look at the kernel that changed a table. */
   readonly onChange: () => void
 }
@@ -65,7 +72,7 @@ export async function followNodeDevices(options: NodeDevicesOptions, signal: Abo
 }
 
 /** One look at the kernel; true when a table changed. */
-export function readNodeDevices(options: Pick<NodeDevicesOptions, 'net' | 'tables' | 'nodeName' | 'uplinks'>): boolean {
+export function readNodeDevices(options: Omit<NodeDevicesOptions, 'onChange'>): boolean {
   const { net, tables } = options
   const links = net.links()
   const addresses = net.addresses()
@@ -73,7 +80,10 @@ export function readNodeDevices(options: Pick<NodeDevicesOptions, 'net' | 'table
     .routes()
     .filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0'))
     .map(r => r.link)
-  const choice = { configured: options.uplinks, self: tables.nodes.get(options.nodeName), defaultRouteLinks }
+  const current = [...tables.uplinks.values()].map(u => u.index)
+  const former = current.length > 0 ? current : (options.former ?? [])
+  const self = tables.nodes.get(options.nodeName)
+  const choice = { configured: options.uplinks, self, former, defaultRouteLinks }
   const before = [tables.uplinks.revision, tables.hostAddresses.revision]
   const after = [
     replaceRows(tables.uplinks, chooseUplinks(links, addresses, choice)),
@@ -85,8 +95,8 @@ export function readNodeDevices(options: Pick<NodeDevicesOptions, 'net' | 'table
 function automatic(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): LinkInfo[] {
   const own = new Set(choice.self?.addresses ?? [])
   const holding = new Set(addresses.filter(a => own.has(a.address)).map(a => a.link))
-  const byAddress = links.filter(l => holding.has(l.index))
-  return byAddress.length > 0 ? byAddress : links.filter(l => choice.defaultRouteLinks.includes(l.index))
+  const ways = [holding, new Set(choice.former), new Set(choice.defaultRouteLinks)]
+  return ways.map(indices => links.filter(l => indices.has(l.index))).find(found => found.length > 0) ?? []
 }
 
 function matches(name: string, patterns: 'auto' | readonly string[]): boolean {

@@ -15,15 +15,18 @@ export interface OverlaySettings {
   readonly port: number
   /** Bytes, from the MTU plan. */
   readonly mtu: number
+  /** The plan rests on too little yet: a device that is there keeps its MTU. */
+  readonly provisional?: boolean
 }
 
-/** Makes the overlay device what it should be and returns its index. Throws NetlinkError, or Error when the name is taken. */
-export function ensureOverlay(net: Net, settings: OverlaySettings): number {
+/** Makes the overlay device what it should be; its index and the MTU it has now. Throws NetlinkError, or Error when the name is taken. */
+export function ensureOverlay(net: Net, settings: OverlaySettings): { index: number; mtu: number } {
   const have = net.link(OVERLAY_DEVICE)
   if (have !== undefined && have.kind !== 'vxlan') {
     throw new Error(`${OVERLAY_DEVICE} exists and is a ${have.kind} device: remove it, the overlay needs that name`)
   }
-  const { mtu, port } = settings
+  const { port } = settings
+  const mtu = settings.provisional && have !== undefined ? have.mtu : settings.mtu
   const requests: NetRequest[] = []
   if (have === undefined) {
     requests.push({
@@ -48,7 +51,7 @@ export function ensureOverlay(net: Net, settings: OverlaySettings): number {
   net.run(requests)
   const index = net.link(OVERLAY_DEVICE)?.index
   if (index === undefined) throw new Error(`${OVERLAY_DEVICE} vanished while it was set up`)
-  return index
+  return { index, mtu }
 }
 
 /** Removes the overlay device; absent is fine. */

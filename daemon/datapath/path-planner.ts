@@ -26,7 +26,16 @@ export class PathPlanner {
   readonly #options: PathPlannerOptions
   readonly #initialized: (() => void)[]
   #mtu: MtuPlan | undefined
+  /** What is on-link can be told: some uplink has an address, or the answer does not matter. */
+  #grounded = false
   problems: readonly string[] = []
+
+  /** False while what was planned may rest on too little: the cluster or the uplinks are not known yet. */
+  get informed(): boolean {
+    const { nodes, pods, uplinks } = this.#options.tables
+    const known = this.#options.mtu !== 'auto' || uplinks.size > 0
+    return known && this.#grounded && [nodes, pods, uplinks].every(table => table.initialized)
+  }
 
   constructor(options: PathPlannerOptions) {
     this.#options = options
@@ -38,7 +47,10 @@ export class PathPlanner {
     return this.#mtu ?? this.plan()
   }
 
-  /** One plan from the tables as they are. Throws RangeError when the uplinks are too small; the tables stay. */
+  /**
+   * One plan from the tables as they are. An uplink that has lost its addresses for the moment, as when its lease is
+   * renewed, changes no way. Throws RangeError when the uplinks are too small; the tables stay.
+   */
   plan(): MtuPlan {
     const { tables, mode, families, nodeName, net } = this.#options
     const uplinks = [...tables.uplinks.values()]
@@ -60,9 +72,12 @@ export class PathPlanner {
       overlay: overlay ?? (mode === 'overlay' ? 4 : undefined),
     })
     const paths = planPaths({ ...common, nodes: tables.nodes.values(), pods: tables.pods.values(), mtu })
-    replaceRows(tables.routes, paths.routes)
-    replaceRows(tables.ipcache, paths.ipcache)
-    this.#report(paths.problems)
+    this.#grounded = mode !== 'auto' || uplinkAddresses.length > 0
+    if (this.#grounded) {
+      replaceRows(tables.routes, paths.routes)
+      replaceRows(tables.ipcache, paths.ipcache)
+      this.#report(paths.problems)
+    }
     this.#mtu = mtu
     return mtu
   }

@@ -18,6 +18,8 @@ export type Settled = (key: string, revision: number, signal: AbortSignal) => Pr
 export interface PodMtu {
   readonly device: number
   readonly route: number
+  /** Planned before the cluster was known: good for new pods, no reason to change living ones. */
+  readonly provisional?: boolean
 }
 
 /** What a key holds, from its first lease until the last thing of it is given back. */

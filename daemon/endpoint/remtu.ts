@@ -11,6 +11,7 @@ export function podSizes(ctx: Pick<EndpointContext, 'shapers'>, name: string, mt
 /** Brings every living pod to the plan of now. One that fails is logged and tried again by the next call. */
 export async function followMtu(ctx: EndpointContext, signal: AbortSignal): Promise<void> {
   const plan = ctx.podMtu()
+  if (plan.provisional) return
   const behind = [...ctx.held.values()].filter(held => held.attachment && !follows(ctx, held.attachment, plan))
   await Promise.all(behind.map(held => followOne(ctx, held.key, signal)))
 }

@@ -1,0 +1,134 @@
+/**
+ * A lab for tests: real nodes with the real daemon, CNI executable and programs, and what tests do to them. One lab a
+ * test file, by a name of its own; what an interrupted run left under that name is removed at the start.
+ */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Kernel } from '../../daemon/kernel/kernel.ts'
+import { LinuxKernel } from '../../daemon/kernel/linux.ts'
+import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
+import { type LabOptions, removeManifest } from '../../deploy/lab/configuration.ts'
+import { removeFolder, takeDown } from '../../deploy/lab/down.ts'
+import { labLayout, podLayout, PROBE_PORT } from '../../deploy/lab/layout.ts'
+import { lockLab } from '../../deploy/lab/lock.ts'
+import { deleteNamespace } from '../../deploy/lab/namespaces.ts'
+import type { Built } from '../../deploy/lab/node.ts'
+import { attachmentOf, startPod } from '../../deploy/lab/pod.ts'
+import type { Lab } from '../../deploy/lab/state.ts'
+import { bringUp } from '../../deploy/lab/up.ts'
+import { ClusterNode } from './cluster-node.ts'
+import { ClusterStation } from './cluster-station.ts'
+import { inNamespace, mustRun } from './command.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+/** The whole of a lab's life in one test file; what takes longer hangs. */
+const LIFE_MS = 10 * 60_000
+
+/** What a lab runs: the bundled daemon, the CNI executable and the probe, as `npm run setup` builds them. */
+export function builtProject(daemon: readonly string[] = [process.execPath, join(ROOT, 'build/daemon/causeway.cjs')]) {
+  const built: Built = {
+    probe: join(ROOT, 'build/probe/cw-probe'),
+    cni: join(ROOT, 'build/cni/causeway'),
+    daemon: [...daemon, 'daemon'],
+    fingerprint: 'test',
+  }
+  return built
+}
+
+/** A running lab. Dispose of it in `after`, which also cleans up what a failed test left. */
+export class Cluster implements AsyncDisposable {
+  readonly lab: Lab
+  readonly kernel: Kernel & Disposable
+  readonly nodes: readonly ClusterNode[]
+  /** Pods, nodes and the outside host. */
+  readonly stations: readonly ClusterStation[]
+  readonly built: Built
+  readonly signal: AbortSignal
+
+  /** Brings a lab of that name up. Rejects, with everything removed, when that fails. */
+  static async start(name: string, options: Partial<LabOptions> = {}, built = builtProject()): Promise<Cluster> {
+    await warmThreadPool()
+    const kernel = new LinuxKernel()
+    const signal = AbortSignal.timeout(LIFE_MS)
+    try {
+      await removeLab(name, signal)
+      const context = { kernel, built, signal, say: () => {} }
+      const lab = await bringUp(name, { nodes: 2, pods: 2, set: [], ...options }, context)
+      return new Cluster(lab, kernel, built, signal)
+    } catch (error) {
+      await removeLab(name, AbortSignal.timeout(LIFE_MS))
+      kernel[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  private constructor(lab: Lab, kernel: Kernel & Disposable, built: Built, signal: AbortSignal) {
+    this.lab = lab
+    this.kernel = kernel
+    this.built = built
+    this.signal = signal
+    this.nodes = lab.nodes.map(node => new ClusterNode({ lab, node, kernel, built, signal }))
+    this.stations = lab.stations.map(s => new ClusterStation(s, built.probe))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const station of this.stations) station.stopAll()
+    await removeLab(this.lab.layout.name, AbortSignal.timeout(LIFE_MS))
+    this.kernel[Symbol.dispose]()
+  }
+
+  /** A node by its name, such as `node1`. Throws when there is none. */
+  node(name: string): ClusterNode {
+    return found(this.nodes, name)
+  }
+  /** A pod, a node as a place, or the outside host, by its name, such as `node1-a`. Throws when there is none. */
+  station(name: string): ClusterStation {
+    return found(this.stations, name)
+  }
+
+  /** A further pod, number `index` of its node counted from 0; those the lab was built with are taken. Has no server. */
+  async addPod(node: string, index: number): Promise<ClusterStation> {
+    const { layout, runtime } = this.node(node)
+    const pod = podLayout(this.lab.layout, layout, index)
+    const addresses = await startPod(this.lab.layout, pod, runtime, path => this.kernel.openNet(path))
+    return new ClusterStation({ ...pod, addresses }, this.built.probe)
+  }
+
+  /** What a runtime does at a pod's end: DEL, then its namespace goes. The Pod object is taken away too. */
+  async deletePod(node: string, index: number): Promise<void> {
+    const { layout, runtime } = this.node(node)
+    const pod = podLayout(this.lab.layout, layout, index)
+    await runtime.del(attachmentOf(pod))
+    await deleteNamespace(pod.netnsName)
+    removeManifest(this.lab.layout, `pod-${pod.name}`)
+  }
+
+  /** Runs a program in a place of the lab that is neither node nor pod: `underlay`, `outside`, `router`. */
+  async runIn(place: string, command: readonly string[]): Promise<string> {
+    return await mustRun(inNamespace(this.netns(place), command), { signal: this.signal })
+  }
+
+  /** nsfs path of any namespace of the lab. */
+  netns(place: string): string {
+    return `/run/netns/${this.lab.layout.netnsPrefix}${place}`
+  }
+}
+
+/** Both families, for tables of cases. */
+export const FAMILIES = [4, 6] as const
+
+/** Port of the echo server that runs in each pod and on each node. */
+export const ECHO_PORT = PROBE_PORT
+
+async function removeLab(name: string, signal: AbortSignal): Promise<void> {
+  const layout = labLayout(name)
+  using _lock = await lockLab(layout.lock, signal)
+  await takeDown(layout)
+  removeFolder(layout)
+}
+
+function found<T extends { readonly name: string }>(list: readonly T[], name: string): T {
+  const one = list.find(each => each.name === name)
+  if (one === undefined) throw new Error(`no ${name}; there are ${list.map(each => each.name).join(', ')}`)
+  return one
+}
