@@ -1,6 +1,6 @@
 /** npm dependencies: whether what is installed is what package-lock.json asks for, and installing it. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { SetupError } from './setup-error.mjs'
 
@@ -40,9 +40,17 @@ export function installNpm(root) {
   })
   if (result.error) throw new SetupError(`npm does not start: ${result.error.message}`, 'install npm')
   if (result.status !== 0) throw new SetupError('npm ci failed', 'see its message above')
+  linkNode(modules)
   if (!existsSync(join(modules, '.bin/node')))
     throw new SetupError('Node 24 is missing', 'let npm install optional dependencies (npm config get omit)')
   return 'installed npm dependencies'
+}
+
+/** npm 9, which Debian 13 has, installs the optional package with Node 24 but does not link its executable. */
+function linkNode(modules) {
+  const target = `../node-linux-${process.arch}/bin/node`
+  const link = join(modules, '.bin/node')
+  if (!existsSync(link) && existsSync(join(modules, '.bin', target))) symlinkSync(target, link)
 }
 
 /** npm replaces node_modules: it must not itself run by the Node in there. */
