@@ -6,17 +6,29 @@ import { setTimeout as delay } from 'node:timers/promises'
 const RELEASE_TIMEOUT_MS = 5000
 const POLL_MS = 5
 
-/** Where the unified hierarchy is mounted (cgroups(7)): /sys/fs/cgroup, or below it beside version 1; undefined without. */
-function hierarchy(): string | undefined {
-  const line = readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .find(l => l.split(' ')[2] === 'cgroup2')
-  return line?.split(' ')[1]
+/** A mounted hierarchy (cgroups(7)). */
+export interface Hierarchy {
+  /** Mount point, such as `/sys/fs/cgroup`, or one below it beside version 1. */
+  readonly path: string
+  readonly version: 1 | 2
+}
+
+/** All hierarchies of this machine: the unified one, and those of version 1 where there are any. */
+export function hierarchies(): Hierarchy[] {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+  return mounts.flatMap(line => {
+    const [, path = '', type] = line.split(' ')
+    return type === 'cgroup' || type === 'cgroup2' ? [{ path, version: type === 'cgroup' ? 1 : 2 }] : []
+  })
+}
+
+function unified(): string | undefined {
+  return hierarchies().find(h => h.version === 2)?.path
 }
 
 /** The cgroup of a node, made if need be; undefined where the machine has no unified hierarchy. */
 export function nodeCgroup(lab: string, node: string): string | undefined {
-  const top = hierarchy()
+  const top = unified()
   if (top === undefined) return undefined
   const path = join(top, 'causeway-lab', lab, node)
   mkdirSync(path, { recursive: true })
@@ -33,13 +45,16 @@ export function enterCgroup(path: string | undefined, pid: number | undefined): 
   }
 }
 
-/** Removes the lab's cgroups, and the folder of all labs after the last one. Their processes must have ended. */
+/**
+ * Removes the lab's cgroups in every hierarchy, and the folder of all labs after the last one. Their processes must have
+ * ended.
+ */
 export async function removeCgroups(lab: string): Promise<void> {
-  const top = hierarchy()
-  if (top === undefined) return
-  await removeTree(join(top, 'causeway-lab', lab))
-  const all = join(top, 'causeway-lab')
-  if (existsSync(all)) removeIfEmpty(all)
+  for (const { path } of hierarchies()) {
+    await removeTree(join(path, 'causeway-lab', lab))
+    const all = join(path, 'causeway-lab')
+    if (existsSync(all)) removeIfEmpty(all)
+  }
 }
 
 /** The files in a cgroup vanish with it; only folders are removed, the innermost first. */

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { mustRun } from '../../test/support/command.ts'
 import { removeCgroups, removeIfEmpty } from './cgroup.ts'
 import type { LabLayout } from './layout.ts'
-import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn } from './namespaces.ts'
+import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn, send } from './namespaces.ts'
 
 /** A daemon stops within 10 s; what is still there afterwards is killed. */
 const TERMINATE_TIMEOUT_MS = 12_000
@@ -45,16 +45,6 @@ async function endProcesses(processes: readonly Process[]): Promise<void> {
   send('SIGKILL', stubborn)
   const left = await stillRunning(stubborn, KILL_TIMEOUT_MS)
   if (left.length > 0) throw new Error(`processes ${left.map(p => p.pid).join(', ')} do not end`)
-}
-
-function send(signal: NodeJS.Signals, processes: readonly Process[]): void {
-  for (const process_ of processes.filter(isRunning)) {
-    try {
-      process.kill(process_.pid, signal)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
-  }
 }
 
 async function stillRunning(processes: readonly Process[], timeoutMs: number): Promise<Process[]> {

@@ -41,6 +41,17 @@ export function isRunning(process: Process): boolean {
   return startTime(process.pid) === process.startTime
 }
 
+/** One that has ended meanwhile is no failure. */
+export function send(signal: NodeJS.Signals, processes: readonly Process[]): void {
+  for (const process_ of processes.filter(isRunning)) {
+    try {
+      process.kill(process_.pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+}
+
 function netnsInode(name: string): number {
   return statSync(`${NETNS}/${name}`, { throwIfNoEntry: false })?.ino ?? -1
 }

@@ -9,8 +9,8 @@ export interface MachineTraces {
   readonly routes: string
   /** Names of the labs' network namespaces. */
   readonly namespaces: readonly string[]
-  /** bpf file systems and their mount points. */
-  readonly bpffs: readonly string[]
+  /** Below the labs' folders: bpf file systems, and what a container runtime mounts. */
+  readonly mounts: readonly string[]
   readonly cgroups: readonly string[]
 }
 
@@ -25,9 +25,9 @@ export function traces(...labs: readonly string[]): MachineTraces {
     rules: ip('rule') + ip('-6', 'rule'),
     routes: ip('route', 'show', 'table', 'all') + stableRoutes(ip('-6', 'route', 'show', 'table', 'all')),
     namespaces: labs.flatMap(lab => globSync(`/run/netns/cw-${lab}-*`)).sort(),
-    bpffs: readFileSync('/proc/self/mounts', 'utf8')
+    mounts: readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
-      .filter(line => line.split(' ')[2] === 'bpf' && labs.some(lab => line.includes(`/${lab}/`))),
+      .filter(line => labs.some(lab => line.includes(`/causeway-lab/${lab}/`))),
     cgroups: labs.flatMap(lab => globSync(`/sys/fs/cgroup/{,*/}causeway-lab/${lab}/**/`)).sort(),
   }
 }

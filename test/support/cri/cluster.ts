@@ -1,0 +1,140 @@
+/** A lab whose nodes have a container runtime: the daemon's CNI executable is called by that, not by the lab. */
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
+import { warmThreadPool } from '../../../daemon/kernel/netns/thread-pool.ts'
+import { get } from '../../../deploy/lab/api.ts'
+import { removeFolder, takeDown } from '../../../deploy/lab/down.ts'
+import { labLayout, type NodeLayout } from '../../../deploy/lab/layout.ts'
+import { isRunning, processesIn, send } from '../../../deploy/lab/namespaces.ts'
+import { type Built, startDaemon } from '../../../deploy/lab/node.ts'
+import type { Lab } from '../../../deploy/lab/state.ts'
+import { bringUp } from '../../../deploy/lab/up.ts'
+import { mustRun } from '../command.ts'
+import { eventually } from '../eventually.ts'
+import { Containerd, type ContainerdRelease, INSTALLED_CONTAINERD, type NodeFiles } from './containerd.ts'
+import { PAUSE_IMAGE } from './containerd-config.ts'
+import { writeImageArchive } from './image-archive.ts'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+/** The probe, a static program. */
+export const PROBE = join(ROOT, 'build/probe/cw-probe')
+/** Busybox and the probe. */
+export const POD_IMAGE = 'localhost/causeway/probe:1'
+
+export interface ClusterOptions {
+  readonly nodes?: number
+  readonly release?: ContainerdRelease
+  /** `key=value` of the daemons' configuration. */
+  readonly set?: readonly string[]
+}
+
+export class CriCluster implements AsyncDisposable {
+  readonly lab: Lab
+  readonly runtimes: readonly Containerd[]
+  readonly #built: Built
+
+  private constructor(lab: Lab, runtimes: readonly Containerd[], built: Built) {
+    this.lab = lab
+    this.runtimes = runtimes
+    this.#built = built
+  }
+
+  /** Builds it; what a killed run of that name left is removed first. */
+  static async up(name: string, options: ClusterOptions = {}): Promise<CriCluster> {
+    const built = builtPrograms()
+    await warmThreadPool()
+    using kernel = new LinuxKernel()
+    const signal = AbortSignal.timeout(120_000)
+    const labOptions = { nodes: options.nodes ?? 2, pods: 0, set: options.set ?? [] }
+    const lab = await bringUp(name, labOptions, { kernel, built, signal, say: () => {} })
+    const release = options.release ?? INSTALLED_CONTAINERD
+    const cluster = new CriCluster(
+      lab,
+      lab.nodes.map(n => new Containerd(lab.layout, n, release)),
+      built,
+    )
+    await cluster.#installRuntimes()
+    return cluster
+  }
+
+  /** Removes it with all that runs in it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const runtime of this.runtimes) runtime[Symbol.dispose]()
+    await CriCluster.remove(this.lab.layout.name)
+  }
+
+  /** Removes what there is of a name, also what a killed run left. */
+  static async remove(name: string): Promise<void> {
+    const layout = labLayout(name)
+    await takeDown(layout)
+    removeFolder(layout)
+  }
+
+  /** Ends a node's daemon; pods keep their network. */
+  async stopDaemon(node: NodeLayout, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const own = processesIn([node.netnsName]).filter(p => commandLine(p.pid).includes(node.config))
+    send(signal, own)
+    await eventually(() => !own.some(isRunning), { timeoutMs: 15_000 })
+  }
+  /** Starts it again; resolves once it is ready. */
+  async startDaemon(node: NodeLayout): Promise<void> {
+    await startDaemon(this.lab.layout, node, this.#built, AbortSignal.timeout(60_000))
+  }
+
+  /** A JSON answer of a node's daemon. */
+  async ask(node: NodeLayout, path: string): Promise<unknown> {
+    return (await get(node.socket, path, AbortSignal.timeout(10_000))).body
+  }
+
+  async #installRuntimes(): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'causeway-cri-'))
+    try {
+      const files = await nodeFiles(folder)
+      await Promise.all(this.runtimes.map(r => r.install(files)))
+    } catch (error) {
+      await this[Symbol.asyncDispose]()
+      throw error
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+}
+
+/** A lab of these programs is never taken for one that is up already. */
+function builtPrograms(): Built {
+  return {
+    probe: PROBE,
+    cni: join(ROOT, 'build/cni/causeway'),
+    daemon: [process.execPath, join(ROOT, 'build/daemon/causeway.cjs'), 'daemon'],
+    fingerprint: randomUUID(),
+  }
+}
+
+async function nodeFiles(folder: string): Promise<NodeFiles> {
+  const init = join(folder, 'pause')
+  await mustRun(['gcc', '-static', '-O2', '-Wall', '-Werror', '-o', init, join(import.meta.dirname, 'pause.c')])
+  const imageArchive = join(folder, 'images.tar')
+  await writeImageArchive(imageArchive, [
+    { name: PAUSE_IMAGE, files: { pause: init }, entrypoint: ['/pause'] },
+    {
+      name: POD_IMAGE,
+      files: { 'bin/busybox': '/bin/busybox', 'bin/cw-probe': PROBE },
+      links: { 'bin/sh': 'busybox' },
+      entrypoint: ['/bin/sh'],
+    },
+  ])
+  return { init, imageArchive, images: [PAUSE_IMAGE, POD_IMAGE] }
+}
+
+/** Empty for a process that has ended. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
