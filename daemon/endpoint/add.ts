@@ -36,7 +36,7 @@ export async function addAttachment(
   const key = attachmentKey(request)
   const netns = validate(ctx, request, key)
   const progress = new Progress(ctx.metrics.step, ctx.fault)
-  return ctx.locks.run(key, signal, async own => {
+  return ctx.locks.runInterruptible(key, signal, async own => {
     progress.passed('add.begin')
     const known = ctx.held.get(key)?.attachment
     if (known && isHealthy(ctx, known, request, netns)) return resultOf(known)

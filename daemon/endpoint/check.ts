@@ -26,10 +26,10 @@ export interface Expectation {
  */
 export async function checkAttachment(ctx: EndpointContext, request: CheckRequest, signal: AbortSignal): Promise<void> {
   const key = attachmentKey(request)
-  await ctx.locks.run(key, signal, async own => {
+  await ctx.locks.run(key, signal, async () => {
     const attachment = ctx.held.get(key)?.attachment
     if (!attachment) throw new AttachmentDiffers(key, [{ what: 'attachment', message: 'this node knows no such pod' }])
-    await upToDate(ctx, key, own)
+    await upToDate(ctx, key, signal)
     const expected = expectationOf(request.prevResult, request.ifName)
     const differences = [
       ...againstResult(attachment, expected),

@@ -8,7 +8,7 @@ import { deviceName } from './key.ts'
 test('DEL leaves nothing, as often as it comes', async () => {
   await using node = await MemoryNode.start()
   await node.add('web')
-  await Promise.all([node.del('web'), node.del('web')])
+  await Promise.all([node.del('web'), node.del('web'), node.del('web'), node.del('web')])
   await node.del('web')
   assert.deepEqual(node.observe(), [])
   assert.equal(node.machine.namespaceAt(netnsPath('web')).links.size, 1)

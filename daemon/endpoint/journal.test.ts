@@ -186,6 +186,17 @@ test('a disk that is full fails the ADD with its cause, and the journal goes on 
   assert.equal(after.damage.lost, 0)
 })
 
+test('a change of an entry that cannot be written leaves the entry as it was', async () => {
+  using at = place()
+  const disk = { full: false }
+  const journal = at.open({ files: fullWhen(disk) })
+  await journal.add(attachment('a'))
+  disk.full = true
+  await assert.rejects(journal.add({ ...attachment('a'), routeMtu: 1300 }))
+  assert.equal(journal.entries()[0]?.routeMtu, 1450)
+  assert.equal(at.open().entries()[0]?.routeMtu, 1450)
+})
+
 test('a daemon starts with a journal it cannot write, and holds what it read', async () => {
   using at = place()
   await at.open().add(attachment('a'))

@@ -74,17 +74,19 @@ export class Journal {
   entries(): Attachment[] {
     return [...this.#live.values()]
   }
-  get(key: string): Attachment | undefined {
-    return this.#live.get(key)
-  }
 
-  /** Writes the attachment; resolves when it is durable. Throws `AttachmentError` JOURNAL, and then it is not held. */
+  /**
+   * Writes the attachment in place of an earlier one of its key; resolves when it is durable. Throws `AttachmentError`
+   * JOURNAL, and then the earlier one stands.
+   */
   async add(attachment: Attachment): Promise<void> {
+    const before = this.#live.get(attachment.key)
     try {
       this.#append({ op: 'add', attachment })
       await this.#durable()
     } catch (error) {
-      this.#live.delete(attachment.key)
+      if (before) this.#live.set(before.key, before)
+      else this.#live.delete(attachment.key)
       throw journalError(`write ${attachment.key} to the journal`, error)
     }
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KeyedMutex } from './keyed-mutex.ts'
+import { abortable, KeyedMutex } from './keyed-mutex.ts'
 
 const never = new AbortController().signal
 
@@ -54,17 +54,15 @@ test('a failed operation gives the turn on', async () => {
   assert.equal(await locks.run('a', never, async () => 'next'), 'next')
 })
 
-test('an interruption reaches what runs and waits, not what comes after', async () => {
+test('an interruption ends what may be interrupted, running or waiting, and nothing else', async () => {
   const locks = new KeyedMutex()
-  const running = locks.run(
-    'a',
-    never,
-    signal => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
-  )
-  const waiting = locks.run('a', never, async () => 'ran')
+  const running = locks.runInterruptible('a', never, signal => abortable(new Promise<never>(() => {}), signal))
+  const waiting = locks.runInterruptible('a', never, async () => 'ran')
+  const through = locks.run('a', never, async () => 'went through')
   const ended = [assert.rejects(running, /enough/), assert.rejects(waiting, /enough/)]
   locks.interrupt('a', new Error('enough'))
-  assert.equal(await locks.run('a', never, async signal => signal.aborted), false)
+  assert.equal(await through, 'went through')
+  assert.equal(await locks.runInterruptible('a', never, async signal => signal.aborted), false)
   await Promise.all(ended)
 })
 

@@ -1,7 +1,8 @@
 /** One operation at a time for each key, in order of arrival; operations of different keys run concurrently. */
 
 interface Turn {
-  readonly abort: AbortController
+  /** Aborted by `interrupt`; absent for operations that are to go through. */
+  readonly abort: AbortController | undefined
   readonly done: Promise<void>
 }
 
@@ -18,35 +19,49 @@ export class KeyedMutex {
 
   /**
    * Runs the operation when those before it have ended. Rejects with the signal's reason when that aborts before the
-   * operation's turn came; the operation is given a signal that `interrupt` aborts, too.
+   * operation's turn came.
    */
-  async run<T>(key: string, signal: AbortSignal, operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const abort = new AbortController()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const turns = this.#turns.get(key) ?? []
-    const before = turns.map(turn => turn.done)
-    const turn: Turn = { abort, done: promise }
-    this.#turns.set(key, [...turns, turn])
-    const either = AbortSignal.any([signal, abort.signal])
-    try {
-      if (before.length > 0) await abortable(Promise.all(before), either)
-      either.throwIfAborted()
-      return await operation(either)
-    } finally {
-      this.#leave(key, turn)
-      // Those behind this one must not overtake the ones it was waiting for.
-      void Promise.all(before).then(() => resolve())
-    }
+  run<T>(key: string, signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
+    return this.#take(key, undefined, signal, operation)
   }
 
-  /** Aborts what runs or waits for the key now, with this reason; what is asked for afterwards is not touched. */
+  /** The same for an operation that `interrupt` may end: it is given a signal which that aborts, too. */
+  runInterruptible<T>(key: string, signal: AbortSignal, operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController()
+    const either = AbortSignal.any([signal, abort.signal])
+    return this.#take(key, abort, either, () => operation(either))
+  }
+
+  /** Aborts the interruptible operations of the key that run or wait now, with this reason. */
   interrupt(key: string, reason: Error): void {
-    for (const turn of this.#turns.get(key) ?? []) turn.abort.abort(reason)
+    for (const turn of this.#turns.get(key) ?? []) turn.abort?.abort(reason)
   }
 
   /** Resolves when nothing runs or waits. */
   async idle(): Promise<void> {
     await Promise.all([...this.#turns.values()].flat().map(turn => turn.done))
+  }
+
+  async #take<T>(
+    key: string,
+    abort: AbortController | undefined,
+    signal: AbortSignal,
+    operation: () => Promise<T>,
+  ): Promise<T> {
+    const { promise: done, resolve } = Promise.withResolvers<void>()
+    const turns = this.#turns.get(key) ?? []
+    const before = Promise.all(turns.map(turn => turn.done))
+    const turn: Turn = { abort, done }
+    this.#turns.set(key, [...turns, turn])
+    try {
+      if (turns.length > 0) await abortable(before, signal)
+      signal.throwIfAborted()
+      return await operation()
+    } finally {
+      this.#leave(key, turn)
+      // Those behind this one must not overtake the ones it was waiting for.
+      void before.then(() => resolve())
+    }
   }
 
   #leave(key: string, turn: Turn): void {

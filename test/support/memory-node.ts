@@ -47,6 +47,7 @@ export class MemoryNode {
   readonly directory = mkdtempSync(join(tmpdir(), 'cw-endpoint-'))
   readonly #options: MemoryNodeOptions
   #queued = 0
+  #stopAt: number | undefined
   daemon: Daemon
 
   constructor(options: MemoryNodeOptions = {}) {
@@ -68,6 +69,12 @@ export class MemoryNode {
   }
   get journalPath(): string {
     return join(this.directory, 'journal')
+  }
+
+  /** The living daemon dies at its n-th request from now, or else the next one at its n-th. */
+  killNextAt(nth: number): void {
+    if (this.daemon.kernel.stopped) this.#stopAt = nth
+    else this.daemon.kernel.stopAt(nth)
   }
 
   /** Kills the daemon if it lives, and starts the next one, which dies at a step of its start if one is given. */
@@ -139,6 +146,8 @@ export class MemoryNode {
 
   #start(): Daemon {
     const kernel = this.machine.process()
+    if (this.#stopAt !== undefined) kernel.stopAt(this.#stopAt)
+    this.#stopAt = undefined
     const tables = createTables()
     const ipam = new SmallIpam({ size: 50, ...this.#options })
     const log = new FakeLog()
