@@ -99,7 +99,7 @@ export async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], 
 const ROUTER_SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']
 
 /** Where br_netfilter is loaded, as Docker and kubeadm do, frames on a bridge would run through netfilter as packets. */
-function keepNetfilterOut(kernel: Kernel, netns: string): void {
+export function keepNetfilterOut(kernel: Kernel, netns: string): void {
   for (const table of ['iptables', 'ip6tables', 'arptables']) {
     const name = `net.bridge.bridge-nf-call-${table}`
     if (kernel.sysctl(name, netns) !== undefined) kernel.setSysctl(name, '0', netns)

@@ -48,12 +48,12 @@ export function median(samples: readonly number[]): number {
 }
 
 /** Takes one sample of each case a round, in turn, so that what disturbs one disturbs all. One uncounted round first. */
-export async function interleave<Name extends string>(
-  cases: Readonly<Record<Name, () => Promise<number> | number>>,
+export async function interleave<Name extends string, Sample = number>(
+  cases: Readonly<Record<Name, () => Promise<Sample> | Sample>>,
   context: BenchContext,
-): Promise<Record<Name, number[]>> {
+): Promise<Record<Name, Sample[]>> {
   const names = Object.keys(cases) as Name[]
-  const samples = Object.fromEntries(names.map(n => [n, [] as number[]])) as Record<Name, number[]>
+  const samples = Object.fromEntries(names.map(n => [n, [] as Sample[]])) as Record<Name, Sample[]>
   for (let round = -1; round < context.rounds; round++) {
     context.signal.throwIfAborted()
     for (const name of names) {

@@ -1,12 +1,13 @@
 /** All benches, in the order they run, and how they are chosen. */
 import type { Bench } from './bench.ts'
 import { cniExec } from './cni-exec.ts'
+import { forwarding } from './forwarding.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
 import { memory } from './memory.ts'
 import { podAdd } from './pod-add.ts'
 import { start } from './start.ts'
 
-export const benches: readonly Bench[] = [cniExec, podAdd, forwardingTestRun, memory, start]
+export const benches: readonly Bench[] = [cniExec, podAdd, forwarding, forwardingTestRun, memory, start]
 
 /** What a command line asks for. */
 export interface Choice {

@@ -1,0 +1,164 @@
+/**
+ * Two pods of one node and one of another, as the lab builds them, joined by all the wires of wires.ts besides. Servers
+ * run in the pods that are talked to; they and whoever talks to them share one core.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
+import { nodeCgroup } from '../../../deploy/lab/cgroup.ts'
+import { removeFolder, takeDown } from '../../../deploy/lab/down.ts'
+import { labLayout } from '../../../deploy/lab/layout.ts'
+import { addNamespace } from '../../../deploy/lab/namespaces.ts'
+import { familyOf, type Lab, type Station } from '../../../deploy/lab/state.ts'
+import { bringUp } from '../../../deploy/lab/up.ts'
+import { inNamespace, mustRun, runCommand, withParent } from '../../support/command.ts'
+import { eventually } from '../../support/eventually.ts'
+import { BUILT } from './bench-node.ts'
+import { PROBE } from './spawn-timer.ts'
+import { layWires } from './lay-wires.ts'
+import { wireAddress, type WireName, type WirePlaces } from './wires.ts'
+
+/** Other than the lab's own servers'. */
+const PORT = 9000
+
+/** How a server is reached: through the pod network, in the same node or another, or by one of the wires. */
+export type Way = 'pod' | 'far-pod' | WireName
+export type Family = 4 | 6
+
+/** What `cw-probe bench` prints. */
+export interface Latency {
+  readonly p50Us: number
+  readonly cpuUsPerOp: number
+}
+export interface Throughput {
+  readonly bytes: number
+  readonly bitsPerSecond: number
+  /** Of both ends together. */
+  readonly cpuNsPerByte: number
+}
+
+export class WiredPods implements AsyncDisposable {
+  readonly #lab: Lab
+  readonly #stack: AsyncDisposableStack
+  readonly #core: Core
+  readonly #signal: AbortSignal
+
+  /** `name` is a lab's name; a lab of that name is built again. */
+  static async create(name: string, signal: AbortSignal, set: readonly string[] = []): Promise<WiredPods> {
+    await using stack = new AsyncDisposableStack()
+    const layout = labLayout(name)
+    await takeDown(layout)
+    stack.defer(async () => {
+      await takeDown(layout)
+      removeFolder(layout)
+    })
+    const kernel = stack.use(new LinuxKernel())
+    const lab = await bringUp(name, { nodes: 2, pods: 2, set }, { kernel, built: BUILT, signal, say: () => {} })
+    const places = await makePlaces(lab)
+    stack.use(await layWires(kernel, places))
+    const core = new Core(nodeCgroup(name, 'bench'))
+    for (const netns of [places.b, places.far]) stack.use(await serve(core, netns, signal))
+    return new WiredPods(lab, core, stack.move(), signal)
+  }
+
+  private constructor(lab: Lab, core: Core, stack: AsyncDisposableStack, signal: AbortSignal) {
+    this.#lab = lab
+    this.#core = core
+    this.#stack = stack
+    this.#signal = signal
+  }
+
+  /** Round trips, or connections with one round trip each, from the first pod. */
+  async latency(mode: 'rr' | 'crr', way: Way, family: Family, seconds: number): Promise<Latency> {
+    return JSON.parse(await this.#bench(mode, way, family, seconds)) as Latency
+  }
+
+  /** A stream from the first pod, with the processor time of both ends. */
+  async throughput(way: Way, family: Family, seconds: number): Promise<Throughput> {
+    const before = this.#core.usedUs()
+    const { bytes, bitsPerSecond } = JSON.parse(await this.#bench('stream', way, family, seconds)) as Throughput
+    const usedUs = this.#core.usedUs() - before
+    return { bytes, bitsPerSecond, cpuNsPerByte: (usedUs * 1000) / bytes }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync()
+  }
+
+  #bench(mode: string, way: Way, family: Family, seconds: number): Promise<string> {
+    const command = [PROBE, 'bench', mode, this.#address(way, family), `${PORT}`, '--seconds', `${seconds}`]
+    return mustRun(this.#core.command(station(this.#lab, 'node1-a').netns, command), { signal: this.#signal })
+  }
+
+  #address(way: Way, family: Family): string {
+    if (way !== 'pod' && way !== 'far-pod') return wireAddress(way, 2, family)
+    const { name, addresses } = station(this.#lab, way === 'pod' ? 'node1-b' : 'node2-a')
+    const address = addresses.find(a => familyOf(a) === family)
+    if (address === undefined) throw new Error(`${name} has no IPv${family} address`)
+    return address
+  }
+}
+
+/** The core that both ends run on, and their cgroup, which tells what they have used. */
+class Core {
+  readonly #cgroup: string | undefined
+  /** The last one: interrupts are often served by the first. */
+  readonly #number = availableParallelism() - 1
+
+  constructor(cgroup: string | undefined) {
+    this.#cgroup = cgroup
+  }
+
+  /** The arguments that run a program there. */
+  command(netns: string, command: readonly string[]): string[] {
+    const pinned = ['taskset', '-c', `${this.#number}`, ...command]
+    // A process enters by itself, so that its first children are born inside.
+    const enter = ['sh', '-c', 'echo $$ > "$0" && exec "$@"']
+    return inNamespace(
+      netns,
+      this.#cgroup === undefined ? pinned : [...enter, join(this.#cgroup, 'cgroup.procs'), ...pinned],
+    )
+  }
+
+  /** Microseconds of processor time (cgroup v2, cpu.stat); NaN where there is no such hierarchy. */
+  usedUs(): number {
+    if (this.#cgroup === undefined) return Number.NaN
+    return Number(/^usage_usec (\d+)$/m.exec(readFileSync(join(this.#cgroup, 'cpu.stat'), 'utf8'))?.[1])
+  }
+}
+
+function station(lab: Lab, name: string): Station {
+  const found = lab.stations.find(s => s.name === name)
+  if (found === undefined) throw new Error(`the lab has no ${name}`)
+  return found
+}
+
+/** The namespaces between the pods; the lab takes them down with its own, by their names. */
+async function makePlaces(lab: Lab): Promise<WirePlaces> {
+  const make = async (part: string): Promise<string> => {
+    const name = `${lab.layout.netnsPrefix}wire-${part}`
+    await addNamespace(name)
+    return `/run/netns/${name}`
+  }
+  return {
+    a: station(lab, 'node1-a').netns,
+    b: station(lab, 'node1-b').netns,
+    far: station(lab, 'node2-a').netns,
+    floor: await make('floor'),
+    bridge: await make('bridge'),
+    routed: await make('routed'),
+    across: [await make('near'), await make('between'), await make('distant')],
+  }
+}
+
+/** Servers in a pod, a process for each connection; resolves once they listen. */
+async function serve(core: Core, netns: string, signal: AbortSignal): Promise<Disposable> {
+  const [file = '', ...args] = core.command(netns, withParent([PROBE, 'serve', `${PORT}`, '--blocking']))
+  const child = spawn(file, args, { stdio: 'ignore' })
+  child.on('error', () => {}) // then nobody listens below
+  const check = inNamespace(netns, [PROBE, 'check', 'tcp', '127.0.0.1', `${PORT + 2}`, '1'])
+  await eventually(async () => (await runCommand(check, { signal })).status === 0)
+  return { [Symbol.dispose]: () => child.kill('SIGKILL') }
+}
