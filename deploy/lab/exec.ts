@@ -1,8 +1,12 @@
 /** `exec`: a command inside a pod, a node or the outside host, with this terminal. */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { inNamespace } from '../../test/support/command.ts'
 import type { Lab } from './state.ts'
+
+/** Where set-up puts the command `causeway`, which finds the node's daemon by its configuration. */
+const BIN = fileURLToPath(new URL('../../build/bin', import.meta.url))
 
 /** Runs the command to its end; resolves to its exit status. Throws when the lab has no such pod or node. */
 export async function execIn(lab: Lab, name: string, command: readonly string[]): Promise<number> {
@@ -13,7 +17,7 @@ export async function execIn(lab: Lab, name: string, command: readonly string[])
   const [file = '', ...args] = inNamespace(station.netns, command)
   const child = spawn(file, args, {
     stdio: 'inherit',
-    env: { ...process.env, ...(node === undefined ? {} : { CAUSEWAY_CONFIG: node.config }) },
+    env: { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ''}`, ...(node && { CAUSEWAY_CONFIG: node.config }) },
   })
   return await new Promise((resolve, reject) => {
     child.on('error', reject)
