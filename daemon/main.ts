@@ -127,6 +127,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
       encryptionOverhead: plugins.slots.encryption?.part.overheadBytes ?? 0,
       onPodMtu: () =>
         void endpoints.remtu().catch((error: unknown) => log.error({ error }, 'pods could not follow the MTU')),
+      onRoutes: () => void endpoints.repair(),
     }),
   )
   const up = datapath

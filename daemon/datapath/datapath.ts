@@ -42,6 +42,8 @@ export interface DatapathOptions {
   readonly encryptionOverhead?: number
   /** Called when pods' MTUs have changed. */
   readonly onPodMtu: () => void
+  /** Called after routes of the node have changed, those of its pods perhaps among them. */
+  readonly onRoutes: () => void
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -171,7 +173,7 @@ export class Datapath implements Disposable {
       followNodeDevices({ ...nodeDevices(this.#options, this.#pins), onChange: () => this.#routes.refresh() }, signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => setSysctls(this.#options), signal),
-      watchRoutes(kernel.net, () => this.#routes.refresh(), signal),
+      watchRoutes(kernel.net, () => this.#followRoutes(), signal),
       keepConntrack(
         {
           log,
@@ -189,6 +191,11 @@ export class Datapath implements Disposable {
   /** Closes descriptors; everything attached and pinned goes on. */
   [Symbol.dispose](): void {
     this.#set[Symbol.dispose]()
+  }
+
+  #followRoutes(): void {
+    this.#routes.refresh()
+    this.#options.onRoutes()
   }
 
   /** Brings devices and programs to a new plan. */

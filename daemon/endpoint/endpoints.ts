@@ -21,7 +21,7 @@ import { type AttachmentId, attachmentKey } from './key.ts'
 import { abortable, KeyedMutex } from './keyed-mutex.ts'
 import { Leases } from './leases.ts'
 import { endpointMetrics, type Verb } from './metrics.ts'
-import { onLinkEvent, reconcileEndpoints } from './reconcile-endpoints.ts'
+import { onLinkEvent, reconcileEndpoints, repairHosts } from './reconcile-endpoints.ts'
 import { followMtu } from './remtu.ts'
 import { replayQueue, restoreAttachments } from './restore.ts'
 import { requireAvailable } from './status.ts'
@@ -69,6 +69,8 @@ export interface Endpoints extends AsyncDisposable {
   status(): void
   /** The MTU plan has changed: living pods follow. */
   remtu(): Promise<void>
+  /** Puts links, block bindings, routes and neighbours of living pods right, as after somebody flushed routes. */
+  repair(): Promise<void>
   /** Compares everything with the kernel and replays queued DELs; also runs by itself. */
   reconcile(): Promise<void>
 }
@@ -141,6 +143,9 @@ class NodeEndpoints implements Endpoints {
 
   async remtu(): Promise<void> {
     if (this.#restored) await followMtu(await this.#ready.promise, this.#stop.signal)
+  }
+  async repair(): Promise<void> {
+    if (this.#restored && !this.#stop.signal.aborted) repairHosts(await this.#ready.promise)
   }
   async reconcile(): Promise<void> {
     if (!this.#restored || this.#stop.signal.aborted) return
