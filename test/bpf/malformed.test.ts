@@ -197,7 +197,7 @@ suite('noise', () => {
       }
       // What has no route is counted too, although the host's stack gets it: to answer.
       const counted = counts(node)
-        .filter(line => line.startsWith('count DROPPED') && !line.includes(' NO_ROUTE '))
+        .filter(line => line.startsWith('count DROPPED') && !line.includes(' pod_out NO_ROUTE '))
         .map(line => Number(line.split(' ').pop()))
       assert.equal(
         counted.reduce((a, b) => a + b, 0),
