@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { tryLockDirectory } from '../kernel/file-lock.ts'
 import type { AttachmentId } from './key.ts'
 
 export interface QueuedDelete extends AttachmentId {
@@ -25,7 +26,7 @@ export interface QueueContent {
 export function readDeleteQueue(directory: string): QueueContent {
   const deletes: QueuedDelete[] = []
   const unreadable: { file: string; reason: string }[] = []
-  for (const name of namesIn(directory)) {
+  for (const name of namesIn(directory, /^\d{20}-\d+\.json$/)) {
     const file = join(directory, name)
     try {
       deletes.push(parse(file, readFileSync(file, 'utf8')))
@@ -36,15 +37,26 @@ export function readDeleteQueue(directory: string): QueueContent {
   return { deletes, unreadable }
 }
 
+/**
+ * Removes what executables that were killed while they wrote have left: who writes holds the directory's lock, so a
+ * temporary file that is there while nobody holds it stays for ever.
+ */
+export function clearUnfinished(directory: string): void {
+  const unfinished = namesIn(directory, /^\.\d{20}-\d+\.tmp$/)
+  if (unfinished.length === 0) return
+  using lock = tryLockDirectory(directory)
+  if (lock !== undefined) for (const name of unfinished) removeFromQueue(join(directory, name))
+}
+
 /** The entry was carried out or is void. */
 export function removeFromQueue(file: string): void {
   rmSync(file, { force: true })
 }
 
-function namesIn(directory: string): string[] {
+function namesIn(directory: string, form: RegExp): string[] {
   try {
     return readdirSync(directory)
-      .filter(name => /^\d{20}-\d+\.json$/.test(name))
+      .filter(name => form.test(name))
       .sort()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []

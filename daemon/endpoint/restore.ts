@@ -1,7 +1,7 @@
 /** The start of a daemon: carries out `planRestore`, so that pods which outlived the last daemon go on unharmed. */
 import { rowOf } from './attachment.ts'
 import type { EndpointContext } from './context.ts'
-import { readDeleteQueue, removeFromQueue } from './delete-queue.ts'
+import { clearUnfinished, readDeleteQueue, removeFromQueue } from './delete-queue.ts'
 import { deleteAttachment, removeAll } from './delete.ts'
 import { attachmentKey } from './key.ts'
 import { planRestore, type RestorePlan, voidBecause } from './plan-restore.ts'
@@ -45,6 +45,7 @@ async function claim(ctx: EndpointContext, plan: RestorePlan): Promise<void> {
 
 /** Carries out DELs left by the CNI executable; an entry is taken away only when it was carried out or is void. */
 export async function replayQueue(ctx: EndpointContext, queuePath: string): Promise<void> {
+  clearUnfinished(queuePath)
   const { deletes, unreadable } = readDeleteQueue(queuePath)
   for (const { file, reason } of unreadable) {
     ctx.log.error({ file, reason }, 'a queued DEL cannot be read and is dropped')

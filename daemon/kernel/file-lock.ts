@@ -1,4 +1,4 @@
-/** Advisory locks on whole files (flock(2)), which the kernel gives back when their holder dies. */
+/** Advisory locks on whole files and directories (flock(2)), which the kernel gives back when their holder dies. */
 import { closeSync, openSync } from 'node:fs'
 import { errnoValue, lastErrno, libcFunction, systemError } from './sys.ts'
 
@@ -13,7 +13,15 @@ export interface FileLock extends Disposable {
 
 /** Takes the exclusive lock of a file, made when missing with mode 0600; undefined when another process holds it. */
 export function tryLockFile(path: string): FileLock | undefined {
-  const fd = openSync(path, 'a+', 0o600)
+  return tryLock(path, openSync(path, 'a+', 0o600))
+}
+
+/** The same for a directory, which must exist. */
+export function tryLockDirectory(path: string): FileLock | undefined {
+  return tryLock(path, openSync(path, 'r'))
+}
+
+function tryLock(path: string, fd: number): FileLock | undefined {
   if (flock()(fd, LOCK_EX | LOCK_NB) === 0) return { fd, [Symbol.dispose]: () => closeSync(fd) }
   const errno = lastErrno()
   closeSync(fd)
