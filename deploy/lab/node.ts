@@ -36,7 +36,15 @@ export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built
 
 /** Starts the daemon and resolves once it is ready; rejects with the end of its log when it ends or takes too long. */
 export async function startDaemon(lab: LabLayout, node: NodeLayout, built: Built, signal: AbortSignal): Promise<void> {
-  const child = spawnInside(lab, node, [...built.daemon, '--config', node.config], node.log)
+  await daemonReady(node, launchDaemon(lab, node, built), signal)
+}
+
+export function launchDaemon(lab: LabLayout, node: NodeLayout, built: Pick<Built, 'daemon'>): ChildProcess {
+  return spawnInside(lab, node, [...built.daemon, '--config', node.config], node.log)
+}
+
+/** Resolves once a daemon that was launched is ready; rejects as `startDaemon` does. */
+export async function daemonReady(node: NodeLayout, child: ChildProcess, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS
   while (!(hasConflist(node) && (await isReady(node, signal)))) {
     const ended = child.exitCode ?? child.signalCode

@@ -3,6 +3,7 @@
  * as the CNI specification 1.1.0 says (section 3: in order with `prevResult` for ADD and CHECK, in reverse for DEL).
  * Results are cached per attachment, because DEL and CHECK need them.
  */
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -164,8 +165,9 @@ export class CniRuntime {
   async #cache(list: ConfList, attachment: Attachment, result: CniResult): Promise<void> {
     await mkdir(this.#options.cacheDir, { recursive: true })
     const path = this.#cachePath(list, attachment)
-    await writeFile(`${path}.tmp`, JSON.stringify(result))
-    await rename(`${path}.tmp`, path)
+    const temporary = `${path}.${randomUUID()}`
+    await writeFile(temporary, JSON.stringify(result))
+    await rename(temporary, path)
   }
 }
 

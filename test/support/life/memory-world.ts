@@ -9,6 +9,7 @@ import type { Answer, Observation, World } from './world.ts'
 export class MemoryWorld implements World {
   readonly #node: MemoryNode
   readonly #deadlineMs: number
+  #timer: NodeJS.Immediate | undefined
 
   private constructor(node: MemoryNode, deadlineMs: number) {
     this.#node = node
@@ -46,19 +47,30 @@ export class MemoryWorld implements World {
   async kill(): Promise<void> {
     this.#node.daemon.kill()
   }
+  killAfter(moments: number): void {
+    const { daemon } = this.#node
+    const turn = (left: number): void => {
+      if (left > 0) this.#timer = setImmediate(turn, left - 1)
+      else daemon.kill()
+    }
+    turn(moments)
+  }
   async dieAt(step: Step, nth: number): Promise<void> {
     killAt(this.#node.daemon, step, nth)
   }
   refuseAt(nth: number): void {
     this.#node.daemon.kernel.failAt(nth, 'ENOMEM')
   }
-  disarm(): void {
+  async disarm(): Promise<void> {
+    clearImmediate(this.#timer)
     this.#node.daemon.fault = () => {}
     this.#node.daemon.kernel.forgive()
   }
-  async restart(dieAt?: Step): Promise<void> {
+  async restart(dieAt?: Step | number): Promise<void> {
     try {
-      await this.#node.restart(dieAt)
+      const started = this.#node.restart(typeof dieAt === 'string' ? dieAt : undefined)
+      if (typeof dieAt === 'number') this.killAfter(dieAt)
+      await started
     } catch (error) {
       if (this.alive) throw error
     }
@@ -79,8 +91,10 @@ export class MemoryWorld implements World {
       map: [...this.#node.map.entries()].map(([address, { index }]) => ({ address, index })),
       routes,
       neighbours: net.neighbours().map(({ address, link }) => ({ address, index: link })),
+      leftovers: [],
     }
   }
+  async reach(): Promise<undefined> {}
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#node[Symbol.asyncDispose]()

@@ -1,6 +1,6 @@
 /**
  * What the life test needs of a node: pods come and go through it, the daemon is killed and started, and all that exists
- * can be looked at. One implementation is in memory; another may run the real daemon and executable on a real kernel.
+ * can be looked at. One implementation is in memory, the other runs the real daemon and executable on a real kernel.
  */
 import type { Step } from '../../../daemon/endpoint/steps.ts'
 
@@ -22,6 +22,8 @@ export interface Observation {
   readonly map: readonly { readonly address: string; readonly index: number }[]
   readonly routes: readonly { readonly address: string; readonly index: number }[]
   readonly neighbours: readonly { readonly address: string; readonly index: number }[]
+  /** Whatever else is not as it was before the first pod, in words. */
+  readonly leftovers: readonly string[]
 }
 
 export interface World extends AsyncDisposable {
@@ -36,17 +38,24 @@ export interface World extends AsyncDisposable {
   removeNamespace(pod: string): Promise<void>
   /** SIGKILL now. */
   kill(): Promise<void>
+  /** SIGKILL after so many moments: milliseconds on a real kernel, turns of the event loop in memory. */
+  killAfter(moments: number): void
   /** The daemon is to die at the n-th passing of that step from now; it may be restarted for that. */
   dieAt(step: Step, nth: number): Promise<void>
   /** The kernel is to refuse the n-th request from now; where a world cannot do that, nothing happens. */
   refuseAt(nth: number): void
-  /** Takes `dieAt` and `refuseAt` back. */
-  disarm(): void
-  /** Starts the daemon, which dies at that step of its start if one is given; a living one is killed first. */
-  restart(dieAt?: Step): Promise<void>
+  /** Takes `dieAt`, `killAfter` and `refuseAt` back. */
+  disarm(): Promise<void>
+  /**
+   * Starts the daemon; a living one is ended first. If so wished, the new one dies at that step of its start, or is killed
+   * after so many moments.
+   */
+  restart(dieAt?: Step | number): Promise<void>
   /** Resolves when nothing is under way that would change an observation. */
   settle(): Promise<void>
   observe(): Promise<Observation>
+  /** Why a pod cannot be reached on its addresses; undefined when it can. */
+  reach(pod: string, addresses: readonly string[]): Promise<string | undefined>
 }
 
 /** Attachment key of a pod of the life test. */
