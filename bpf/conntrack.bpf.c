@@ -24,6 +24,7 @@ static __always_inline void report_end(const struct ct_key *key, const struct ct
 	    .protocol = key->protocol,
 	    .kind = EVENT_FLOW,
 	    .hook = HOOK_EXPIRY,
+	    .ethertype = address_is4(&key->a) ? ETH_P_IP : ETH_P_IPV6,
 	    .ct_flags = flow->flags,
 	    .moment = FLOW_END,
 	};

@@ -54,7 +54,7 @@ int overlay_out(struct __sk_buff *skb)
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
 	if (unlikely(address_is_group(&p.tuple.destination)))
-		return drop_quietly(skb, &p, DROP_MULTICAST);
+		return drop_group(skb, &p);
 	node = route_node_of(&p.tuple.destination);
 	if (unlikely(!node || !(node->flags & IPCACHE_OVERLAY)))
 		return drop(skb, &p, DROP_NO_ROUTE, 0);

@@ -30,7 +30,7 @@ int pod_out(struct __sk_buff *skb)
 	if (neigh_is_ndp(&p))
 		return neigh_ndp(skb, &p);
 	if (unlikely(frame_is_group(skb) || address_is_group(&p.tuple.destination)))
-		return drop_quietly(skb, &p, DROP_MULTICAST);
+		return drop_group(skb, &p);
 	reason = endpoint_check_source(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);

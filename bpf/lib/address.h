@@ -42,3 +42,18 @@ static __always_inline bool address_is_group(const struct address *address)
 		return ipv4 >> 28 == 14 || ipv4 == 0xffffffff;
 	return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 }
+
+/*
+ * A group that routers pass on, which whoever sends to it means to leave the link: all but 224.0.0.0/24 (RFC 5771
+ * section 4), 255.255.255.255 and scopes up to link-local (RFC 7346 section 2).
+ */
+static __always_inline bool address_is_routed_group(const struct address *address)
+{
+	__u32 ipv4 = bpf_ntohl(address->words[3]);
+
+	if (!address_is_group(address))
+		return false;
+	if (address_is4(address))
+		return ipv4 != 0xffffffff && ipv4 >> 8 != 0xe00000;
+	return (bpf_ntohl(address->words[0]) >> 16 & 0xf) > 2;
+}

@@ -5,6 +5,7 @@
  * conntrack remembers which way a flow came and counts it, the ends judge what is theirs.
  */
 #pragma once
+#include <linux/errno.h>
 #include "config.h"
 #include "events.h"
 #include "icmp.h"
@@ -58,12 +59,18 @@ static __always_inline void ct_key_set(struct ct_key *key, const struct tuple *t
 	key->pad[0] = key->pad[1] = key->pad[2] = 0;
 }
 
+/* A FIN from both sides, or a RST. */
+static __always_inline bool ct_closed(__u32 flags)
+{
+	return flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH;
+}
+
 /* How long a flow in this state is kept after its last packet. */
 static __always_inline __u64 ct_lifetime(__u8 protocol, __u32 flags)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
-		if (flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH)
+		if (ct_closed(flags))
 			return ct_tcp_closed_ns;
 		if (flags & CT_FIN_BOTH)
 			return ct_tcp_closing_ns;
@@ -77,11 +84,6 @@ static __always_inline __u64 ct_lifetime(__u8 protocol, __u32 flags)
 	default:
 		return ct_other_ns;
 	}
-}
-
-static __always_inline bool ct_closed(__u32 flags)
-{
-	return flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH;
 }
 
 static __always_inline void ct_count(struct ct_value *entry, __u32 bytes, bool from_a)
@@ -129,7 +131,7 @@ static __always_inline enum drop_reason ct_open(struct __sk_buff *skb, struct pa
 		return DROP_NONE;
 	}
 	/* Another CPU made it at the same moment; its entry is as good. */
-	if (error == -17 /* EEXIST */)
+	if (error == -EEXIST)
 		return DROP_NONE;
 	count(METRIC_CT_FULL, p->hook, DROP_NONE, skb->len);
 	return ct_full_drops ? DROP_CT_FULL : DROP_NONE;

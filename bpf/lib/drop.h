@@ -14,9 +14,16 @@ __outlined int drop(struct __sk_buff *skb, const struct packet *p, enum drop_rea
 	return TC_ACT_SHOT;
 }
 
-/* Drops what pods send all the time and nobody asks about; counted, not reported. */
+/* Drops what is sent all the time and nobody asks about; counted, not reported. */
 static __always_inline int drop_quietly(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason)
 {
 	count(METRIC_DROPPED, p->hook, reason, skb->len);
 	return TC_ACT_SHOT;
+}
+
+/* Drops what is sent to a group: reported when it was meant for more than the link, where it is all chatter. */
+static __always_inline int drop_group(struct __sk_buff *skb, const struct packet *p)
+{
+	return address_is_routed_group(&p->tuple.destination) ? drop(skb, p, DROP_MULTICAST, 0)
+							      : drop_quietly(skb, p, DROP_MULTICAST);
 }

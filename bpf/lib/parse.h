@@ -234,6 +234,10 @@ static __always_inline enum drop_reason parse_ipv6(struct __sk_buff *skb, struct
 		return DROP_MALFORMED;
 	__builtin_memcpy(&p->tuple.source, &ip->saddr, sizeof(p->tuple.source));
 	__builtin_memcpy(&p->tuple.destination, &ip->daddr, sizeof(p->tuple.destination));
+	/* Mapped addresses stand for IPv4 in all maps; on the wire they only serve to deceive, and Linux drops them
+	 * too. */
+	if (unlikely(address_is4(&p->tuple.source) || address_is4(&p->tuple.destination)))
+		return DROP_MALFORMED;
 	p->tuple.protocol = ip->nexthdr;
 	p->ttl = ip->hop_limit;
 	p->transport = IPV6_PLAIN_END;

@@ -82,6 +82,13 @@ static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, struct __s
 	}
 }
 
+/* The stack will tell the pod that there is no way; that the packet ends there is told here. */
+static __always_inline int route_none(struct __sk_buff *skb, struct packet *p)
+{
+	drop(skb, p, DROP_NO_ROUTE, 0);
+	return TC_ACT_OK;
+}
+
 /*
  * By the kernel's routes. Whatever they answer but a next hop, the host's stack knows what to do about it. Of MTUs they
  * answer for the device's and for those that are locked; a route's own MTU binds the senders, whose routes have it too.
@@ -96,6 +103,10 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE) /* the stack would answer nothing */
 		return drop(skb, p, DROP_NO_ROUTE, 0);
+	/* Not forwarded: no route, for every address of this node is an endpoint. */
+	if (result == BPF_FIB_LKUP_RET_NOT_FWDED || result == BPF_FIB_LKUP_RET_UNREACHABLE ||
+	    result == BPF_FIB_LKUP_RET_PROHIBIT)
+		return route_none(skb, p);
 	/* redirect_neigh resolves a neighbour that is not known yet. */
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_OK;

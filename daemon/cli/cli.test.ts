@@ -69,7 +69,7 @@ const record: FlowRecord = {
   tcpFlags: ['FIN', 'ACK'],
   reply: false,
   length: 66,
-  interface: { index: 7, name: 'cw0123' },
+  interface: { index: 7, name: 'cw0123', pod: 'default/web' },
 }
 const drop: FlowRecord = {
   ...record,
@@ -79,7 +79,7 @@ const drop: FlowRecord = {
   destination: { address: '10.1.0.9' },
   protocol: 'ICMP',
   icmp: { type: 8, code: 0 },
-  interface: { index: 9 },
+  interface: { index: 9, name: 'cw89ab', pod: 'default/db' },
 }
 
 /** A daemon that is nothing but its API. */
@@ -211,7 +211,7 @@ node-b  192.0.2.2  10.1.1.0/24  overlay to 192.0.2.2
 test('flows are lines; what to do about a drop is said once', async () => {
   await using at = await daemon([record, drop, { lost: 3 }, drop])
   const dropLine =
-    '2026-01-02T03:04:05.000006Z  - → 10.1.0.9  ICMP type 8 code 0 FIN,ACK  pod_out at interface 9  dropped: spoofed_mac\n'
+    '2026-01-02T03:04:05.000006Z  - → 10.1.0.9  ICMP type 8 code 0 FIN,ACK  pod_out at cw89ab of default/db  dropped: spoofed_mac\n'
   assert.equal(
     (await at.ask('flows')).out,
     '2026-01-02T03:04:05.000006Z  default/web (10.1.0.2:40000) → node node-b ([fd00::9]:80)  TCP FIN,ACK  ' +

@@ -20,7 +20,7 @@ export class FlowPrinter {
       coloured(this.#context, 'dim', line.time),
       `${endText(line.source)} → ${endText(line.destination)}`,
       protocolText(line),
-      `${line.hook} at ${line.interface.name ?? `interface ${line.interface.index}`}`,
+      placeText(line),
       this.#verdict(line),
     ]
     return `${parts.join('  ')}\n${this.#whatToDo(line)}`
@@ -44,6 +44,13 @@ function endText({ address, port, pod, node }: FlowEnd): string {
   const shown = port === undefined ? address : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
   const name = pod ?? (node === undefined ? undefined : `node ${node}`)
   return name === undefined ? shown : `${name} (${shown})`
+}
+
+/** The pod behind the device is named where neither end says it. */
+function placeText({ hook, interface: seen, source, destination }: FlowRecord): string {
+  const named = seen.pod === undefined || [source.pod, destination.pod].includes(seen.pod)
+  const place = `${hook} at ${seen.name ?? `interface ${seen.index}`}`
+  return named ? place : `${place} of ${seen.pod}`
 }
 
 function protocolText({ protocol, icmp, tcpFlags, reply }: FlowRecord): string {

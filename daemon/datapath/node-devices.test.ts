@@ -50,6 +50,8 @@ const addresses = [
   address(2, 'fd00:30::1', 64),
   address(2, 'fe80::1:2', 64, 'link'),
   address(3, '192.168.1.1', 24),
+  address(1, '::1', 128, 'host'),
+  address(1, '169.254.20.10', 32, 'host'),
   address(5, '10.9.9.9', 32),
 ]
 const self: NodeRow = { name: 'n1', addresses: ['172.30.0.1'], podCidrs: [], labels: {} }
@@ -110,6 +112,6 @@ for (const [name, choice, want] of cases) test(name, () => assert.equal(names(ch
 test("the node is all its addresses but loopback, link-local and pods' devices", () => {
   assert.deepEqual(
     hostAddressRows(links, addresses).map(r => `${r.address} ${r.device}`),
-    ['172.30.0.1 eth0', 'fd00:30::1 eth0', '192.168.1.1 eth1'],
+    ['172.30.0.1 eth0', 'fd00:30::1 eth0', '192.168.1.1 eth1', '169.254.20.10 lo'],
   )
 })

@@ -35,14 +35,12 @@ export function chooseUplinks(
   return chosen.map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
 }
 
-/** Addresses that are the node itself, of every device but pods' ones. Pure. */
+/** Addresses that are the node itself and can be sent to from elsewhere, of every device but pods' ones. Pure. */
 export function hostAddressRows(links: readonly LinkInfo[], addresses: readonly AddressInfo[]): HostAddressRow[] {
   const names = new Map(links.filter(l => !isPodDevice(l.name)).map(l => [l.index, l.name]))
   return addresses.flatMap(a => {
     const device = names.get(a.link)
-    return device === undefined || a.scope === 'host' || a.address.startsWith('fe80:')
-      ? []
-      : [{ address: a.address, device }]
+    return device === undefined || /^(127\.|::1$|fe80:)/.test(a.address) ? [] : [{ address: a.address, device }]
   })
 }
 

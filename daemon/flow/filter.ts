@@ -6,12 +6,16 @@ import type { FlowRecord } from './record.ts'
 export type FlowFilter = (record: FlowRecord) => boolean
 
 /**
- * Reads a filter from a query: `pod=NAMESPACE/NAME` (or `NAMESPACE/`), `ip=ADDRESS`, `verdict`, `reason`, `protocol`.
+ * Reads a filter from a query: `pod=NAMESPACE/NAME` (or `NAMESPACE/`), which also fits what a pod's device saw, `ip=ADDRESS`, `verdict`, `reason`, `protocol`.
  * Values of one key are alternatives, keys must all hold. Throws ApiError BAD_FILTER.
  */
 export function parseFilter(query: URLSearchParams): FlowFilter {
   const tests = [
-    either(query, 'pod', pod => r => matchesPod(r.source.pod, pod) || matchesPod(r.destination.pod, pod)),
+    either(
+      query,
+      'pod',
+      pod => r => [r.source.pod, r.destination.pod, r.interface.pod].some(name => matchesPod(name, pod)),
+    ),
     either(query, 'ip', text => {
       const address = checkedAddress(text)
       return r => r.source.address === address || r.destination.address === address

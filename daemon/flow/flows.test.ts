@@ -6,8 +6,8 @@ import { createTables, type EndpointRow, type Tables } from '../state/tables.ts'
 import { parseFilter } from './filter.ts'
 import { createFlows, type FlowLine, type Flows } from './flows.ts'
 
-/** Bytes of a UDP packet from 10.0.0.SOURCE to 10.0.0.DESTINATION. */
-function eventBytes(source: number, destination: number, kind: number): Uint8Array {
+/** Bytes of a UDP packet from 10.0.0.SOURCE to 10.0.0.DESTINATION, seen at a device. */
+function eventBytes(source: number, destination: number, kind: number, ifindex: number): Uint8Array {
   // The ring buffer rounds records up to 8 bytes; what follows the event is not ours.
   const bytes = new Uint8Array(EVENT_SIZE + 8).fill(255)
   encodeEvent(new DataView(bytes.buffer), 0, {
@@ -24,7 +24,7 @@ function eventBytes(source: number, destination: number, kind: number): Uint8Arr
     reply: 0,
     ethertype: 0x0800,
     rule: 0,
-    ifindex: 1,
+    ifindex,
     length: 60,
     ctFlags: 0,
     moment: 1,
@@ -41,7 +41,8 @@ const FLOW = EventKind.EVENT_FLOW
 interface Bench extends Disposable {
   readonly flows: Flows
   readonly tables: Tables
-  push(source: number, destination: number, kind?: number): void
+  /** The device is number SOURCE unless given. */
+  push(source: number, destination: number, kind?: number, ifindex?: number): void
 }
 function bench(keep = 16): Bench {
   const tables = createTables()
@@ -57,7 +58,8 @@ function bench(keep = 16): Bench {
   return {
     flows,
     tables,
-    push: (source, destination, kind = FLOW) => handler(eventBytes(source, destination, kind)),
+    push: (source, destination, kind = FLOW, ifindex = source) =>
+      handler(eventBytes(source, destination, kind, ifindex)),
     [Symbol.dispose]() {
       flows[Symbol.dispose]()
       assert.equal(closed, true)
@@ -213,6 +215,14 @@ for (const [query, want] of filters) {
     assert.deepEqual(await last(at.flows, 9, query), want)
   })
 }
+
+test("what a pod's device saw is that pod's, whatever addresses it bears", async () => {
+  using at = bench()
+  at.tables.endpoints.put(endpoint('k', 'a', '10.0.0.1'))
+  at.push(8, 9, DROP, 1)
+  at.push(8, 9, DROP, 2)
+  assert.deepEqual(await last(at.flows, 9, 'pod=default/a'), ['10.0.0.8 > 10.0.0.9'])
+})
 
 for (const query of ['ip=10.0.0', 'verdict=lost']) {
   test(`the filter '${query}' is refused`, () => {

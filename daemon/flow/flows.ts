@@ -3,7 +3,7 @@ import { EVENT_SIZE, decodeEvent } from '../datapath/shared.gen.ts'
 import type { Tables } from '../state/tables.ts'
 import { EventRing } from './event-ring.ts'
 import type { FlowFilter } from './filter.ts'
-import { interfaceNames } from './interface-names.ts'
+import { interfaces } from './interfaces.ts'
 import { Names } from './names.ts'
 import { type FlowRecord, toRecord } from './record.ts'
 import { type ReadClocks, wallClock } from './wall-clock.ts'
@@ -45,7 +45,7 @@ export function createFlows(options: FlowsOptions): Flows {
   const source = options.records(record => ring.push(record.subarray(0, EVENT_SIZE)))
   const context = {
     owner: (address: string) => names.find(address),
-    interfaceName: interfaceNames(tables),
+    interfaceOf: interfaces(tables),
     wallClockUs: wallClock(options.clocks),
   }
   async function* read({ last, follow, filter, signal }: FlowQuery): AsyncGenerator<FlowLine> {

@@ -11,7 +11,7 @@ const owners: Readonly<Record<string, AddressOwner>> = {
 }
 const context: RecordContext = {
   owner: address => owners[address],
-  interfaceName: index => (index === 7 ? 'cw0123' : undefined),
+  interfaceOf: index => (index === 7 ? { name: 'cw0123', pod: 'default/web' } : undefined),
   wallClockUs: ns => 1_700_000_000_000_000 + Number(ns / 1000n),
 }
 const syn: Event = {
@@ -51,7 +51,7 @@ test('a forwarded TCP packet has names, ports, flags and wall clock', () => {
     tcpFlags: ['SYN', 'ACK'],
     reply: false,
     length: 74,
-    interface: { index: 7, name: 'cw0123' },
+    interface: { index: 7, name: 'cw0123', pod: 'default/web' },
   })
 })
 
@@ -89,6 +89,11 @@ const parts: readonly (readonly [what: string, event: Partial<Event>, want: obje
     'what is not IP is named by its ethertype and may have no addresses',
     { ethertype: 0x88cc, protocol: 0, source: new Uint8Array(16), destination: new Uint8Array(16) },
     { protocol: 'ethertype 0x88cc', source: {}, destination: {} },
+  ],
+  [
+    'an IP packet whose header was not read is IP and no more',
+    { protocol: 0, source: new Uint8Array(16), destination: new Uint8Array(16) },
+    { protocol: 'IPv4', source: {}, destination: {} },
   ],
   ['an unknown device has only its index', { ifindex: 99 }, { interface: { index: 99 } }],
   [

@@ -2,6 +2,7 @@
 import { type Event, EventKind, FlowMoment, Hook } from '../datapath/shared.gen.ts'
 import { fromMapped16 } from '../kernel/ip.ts'
 import { dropReason } from './drop-reasons.ts'
+import type { KnownInterface } from './interfaces.ts'
 import type { AddressOwner } from './names.ts'
 
 export interface FlowEnd {
@@ -35,7 +36,7 @@ export interface FlowRecord {
   readonly hook: string
   readonly source: FlowEnd
   readonly destination: FlowEnd
-  /** `TCP`, `UDP`, `ICMP`, `ICMPv6`, `SCTP`, the number of another, or `ethertype 0x88cc`. */
+  /** `TCP`, `UDP`, `ICMP`, `ICMPv6`, `SCTP`, the number of another; `IPv4` or `IPv6` when no more could be read, `ARP`, or `ethertype 0x88cc`. */
   readonly protocol: string
   readonly icmp?: { readonly type: number; readonly code: number }
   readonly tcpFlags?: readonly string[]
@@ -43,13 +44,14 @@ export interface FlowRecord {
   readonly reply: boolean
   /** Bytes on the device, link layer included. */
   readonly length: number
-  readonly interface: { readonly index: number; readonly name?: string }
+  /** Where it was seen, and the pod behind that device: a drop's sender, whatever address the packet bears. */
+  readonly interface: { readonly index: number } & Partial<KnownInterface>
 }
 
 /** What a record needs that the event does not carry. */
 export interface RecordContext {
   readonly owner: (address: string) => AddressOwner | undefined
-  readonly interfaceName: (index: number) => string | undefined
+  readonly interfaceOf: (index: number) => KnownInterface | undefined
   /** Unix time in µs of a moment of CLOCK_MONOTONIC. */
   readonly wallClockUs: (monotonicNs: bigint) => number
 }
@@ -64,14 +66,11 @@ const moments = new Map<number, FlowRecord['moment']>([
 const protocols: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' }
 /** From the least significant bit (RFC 9293 section 3.1). */
 const flags = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR']
-const ETH_P_IP = 0x0800
-const ETH_P_IPV6 = 0x86dd
+const ethertypes: Readonly<Record<number, string>> = { 0x0800: 'IPv4', 0x0806: 'ARP', 0x86dd: 'IPv6' }
 
 export function toRecord(event: Event, context: RecordContext): FlowRecord {
-  const ip = event.ethertype === ETH_P_IP || event.ethertype === ETH_P_IPV6
-  const protocol = ip ? (protocols[event.protocol] ?? String(event.protocol)) : `ethertype ${hex(event.ethertype)}`
+  const protocol = protocolName(event)
   const ports = protocol === 'TCP' || protocol === 'UDP' || protocol === 'SCTP'
-  const name = context.interfaceName(event.ifindex)
   return {
     time: rfc3339(context.wallClockUs(event.timeNs)),
     ...verdictOf(event),
@@ -84,7 +83,7 @@ export function toRecord(event: Event, context: RecordContext): FlowRecord {
     ...(protocol === 'TCP' ? { tcpFlags: flags.filter((_, bit) => (event.tcpFlags & (1 << bit)) !== 0) } : {}),
     reply: event.reply !== 0,
     length: event.length,
-    interface: name === undefined ? { index: event.ifindex } : { index: event.ifindex, name },
+    interface: { index: event.ifindex, ...context.interfaceOf(event.ifindex) },
   }
 }
 
@@ -108,8 +107,18 @@ function verdictOf(event: Event): Pick<FlowRecord, 'verdict' | 'moment' | 'flow'
   return { verdict: 'forwarded', ...(moment === undefined ? {} : { moment }), flow }
 }
 
+function protocolName({ ethertype, protocol, source, destination }: Event): string {
+  const name = ethertypes[ethertype]
+  const read = name?.startsWith('IP') && !(isZero(source) && isZero(destination))
+  return read ? (protocols[protocol] ?? String(protocol)) : (name ?? `ethertype ${hex(ethertype)}`)
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every(byte => byte === 0)
+}
+
 function end(bytes: Uint8Array, port: number | undefined, context: RecordContext): FlowEnd {
-  if (bytes.every(byte => byte === 0)) return {}
+  if (isZero(bytes)) return {}
   const address = fromMapped16(bytes)
   const owner = context.owner(address)
   return {

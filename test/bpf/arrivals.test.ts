@@ -123,6 +123,11 @@ suite('uplink_in', () => {
     })
   }
   check({
+    what: "a pod's IPv4 address in IPv6 form passes: it is no pod's",
+    sent: [fromRouter, ipv6({ src: OUTSIDE[6], dst: `::ffff:${A[4]}` }), syn],
+    verdict: 'pass',
+  })
+  check({
     what: 'ARP passes',
     sent: [
       eth({ src: ROUTER.mac, dst: 'ff:ff:ff:ff:ff:ff' }),

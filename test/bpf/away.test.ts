@@ -52,7 +52,6 @@ const cases: readonly Case[] = [
   { what: 'the outside, one byte too long', dst: OUTSIDE, length: 1501, verdict: 'stack' },
   { what: 'the overlay, on its last hop', dst: OVERLAID, hops: 1, verdict: 'stack' },
   { what: 'the outside, on its last hop', dst: OUTSIDE, hops: 1, verdict: 'stack' },
-  { what: 'a route that refuses', dst: UNREACHABLE, verdict: 'stack' },
 ]
 
 for (const family of FAMILIES)
@@ -70,6 +69,12 @@ for (const family of FAMILIES)
 
     test('a route that swallows is a recorded drop, since the host would not answer either', () => {
       assert.equal(node.send('pod_out', 'a', [fromPod(A), ...sized(family, BLACKHOLE, 100)]).verdict, 'drop')
+      assert.deepEqual(counts(node), ['count DROPPED pod_out NO_ROUTE 1'])
+      assert.equal(forwardedBy(node, 'HOOK_POD_OUT'), 0)
+    })
+
+    test('a route that refuses is a recorded drop, and the host answers', () => {
+      assert.equal(node.send('pod_out', 'a', [fromPod(A), ...sized(family, UNREACHABLE, 100)]).verdict, 'stack')
       assert.deepEqual(counts(node), ['count DROPPED pod_out NO_ROUTE 1'])
       assert.equal(forwardedBy(node, 'HOOK_POD_OUT'), 0)
     })

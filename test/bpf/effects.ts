@@ -62,7 +62,7 @@ export function forwardedBy(node: TestNode, name: keyof typeof Hook): number {
 export function eventText(event: Event): string {
   const icmp = event.protocol === 1 || event.protocol === 58
   const what =
-    event.ethertype === 0x0800 || event.ethertype === 0x86dd || event.hook === Hook.HOOK_EXPIRY
+    event.ethertype === 0x0800 || event.ethertype === 0x86dd
       ? `${protocol(event.protocol)} ${end(event.source, icmp ? undefined : event.sourcePort)} > ${end(event.destination, icmp ? undefined : event.destinationPort)}${icmp ? ` type ${event.sourcePort}` : ''}`
       : `ethertype 0x${event.ethertype.toString(16)}`
   const reply = event.reply ? ' reply' : ''

@@ -143,7 +143,7 @@ for (const f of FAMILIES) {
     })
     const groups: Both = { 4: '224.0.0.251', 6: 'ff02::fb' }
     check({
-      what: 'multicast is dropped without an event',
+      what: 'multicast on the link is dropped without an event',
       sent: [eth({ src: A.mac, dst: '01:00:5e:00:00:fb' }), ip(f, A, groups), udp({ sport: 5353, dport: 5353 })],
       verdict: 'drop',
       effects: ['count DROPPED pod_out MULTICAST 1'],
@@ -153,6 +153,16 @@ for (const f of FAMILIES) {
       sent: [fromPod(A), ip(f, A, groups), udp({ sport: 5353, dport: 5353 })],
       verdict: 'drop',
       effects: ['count DROPPED pod_out MULTICAST 1'],
+    })
+    const routed: Both = { 4: '239.1.2.3', 6: 'ff05::123' }
+    check({
+      what: 'multicast that was to leave the link is dropped with an event',
+      sent: [eth({ src: A.mac, dst: '01:00:5e:01:02:03' }), ip(f, A, routed), udp({ sport: 1, dport: 2 })],
+      verdict: 'drop',
+      effects: [
+        'count DROPPED pod_out MULTICAST 1',
+        `event drop pod_out MULTICAST udp ${f === 4 ? `${A[4]}:1 > ${routed[4]}:2` : `[${A[6]}]:1 > [${routed[6]}]:2`}`,
+      ],
     })
     check({
       what: 'a tagged frame is refused',

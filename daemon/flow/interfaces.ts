@@ -1,0 +1,28 @@
+/** Devices of this node that the datapath knows: pods' host sides, with the pod behind each, and uplinks. */
+import type { Tables } from '../state/tables.ts'
+
+export interface KnownInterface {
+  readonly name: string
+  /** `namespace/name` of the pod whose device it is. */
+  readonly pod?: string
+}
+
+/** A look-up by interface index; it reads the tables again only when they have changed. */
+export function interfaces(
+  tables: Pick<Tables, 'endpoints' | 'uplinks'>,
+): (index: number) => KnownInterface | undefined {
+  const { endpoints, uplinks } = tables
+  let known = new Map<number, KnownInterface>()
+  let readAt = ''
+  return index => {
+    const revisions = `${endpoints.revision} ${uplinks.revision}`
+    if (revisions !== readAt) {
+      known = new Map()
+      for (const { device, pod } of endpoints.values())
+        known.set(device.index, { name: device.name, pod: `${pod.namespace}/${pod.name}` })
+      for (const uplink of uplinks.values()) known.set(uplink.index, { name: uplink.name })
+      readAt = revisions
+    }
+    return known.get(index)
+  }
+}
