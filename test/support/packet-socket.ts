@@ -1,7 +1,7 @@
 /** Whole frames into and out of a device of another namespace (packet(7)): what no ordinary socket sends, and evidence. */
 import { closeSync } from 'node:fs'
 import { inNetns } from '../../daemon/kernel/netns/in-netns.ts'
-import { lastErrno, libcFunction, Memory, errnoName, systemError } from '../../daemon/kernel/sys.ts'
+import { lastErrno, libcFunction, Memory, errnoValue, systemError } from '../../daemon/kernel/sys.ts'
 import { eventually } from './eventually.ts'
 import { packetText } from './packet-text.ts'
 
@@ -76,7 +76,9 @@ export class PacketSocket implements Disposable {
 
   #receive(): number {
     const length = Number(cReceive()(this.#fd, this.#memory.pointer, FRAME_BYTES, 0))
-    if (length < 0 && errnoName(lastErrno()) !== 'EAGAIN') throw systemError('receive a frame', lastErrno())
+    if (length >= 0) return length
+    const errno = lastErrno()
+    if (errno !== errnoValue('EAGAIN')) throw systemError('receive a frame', errno)
     return length
   }
 }
