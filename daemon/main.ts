@@ -30,6 +30,7 @@ import { buildInfo } from './observe/build.ts'
 import { Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { rehearse } from './rehearsal.ts'
 import { enabledPlugins, setUpPlugins } from './run.ts'
 import { ipamsOf } from './slots.ts'
 import { createTables } from './state/tables.ts'
@@ -139,6 +140,8 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   ready.datapath.pass()
   await Promise.race([endpoints.restore(), failed.promise, plugins.failed])
   ready.pods.pass()
+  const socketPath = join(config.paths.run, 'api.sock')
+  await rehearse({ kernel, families: familiesOf(config), socketPath, log: log.child('rehearsal') })
   run('readiness', whenReady(config, tables.nodes, ready.node, stop.signal))
   log.info({ version: build.version, node: config.nodeName }, 'the daemon runs')
   await Promise.race([failed.promise, plugins.failed, aborted(signal)])
