@@ -43,8 +43,12 @@ function map(length: number, protection: number, flags: number, fd: number, offs
   const errno = lastErrno()
   if (koffi.address(pointer) === MAP_FAILED) throw systemError(`mapping ${length} bytes of descriptor ${fd}`, errno)
   let mapped = true
+  let buffer: ArrayBuffer | undefined
   return {
-    buffer: koffi.view(pointer, length),
+    // Made when asked for: V8 takes a buffer's bytes for memory in use and collects garbage for their sake.
+    get buffer() {
+      return (buffer ??= koffi.view(pointer, length))
+    },
     pointer,
     [Symbol.dispose]() {
       if (!mapped) return
