@@ -53,7 +53,10 @@ const datapath = section('The eBPF programs and how they are attached.', {
   ringBufferBytes: field(
     z.int().check(z.refine(n => n >= 65_536 && n <= 1 << 30 && Number.isInteger(Math.log2(n)))),
     'a power of two from 65536 to 1073741824',
-    { byDefault: 4_194_304, about: 'Size of the buffer through which the programs report flows and drops.' },
+    {
+      byDefault: 1_048_576,
+      about: 'Size of the buffer through which the programs report flows and drops; the daemon maps it twice.',
+    },
   ),
 })
 
