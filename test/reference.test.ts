@@ -52,6 +52,9 @@ async function declaredMetrics() {
   new Meter('', metrics)
   const unused = () => Promise.reject(new Error('not called'))
   const log = { debug() {}, info() {}, warn() {}, error() {} }
-  await keepConntrack({ metrics, log, limit: 0, capacity: () => 0, expire: unused, grow: unused }, AbortSignal.abort())
+  await keepConntrack(
+    { metrics, log, limit: 0, capacity: () => 0, rejected: () => 0, expire: unused, grow: unused },
+    AbortSignal.abort(),
+  )
   return metrics.list()
 }

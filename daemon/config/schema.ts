@@ -12,6 +12,10 @@ const conntrack = section('Connection tracking in the datapath.', {
     byDefault: 262_144,
     about: 'Flows that can be tracked at once; the map grows up to this number.',
   }),
+  initialEntries: whole(1024, 16_777_216, {
+    byDefault: 65_536,
+    about: 'Room for flows in a new map; it never shrinks while the node is up. At most `maxEntries`.',
+  }),
   tcpEstablishedSeconds: whole(60, 864_000, {
     byDefault: 7440,
     about: 'An established TCP connection is forgotten after so long without a packet.',

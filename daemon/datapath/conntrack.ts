@@ -1,6 +1,7 @@
 /**
  * Keeps the conntrack map: expires entries inside the kernel by running the program `ct_expire`, as often as there is
- * something to expire, and lets the map grow before it is full. While no daemon runs nothing expires; the programs go on.
+ * something to expire or the map fills, and lets the map grow before it is full. A burst that fills it all the same is
+ * noticed within a second. While no daemon runs nothing expires; the programs go on.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger, Metrics } from '../plugin.ts'
@@ -14,6 +15,8 @@ export interface ExpiryCount {
 export interface ConntrackOptions {
   readonly expire: () => Promise<ExpiryCount>
   readonly capacity: () => number
+  /** Packets so far whose flow found no room. */
+  readonly rejected: () => number
   /** Capacity up to which the map may grow. */
   readonly limit: number
   /** Replaces the map by a larger one, keeping its entries. */
@@ -27,11 +30,22 @@ export const INTERVAL = { shortest: 1000, first: 5000, longest: 60_000 } as cons
 /** The map grows when more than this share of it is live. */
 const FULL_SHARE = 0.75
 
+/** How often is looked whether flows found no room. */
+const LOOK_MS = 1000
+
 /** The next interval: shorter when a run found much, longer when it found little. Pure. */
 export function nextInterval(currentMs: number, count: ExpiryCount): number {
   const share = count.expired / Math.max(1, count.live + count.expired)
   const factor = share > 0.25 ? 0.5 : share < 0.05 ? 1.5 : 1
   return Math.min(INTERVAL.longest, Math.max(INTERVAL.shortest, Math.round(currentMs * factor)))
+}
+
+/** The interval bounded by half of the time in which the map, filling as fast as in the last one, would have to grow. Pure. */
+export function beforeFull(intervalMs: number, live: readonly [before: number, now: number], capacity: number): number {
+  const [before, now] = live
+  if (now <= before) return intervalMs
+  const share = Math.max(0, capacity * FULL_SHARE - now) / (now - before)
+  return Math.min(intervalMs, Math.max(INTERVAL.shortest, Math.round((intervalMs * share) / 2)))
 }
 
 /** The capacity the map should have: doubled as often as needed, at most to the limit, never smaller. Pure. */
@@ -47,24 +61,36 @@ export async function keepConntrack(options: ConntrackOptions, signal: AbortSign
   const size = options.metrics.gauge('conntrack_capacity', 'Capacity of the conntrack map, entries')
   const expired = options.metrics.counter('conntrack_expired_total', 'Conntrack entries expired')
   let intervalMs: number = INTERVAL.first
+  let before = { live: 0, rejected: options.rejected() }
   while (!signal.aborted) {
     const count = await options.expire()
+    const rejected = options.rejected()
     live.set(count.live)
-    size.set(options.capacity())
     expired.inc({}, count.expired)
-    await growIfNeeded(options, count.live)
-    intervalMs = nextInterval(intervalMs, count)
-    await sleep(intervalMs, undefined, { signal }).catch(() => undefined)
+    await growIfNeeded(options, count.live, rejected - before.rejected)
+    size.set(options.capacity())
+    intervalMs = beforeFull(nextInterval(intervalMs, count), [before.live, count.live], options.capacity())
+    before = { live: count.live, rejected }
+    await rest(intervalMs, () => options.rejected() > rejected, signal)
   }
 }
 
-async function growIfNeeded(options: ConntrackOptions, live: number): Promise<void> {
+/** Ends early when flows found no room. */
+async function rest(intervalMs: number, full: () => boolean, signal: AbortSignal): Promise<void> {
+  const end = performance.now() + intervalMs
+  do {
+    await sleep(Math.min(LOOK_MS, Math.max(0, end - performance.now())), undefined, { signal }).catch(() => undefined)
+  } while (!signal.aborted && performance.now() < end && !full())
+}
+
+/** Rejected flows count as if they were there; a flow that was rejected packet by packet makes the map larger than need be. */
+async function growIfNeeded(options: ConntrackOptions, live: number, rejected: number): Promise<void> {
   const capacity = options.capacity()
-  const wanted = wantedCapacity(capacity, live, options.limit)
+  const wanted = wantedCapacity(capacity, live + rejected, options.limit)
   if (wanted === capacity) return
   try {
     await options.grow(wanted)
-    options.log.info({ from: capacity, to: wanted, live }, 'conntrack map grew')
+    options.log.info({ from: capacity, to: wanted, live, rejected }, 'conntrack map grew')
   } catch (error) {
     options.log.error({ error, capacity, wanted, live }, 'conntrack map could not grow')
   }

@@ -4,7 +4,7 @@
  * ending takes anything down, since traffic goes on without the daemon.
  */
 import type { Settings } from '../config/schema.ts'
-import type { DatapathCounter } from '../flow/counters.ts'
+import { conntrackRejected, type DatapathCounter } from '../flow/counters.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
@@ -47,9 +47,6 @@ export interface DatapathOptions {
   readonly log: Logger
   readonly metrics: Metrics
 }
-
-/** Entries conntrack starts with; it grows up to what the configuration allows. */
-const CONNTRACK_START = 65_536
 
 export class Datapath implements Disposable {
   readonly blocks: Blocks
@@ -180,6 +177,7 @@ export class Datapath implements Disposable {
           metrics,
           expire: () => this.#set.expireConntrack(),
           capacity: () => this.#set.conntrackCapacity,
+          rejected: () => conntrackRejected(this.counters()),
           limit: settings.datapath.conntrack.maxEntries,
           grow: capacity => this.#replace(capacity),
         },
@@ -216,13 +214,13 @@ export class Datapath implements Disposable {
 
   #load(conntrack?: number): ProgramSet {
     const { settings, objects } = this.#options
-    const { maxEntries } = settings.datapath.conntrack
+    const { initialEntries, maxEntries } = settings.datapath.conntrack
     const set = loadProgramSet({
       objects,
       pins: this.#pins.maps,
       constants: this.#constants(),
       sizes: {
-        conntrack: conntrack ?? Math.min(CONNTRACK_START, maxEntries),
+        conntrack: conntrack ?? Math.min(initialEntries, maxEntries),
         events: settings.datapath.ringBufferBytes,
       },
     })

@@ -33,13 +33,18 @@ export function exposeCounters(metrics: Metrics, read: () => readonly DatapathCo
     total.inc({}, eventsLost(read()))
   })
   metrics.counter('conntrack_full_total', 'New flows that found the conntrack table full.', [], total => {
-    total.inc({}, sum(of(MetricKind.METRIC_CT_FULL)))
+    total.inc({}, conntrackRejected(read()))
   })
 }
 
 /** Events that found no room in the ring buffer. */
 export function eventsLost(counters: readonly DatapathCounter[]): number {
   return sum(counters.filter(counter => counter.kind === MetricKind.METRIC_EVENTS_LOST))
+}
+
+/** Packets whose flow found no room in conntrack. */
+export function conntrackRejected(counters: readonly DatapathCounter[]): number {
+  return sum(counters.filter(counter => counter.kind === MetricKind.METRIC_CT_FULL))
 }
 
 function sum(counters: readonly DatapathCounter[]): number {
