@@ -3,8 +3,20 @@
 /** Both clocks at about the same moment. */
 export type ReadClocks = () => { readonly wallMs: number; readonly monotonicNs: bigint }
 
-/** process.hrtime reads CLOCK_MONOTONIC, as bpf_ktime_get_ns does. */
-export const readClocks: ReadClocks = () => ({ wallMs: Date.now(), monotonicNs: process.hrtime.bigint() })
+const CLOSE_NS = 100_000n
+const TRIES = 4
+
+/**
+ * process.hrtime reads CLOCK_MONOTONIC, as bpf_ktime_get_ns does. The process may lose the processor between the two
+ * clocks: reads that took long are repeated, and the last is as good as it gets.
+ */
+export const readClocks: ReadClocks = () => {
+  for (let tries = 1; ; tries++) {
+    const monotonicNs = process.hrtime.bigint()
+    const wallMs = Date.now()
+    if (process.hrtime.bigint() - monotonicNs < CLOSE_NS || tries === TRIES) return { wallMs, monotonicNs }
+  }
+}
 
 /**
  * Unix time in µs of a monotonic moment. The distance between the clocks is measured again at each call and followed

@@ -12,6 +12,8 @@ export interface RowResult {
   readonly ms: number
   /** Why the check failed, or why an unreachable one was so; empty when it reached. */
   readonly error: string
+  /** The sender's; undefined for ICMP. */
+  readonly port: number | undefined
   readonly flows: readonly SeenFlow[]
 }
 
@@ -91,7 +93,7 @@ function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | '
 }
 
 /** A probe that could not even run proves nothing about what must not arrive. */
-function judge({ row, ok, ms, error }: Run, flows: readonly SeenFlow[]): RowResult {
+function judge({ row, ok, ms, error, port }: Run, flows: readonly SeenFlow[]): RowResult {
   const ran = ms > 0
-  return { row, ok: ran && ok === row.reaches, ms, error, flows }
+  return { row, ok: ran && ok === row.reaches, ms, error, port, flows }
 }

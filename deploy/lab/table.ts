@@ -28,10 +28,10 @@ export function line(result: RowResult): string {
 }
 
 /** One object a row, for `--json`. */
-export function jsonLine({ row, ok, ms, error, flows }: RowResult): string {
+export function jsonLine({ row, ok, ms, error, port, flows }: RowResult): string {
   const { way, from, to, source, address, family, protocol, bytes, reaches } = row
   const what = { way, from: from.name, to: to.name, source, address, family, protocol, bytes, reaches }
-  return JSON.stringify({ ...what, ok, ms, ...(error === '' ? {} : { error }), flows })
+  return JSON.stringify({ ...what, ok, ms, port, ...(error === '' ? {} : { error }), flows })
 }
 
 function summary(flows: readonly SeenFlow[]): string {
