@@ -1,0 +1,133 @@
+/**
+ * Debian's CNI plugins chained behind ours by `cni.chained`: `tuning` sets sysctls in the pod, `portmap` opens ports of
+ * the node. Packets to such a port enter the pod through the host's stack, which must see the replies too, or it cannot
+ * undo its address translation.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { Address } from '../../daemon/kernel/kernel.ts'
+import { bare, type NodeLayout } from '../../deploy/lab/layout.ts'
+import { inNamespace, mustRun, runCommand } from '../support/command.ts'
+import { CriCluster, PROBE } from '../support/cri/cluster.ts'
+import type { Containerd } from '../support/cri/containerd.ts'
+import { flowsOfPod } from '../support/cri/flows-of-pod.ts'
+import { check, type CriPod, POD_PORT, removePod, runPod } from '../support/cri/pod.ts'
+
+const NAME = 'tchain'
+const CHAINED = [
+  { type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } },
+  { type: 'portmap', snat: true, capabilities: { portMappings: true } },
+]
+const HOST_PORT = 8080
+const PORTS = (['TCP', 'UDP'] as const).map(protocol => ({ protocol, containerPort: POD_PORT, hostPort: HOST_PORT }))
+
+/** Someone who uses the port of the node, by which address, and as whom the pod sees them. */
+interface Client {
+  readonly who: string
+  readonly netns: string
+  readonly to: Address
+  readonly seenAs: Address
+}
+
+for (const mode of ['native', 'overlay'])
+  suite(`plugins chained behind ours, routing ${mode}`, () => {
+    let cluster: CriCluster
+    let first: Containerd
+    let second: Containerd
+    let server: CriPod
+    let clients: readonly Client[]
+
+    before(async () => {
+      const set = [`routing.mode=${mode}`, `cni.chained=${JSON.stringify(CHAINED)}`]
+      cluster = await CriCluster.up(NAME, { set })
+      ;[first, second] = cluster.runtimes as [Containerd, Containerd]
+      server = await runPod(first, 'server', PORTS)
+      clients = await allClients()
+    })
+    after(() => cluster?.[Symbol.asyncDispose]())
+
+    async function allClients(): Promise<Client[]> {
+      const neighbour = await runPod(first, 'neighbour')
+      const remote = await runPod(second, 'remote')
+      const { outside } = cluster.lab.layout
+      const own = first.node.addresses.map(bare)
+      const from = (who: string, netns: string, seenAs: readonly Address[]): Client[] =>
+        own.map((to, family) => ({ who, netns, to, seenAs: seenAs[family] ?? '' }))
+      return [
+        ...from('outside', outside.netns, outside.addresses.map(bare)),
+        ...from('the other node', second.node.netns, second.node.addresses.map(bare)),
+        ...from('a pod on the other node', remote.netns, remote.addresses),
+        ...from('a pod on the node', neighbour.netns, neighbour.addresses),
+        // What would come back to where it left is masqueraded (portmap, "hairpin").
+        ...from('the pod itself', server.netns, own),
+        ...from('the node', first.node.netns, own),
+        { who: "the node's loopback", netns: first.node.netns, to: '127.0.0.1', seenAs: own[0] ?? '' },
+      ]
+    }
+
+    test('stand in the network configuration in their order', () => {
+      const text = readFileSync(join(first.node.paths.cniConf, '05-causeway.conflist'), 'utf8')
+      const { plugins } = JSON.parse(text) as { readonly plugins: readonly { readonly type: string }[] }
+      assert.deepEqual([plugins[0]?.type, ...plugins.slice(1)], ['causeway', ...CHAINED])
+    })
+
+    test('tune the pod and not the node', async () => {
+      const read = ['cat', '/proc/sys/net/core/somaxconn']
+      assert.equal(await mustRun(inNamespace(server.netns, read)), '500\n')
+      assert.notEqual(await mustRun(inNamespace(first.node.netns, read)), '500\n')
+    })
+
+    for (const protocol of ['tcp', 'udp'] as const)
+      test(`open a ${protocol} port of the node, whose replies go back through the host's stack`, async () => {
+        for (const client of clients) {
+          const what = `${client.who} by ${protocol} to ${client.to}`
+          assert.equal(await useHostPort(client, protocol), '', what)
+          const address = server.addresses[client.to.includes(':') ? 1 : 0] ?? ''
+          const seen = flowsOfPod(first.node, address, POD_PORT).filter(flow => flow.peer === client.seenAs)
+          assert.ok(seen.length > 0, `${what} was not seen as ${client.seenAs}`)
+          assert.ok(
+            seen.every(flow => flow.viaStack),
+            what,
+          )
+        }
+      })
+
+    test('leave flows between pods their short way', async () => {
+      const direct = await runPod(second, 'direct')
+      for (const [family, address] of server.addresses.entries()) {
+        assert.equal((await check(direct, 'tcp', address, 20_000)).ok, true)
+        const flows = flowsOfPod(first.node, address, POD_PORT).filter(f => f.peer === direct.addresses[family])
+        assert.deepEqual([...new Set(flows.map(f => f.viaStack))], [false])
+      }
+      await removePod(direct)
+    })
+
+    test('close the port when the pod is removed', async () => {
+      assert.match(await natRules(first.node), /10\.71\.1\.\d+:7000/)
+      await removePod(server)
+      assert.doesNotMatch(await natRules(first.node), /10\.71\.1\.\d+:7000/)
+      assert.notEqual(await useHostPort(clients[0] as Client, 'tcp'), '')
+    })
+  })
+
+test('bandwidth is refused by name before anything is started', async () => {
+  const config = join(process.env['TMPDIR'] ?? '/tmp', `causeway-bandwidth-${process.pid}.yaml`)
+  writeFileSync(config, 'cni: {chained: [{type: bandwidth, capabilities: {bandwidth: true}}]}\n')
+  const causeway = join(import.meta.dirname, '../../build/daemon/causeway.cjs')
+  const { status, stderr } = await runCommand([process.execPath, causeway, 'daemon', '--config', config])
+  assert.notEqual(status, 0)
+  assert.match(stderr, /cni\.chained\.0\.type: bandwidth is refused: it cannot share a device with the clsact qdisc/)
+})
+
+/** What went wrong; empty when the pod answered. */
+async function useHostPort({ netns, to }: Client, protocol: 'tcp' | 'udp'): Promise<string> {
+  const command = [PROBE, 'check', protocol, to, `${HOST_PORT}`, '20000', '--timeout', '5000']
+  const { status, stdout, stderr } = await runCommand(inNamespace(netns, command))
+  return status === 0 ? '' : stdout + stderr
+}
+
+async function natRules(node: NodeLayout): Promise<string> {
+  return await mustRun(inNamespace(node.netns, ['iptables', '-t', 'nat', '-S']))
+}
