@@ -4,8 +4,9 @@
  */
 import { join } from 'node:path'
 import { plugins as ownPlugins } from '../plugins/index.ts'
+import { chainedVersions } from './api/chained-versions.ts'
 import { addCniRoutes } from './api/cni.ts'
-import { renderConflist, writeConflist } from './api/conflist.ts'
+import { CNI_VERSIONS, renderConflist, writeConflist } from './api/conflist.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import type { Status } from './api/status.ts'
 import { Router } from './api/router.ts'
@@ -30,6 +31,7 @@ import { buildInfo } from './observe/build.ts'
 import { Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
+import type { Logger } from './plugin.ts'
 import { rehearse } from './rehearsal.ts'
 import { enabledPlugins, setUpPlugins } from './run.ts'
 import { ipamsOf } from './slots.ts'
@@ -142,7 +144,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   ready.pods.pass()
   const socketPath = join(config.paths.run, 'api.sock')
   await rehearse({ kernel, families: familiesOf(config), socketPath, log: log.child('rehearsal') })
-  run('readiness', whenReady(config, tables.nodes, ready.node, stop.signal))
+  run('readiness', whenReady(config, tables.nodes, ready.node, log.child('cni'), stop.signal))
   log.info({ version: build.version, node: config.nodeName }, 'the daemon runs')
   await Promise.race([failed.promise, plugins.failed, aborted(signal)])
 }
@@ -152,6 +154,7 @@ async function whenReady(
   config: Config,
   nodes: ReturnType<typeof createTables>['nodes'],
   condition: ReturnType<Health['condition']>,
+  log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   while (nodes.get(config.nodeName) === undefined && !signal.aborted) {
@@ -160,14 +163,19 @@ async function whenReady(
   }
   if (signal.aborted) return
   condition.pass()
-  if (!config.cni.writeConf) return
-  const { network, paths, cni } = config
+  if (config.cni.writeConf) await announceNetwork(config, log)
+}
+
+/** The network configuration is the runtime's sign that pods can be started. */
+async function announceNetwork({ network, paths, cni }: Config, log: Logger): Promise<void> {
+  const types = cni.chained.map(plugin => plugin.type)
   const text = renderConflist({
     network: network.name,
     socket: join(paths.run, 'api.sock'),
     deleteQueue: join(paths.run, 'deletes'),
     addTimeoutMs: cni.addTimeoutMs,
     chained: cni.chained as readonly Readonly<Record<string, unknown>>[],
+    versions: await chainedVersions({ binDirectory: paths.cniBin, types, own: CNI_VERSIONS, log }),
   })
   await writeConflist(paths.cniConf, cni.confName, text)
 }

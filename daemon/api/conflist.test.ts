@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { removeConflist, renderConflist, writeConflist } from './conflist.ts'
+import { CNI_VERSIONS, removeConflist, renderConflist, writeConflist } from './conflist.ts'
 
 const settings = {
   network: 'causeway',
@@ -11,6 +11,7 @@ const settings = {
   deleteQueue: '/run/c/deletes',
   addTimeoutMs: 60_000,
   chained: [{ type: 'portmap' }],
+  versions: CNI_VERSIONS,
 }
 
 test('the list announces 1.0.0, offers up to 1.1.0 and puts chained plugins behind its own', () => {
@@ -30,6 +31,17 @@ test('the list announces 1.0.0, offers up to 1.1.0 and puts chained plugins behi
     ],
   })
 })
+
+const announced: Readonly<Record<string, readonly string[]>> = {
+  '0.4.0': ['0.3.1', '0.4.0'],
+  '1.0.0': ['1.0.0', '1.1.0'],
+  '1.1.0': ['1.1.0'],
+}
+for (const [cniVersion, versions] of Object.entries(announced))
+  test(`of ${versions.join(' and ')} the list announces ${cniVersion}`, () => {
+    const list = JSON.parse(renderConflist({ ...settings, versions })) as Record<string, unknown>
+    assert.deepEqual([list['cniVersion'], list['cniVersions']], [cniVersion, versions])
+  })
 
 test('the list is written whole under its name only, and removed without a trace', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'conflist-'))

@@ -12,16 +12,20 @@ export interface ConflistSettings {
   readonly addTimeoutMs: number
   /** Further plugins of the list, such as portmap or tuning, as they stand in the configuration. */
   readonly chained: readonly Readonly<Record<string, unknown>>[]
+  /** Versions that all plugins of the list speak, lowest first; at least one. CNI_VERSIONS unless plugins are chained. */
+  readonly versions: readonly string[]
 }
 
 /** Versions the executable speaks; runtimes that know `cniVersions` choose the highest they share (CNI 1.1.0). */
-const VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0']
+export const CNI_VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0']
 
 /** The list's text. Pure. */
 export function renderConflist(settings: ConflistSettings): string {
-  const { network, socket, deleteQueue, addTimeoutMs, chained } = settings
+  const { network, socket, deleteQueue, addTimeoutMs, chained, versions } = settings
   const own = { type: 'causeway', socket, deleteQueue, addTimeoutMs, capabilities: { ips: true, mac: true } }
-  const list = { cniVersion: '1.0.0', cniVersions: VERSIONS, name: network, plugins: [own, ...chained] }
+  // Runtimes that know no `cniVersions` speak 1.0.0 at most.
+  const cniVersion = versions.findLast(v => v !== '1.1.0') ?? versions[0]
+  const list = { cniVersion, cniVersions: versions, name: network, plugins: [own, ...chained] }
   return `${JSON.stringify(list, undefined, 2)}\n`
 }
 

@@ -81,6 +81,7 @@ const cni = section('The CNI network configuration that is written for the conta
       byDefault: [],
       about:
         'CNI plugins that run after Causeway, such as portmap or tuning, as they shall stand in the conflist. ' +
+        'It offers the runtime those versions of CNI that their executables in `paths.cniBin` speak. ' +
         '`bandwidth` is refused: it cannot share a device with the clsact qdisc.',
     },
   ),

@@ -1,7 +1,7 @@
 /** A node of the lab: its folders, its bpffs, its daemon, and the server that stands for the host itself. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { inNamespace, mustRun, runCommand, withParent } from '../../test/support/command.ts'
@@ -14,6 +14,8 @@ import { type LabLayout, type NodeLayout, type Place, PROBE_PORT } from './layou
 export interface Built {
   readonly probe: string
   readonly cni: string
+  /** Further CNI executables for the nodes' folder. */
+  readonly cniPlugins?: readonly string[]
   /** Command that takes `--config FILE`. */
   readonly daemon: readonly string[]
   /** Of all that was built; a lab that is up with another is built again. */
@@ -31,6 +33,7 @@ export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built
   await mustRun(withParent(['mount', '-t', 'bpf', 'bpf', node.bpffs]))
   mkdirSync(node.paths.bpf, { recursive: true })
   copyFileSync(built.cni, join(cniBin, 'causeway'))
+  for (const plugin of built.cniPlugins ?? []) copyFileSync(plugin, join(cniBin, basename(plugin)))
   writeFileSync(node.config, stringify(daemonConfiguration(lab, node, set)))
 }
 

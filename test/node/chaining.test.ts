@@ -4,7 +4,8 @@
  * undo its address translation.
  */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Address } from '../../daemon/kernel/kernel.ts'
@@ -68,9 +69,17 @@ for (const mode of ['native', 'overlay'])
     }
 
     test('stand in the network configuration in their order', () => {
-      const text = readFileSync(join(first.node.paths.cniConf, '05-causeway.conflist'), 'utf8')
-      const { plugins } = JSON.parse(text) as { readonly plugins: readonly { readonly type: string }[] }
+      const { plugins } = conflist(first.node)
       assert.deepEqual([plugins[0]?.type, ...plugins.slice(1)], ['causeway', ...CHAINED])
+    })
+
+    test('are never called with a version that they do not speak', async () => {
+      const spoken = await Promise.all(CHAINED.map(({ type }) => spokenBy(join(first.node.paths.cniBin, type))))
+      const { cniVersions } = conflist(first.node)
+      assert.deepEqual(
+        cniVersions,
+        ['0.3.1', '0.4.0', '1.0.0', '1.1.0'].filter(v => spoken.every(versions => versions.includes(v))),
+      )
     })
 
     test('tune the pod and not the node', async () => {
@@ -112,14 +121,28 @@ for (const mode of ['native', 'overlay'])
     })
   })
 
-test('bandwidth is refused by name before anything is started', async () => {
-  const config = join(process.env['TMPDIR'] ?? '/tmp', `causeway-bandwidth-${process.pid}.yaml`)
+test('bandwidth is refused by name before anything is started', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'causeway-bandwidth-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const config = join(folder, 'config.yaml')
   writeFileSync(config, 'cni: {chained: [{type: bandwidth, capabilities: {bandwidth: true}}]}\n')
   const causeway = join(import.meta.dirname, '../../build/daemon/causeway.cjs')
   const { status, stderr } = await runCommand([process.execPath, causeway, 'daemon', '--config', config])
   assert.notEqual(status, 0)
   assert.match(stderr, /cni\.chained\.0\.type: bandwidth is refused: it cannot share a device with the clsact qdisc/)
 })
+
+function conflist({ paths }: NodeLayout) {
+  return JSON.parse(readFileSync(join(paths.cniConf, '05-causeway.conflist'), 'utf8')) as {
+    readonly cniVersions: readonly string[]
+    readonly plugins: readonly { readonly type: string }[]
+  }
+}
+
+async function spokenBy(executable: string): Promise<readonly string[]> {
+  const text = await mustRun([executable], { env: { CNI_COMMAND: 'VERSION' }, input: '{"cniVersion":"1.0.0"}' })
+  return (JSON.parse(text) as { readonly supportedVersions: readonly string[] }).supportedVersions
+}
 
 /** What went wrong; empty when the pod answered. */
 async function useHostPort({ netns, to }: Client, protocol: 'tcp' | 'udp'): Promise<string> {

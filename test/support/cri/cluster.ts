@@ -15,7 +15,13 @@ import type { Lab } from '../../../deploy/lab/state.ts'
 import { bringUp } from '../../../deploy/lab/up.ts'
 import { mustRun } from '../command.ts'
 import { eventually } from '../eventually.ts'
-import { Containerd, type ContainerdRelease, INSTALLED_CONTAINERD, type NodeFiles } from './containerd.ts'
+import {
+  Containerd,
+  type ContainerdRelease,
+  INSTALLED_CONTAINERD,
+  type NodeFiles,
+  referencePlugins,
+} from './containerd.ts'
 import { PAUSE_IMAGE } from './containerd-config.ts'
 import { writeImageArchive } from './image-archive.ts'
 
@@ -45,13 +51,13 @@ export class CriCluster implements AsyncDisposable {
 
   /** Builds it; what a killed run of that name left is removed first. */
   static async up(name: string, options: ClusterOptions = {}): Promise<CriCluster> {
-    const built = builtPrograms()
+    const release = options.release ?? INSTALLED_CONTAINERD
+    const built = builtPrograms(release)
     await warmThreadPool()
     using kernel = new LinuxKernel()
     const signal = AbortSignal.timeout(120_000)
     const labOptions = { nodes: options.nodes ?? 2, pods: 0, set: options.set ?? [] }
     const lab = await bringUp(name, labOptions, { kernel, built, signal, say: () => {} })
-    const release = options.release ?? INSTALLED_CONTAINERD
     const cluster = new CriCluster(
       lab,
       lab.nodes.map(n => new Containerd(lab.layout, n, release)),
@@ -105,10 +111,11 @@ export class CriCluster implements AsyncDisposable {
 }
 
 /** A lab of these programs is never taken for one that is up already. */
-function builtPrograms(): Built {
+function builtPrograms(release: ContainerdRelease): Built {
   return {
     probe: PROBE,
     cni: join(ROOT, 'build/cni/causeway'),
+    cniPlugins: referencePlugins(release),
     daemon: [process.execPath, join(ROOT, 'build/daemon/causeway.cjs'), 'daemon'],
     fingerprint: randomUUID(),
   }

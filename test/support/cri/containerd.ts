@@ -20,6 +20,11 @@ export interface ContainerdRelease {
 /** What this machine's own packages bring. */
 export const INSTALLED_CONTAINERD: ContainerdRelease = { configVersion: 2, root: '' }
 
+/** The reference plugins of a release that nodes need: `loopback` for containerd 1.x itself, the others for chaining. */
+export function referencePlugins(release: ContainerdRelease): string[] {
+  return ['loopback', 'portmap', 'tuning'].map(name => join(release.root, '/usr/lib/cni', name))
+}
+
 /** Files that all nodes start from. */
 export interface NodeFiles {
   /** Program of process 1. */
@@ -28,8 +33,6 @@ export interface NodeFiles {
   readonly images: readonly string[]
 }
 
-/** `loopback` is called by containerd 1.x itself, the others by who chains them. */
-const REFERENCE_PLUGINS = ['loopback', 'portmap', 'tuning']
 const READY_TIMEOUT_MS = 60_000
 const POLL_MS = 20
 
@@ -58,8 +61,6 @@ export class Containerd implements Disposable {
     await system.install(files.init)
     const config = containerdConfig(this.#release.configVersion, { folder, ...node.paths })
     writeFileSync(this.#file('config'), config)
-    for (const plugin of REFERENCE_PLUGINS)
-      copyFileSync(join(this.#release.root, '/usr/lib/cni', plugin), join(node.paths.cniBin, plugin))
     await system.boot()
     await this.start()
     const archive = join(folder, 'images.tar')
