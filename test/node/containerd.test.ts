@@ -3,12 +3,16 @@
  * the daemon wrote, and speaks to this test as it would to kubelet.
  */
 import assert from 'node:assert/strict'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { after, before, suite, test } from 'node:test'
 import type { EndpointRow } from '../../daemon/state/tables.ts'
 import type { PoolStatus } from '../../daemon/plugin.ts'
-import { isRunning, send } from '../../deploy/lab/namespaces.ts'
+import { isRunning, type Process, send } from '../../deploy/lab/namespaces.ts'
 import { inNamespace, runCommand } from '../support/command.ts'
 import { CriCluster } from '../support/cri/cluster.ts'
 import type { Containerd } from '../support/cri/containerd.ts'
@@ -200,3 +204,40 @@ suite('containerd on the nodes of a lab', () => {
     assert.deepEqual(traces(NAME), start)
   })
 })
+
+suite('a run that is killed', () => {
+  const name = 'tcrikill'
+  const start = traces(name)
+  after(() => CriCluster.remove(name))
+
+  test('while it builds its cluster leaves nothing that the next one does not remove', async () => {
+    const run = holdCluster(name)
+    await eventually(() => traces(name).mounts.some(mount => mount.includes('/node1/runtime ')))
+    run.kill('SIGKILL')
+    await once(run, 'close')
+    await CriCluster.remove(name)
+    assert.deepEqual(traces(name), start)
+  })
+
+  test('while pods run ends all their processes, and the next run starts afresh', async () => {
+    const run = holdCluster(name)
+    const [line] = (await once(createInterface({ input: run.stdout }), 'line')) as [string]
+    const processes = JSON.parse(line) as readonly Process[]
+    assert.deepEqual(processes.filter(isRunning), processes)
+    run.kill('SIGKILL')
+    await eventually(() => !processes.some(isRunning))
+    {
+      await using cluster = await CriCluster.up(name, { nodes: 1 })
+      const [runtime] = cluster.runtimes as [Containerd]
+      assert.deepEqual(await runtime.cri.listSandboxes(), [])
+      await removePod(await runPod(runtime, 'fresh'))
+    }
+    assert.deepEqual(traces(name), start)
+  })
+})
+
+/** A process that builds a cluster and prints its processes once a pod runs in it. */
+function holdCluster(name: string): ChildProcessByStdio<null, Readable, null> {
+  const program = join(import.meta.dirname, '../support/cri/hold-cluster.ts')
+  return spawn(process.execPath, [program, name], { stdio: ['ignore', 'pipe', 'inherit'] })
+}

@@ -1,7 +1,6 @@
 /** A lab whose nodes have a container runtime: the daemon's CNI executable is called by that, not by the lab. */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
@@ -97,15 +96,12 @@ export class CriCluster implements AsyncDisposable {
   }
 
   async #installRuntimes(): Promise<void> {
-    const folder = mkdtempSync(join(tmpdir(), 'causeway-cri-'))
     try {
-      const files = await nodeFiles(folder)
+      const files = await nodeFiles(join(this.lab.layout.root, 'images'))
       await Promise.all(this.runtimes.map(r => r.install(files)))
     } catch (error) {
       await this[Symbol.asyncDispose]()
       throw error
-    } finally {
-      rmSync(folder, { recursive: true })
     }
   }
 }
@@ -122,6 +118,7 @@ function builtPrograms(release: ContainerdRelease): Built {
 }
 
 async function nodeFiles(folder: string): Promise<NodeFiles> {
+  mkdirSync(folder)
   const init = join(folder, 'pause')
   await mustRun(['gcc', '-static', '-O2', '-Wall', '-Werror', '-o', init, join(import.meta.dirname, 'pause.c')])
   const imageArchive = join(folder, 'images.tar')

@@ -1,7 +1,6 @@
 /** Container images without a registry: an archive in the layout of the OCI image specification 1.0, made from files. */
 import { createHash } from 'node:crypto'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { mustRun } from '../command.ts'
 
@@ -23,9 +22,10 @@ interface Descriptor {
 
 const MEDIA = 'application/vnd.oci.image'
 
-/** Writes one archive with all the images, each of a single layer. */
+/** Writes one archive with all the images, each of a single layer; works in a folder beside it. */
 export async function writeImageArchive(path: string, images: readonly ImageContent[]): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'causeway-image-'))
+  const folder = `${path}.parts`
+  mkdirSync(folder)
   try {
     const layout = join(folder, 'layout')
     mkdirSync(join(layout, 'blobs/sha256'), { recursive: true })

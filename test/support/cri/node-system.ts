@@ -52,16 +52,16 @@ export class NodeSystem {
   async install(init: string): Promise<void> {
     const { folder } = this
     mkdirSync(folder, { recursive: true })
-    await mustRun(['mount', '-t', 'tmpfs', '-o', 'mode=700', 'runtime', folder])
-    await mustRun(['mount', '--make-private', folder])
+    await mustRun(withParent(['mount', '-t', 'tmpfs', '-o', 'mode=700', 'runtime', folder]))
+    await mustRun(withParent(['mount', '--make-private', folder]))
     mkdirSync(join(folder, 'system'))
     copyFileSync(init, join(folder, 'init'))
     const netns = join(folder, CONTAINERD_FILES.netns)
     mkdirSync(netns, { recursive: true })
-    await mustRun(['mount', '--bind', netns, netns])
+    await mustRun(withParent(['mount', '--bind', netns, netns]))
     // A group of its own: on most machines the mount above is shared with the whole machine.
-    await mustRun(['mount', '--make-private', netns])
-    await mustRun(['mount', '--make-shared', netns])
+    await mustRun(withParent(['mount', '--make-private', netns]))
+    await mustRun(withParent(['mount', '--make-shared', netns]))
   }
 
   /** Starts process 1. All processes of the node end with this process. */
@@ -83,7 +83,7 @@ export class NodeSystem {
     process.kill(this.#init, 'SIGKILL')
     await eventually(() => !processes.some(isRunning))
     for (const name of readdirSync(join(this.folder, CONTAINERD_FILES.netns)))
-      await mustRun(['umount', join(this.folder, CONTAINERD_FILES.netns, name)])
+      await mustRun(withParent(['umount', join(this.folder, CONTAINERD_FILES.netns, name)]))
   }
 
   /** Starts a program in the node, under process 1; what it prints goes to a file of the folder. */
@@ -107,6 +107,11 @@ export class NodeSystem {
       this.#cgroups.map(c => join(c, 'init')),
       enter,
     )
+  }
+
+  /** A path of the node's file system, as the machine reaches it. */
+  path(own: string): string {
+    return join(`/proc/${this.#init}/root`, own)
   }
 
   /** All processes of the node but those in containers; process 1 is among them. */
