@@ -132,7 +132,8 @@ export class Datapath implements Disposable {
     return this.#planner.informed
   }
   get problems(): readonly string[] {
-    return this.#planner.problems
+    const { problems, failure } = this.#planner
+    return failure === undefined ? problems : [...problems, failure]
   }
   /** Gives the handler each event record, valid during the call only, until disposed. */
   events(handler: (record: Uint8Array) => void): Disposable {

@@ -29,6 +29,8 @@ export class PathPlanner {
   /** What is on-link can be told: some uplink has an address, or the answer does not matter. */
   #grounded = false
   problems: readonly string[] = []
+  /** Why the last plan could not be carried out; undefined when it was. */
+  failure: string | undefined
 
   /** False while what was planned may rest on too little: the cluster or the uplinks are not known yet. */
   get informed(): boolean {
@@ -92,9 +94,11 @@ export class PathPlanner {
       try {
         this.plan()
         await onPlan()
+        this.failure = undefined
         if (nodes.initialized && pods.initialized && uplinks.initialized)
           for (const finish of this.#initialized.splice(0)) finish()
       } catch (error) {
+        this.failure = error instanceof Error ? error.message : String(error)
         this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays for now')
         timer = setTimeout(() => again.nudge(), RETRY_MS)
       }

@@ -29,6 +29,12 @@ export interface ClusterNodeParts {
 /** A row of a table as the API gives it. */
 export type RowOf<N extends keyof Tables> = Tables[N] extends Iterable<infer R> ? R : never
 
+export interface StartOptions {
+  readonly set?: readonly string[]
+  readonly bundle?: string
+  readonly before?: readonly string[]
+}
+
 const ENDED_TIMEOUT_MS = 30_000
 
 export class ClusterNode {
@@ -91,15 +97,17 @@ export class ClusterNode {
   }
 
   /**
-   * Starts the daemon and resolves once it is ready. `set` replaces what the lab's configuration sets; `before` stands
-   * before the daemon's command, such as `env NAME=VALUE`.
+   * Starts the daemon and resolves once it is ready; rejects with the end of its log when it ends before. `set` replaces
+   * what was set beyond the lab's own configuration, `bundle` is another file than the project's bundle, and `before`
+   * stands before the daemon's command, such as `env NAME=VALUE`.
    */
-  async startDaemon(options: { readonly set?: readonly string[]; readonly before?: readonly string[] } = {}) {
+  async startDaemon(options: StartOptions = {}): Promise<void> {
     const { lab, node, built, signal } = this.#parts
     if (options.set !== undefined)
       writeFileSync(node.config, stringify(daemonConfiguration(lab.layout, node, [...lab.options.set, ...options.set])))
-    const daemon = [...(options.before ?? []), ...built.daemon]
-    await startDaemon(lab.layout, node, { ...built, daemon }, signal)
+    const { before = [], bundle } = options
+    const command = bundle === undefined ? built.daemon : [process.execPath, bundle, 'daemon']
+    await startDaemon(lab.layout, node, { ...built, daemon: [...before, ...command] }, signal)
   }
 
   /** The configuration file as an object. */
@@ -156,6 +164,16 @@ export class ClusterNode {
         return [name, link.info()]
       }),
     )
+  }
+
+  /** Ids of all programs the daemon attached, by where: on the pods' block and on devices. Those that change were replaced. */
+  async programs(): Promise<Readonly<Record<string, number>>> {
+    const block = async (side: string): Promise<readonly [string, number]> => {
+      const text = await this.run(['tc', 'filter', 'show', 'dev', 'cw-anchor0', side])
+      return [`pods ${side}`, Number(/ id (\d+)/.exec(text)?.[1])]
+    }
+    const links = Object.entries(this.links()).map(([name, link]) => [name, link.programId] as const)
+    return Object.fromEntries([await block('ingress'), await block('egress'), ...links])
   }
 
   /** DELs that wait for a daemon. */
