@@ -273,7 +273,7 @@ export class Datapath implements Disposable {
 
 function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDirectories) {
   const { nodeName, uplinks } = settings
-  return { net: kernel.net, tables, nodeName, uplinks, former: hookedDevices(pins.links, 'uplink_in') }
+  return { net: kernel.net, tables, nodeName, uplinks, former: hookedDevices(kernel.net, pins.links, 'uplink_in') }
 }
 
 function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {

@@ -7,8 +7,10 @@ import { attachAsync, type Link, linkFromPin } from '../kernel/bpf/link.ts'
 import { listPins, unpin } from '../kernel/bpf/pin.ts'
 import type { Net } from '../kernel/kernel.ts'
 
-/** tc priority of the project's filters where tcx is missing; unusual, so that uninstall removes nobody else's. */
+/** tc priority of the project's filters where tcx is missing; with their names it tells them from everybody else's. */
 const PRIORITY = 202
+const PROGRAMS = ['uplink_in', 'overlay_in', 'overlay_out']
+const SIDES = ['ingress', 'egress'] as const
 
 export interface DeviceHook {
   readonly program: string
@@ -22,7 +24,6 @@ export class DeviceHooks {
   readonly #tcx: boolean
   readonly #directory: string
   readonly #links = new Map<string, Link>()
-  readonly #filters = new Map<string, DeviceHook>()
 
   /** `directory` holds the pins, on a bpffs. */
   constructor(net: Net, options: { readonly tcx: boolean; readonly directory: string }) {
@@ -38,8 +39,9 @@ export class DeviceHooks {
       else this.#attachFilter(hook, programFd(hook.program))
     }
     const wanted = new Set(hooks.map(pinName))
-    this.#dropLinks(wanted)
-    for (const [name, hook] of this.#filters) if (!wanted.has(name)) this.#dropFilter(name, hook)
+    // What the other way of attaching left is surplus as a whole.
+    this.#dropLinks(this.#tcx ? wanted : new Set())
+    removeFilters(this.#net, this.#tcx ? new Set() : wanted)
   }
 
   async #attachLink(hook: DeviceHook, programFd: number): Promise<void> {
@@ -65,7 +67,6 @@ export class DeviceHooks {
       this.#net.run([{ op: 'clsact-add', link: index }])
     const at = { link: index, side: hook.side }
     this.#net.run([{ op: 'filter-replace', at, priority: PRIORITY, programFd, name: hook.program }])
-    this.#filters.set(pinName(hook), hook)
   }
 
   #dropLinks(wanted: ReadonlySet<string>): void {
@@ -76,39 +77,48 @@ export class DeviceHooks {
       unpin(path)
     }
   }
-
-  #dropFilter(name: string, hook: DeviceHook): void {
-    this.#filters.delete(name)
-    if (this.#net.link(hook.device.index) === undefined) return
-    this.#net.run([{ op: 'filter-delete', at: { link: hook.device.index, side: hook.side }, priority: PRIORITY }])
-  }
 }
 
-/** Indices of the devices that a former daemon left this program on; by tcx only, for filters leave no pins. */
-export function hookedDevices(directory: string, program: string): number[] {
-  return listPins(directory)
+/** Indices of the devices that a former daemon left this program on. */
+export function hookedDevices(net: Net, directory: string, program: string): number[] {
+  const linked = listPins(directory)
     .filter(pin => pin.name.startsWith(`${program}_`))
     .flatMap(pin => {
       using link = linkFromPin(pin.path)
       return link === undefined ? [] : [link.info().ifindex]
     })
+  const filtered = ownFilters(net).filter(hook => hook.program === program)
+  return [...linked, ...filtered.map(hook => hook.device.index)]
 }
 
-/** Takes the programs off all devices: pinned links, and filters of this project's priority. Absent is fine. */
+/** Takes the programs off all devices: pinned links, and filters. Absent is fine. */
 export function removeDeviceHooks(net: Net, directory: string): void {
   for (const { path } of listPins(directory)) unpin(path)
-  const devices = net.qdiscs().filter(q => q.kind === 'clsact' && q.ingressBlock === 0 && q.egressBlock === 0)
-  for (const { link } of devices) {
-    for (const side of ['ingress', 'egress'] as const) removeFilter(net, { link, side })
+  removeFilters(net, new Set())
+}
+
+/** Removes the project's filters but those wanted, by pin name, and the qdiscs that carry none afterwards. */
+function removeFilters(net: Net, wanted: ReadonlySet<string>): void {
+  const surplus = ownFilters(net).filter(hook => !wanted.has(pinName(hook)))
+  for (const { device, side } of surplus)
+    net.run([{ op: 'filter-delete', at: { link: device.index, side }, priority: PRIORITY }])
+  for (const link of new Set(surplus.map(hook => hook.device.index))) {
+    const empty = SIDES.every(side => net.filters({ link, side }).length === 0)
+    if (empty) net.run([{ op: 'clsact-delete', link }])
   }
 }
 
-function removeFilter(net: Net, at: { readonly link: number; readonly side: 'ingress' | 'egress' }): void {
-  try {
-    net.run([{ op: 'filter-delete', at, priority: PRIORITY }])
-  } catch (error) {
-    if (!['ENOENT', 'EINVAL', 'ENODEV'].includes((error as { code?: string }).code ?? '')) throw error
-  }
+/** Filters of this project on devices' own clsact; the pods' block is none of them. */
+function ownFilters(net: Net): DeviceHook[] {
+  const devices = net.qdiscs().filter(q => q.kind === 'clsact' && q.ingressBlock === 0 && q.egressBlock === 0)
+  return devices.flatMap(({ link }) =>
+    SIDES.flatMap(side =>
+      net
+        .filters({ link, side })
+        .filter(f => f.priority === PRIORITY && PROGRAMS.includes(f.name))
+        .map(f => ({ program: f.name, device: { name: net.link(link)?.name ?? '', index: link }, side })),
+    ),
+  )
 }
 
 function pinName(hook: DeviceHook): string {

@@ -171,6 +171,12 @@ export interface QdiscInfo {
   readonly egressBlock: number
 }
 
+/** A filter of any kind; `name` is that of an eBPF filter, else empty. */
+export interface FilterInfo {
+  readonly priority: number
+  readonly name: string
+}
+
 export type NetGroup = 'link' | 'address4' | 'address6' | 'route4' | 'route6' | 'rule4' | 'rule6'
 /** What changed, without its content: the listener dumps what it cares about. `overrun`: events were lost, look at everything. */
 export type NetEvent =
@@ -196,6 +202,8 @@ export interface Net extends Disposable {
   rules(): Rule[]
   neighbours(): NeighbourInfo[]
   qdiscs(): QdiscInfo[]
+  /** Filters at a place, in the order packets meet them; none where there is no such place. */
+  filters(at: FilterPlace): FilterInfo[]
   /** The route the kernel would take (RTM_GETROUTE); undefined when unreachable. */
   routeTo(address: Address): RouteInfo | undefined
   /** Calls back for events until disposed; each kind of change without a name at most once a turn of the event loop. */

@@ -25,14 +25,13 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const LIFE_MS = 10 * 60_000
 
 /** What a lab runs: the bundled daemon, the CNI executable and the probe, as `npm run setup` builds them. */
-export function builtProject(daemon: readonly string[] = [process.execPath, join(ROOT, 'build/daemon/causeway.cjs')]) {
-  const built: Built = {
+export function builtProject(): Built {
+  return {
     probe: join(ROOT, 'build/probe/cw-probe'),
     cni: join(ROOT, 'build/cni/causeway'),
-    daemon: [...daemon, 'daemon'],
+    daemon: [process.execPath, join(ROOT, 'build/daemon/causeway.cjs'), 'daemon'],
     fingerprint: 'test',
   }
-  return built
 }
 
 /** A running lab. Dispose of it in `after`, which also cleans up what a failed test left. */
@@ -45,14 +44,18 @@ export class Cluster implements AsyncDisposable {
   readonly built: Built
   readonly signal: AbortSignal
 
-  /** Brings a lab of that name up. Rejects, with everything removed, when that fails. */
-  static async start(name: string, options: Partial<LabOptions> = {}, built = builtProject()): Promise<Cluster> {
+  /**
+   * Brings a lab of that name up. Rejects, with everything removed, when that fails. `say` hears what comes next, such as
+   * `starting 2 daemons` once the wires are laid.
+   */
+  static async start(name: string, options: Partial<LabOptions> = {}, say: (text: string) => void = () => {}) {
+    const built = builtProject()
     await warmThreadPool()
     const kernel = new LinuxKernel()
     const signal = AbortSignal.timeout(LIFE_MS)
     try {
       await removeLab(name, signal)
-      const context = { kernel, built, signal, say: () => {} }
+      const context = { kernel, built, signal, say }
       const lab = await bringUp(name, { nodes: 2, pods: 2, set: [], ...options }, context)
       return new Cluster(lab, kernel, built, signal)
     } catch (error) {
@@ -97,8 +100,13 @@ export class Cluster implements AsyncDisposable {
   /** What a runtime does at a pod's end: DEL, then its namespace goes. The Pod object is taken away too. */
   async deletePod(node: string, index: number): Promise<void> {
     const { layout, runtime } = this.node(node)
-    const pod = podLayout(this.lab.layout, layout, index)
-    await runtime.del(attachmentOf(pod))
+    await runtime.del(attachmentOf(podLayout(this.lab.layout, layout, index)))
+    await this.forgetPod(node, index)
+  }
+
+  /** A pod's namespace goes without a DEL, and the Pod object. */
+  async forgetPod(node: string, index: number): Promise<void> {
+    const pod = podLayout(this.lab.layout, this.node(node).layout, index)
     await deleteNamespace(pod.netnsName)
     removeManifest(this.lab.layout, `pod-${pod.name}`)
   }

@@ -5,7 +5,7 @@ import { loadWith } from '../programs.ts'
 export const uninstall: CommandSpec = {
   name: 'uninstall',
   summary: 'Remove everything the daemon made on this node: devices, routes, programs, maps and files.',
-  about: 'The daemon must not be running. The configuration and the executables stay.',
+  about: 'The daemon must not be running. The configuration, the executables and sysctls stay.',
   options: {
     force: { type: 'boolean', about: 'Also when pods are attached, which lose their network.' },
     ...configOptions,

@@ -1,6 +1,8 @@
 /** One namespace of the in-memory kernel as a `Net`. */
 import type {
   AddressInfo,
+  FilterInfo,
+  FilterPlace,
   LinkInfo,
   LinkRef,
   NeighbourInfo,
@@ -68,6 +70,12 @@ export class MemoryNet implements Net {
   }
   qdiscs(): QdiscInfo[] {
     return [...this.#alive.qdiscs]
+  }
+  filters(at: FilterPlace): FilterInfo[] {
+    if (!this.#alive.hasPlace(at)) return []
+    const place = this.#alive.place(at)
+    const found = this.#alive.filters.filter(f => f.place === place).map(({ priority, name }) => ({ priority, name }))
+    return found.sort((a, b) => a.priority - b.priority)
   }
   routeTo(address: string): RouteInfo | undefined {
     return lookupRoute(this.#alive, address)

@@ -51,6 +51,7 @@ export const RTM = {
   GETQDISC: 38,
   NEWTFILTER: 44,
   DELTFILTER: 45,
+  GETTFILTER: 46,
 } as const
 
 export const RTNLGRP = {

@@ -3,6 +3,8 @@ import { closeSync } from 'node:fs'
 import type {
   Address,
   AddressInfo,
+  FilterInfo,
+  FilterPlace,
   LinkInfo,
   LinkRef,
   NeighbourInfo,
@@ -28,7 +30,7 @@ import { NetlinkError } from './netlink-error.ts'
 import { decodeRoute, decodeRouteLookup, encodeRouteDump, encodeRouteLookup } from './route.ts'
 import { decodeRule, encodeRuleDump } from './rule.ts'
 import { NetlinkSocket, type Outcome } from './socket.ts'
-import { decodeQdisc, encodeQdiscDump } from './traffic-control.ts'
+import { decodeFilter, decodeQdisc, encodeFilterDump, encodeQdiscDump } from './traffic-control.ts'
 
 /** Holds the namespace open, and one socket in it, until disposed. */
 export class NetlinkNet implements Net {
@@ -87,6 +89,16 @@ export class NetlinkNet implements Net {
   }
   qdiscs(): QdiscInfo[] {
     return this.#list(encodeQdiscDump(), 'list qdiscs', decodeQdisc)
+  }
+
+  filters(at: FilterPlace): FilterInfo[] {
+    const index = 'block' in at ? 0 : this.link(at.link)?.index
+    if (index === undefined) return []
+    return this.#list(
+      encodeFilterDump(at, () => index),
+      'list filters',
+      decodeFilter,
+    )
   }
 
   routeTo(address: Address): RouteInfo | undefined {

@@ -57,6 +57,29 @@ function filters(netnsFd: number, index: number, parent: number): string[] {
   })
 }
 
+test('filters are listed where they sit, in order, and nowhere else', () => {
+  using s = setting()
+  const { fd } = s.program()
+  const ingress = { link: 'a', side: 'ingress' } as const
+  assert.deepEqual(s.net.filters(ingress), [], 'without a qdisc')
+  s.net.run([
+    { op: 'clsact-add', link: 'a' },
+    { op: 'clsact-add', link: 'c', ingressBlock: 51 },
+  ])
+  assert.deepEqual(s.net.filters(ingress), [], 'without a filter')
+  s.net.run([
+    { op: 'filter-replace', at: ingress, priority: 9, programFd: fd, name: 'second' },
+    { op: 'filter-replace', at: ingress, priority: 2, programFd: fd, name: 'first' },
+    { op: 'filter-replace', at: { block: 51 }, priority: 1, programFd: fd, name: 'shared' },
+  ])
+  const first = { priority: 2, name: 'first' }
+  assert.deepEqual(s.net.filters(ingress), [first, { priority: 9, name: 'second' }])
+  assert.deepEqual(s.net.filters({ link: 'a', side: 'egress' }), [])
+  assert.deepEqual(s.net.filters({ block: 51 }), [{ priority: 1, name: 'shared' }])
+  assert.deepEqual(s.net.filters({ block: 52 }), [])
+  assert.deepEqual(s.net.filters({ link: 'gone', side: 'ingress' }), [])
+})
+
 test('clsact is bound to shared blocks and listed with them', () => {
   using s = setting()
   const index = (name: string): number | undefined => s.net.link(name)?.index

@@ -1,5 +1,5 @@
 /** clsact qdiscs and direct-action eBPF filters (tc-bpf(8), struct tcmsg). */
-import type { FilterPlace, NetRequest, QdiscInfo } from '../kernel.ts'
+import type { FilterInfo, FilterPlace, NetRequest, QdiscInfo } from '../kernel.ts'
 import {
   AF,
   ETH_P_ALL,
@@ -58,14 +58,29 @@ export function encodeFilterDelete(request: Extract<NetRequest, { op: 'filter-de
   return { type: RTM.DELTFILTER, flags: 0, body: body.finish() }
 }
 
+export function encodeFilterDump(at: FilterPlace, indexOf: IndexOf): Message {
+  return { type: RTM.GETTFILTER, flags: 0, body: tcHeader(headerOf(at, indexOf)).finish() }
+}
+
+/** Reads RTM_NEWTFILTER; undefined for the entry of a priority itself, which comes before its filters. */
+export function decodeFilter(message: Received): FilterInfo | undefined {
+  const view = new DataView(message.body.buffer, message.body.byteOffset)
+  const a = new Attributes(message.body.subarray(20))
+  if (view.getUint32(8, true) === 0) return undefined
+  const name = a.text(TCA.KIND) === 'bpf' ? a.nested(TCA.OPTIONS).text(TCA_BPF.NAME) : undefined
+  return { priority: view.getUint16(18, true), name: name ?? '' }
+}
+
 function filterHeader(at: FilterPlace, priority: number, indexOf: IndexOf): BodyWriter {
   // The protocol stands in network order in the lower half.
   const info = ((priority << 16) | ((ETH_P_ALL & 0xff) << 8) | (ETH_P_ALL >> 8)) >>> 0
-  const place =
-    'block' in at
-      ? { index: TCM_IFINDEX_MAGIC_BLOCK, parent: at.block }
-      : { index: indexOf(at.link), parent: at.side === 'ingress' ? TC_H.INGRESS : TC_H.EGRESS }
-  return tcHeader({ ...place, handle: FILTER_HANDLE, info }).attributeText(TCA.KIND, 'bpf')
+  return tcHeader({ ...headerOf(at, indexOf), handle: FILTER_HANDLE, info }).attributeText(TCA.KIND, 'bpf')
+}
+
+function headerOf(at: FilterPlace, indexOf: IndexOf): Pick<Header, 'index' | 'parent'> {
+  return 'block' in at
+    ? { index: TCM_IFINDEX_MAGIC_BLOCK, parent: at.block }
+    : { index: indexOf(at.link), parent: at.side === 'ingress' ? TC_H.INGRESS : TC_H.EGRESS }
 }
 
 export function encodeQdiscDump(): Message {
