@@ -32,8 +32,6 @@ enum {
 	IPV4_PLAIN_END = ETH_HLEN + 20,
 	IPV6_PLAIN_END = ETH_HLEN + 40,
 	TCP_HEADER = 20,
-	/* What is read in place: Ethernet, IPv6, TCP. */
-	IN_PLACE = IPV6_PLAIN_END + TCP_HEADER,
 	/* IPv6 extension headers that are walked; packets with more are malformed. */
 	EXTENSIONS_MAX = 8,
 };
@@ -86,33 +84,53 @@ struct packet {
 	__u32 ct_flags; /* enum ct_flags of the packet's flow; 0 when it has none */
 };
 
+/*
+ * Both are 32 bits wide in the context and pointers to the verifier. Loaded by hand, for the compiler would now and
+ * then copy one of them as the number it seems to be, and a pointer's lower half is none.
+ */
 static __always_inline void *packet_data(const struct __sk_buff *skb)
 {
-	return (void *)(long)skb->data;
+	void *data;
+
+	asm volatile("%[data] = *(u32 *)(%[skb] + %[at])"
+		     : [data] "=r"(data)
+		     : [skb] "r"(skb), [at] "i"(__builtin_offsetof(struct __sk_buff, data)));
+	return data;
 }
 
 static __always_inline void *packet_data_end(const struct __sk_buff *skb)
 {
-	return (void *)(long)skb->data_end;
+	void *end;
+
+	asm volatile("%[end] = *(u32 *)(%[skb] + %[at])"
+		     : [end] "=r"(end)
+		     : [skb] "r"(skb), [at] "i"(__builtin_offsetof(struct __sk_buff, data_end)));
+	return end;
 }
 
-/* Makes what is read in place linear; a driver may leave headers in page fragments. */
-static __always_inline void parse_pull(struct __sk_buff *skb, __u32 length)
+/*
+ * So many bytes of the packet from an offset on, in place; null when it is shorter. What lies in page fragments is made
+ * linear first, and not a byte more: behind the headers of what TCP sends there are only fragments, and pulling one of
+ * their bytes costs a new buffer. Whatever pointed into the packet before is void.
+ */
+static __always_inline const void *parse_at(struct __sk_buff *skb, __u32 offset, __u32 length)
 {
-	__u32 linear = (__u32)(skb->data_end - skb->data);
+	const void *at = packet_data(skb) + offset;
 
-	if (unlikely(linear < length && linear < skb->len))
-		bpf_skb_pull_data(skb, skb->len < length ? skb->len : length);
+	if (likely(at + length <= packet_data_end(skb)))
+		return at;
+	if (bpf_skb_pull_data(skb, offset + length))
+		return 0;
+	at = packet_data(skb) + offset;
+	return at + length <= packet_data_end(skb) ? at : 0;
 }
 
 /* Reads the Ethernet header. No frame shorter than Ethernet and IPv4 carries anything of use. */
 static __always_inline enum drop_reason parse_frame(struct __sk_buff *skb, struct packet *p)
 {
-	const struct ethhdr *eth;
+	const struct ethhdr *eth = parse_at(skb, 0, IPV4_PLAIN_END);
 
-	parse_pull(skb, IN_PLACE);
-	eth = packet_data(skb);
-	if (unlikely((void *)eth + IPV4_PLAIN_END > packet_data_end(skb)))
+	if (unlikely(!eth))
 		return DROP_MALFORMED;
 	p->ethertype = bpf_ntohs(eth->h_proto);
 	if (unlikely(skb->vlan_present || p->ethertype == ETH_P_8021Q || p->ethertype == ETH_P_8021AD))
@@ -122,10 +140,10 @@ static __always_inline enum drop_reason parse_frame(struct __sk_buff *skb, struc
 
 static __always_inline enum drop_reason parse_ipv4(struct __sk_buff *skb, struct packet *p)
 {
-	const struct iphdr *ip = packet_data(skb) + IPV4_START;
+	const struct iphdr *ip = parse_at(skb, IPV4_START, sizeof(*ip));
 	__u32 total, header;
 
-	if (unlikely((void *)(ip + 1) > packet_data_end(skb)))
+	if (unlikely(!ip))
 		return DROP_MALFORMED;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
@@ -217,16 +235,15 @@ __outlined enum drop_reason parse_extensions(struct __sk_buff *skb, struct packe
 	p->tuple.protocol = walk.next;
 	p->fragment = walk.fragment;
 	p->fragment_id = walk.fragment_id;
-	parse_pull(skb, walk.offset + TCP_HEADER);
 	return DROP_NONE;
 }
 
 static __always_inline enum drop_reason parse_ipv6(struct __sk_buff *skb, struct packet *p)
 {
-	const struct ipv6hdr *ip = packet_data(skb) + ETH_HLEN;
+	const struct ipv6hdr *ip = parse_at(skb, ETH_HLEN, sizeof(*ip));
 	__u32 payload;
 
-	if (unlikely((void *)(ip + 1) > packet_data_end(skb)))
+	if (unlikely(!ip))
 		return DROP_MALFORMED;
 	payload = bpf_ntohs(ip->payload_len);
 	p->end = unlikely(payload == 0 && skb->gso_size) ? skb->len : IPV6_PLAIN_END + payload;
@@ -257,11 +274,7 @@ static __always_inline enum drop_reason parse_ip(struct __sk_buff *skb, struct p
 /* The transport header, when `length` bytes of it are there; else null. */
 static __always_inline const __u8 *parse_header(struct __sk_buff *skb, const struct packet *p, __u32 length)
 {
-	const __u8 *header = packet_data(skb) + (p->transport & OFFSET_MASK);
-
-	if (unlikely(p->transport + length > p->end || (void *)header + length > packet_data_end(skb)))
-		return 0;
-	return header;
+	return likely(p->transport + length <= p->end) ? parse_at(skb, p->transport & OFFSET_MASK, length) : 0;
 }
 
 static __always_inline void parse_ports(struct packet *p, const __u8 *header)
