@@ -11,7 +11,7 @@ import { type LabOptions, removeManifest } from '../../deploy/lab/configuration.
 import { removeFolder, takeDown } from '../../deploy/lab/down.ts'
 import { labLayout, podLayout, PROBE_PORT } from '../../deploy/lab/layout.ts'
 import { lockLab } from '../../deploy/lab/lock.ts'
-import { deleteNamespace } from '../../deploy/lab/namespaces.ts'
+import { deleteNamespace, isRunning, processesIn } from '../../deploy/lab/namespaces.ts'
 import type { Built } from '../../deploy/lab/node.ts'
 import { attachmentOf, startPod } from '../../deploy/lab/pod.ts'
 import type { Lab } from '../../deploy/lab/state.ts'
@@ -19,6 +19,7 @@ import { bringUp } from '../../deploy/lab/up.ts'
 import { ClusterNode } from './cluster-node.ts'
 import { ClusterStation } from './cluster-station.ts'
 import { inNamespace, mustRun } from './command.ts'
+import { eventually } from './eventually.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The whole of a lab's life in one test file; what takes longer hangs. */
@@ -104,9 +105,12 @@ export class Cluster implements AsyncDisposable {
     await this.forgetPod(node, index)
   }
 
-  /** A pod's namespace goes without a DEL, and the Pod object. */
+  /** A pod ends without a DEL: its processes, its namespace, and the Pod object. */
   async forgetPod(node: string, index: number): Promise<void> {
     const pod = podLayout(this.lab.layout, this.node(node).layout, index)
+    const processes = processesIn([pod.netnsName])
+    for (const { pid } of processes) process.kill(pid, 'SIGKILL')
+    await eventually(() => !processes.some(isRunning))
     await deleteNamespace(pod.netnsName)
     removeManifest(this.lab.layout, `pod-${pod.name}`)
   }
