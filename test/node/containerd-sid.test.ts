@@ -13,7 +13,7 @@ import type { Condition } from '../support/cri/cri-client.ts'
 import { type CriPod, failuresBetween, podSpec, removePod, runPod } from '../support/cri/pod.ts'
 import { sidContainerd } from '../support/cri/sid-containerd.ts'
 import { eventually } from '../support/eventually.ts'
-import { traces } from '../support/machine-traces.ts'
+import { type MachineTraces, traces } from '../support/machine-traces.ts'
 
 const NAME = 'tcrisid'
 /** The second node has two IPv4 addresses to give. */
@@ -23,7 +23,7 @@ const CHAINED = [{ type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } }]
 const release = await sidContainerd()
 
 suite("containerd of Debian sid on a lab's nodes", { skip: typeof release === 'string' ? release : false }, () => {
-  const start = traces(NAME)
+  let start: MachineTraces
   let cluster: CriCluster
   let first: Containerd
   let second: Containerd
@@ -32,6 +32,8 @@ suite("containerd of Debian sid on a lab's nodes", { skip: typeof release === 's
 
   before(async () => {
     if (typeof release === 'string') return
+    await CriCluster.remove(NAME)
+    start = traces(NAME)
     const set = [
       `cluster-pool.pools=${JSON.stringify([POOL])}`,
       `cni.chained=${JSON.stringify(CHAINED)}`,

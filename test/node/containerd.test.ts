@@ -27,7 +27,7 @@ import {
   runPod,
 } from '../support/cri/pod.ts'
 import { eventually } from '../support/eventually.ts'
-import { traces } from '../support/machine-traces.ts'
+import { type MachineTraces, traces } from '../support/machine-traces.ts'
 
 const NAME = 'tcri'
 
@@ -56,7 +56,7 @@ async function podDevices({ node }: Containerd): Promise<string[]> {
 }
 
 suite('containerd on the nodes of a lab', () => {
-  const start = traces(NAME)
+  let start: MachineTraces
   let cluster: CriCluster
   let first: Containerd
   let second: Containerd
@@ -64,6 +64,9 @@ suite('containerd on the nodes of a lab', () => {
   let there: CriPod
 
   before(async () => {
+    // What a killed run left is none of this one's traces.
+    await CriCluster.remove(NAME)
+    start = traces(NAME)
     cluster = await CriCluster.up(NAME)
     ;[first, second] = cluster.runtimes as [Containerd, Containerd]
   })
