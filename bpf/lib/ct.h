@@ -181,22 +181,19 @@ static __always_inline bool ct_tcp_nonsense(__u8 tcp_flags)
 	return !(tcp_flags & TCP_STATE_FLAGS) || ((tcp_flags & TCP_SYN) && (tcp_flags & (TCP_FIN | TCP_RST)));
 }
 
-/* Every packet that is not of a steady flow. It looks its entry up again, for Linux 6.1 takes no key from outside. */
-__outlined enum drop_reason ct_change(struct __sk_buff *skb, struct packet *p)
+/*
+ * Every packet that is not of a steady flow. Out of line, so that the common way stays short; not of global linkage,
+ * which before Linux 6.8 would take neither the key nor the entry.
+ */
+static __attribute__((noinline)) enum drop_reason ct_change(struct __sk_buff *skb, struct packet *p,
+							    const struct ct_key *key, struct ct_value *entry)
 {
-	struct ct_value *entry;
-	struct ct_key key;
-	bool tcp, opens, from_a;
+	bool tcp = p->tuple.protocol == IPPROTO_TCP;
+	bool opens = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	bool from_a = ct_from_a(&p->tuple);
 
-	if (!p)
-		return DROP_NONE;
-	tcp = p->tuple.protocol == IPPROTO_TCP;
 	if (tcp && ct_tcp_nonsense(p->tcp_flags))
 		return DROP_CT_INVALID;
-	opens = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	from_a = ct_from_a(&p->tuple);
-	ct_key_set(&key, &p->tuple, from_a);
-	entry = bpf_map_lookup_elem(&conntrack, &key);
 	if (entry && entry->expires > bpf_ktime_get_coarse_ns() && !(tcp && opens && ct_closed(entry->flags))) {
 		ct_advance(skb, p, entry, from_a);
 		return DROP_NONE;
@@ -204,7 +201,7 @@ __outlined enum drop_reason ct_change(struct __sk_buff *skb, struct packet *p)
 	/* A reset ends a flow, it never begins one. */
 	if (tcp && p->tcp_flags & TCP_RST)
 		return DROP_NONE;
-	return ct_open(skb, p, &key, entry, from_a);
+	return ct_open(skb, p, key, entry, from_a);
 }
 
 /* An ICMP error takes the way of the flow it quotes; it neither makes nor keeps an entry. */
@@ -241,7 +238,7 @@ static __always_inline enum drop_reason ct_track(struct __sk_buff *skb, struct p
 	entry = bpf_map_lookup_elem(&conntrack, &key);
 	now = bpf_ktime_get_coarse_ns();
 	if (unlikely(!entry || !ct_steady(p, entry->flags) || entry->expires <= now))
-		return ct_change(skb, p);
+		return ct_change(skb, p, &key, entry);
 	ct_count(entry, skb->len, from_a);
 	p->ct_flags = entry->flags;
 	expires = now + ct_lifetime(p->tuple.protocol, CT_ESTABLISHED);
