@@ -47,5 +47,5 @@ const volatile __u32 flow_events = FLOW_FIRST | FLOW_REPLY | FLOW_END;
 const volatile __u32 drop_events_per_second = 1000;
 /* Drop events that may come at once on one CPU. */
 const volatile __u32 drop_events_burst = 1000;
-/* Unread bytes up to which a flow event does not wake the reader, who then looks by a timer; 0 wakes it each time. */
+/* A flow event wakes the reader each time so many more bytes wait, otherwise it looks by a timer; 0 wakes it always. */
 const volatile __u32 event_batch_bytes = 0;

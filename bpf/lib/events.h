@@ -108,13 +108,21 @@ static __always_inline void event_drop(struct __sk_buff *skb, const struct packe
 	bpf_ringbuf_submit(e, event_batch_bytes ? BPF_RB_FORCE_WAKEUP : 0);
 }
 
-/* How to submit a flow event: waking the reader costs more than the event. */
+/*
+ * How to submit a flow event: waking the reader costs ten times more than the event. It is woken when what it has not
+ * read passes a multiple of the batch, not for each event from then on: it may be on its way already, or reading by the
+ * clock. Some CPUs may step over the mark at once, hence a few events that count as passing it.
+ */
 static __always_inline __u64 event_wakeup(void)
 {
+	const __u32 passing = 8 * sizeof(struct event);
+	__u64 unread;
+
 	if (!event_batch_bytes)
 		return 0;
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > event_batch_bytes ? BPF_RB_FORCE_WAKEUP
-										 : BPF_RB_NO_WAKEUP;
+	unread = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	return unread >= event_batch_bytes && unread % event_batch_bytes < passing ? BPF_RB_FORCE_WAKEUP
+										   : BPF_RB_NO_WAKEUP;
 }
 
 /* What a flow event tells of the flow's counters. */

@@ -31,7 +31,7 @@ export interface DatapathConfig {
   readonly drop_events_per_second: number
   /** Drop events that may come at once on one CPU. */
   readonly drop_events_burst: number
-  /** Unread bytes up to which a flow event does not wake the reader, who then looks by a timer; 0 wakes it each time. */
+  /** A flow event wakes the reader each time so many more bytes wait, otherwise it looks by a timer; 0 wakes it always. */
   readonly event_batch_bytes: number
 }
 
