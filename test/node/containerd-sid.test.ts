@@ -10,6 +10,7 @@ import { nodeManifest, removeManifest, writeManifest } from '../../deploy/lab/co
 import { CriCluster } from '../support/cri/cluster.ts'
 import type { Containerd } from '../support/cri/containerd.ts'
 import type { Condition } from '../support/cri/cri-client.ts'
+import { whyNoCpuShares } from '../support/cri/node-cgroups.ts'
 import { type CriPod, failuresBetween, podSpec, removePod, runPod } from '../support/cri/pod.ts'
 import { sidContainerd } from '../support/cri/sid-containerd.ts'
 import { eventually } from '../support/eventually.ts'
@@ -20,7 +21,7 @@ const NAME = 'tcrisid'
 const POOL = { name: 'default', ranges: ['10.71.1.0/24', '10.71.2.0/30', 'fd00:71::/32'], cooldownSeconds: 0 }
 const CHAINED = [{ type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } }]
 
-const release = await sidContainerd()
+const release = whyNoCpuShares() ?? (await sidContainerd())
 
 suite("containerd of Debian sid on a lab's nodes", { skip: typeof release === 'string' ? release : false }, () => {
   let start: MachineTraces

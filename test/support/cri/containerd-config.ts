@@ -23,8 +23,10 @@ export const PAUSE_IMAGE = 'localhost/causeway/pause:1'
 export type ConfigVersion = 2 | 3
 
 /**
- * `restrict_oom_score_adj`: without CAP_SYS_RESOURCE runc dies of the negative score that a sandbox gets. The paths of
- * network namespaces must be the node's own, because the daemon outside knows them by the same path.
+ * `restrict_oom_score_adj`: without CAP_SYS_RESOURCE runc dies of the negative score that a sandbox gets.
+ * `disable_cgroup`, which 2.x has no more: a sandbox's CPU share cannot be set where the machine passes the controller cpu
+ * to no cgroup. The paths of network namespaces must be the node's own, because the daemon outside knows them by the same
+ * path.
  */
 export function containerdConfig(version: ConfigVersion, paths: ContainerdPaths): string {
   const { folder, cniConf, cniBin } = paths
@@ -40,6 +42,7 @@ export function containerdConfig(version: ConfigVersion, paths: ContainerdPaths)
     '[plugins."io.containerd.grpc.v1.cri"]',
     `sandbox_image = "${PAUSE_IMAGE}"`,
     ...common,
+    'disable_cgroup = true',
     '[plugins."io.containerd.grpc.v1.cri".cni]',
     `bin_dir = "${cniBin}"`,
     `conf_dir = "${cniConf}"`,

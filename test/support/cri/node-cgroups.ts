@@ -3,34 +3,43 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Hierarchy, hierarchies } from '../../../deploy/lab/cgroup.ts'
 
-/** What runc asks for of version 1: limits are not tested, so memory stays where this process's is accounted. */
-const CONTROLLERS = ['cpu', 'devices', 'freezer', 'pids']
+/**
+ * What runc asks for of version 1: `devices` always, `freezer` to stop containers by, `cpu` for a sandbox's share.
+ * Everything else, such as memory, stays where this process's is accounted.
+ */
+const CONTROLLERS = ['cpu', 'devices', 'freezer']
 
 /** Makes them, each with a leaf `init` for the node's own processes; the lab's `down` removes them. */
 export function makeNodeCgroups(lab: string, node: string): string[] {
   return hierarchies()
-    .filter(h => h.version === 2 || hasOneOf(h, CONTROLLERS))
+    .filter(h => h.version === 2 || CONTROLLERS.some(c => isOf(h, c)))
     .map(hierarchy => {
-      // Beside the node's cgroup, which holds its daemon: inner cgroups of version 2 hold no processes.
+      // Beside the node's cgroup, which holds its daemon: inner cgroups of version 2 had better hold no processes.
       const top = join(hierarchy.path, 'causeway-lab', lab, `${node}-runtime`)
       mkdirSync(join(top, 'init'), { recursive: true })
-      if (hierarchy.version === 2) passControllersOn(hierarchy, lab)
+      if (hierarchy.version === 2) passCpuOn(hierarchy, lab)
       return top
     })
 }
 
-/** A cgroup of version 2 has those controllers that all above it pass on (cgroups(7), "subtree_control"). */
-function passControllersOn({ path }: Hierarchy, lab: string): void {
-  for (const folder of [join(path, 'causeway-lab'), join(path, 'causeway-lab', lab)]) {
-    const controllers = readFileSync(join(folder, 'cgroup.controllers'), 'utf8').split(/\s+/)
-    const wanted = controllers.filter(c => c !== '').map(c => `+${c}`)
-    writeFileSync(join(folder, 'cgroup.subtree_control'), wanted.join(' '))
-  }
+/** Why a container could not be given a share of the CPUs; undefined when it can. */
+export function whyNoCpuShares(): string | undefined {
+  const known = hierarchies().some(h => (h.version === 1 ? isOf(h, 'cpu') : passesCpu(h.path)))
+  return known ? undefined : 'this machine passes the controller cpu to no cgroup'
 }
 
 /** Hierarchies of version 1 are mounted by the names of their controllers, such as `cpu,cpuacct`. */
-function hasOneOf({ path }: Hierarchy, controllers: readonly string[]): boolean {
-  return basename(path)
-    .split(',')
-    .some(name => controllers.includes(name))
+function isOf({ path, version }: Hierarchy, controller: string): boolean {
+  return version === 1 && basename(path).split(',').includes(controller)
+}
+
+/** A cgroup of version 2 has those controllers that all above it pass on; those above ours are left as they are. */
+function passCpuOn({ path }: Hierarchy, lab: string): void {
+  if (!passesCpu(path)) return
+  for (const folder of [join(path, 'causeway-lab'), join(path, 'causeway-lab', lab)])
+    writeFileSync(join(folder, 'cgroup.subtree_control'), '+cpu')
+}
+
+function passesCpu(cgroup: string): boolean {
+  return readFileSync(join(cgroup, 'cgroup.subtree_control'), 'utf8').split(/\s+/).includes('cpu')
 }
