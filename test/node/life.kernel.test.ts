@@ -148,6 +148,18 @@ suite('a daemon', { concurrency: LANES }, () => {
     })
 })
 
+/** With something of everything half-done: a device, a map entry, a journal entry, a deletion. */
+for (const step of ['add.device', 'add.settled', 'add.journal', 'del.row'] as const)
+  test(`after a daemon was killed at ${step}, uninstall leaves nothing of it and of its pods`, async () => {
+    await using world = await RealWorld.start({ set: [ROOMY], patient: () => false })
+    await world.endStreams()
+    if (step === 'del.row') await world.add('a')
+    await world.dieAt(step, 1)
+    await (step === 'del.row' ? world.del('a') : world.add('a'))
+    assert.deepEqual(world.node.daemon.fallen, [step])
+    assert.deepEqual(await world.uninstall('--force'), [])
+  })
+
 /** Every fourth life has fewer addresses than pods. */
 function worldOf(seed: number, lane: number): RealWorldOptions {
   const random = new Random(seed)
