@@ -5,6 +5,7 @@ import { closeSync, globSync } from 'node:fs'
 import { after, before, suite, test } from 'node:test'
 import { mapInfo } from '../../daemon/kernel/bpf/map-info.ts'
 import { getPin, listPins } from '../../daemon/kernel/bpf/pin.ts'
+import { fdById } from '../../daemon/kernel/bpf/syscall.ts'
 import { labLayout, nodeLayout } from '../../deploy/lab/layout.ts'
 import { Cluster, ECHO_PORT } from '../support/cluster.ts'
 import type { ClusterNode } from '../support/cluster-node.ts'
@@ -69,7 +70,7 @@ suite('uninstalling', () => {
       const pod = await cluster.addPod('node1', 7)
       assert.equal((await pod.check('tcp', cluster.station('node2-a').address(6), ECHO_PORT, 1000)).error, undefined)
       const [programs, maps] = [Object.values(await node.programs()), mapIds(node)]
-      assert.ok(maps.length >= 9 && programs.every(exists('prog')) && maps.every(exists('map')))
+      assert.ok(maps.length >= 9 && programs.every(exists('PROG_GET_FD_BY_ID')) && maps.every(exists('MAP_GET_FD_BY_ID')))
       await node.endDaemon('SIGTERM')
       const { status, stdout, stderr } = await node.causeway('uninstall', '--force')
       assert.equal(status, 0, stderr)
@@ -77,7 +78,7 @@ suite('uninstalling', () => {
       assert.equal(dump(), pristine)
       const { run, state, bpf, cniConf } = node.layout.paths
       assert.deepEqual(globSync([run, state, bpf, `${cniConf}/*`]), [])
-      await eventually(() => !programs.some(exists('prog')) && !maps.some(exists('map')), { timeoutMs: 20_000 })
+      await eventually(() => !programs.some(exists('PROG_GET_FD_BY_ID')) && !maps.some(exists('MAP_GET_FD_BY_ID')), { timeoutMs: 20_000 })
       await cluster.forgetPod('node1', 7)
       await node.startDaemon()
     })
@@ -100,13 +101,10 @@ function mapIds(node: ClusterNode): number[] {
   })
 }
 
-function exists(what: 'prog' | 'map'): (id: number) => boolean {
+function exists(what: 'MAP_GET_FD_BY_ID' | 'PROG_GET_FD_BY_ID'): (id: number) => boolean {
   return id => {
-    try {
-      execFileSync('bpftool', [what, 'show', 'id', `${id}`], { stdio: 'ignore' })
-      return true
-    } catch {
-      return false
-    }
+    const fd = fdById(what, id)
+    if (fd !== undefined) closeSync(fd)
+    return fd !== undefined
   }
 }
