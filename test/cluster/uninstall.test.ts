@@ -70,7 +70,9 @@ suite('uninstalling', () => {
       const pod = await cluster.addPod('node1', 7)
       assert.equal((await pod.check('tcp', cluster.station('node2-a').address(6), ECHO_PORT, 1000)).error, undefined)
       const [programs, maps] = [Object.values(await node.programs()), mapIds(node)]
-      assert.ok(maps.length >= 9 && programs.every(exists('PROG_GET_FD_BY_ID')) && maps.every(exists('MAP_GET_FD_BY_ID')))
+      assert.ok(
+        maps.length >= 9 && programs.every(exists('PROG_GET_FD_BY_ID')) && maps.every(exists('MAP_GET_FD_BY_ID')),
+      )
       await node.endDaemon('SIGTERM')
       const { status, stdout, stderr } = await node.causeway('uninstall', '--force')
       assert.equal(status, 0, stderr)
@@ -78,7 +80,9 @@ suite('uninstalling', () => {
       assert.equal(dump(), pristine)
       const { run, state, bpf, cniConf } = node.layout.paths
       assert.deepEqual(globSync([run, state, bpf, `${cniConf}/*`]), [])
-      await eventually(() => !programs.some(exists('PROG_GET_FD_BY_ID')) && !maps.some(exists('MAP_GET_FD_BY_ID')), { timeoutMs: 20_000 })
+      await eventually(() => !programs.some(exists('PROG_GET_FD_BY_ID')) && !maps.some(exists('MAP_GET_FD_BY_ID')), {
+        timeoutMs: 20_000,
+      })
       await cluster.forgetPod('node1', 7)
       await node.startDaemon()
     })
