@@ -1,33 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Machine } from '../kernel/memory/machine.ts'
+import { deviceSysctl } from '../kernel/sysctl-name.ts'
 import { applySysctls, desiredSysctls } from './sysctls.ts'
 
-const values = new Map([
-  ['net.ipv4.ip_forward', '0'],
-  ['net.ipv4.conf.all.rp_filter', '0'],
-  ['net.ipv4.conf.default.rp_filter', '2'],
-  ['net.ipv6.conf.eth0.accept_ra', '1'],
-  ['net.ipv6.conf.eth1.accept_ra', '0'],
-  ['net.ipv6.conf.all.forwarding', '0'],
-])
-const kernel = {
-  sysctl: (name: string) => values.get(name),
-  setSysctl: (name: string, value: string) => void values.set(name, value),
-}
+const UPLINKS = ['eth0', 'eth1', 'eth0.100']
 
 test('only what differs is set, router advertisements before forwarding, and a choice of "never" is respected', () => {
-  const changed = applySysctls(kernel, desiredSysctls([4, 6], ['eth0', 'eth1', 'gone0']))
+  const kernel = new Machine().process()
+  kernel.net.run(UPLINKS.map(name => ({ op: 'link-add', link: { kind: 'bridge', name } })))
+  kernel.setSysctl('net.ipv4.conf.default.rp_filter', '2')
+  kernel.setSysctl(deviceSysctl(6, 'eth1', 'accept_ra'), '0')
+  const desired = desiredSysctls([4, 6], [...UPLINKS, 'gone0'])
   assert.deepEqual(
-    changed.map(c => `${c.name} ${c.was}→${values.get(c.name)}`),
+    applySysctls(kernel, desired).map(c => `${c.name} ${c.was}→${kernel.sysctl(c.name)}`),
     [
       'net.ipv4.ip_forward 0→1',
       'net.ipv4.conf.default.rp_filter 2→0',
       'net.ipv6.conf.eth0.accept_ra 1→2',
+      'net.ipv6.conf.eth0/100.accept_ra 1→2',
       'net.ipv6.conf.all.forwarding 0→1',
     ],
   )
-  assert.equal(values.get('net.ipv6.conf.eth1.accept_ra'), '0')
-  assert.deepEqual(applySysctls(kernel, desiredSysctls([4, 6], ['eth0', 'eth1', 'gone0'])), [])
+  assert.equal(kernel.sysctl(deviceSysctl(6, 'eth1', 'accept_ra')), '0')
+  assert.deepEqual(applySysctls(kernel, desired), [])
 })
 
 test('a family that is off is left alone', () => {

@@ -1,6 +1,7 @@
 /** What the node's namespace must allow for pods to be reached, kept so while the daemon runs. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Family, Kernel } from '../kernel/kernel.ts'
+import { deviceSysctl } from '../kernel/sysctl-name.ts'
 
 export interface Sysctl {
   readonly name: string
@@ -23,8 +24,8 @@ export function desiredSysctls(families: readonly Family[], uplinks: readonly st
   ]
   const six: Sysctl[] = [
     // First: a forwarding node forgets its default route of router advertisements unless told to keep it (ip-sysctl).
-    ...uplinks.map(name => ({
-      name: `net.ipv6.conf.${name}.accept_ra`,
+    ...uplinks.map(uplink => ({
+      name: deviceSysctl(6, uplink, 'accept_ra'),
       value: '2',
       unless: '0',
       why: 'a forwarding node takes router advertisements only so',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { idOf, MemoryNode, netnsPath } from '../../test/support/memory-node.ts'
 import { printNamespace } from '../kernel/memory/print.ts'
+import { deviceSysctl } from '../kernel/sysctl-name.ts'
 import { codeOf } from './errors.ts'
 import { deviceName } from './key.ts'
 
@@ -87,14 +88,18 @@ test('what the runtime wishes for is honoured', async () => {
   assert.equal(result.interfaces[1]?.mac, '02:aa:00:00:00:01')
 })
 
-test('IPv6 is switched on where the pod namespace has it off', async () => {
-  await using node = await MemoryNode.start()
-  node.machine.addNamespace(netnsPath('web'))
-  const { kernel } = node.daemon
-  kernel.setSysctl('net.ipv6.conf.all.disable_ipv6', '1', netnsPath('web'))
-  await node.add('web')
-  assert.equal(kernel.sysctl('net.ipv6.conf.eth0.disable_ipv6', netnsPath('web')), '0')
-})
+for (const ifName of ['eth0', 'eth0.1']) {
+  test(`IPv6 is switched on for ${ifName} where the pod namespace has it off`, async () => {
+    await using node = await MemoryNode.start()
+    node.machine.addNamespace(netnsPath('web'))
+    const { kernel, endpoints } = node.daemon
+    kernel.setSysctl('net.ipv6.conf.all.disable_ipv6', '1', netnsPath('web'))
+    const pod = { namespace: 'default', name: 'web', uid: 'uid-web' }
+    const request = { ...idOf('web'), ifName, netns: netnsPath('web'), pod, ips: [] }
+    await endpoints.add(request, 5000, new AbortController().signal)
+    assert.equal(kernel.sysctl(deviceSysctl(6, ifName, 'disable_ipv6'), netnsPath('web')), '0')
+  })
+}
 
 test('many ADDs at once each get their own addresses', async () => {
   await using node = await MemoryNode.start({ size: 120 })

@@ -4,6 +4,7 @@
  */
 import type { Blocks } from '../datapath/blocks.ts'
 import { CAUSEWAY_PROTOCOL, type Kernel, type LinkSizes, type NetRequest, type Route } from '../kernel/kernel.ts'
+import { deviceSysctl } from '../kernel/sysctl-name.ts'
 import type { Lease } from '../plugin.ts'
 import { defaultRoute, GATEWAY, hostPrefix } from './attachment.ts'
 
@@ -76,7 +77,7 @@ function podRoutes({ family }: Lease, mtu: number, link: number): Route[] {
 
 /** Runtimes and images switch IPv6 off in the pod's namespace; a pod that has an IPv6 address needs it. */
 export function enableIpv6(kernel: Kernel, netnsPath: string, ifName: string): void {
-  const name = (device: string): string => `net.ipv6.conf.${device}.disable_ipv6`
+  const name = (device: string): string => deviceSysctl(6, device, 'disable_ipv6')
   if (kernel.sysctl(name(ifName), netnsPath) !== '1') return
   for (const device of ['all', 'default', ifName]) kernel.setSysctl(name(device), '0', netnsPath)
 }
@@ -87,6 +88,7 @@ export function enableIpv6(kernel: Kernel, netnsPath: string, ifName: string): v
  * takes the larger of the two (ip-sysctl, rp_filter).
  */
 export function loosenReversePath(kernel: Kernel, device: string): void {
-  const value = (name: string): string | undefined => kernel.sysctl(`net.ipv4.conf.${name}.rp_filter`)
-  if (value('all') === '1' || value(device) === '1') kernel.setSysctl(`net.ipv4.conf.${device}.rp_filter`, '2')
+  const own = deviceSysctl(4, device, 'rp_filter')
+  const strict = [deviceSysctl(4, 'all', 'rp_filter'), own].some(name => kernel.sysctl(name) === '1')
+  if (strict) kernel.setSysctl(own, '2')
 }

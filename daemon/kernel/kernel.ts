@@ -256,6 +256,7 @@ export interface Kernel {
   netnsId(netnsPath: string): NetnsId | undefined
   readonly bootId: string
   readonly release: string
+  /** A setting by its sysctl name; of an interface by `deviceSysctl`, or a dot in the device's name goes astray. */
   sysctl(name: string, netnsPath?: string): string | undefined
   setSysctl(name: string, value: string, netnsPath?: string): void
   feature(name: FeatureName): Feature

@@ -5,6 +5,7 @@ import { release } from 'node:os'
 import test from 'node:test'
 import { LinuxKernel } from './linux.ts'
 import { openNewNetns } from './netns/create.ts'
+import { deviceSysctl } from './sysctl-name.ts'
 
 test('boot id and release are those of the running kernel', () => {
   using kernel = new LinuxKernel()
@@ -47,6 +48,8 @@ test("a device's dot is a slash in a dotted name and itself in a slashed one", (
   net.run([{ op: 'link-add', link: { kind: 'bridge', name: 'br0.7' } }])
   kernel.setSysctl('net.ipv4.conf.br0/7.rp_filter', '2', ns.path)
   assert.equal(kernel.sysctl('net/ipv4/conf/br0.7/rp_filter', ns.path), '2')
+  assert.equal(kernel.sysctl(deviceSysctl(4, 'br0.7', 'rp_filter'), ns.path), '2')
+  assert.equal(kernel.sysctl('net.ipv4.conf.br0.7.rp_filter', ns.path), undefined)
 })
 
 test('settings outside net/ are the machine’s', () => {

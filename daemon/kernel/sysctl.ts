@@ -1,15 +1,16 @@
-/** Kernel settings under /proc/sys, by the names and the two spellings of sysctl(8). */
+/** Kernel settings under /proc/sys. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { SystemError } from './errors.ts'
 import { inNetns } from './netns/in-netns.ts'
 import { withSystemError } from './netns/netns-file.ts'
+import { sysctlPath } from './sysctl-name.ts'
 
 /**
  * Value of a setting without its newline, of the namespace at a path or else of the thread's own; undefined when this
  * kernel or namespace has no such setting. Throws RangeError for a bad name, SystemError, NotANetns.
  */
 export function readSysctl(name: string, netnsPath?: string): string | undefined {
-  const file = sysctlFile(name)
+  const file = `/proc/sys/${sysctlPath(name)}`
   try {
     return there(netnsPath, () => withSystemError(`read sysctl ${name}`, () => readFileSync(file, 'utf8').trimEnd()))
   } catch (error) {
@@ -22,22 +23,11 @@ export function readSysctl(name: string, netnsPath?: string): string | undefined
 
 /** Sets a setting; the same value again is fine. Throws as `readSysctl`, and SystemError ENOENT when there is no such one. */
 export function writeSysctl(name: string, value: string, netnsPath?: string): void {
-  const file = sysctlFile(name)
+  const file = `/proc/sys/${sysctlPath(name)}`
   there(netnsPath, () => {
     // Without O_CREAT and O_TRUNC, which procfs refuses or ignores.
     withSystemError(`set sysctl ${name} to '${value}'`, () => writeFileSync(file, value, { flag: 'r+' }))
   })
-}
-
-/**
- * File of a setting. Names are separated by dots or by slashes, whichever comes first; in the first form a slash stands
- * for a dot in a device's name: `net.ipv4.conf.eth0/7.forwarding` is `net/ipv4/conf/eth0.7/forwarding`.
- */
-export function sysctlFile(name: string): string {
-  const separator = /[./]/.exec(name)?.[0]
-  const parts = separator === '/' ? name.split('/') : name.split('.').map(part => part.replaceAll('/', '.'))
-  if (parts.some(part => ['', '.', '..'].includes(part))) throw new RangeError(`'${name}' is no sysctl name`)
-  return `/proc/sys/${parts.join('/')}`
 }
 
 /** /proc/sys/net shows the settings of the namespace the reader stands in. */

@@ -12,6 +12,7 @@ import {
   widthOf,
 } from '../ip.ts'
 import { CAUSEWAY_PROTOCOL, type LinkRef, type NetRequest, type Route } from '../kernel.ts'
+import { deviceSysctl } from '../sysctl-name.ts'
 import { addLink, setLink } from './links.ts'
 import type { Namespace } from './namespace.ts'
 import { type Refusal, refuse } from './refuse.ts'
@@ -81,7 +82,7 @@ function changeAddress(ns: Namespace, request: Of<'address-add' | 'address-delet
     return
   }
   if (existed && request.replace !== true) throw refuse('EEXIST', what, 'Address already assigned')
-  if (family === 6 && ns.sysctls.get(`net.ipv6.conf.${link.name}.disable_ipv6`) === '1') {
+  if (family === 6 && ns.sysctls.get(deviceSysctl(6, link.name, 'disable_ipv6')) === '1') {
     throw refuse('EACCES', what, 'IPv6 is disabled on this device')
   }
   const scope = request.scope ?? 'global'

@@ -11,6 +11,7 @@ import { createNetns, deleteNetns } from '../netns/create.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { deviceSysctl } from '../sysctl-name.ts'
 import { Machine } from './machine.ts'
 
 interface Place {
@@ -260,7 +261,7 @@ for (const [name, steps] of cases) {
 test('in memory as on Linux: IPv6 that is off refuses addresses until it is on', () => {
   const off = (place: Place): string[] => {
     place.node.run(pair.run(place.podPath))
-    const name = (device: string): string => `net.ipv6.conf.${device}.disable_ipv6`
+    const name = (device: string): string => deviceSysctl(6, device, 'disable_ipv6')
     const read = () =>
       ['all', 'default', 'eth0'].map(device => place.kernel.sysctl(name(device), place.podPath)).join(' ')
     place.kernel.setSysctl(name('all'), '1', place.podPath)
@@ -272,6 +273,38 @@ test('in memory as on Linux: IPv6 that is off refuses addresses until it is on',
   using memory = inMemory()
   using linux = onLinux()
   assert.deepEqual(off(memory), off(linux))
+})
+
+test('in memory as on Linux: a setting is known by its name, a dot in a device written as a slash', () => {
+  const names = [
+    'net.ipv4.ip_forward',
+    'net/ipv4/ip_forward',
+    'net.ipv4.no_such_thing',
+    'net.ipv6.conf.all.forwarding',
+    'net.ipv6.conf.none.forwarding',
+    'net.ipv6.conf.eth0.forwarding',
+    'net.ipv6.conf.eth0/100.accept_ra',
+    'net.ipv6.conf.eth0.100.accept_ra',
+    deviceSysctl(6, 'eth0.100', 'accept_ra'),
+    deviceSysctl(4, 'eth0', 'rp_filter'),
+    deviceSysctl(4, 'eth0', 'no_such_thing'),
+  ]
+  const look = (place: Place): (string | undefined)[] => {
+    place.pod.run([
+      { op: 'link-add', link: { kind: 'bridge', name: 'eth0' } },
+      { op: 'link-add', link: { kind: 'bridge', name: 'eth0.100' } },
+    ])
+    for (const name of ['net.ipv4.ip_forward', deviceSysctl(4, 'eth0', 'rp_filter')])
+      place.kernel.setSysctl(name, '0', place.podPath)
+    place.kernel.setSysctl(deviceSysctl(6, 'eth0.100', 'accept_ra'), '2', place.podPath)
+    assert.throws(() => place.kernel.setSysctl('net.ipv6.conf.eth0.100.accept_ra', '2', place.podPath), {
+      code: 'ENOENT',
+    })
+    return names.map(name => `${name} ${place.kernel.sysctl(name, place.podPath)}`)
+  }
+  using memory = inMemory()
+  using linux = onLinux()
+  assert.deepEqual(look(memory), look(linux))
 })
 
 test('in memory as on Linux: a namespace that is not there cannot be opened', () => {

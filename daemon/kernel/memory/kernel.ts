@@ -76,18 +76,12 @@ export class MemoryKernel implements Kernel {
   sysctl(name: string, netnsPath?: string): string | undefined {
     this.checkAlive()
     const ns = netnsPath === undefined ? this.machine.host : this.machine.namespaceAt(netnsPath)
-    return ns.sysctls.get(name) ?? (deviceOf(name, ns) === undefined ? undefined : '0')
+    return ns.sysctls.get(name)
   }
   setSysctl(name: string, value: string, netnsPath?: string): void {
     this.count()
     const ns = netnsPath === undefined ? this.machine.host : this.machine.namespaceAt(netnsPath)
-    const device = deviceOf(name, ns)
-    if (device === undefined) throw refuse('ENOENT', `set ${name}`)
     ns.sysctls.set(name, value)
-    if (!name.endsWith('.disable_ipv6') || device !== 'all') return
-    // Linux carries `all` over to every device and to the default (addrconf_disable_ipv6).
-    const names = ['default', ...[...ns.links.values()].map(link => link.name)]
-    for (const each of names) ns.sysctls.set(`net.ipv6.conf.${each}.disable_ipv6`, value)
   }
   feature(): Feature {
     return { state: 'present' }
@@ -100,12 +94,4 @@ export class MemoryKernel implements Kernel {
       return undefined
     }
   }
-}
-
-/** The device of `net.ipvN.conf.DEVICE.x` when it exists; empty for names outside `conf`. */
-function deviceOf(name: string, ns: Namespace): string | undefined {
-  const match = /^net\.ipv[46]\.conf\.(.+)\.\w+$/.exec(name)
-  if (!match) return ''
-  const device = match[1] ?? ''
-  return device === 'all' || device === 'default' || ns.named(device) ? device : undefined
 }

@@ -18,6 +18,7 @@ import type {
   Rule,
 } from '../kernel.ts'
 import { refuse } from './refuse.ts'
+import { Settings } from './settings.ts'
 
 export interface MemoryLink {
   readonly index: number
@@ -55,7 +56,7 @@ export class Namespace {
   neighbours: NeighbourInfo[] = []
   qdiscs: QdiscInfo[] = []
   filters: MemoryFilter[] = []
-  readonly sysctls = new Map<string, string>()
+  readonly sysctls = new Settings(() => Array.from(this.links.values(), link => link.name))
   readonly watchers = new Set<Watcher>()
   #lastIndex = 0
 
@@ -84,8 +85,7 @@ export class Namespace {
       mac: link.mac ?? this.#madeUpMac(index),
     }
     this.links.set(index, made)
-    const inherited = this.sysctls.get('net.ipv6.conf.default.disable_ipv6')
-    if (inherited !== undefined) this.sysctls.set(`net.ipv6.conf.${link.name}.disable_ipv6`, inherited)
+    this.sysctls.inherit(link.name)
     this.notify({ kind: 'link', gone: false, index, name: link.name })
     return made
   }
@@ -111,7 +111,7 @@ export class Namespace {
     this.addresses = this.addresses.filter(a => a.link !== link.index)
     this.filters = this.filters.filter(f => this.#placeExists(f.place))
     for (const port of this.links.values()) if (port.master === link.index) port.master = 0
-    for (const name of this.sysctls.keys()) if (name.includes(`.conf.${link.name}.`)) this.sysctls.delete(name)
+    this.sysctls.forget(link.name)
     this.notify({ kind: 'link', gone: true, index: link.index, name: link.name })
     link.peer?.namespace.remove(link.peer.link)
   }
