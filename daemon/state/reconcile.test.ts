@@ -3,6 +3,7 @@ import { after, test } from 'node:test'
 import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { FakeMetrics } from '../../test/support/fake-metrics.ts'
+import { Random } from '../../test/support/random.ts'
 import { Reconciler } from './reconcile.ts'
 import { NotSettled } from './settle.ts'
 import { type ReadonlyTable, Table } from './table.ts'
@@ -212,17 +213,33 @@ test('an update is told what was carried before, and a deletion names what was c
   assert.equal(target.said(), 'delete a=2')
 })
 
-test('a failing batch is carried row by row, so that only the bad row waits', async () => {
+test('a failing batch is carried in halves, so that only the bad row waits and costs few calls', async () => {
   const { table, target, reconciler, run } = started(new BatchTarget())
   void run()
-  target.broken.add('b')
-  for (const key of ['a', 'b', 'c']) table.put({ key, value: 1 })
-  await settle()
-  assert.equal(target.toString(), 'a=1 c=1')
+  target.broken.add('k77')
+  for (let i = 0; i < 256; i++) table.put({ key: `k${i}`, value: 1 })
+  while (reconciler.status().pending.length !== 1) await settle()
+  assert.equal(target.rows.size, 255)
   assert.deepEqual(
     reconciler.status().pending.map(({ key, error }) => `${key}: ${error}`),
-    ['b: b is broken'],
+    ['k77: k77 is broken'],
   )
+  assert.ok(target.calls.length < 20, `${target.calls.length} calls`)
+})
+
+test('other work has its turn between the parts of a failing batch', async () => {
+  const { table, target, run, reconciler } = started(new BatchTarget())
+  void run()
+  for (let i = 0; i < 64; i++) {
+    table.put({ key: `k${i}`, value: 1 })
+    target.broken.add(`k${i}`)
+  }
+  let most = 0
+  while (reconciler.status().pending.filter(row => row.attempts === 1).length < 64) {
+    await new Promise(setImmediate)
+    most = Math.max(most, target.calls.splice(0).length)
+  }
+  assert.ok(most <= 2, `${most} calls in one stretch`)
 })
 
 test('a refresh every 30 minutes mends what somebody else changed and counts it', async () => {
@@ -241,6 +258,58 @@ test('a refresh every 30 minutes mends what somebody else changed and counts it'
   assert.deepEqual([wrong('update'), wrong('prune')], [2, 1])
   await clock.advance(30 * 60_000)
   assert.deepEqual([wrong('update'), wrong('prune')], [2, 1])
+})
+
+test('a refresh asked for during a refresh comes after it, so that events do not keep it from its end', async () => {
+  const { table, target, reconciler, run } = started()
+  for (let i = 0; i < 600; i++) table.put({ key: `k${i}`, value: 1 })
+  void run()
+  await reconciler.settled('k599', 600, never)
+  while (!reconciler.status().pruned) await settle()
+  target.said()
+  reconciler.refresh()
+  while (target.calls.length < 300) await new Promise(setImmediate)
+  reconciler.refresh()
+  while (target.calls.length < 1202) await new Promise(setImmediate)
+  await settle()
+  const calls = target.said().split(', ')
+  assert.deepEqual([calls.indexOf('prune'), calls.lastIndexOf('prune'), calls.length], [600, 1201, 1202])
+})
+
+test('what the last process left is no mistake of anybody, also when a refresh comes before the first prune', async () => {
+  const { table, target, clock, metrics, run } = started()
+  target.rows.set('left over', 1)
+  const done = table.initializer('slow source')
+  void run()
+  await clock.advance(31 * 60_000)
+  done()
+  await settle()
+  assert.equal(target.toString(), '')
+  assert.equal(metrics.value('reconciler_found_wrong_total', { reconciler: 'memory', operation: 'prune' }), 0)
+})
+
+test('a target that can tell what it lacks is asked once a refresh, and only that is carried', async () => {
+  class TellingTarget extends MemoryTarget {
+    differing(rows: Iterable<Row>): Row[] {
+      this.calls.push('look')
+      if (this.broken.has('look')) throw new Error('look is broken')
+      return [...rows].filter(row => this.rows.get(row.key) !== row.value)
+    }
+  }
+  const { table, target, metrics, reconciler, run } = started(new TellingTarget())
+  void run()
+  for (const key of ['a', 'b', 'c']) table.put({ key, value: 1 })
+  await settle()
+  target.said()
+  target.rows.set('b', 7)
+  reconciler.refresh()
+  await settle()
+  assert.equal(target.said(), 'look, put b=1 was 1, prune')
+  assert.equal(metrics.value('reconciler_found_wrong_total', { reconciler: 'memory', operation: 'update' }), 1)
+  target.broken.add('look')
+  reconciler.refresh()
+  await settle()
+  assert.equal(target.said(), 'look, put a=1 was 1, put b=1 was 1, put c=1 was 1, prune')
 })
 
 test('a refresh of many rows lets a new row pass', async () => {
@@ -308,6 +377,7 @@ test('stopping tells everyone who waits, and drops the place in the table', asyn
   own.abort()
   await running
   await assert.rejects(waiting, /does not run/)
+  await assert.rejects(reconciler.settled('a', table.revision + 1, never), /does not run/, 'who comes later, too')
   assert.deepEqual([table.followers, clock.next], [[], undefined])
 })
 
@@ -324,30 +394,28 @@ test('a prune that fails is tried again', async () => {
   assert.equal(reconciler.status().pruneError, undefined)
 })
 
-test('under random changes and failures the target ends as the table is', async () => {
-  const seed = Math.floor(Math.random() * 2 ** 31)
-  let state = seed
-  const random = (): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
-    return state / 2 ** 31
-  }
-  const { table, target, clock, reconciler, run } = started(random() < 0.5 ? new BatchTarget() : new MemoryTarget())
+test('under random changes and failures the target ends as the table is, before any refresh', async () => {
+  const random = new Random()
+  const { table, target, clock, reconciler, run } = started(random.pick([new BatchTarget(), new MemoryTarget()]))
   void run()
   for (let i = 0; i < 3000; i++) {
-    const key = `k${Math.floor(random() * 30)}`
-    const what = random()
-    if (what < 0.4) table.put({ key, value: i })
-    else if (what < 0.6) table.delete(key)
-    else if (what < 0.7) target.broken.add(key)
-    else if (what < 0.8) target.broken.delete(key)
-    else if (what < 0.82) target.rows.set(`stranger${i}`, 1)
-    else if (what < 0.9) await clock.advance(random() * 1000)
+    const key = `k${random.below(30)}`
+    const what = random.below(100)
+    if (what < 40) table.put({ key, value: i })
+    else if (what < 60) table.delete(key)
+    else if (what < 70) target.broken.add(key)
+    else if (what < 80) target.broken.delete(key)
+    else if (what < 82) target.rows.set(`stranger${i}`, 1)
+    else if (what < 90) await clock.advance(random.below(1000))
     else await Promise.resolve()
   }
   target.broken.clear()
   await clock.advance(120_000)
+  const wanted = new Map([...table.values()].map(row => [row.key, row.value]))
+  const carried = [...target.rows].filter(([key]) => !key.startsWith('stranger'))
+  assert.deepEqual(new Map(carried), wanted, random.replay)
+  assert.deepEqual(reconciler.status().pending, [], random.replay)
   reconciler.refresh()
   for (let i = 0; i < 5; i++) await settle()
-  assert.deepEqual(target.rows, new Map([...table.values()].map(row => [row.key, row.value])), `seed ${seed}`)
-  assert.deepEqual(reconciler.status().pending, [])
+  assert.deepEqual(target.rows, wanted, random.replay)
 })

@@ -9,7 +9,7 @@ import { Meter, type Operation } from './meter.ts'
 import { Rest } from './rest.ts'
 import { NotSettled, Waiters } from './settle.ts'
 import type { Follower, Table } from './table.ts'
-import { deleteAll, type Outcome, type Target, updateAll } from './target.ts'
+import { type Carrying, deleteAll, type Outcome, type Target, updateAll } from './target.ts'
 import { type Failure, nextFailure, type RetryTimes, type Work, WorkQueue } from './work.ts'
 
 export interface ReconcilerOptions<T> {
@@ -72,6 +72,7 @@ export class Reconciler<T> implements AnyReconciler {
   #pruned = false
   #revision = 0
   #running = false
+  #stopped = false
 
   constructor(options: ReconcilerOptions<T>) {
     this.name = options.name
@@ -90,6 +91,7 @@ export class Reconciler<T> implements AnyReconciler {
   async start(signal: AbortSignal): Promise<void> {
     if (this.#running) throw new TypeError(`reconciler ${this.name} runs already`)
     this.#running = true
+    this.#stopped = false
     this.#refreshAt = this.#clock.now() + this.#refreshMs
     signal.addEventListener('abort', this.#rest.wake, { once: true })
     using follower = this.#table.follow(this.name)
@@ -99,6 +101,7 @@ export class Reconciler<T> implements AnyReconciler {
       while (!signal.aborted) await this.#round(follower, signal)
     } finally {
       this.#running = false
+      this.#stopped = true
       this.#rest.end()
       signal.removeEventListener('abort', this.#rest.wake)
       this.#waiters.fail(key => this.#notSettled(key))
@@ -108,14 +111,18 @@ export class Reconciler<T> implements AnyReconciler {
   /**
    * Resolves when the row of `key`, or its absence, has been carried at `revision` or later (as `put` and `delete`
    * return it). Rejects with NotSettled, whose message and cause say what failed last, when the signal aborts or the
-   * reconciler stops.
+   * reconciler stops, and at once when it has stopped; one that is still to start is waited for.
    */
   settled(key: string, revision: number, signal: AbortSignal): Promise<void> {
     if (this.#isSettled(key, revision)) return Promise.resolve()
+    if (this.#stopped) return Promise.reject(this.#notSettled(key))
     return this.#waiters.wait(key, revision, signal, () => this.#notSettled(key))
   }
 
-  /** Carries everything once more as soon as possible, as after an event that says somebody changed the target. */
+  /**
+   * Carries everything once more as soon as possible, as after an event that says somebody changed the target; after the
+   * refresh that is under way, if one is, so that frequent events do not keep it from its end.
+   */
   refresh(): void {
     this.#refreshAt = this.#clock.now()
     this.#rest.wake()
@@ -146,10 +153,10 @@ export class Reconciler<T> implements AnyReconciler {
     this.#take(follower)
     const now = this.#clock.now()
     this.#queue.wake(now)
-    if (now >= this.#refreshAt) this.#beginRefresh()
     if (this.#queue.ready) await this.#carry(signal)
     else if (this.#refreshing.length > 0) await this.#carryAgain(signal)
     else if (this.#pruneAt() <= now) await this.#prune(signal)
+    else if (this.#refreshAt <= now) await this.#beginRefresh(signal)
     else {
       this.#meter.pending(this.#queue.size)
       await this.#rest.until(Math.min(this.#queue.nextRetryAt, this.#refreshAt, this.#pruneAt()))
@@ -177,15 +184,32 @@ export class Reconciler<T> implements AnyReconciler {
     const works = this.#queue.take(SLICE)
     const gone = works.filter(work => work.gone)
     const there = works.filter(work => !work.gone)
-    if (gone.length > 0) this.#report('delete', await deleteAll(this.#target, gone, this.#carried, signal), signal)
-    if (there.length > 0) this.#report('update', await updateAll(this.#target, there, this.#carried, signal), signal)
+    const by = this.#by(signal)
+    if (gone.length > 0) this.#report('delete', await deleteAll(this.#target, gone, by), signal)
+    if (there.length > 0) this.#report('update', await updateAll(this.#target, there, by), signal)
     this.#release()
   }
 
-  #beginRefresh(): void {
-    this.#refreshing = [...this.#carried.keys()]
+  async #beginRefresh(signal: AbortSignal): Promise<void> {
     this.#refreshAt = this.#clock.now() + this.#refreshMs
-    this.#pruneFor = 'refresh'
+    // What an earlier reason to prune finds is nobody's mistake.
+    this.#pruneFor ??= 'refresh'
+    this.#refreshing = await this.#toRefresh(signal)
+  }
+
+  /** Keys of carried rows: all, or those that the target says it lacks; it may be asked in vain. */
+  async #toRefresh(signal: AbortSignal): Promise<string[]> {
+    if (this.#target.differing === undefined) return [...this.#carried.keys()]
+    try {
+      const rows = await this.#target.differing(this.#carried.values(), signal)
+      return Array.from(rows, row => this.#table.keyOf(row))
+    } catch (err) {
+      this.#log.debug(
+        { reconciler: this.name, err },
+        'the target cannot tell what it lacks; every row is carried again',
+      )
+      return [...this.#carried.keys()]
+    }
   }
 
   /** Carries some rows of a refresh; keys that are to be carried anyway are left out. */
@@ -194,9 +218,13 @@ export class Reconciler<T> implements AnyReconciler {
       const row = this.#carried.get(key)
       return row === undefined || this.#queue.get(key) ? [] : [{ key, row, gone: false }]
     })
-    const outcome = await updateAll(this.#target, works, this.#carried, signal)
+    const outcome = await updateAll(this.#target, works, this.#by(signal))
     this.#meter.foundWrong('update', outcome.changed)
     this.#report('update', outcome, signal)
+  }
+
+  #by(signal: AbortSignal): Carrying<T> {
+    return { previous: this.#carried, turn: () => this.#clock.turn(), signal }
   }
 
   #report(operation: Operation, { done, failed }: Outcome<T>, signal: AbortSignal): void {

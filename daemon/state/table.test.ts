@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Random } from '../../test/support/random.ts'
 import { dump } from './dump.ts'
 import { replaceRows } from './replace.ts'
 import { Table } from './table.ts'
@@ -107,19 +108,20 @@ test('a table is initialized once every writer has said so, even two of one name
 })
 
 test('random histories look to a follower as replaying its changes does', () => {
+  const random = new Random()
   for (let round = 0; round < 200; round++) {
     const t = table()
     using follower = t.follow('test')
     const replayed = new Map<string, Row>()
     for (let i = 0; i < 300; i++) {
-      const key = `k${Math.floor(Math.random() * 20)}`
-      if (Math.random() < 0.6) t.put({ key, value: i })
+      const key = `k${random.below(20)}`
+      if (random.below(10) < 6) t.put({ key, value: i })
       else t.delete(key)
-      if (Math.random() > 0.1) continue
+      if (random.below(10) > 0) continue
       const { updated, deleted } = follower.take()
       for (const row of deleted) replayed.delete(row.key)
       for (const row of updated) replayed.set(row.key, row)
-      assert.deepEqual(replayed, new Map([...t.values()].map(row => [row.key, row])))
+      assert.deepEqual(replayed, new Map([...t.values()].map(row => [row.key, row])), random.replay)
     }
   }
 })

@@ -22,8 +22,13 @@ export interface Target<T> {
    */
   prune(desired: ReadonlyTable<T>, signal: AbortSignal): Awaitable<number>
   /**
-   * Many rows at once, answering how many of them had to be changed (a refresh counts those as found wrong); when it
-   * throws, the rows are carried one by one.
+   * The rows that the target does not hold as they are, found in one look at all of it. A target that has this is asked
+   * once a refresh, and only what it answers is carried again; without it every row is.
+   */
+  differing?(rows: Iterable<T>, signal: AbortSignal): Awaitable<Iterable<T>>
+  /**
+   * Many rows at once, answering how many of them had to be changed (a refresh counts those as found wrong). When it
+   * throws, the rows are carried again in halves, down to those that fail by themselves.
    */
   updateBatch?(rows: readonly T[], previous: readonly (T | undefined)[], signal: AbortSignal): Awaitable<number>
   deleteBatch?(rows: readonly T[], signal: AbortSignal): Awaitable<void>
@@ -37,49 +42,74 @@ export interface Outcome<T> {
   readonly changed: number
 }
 
-/** Carries rows; `previous` says what the target is known to hold for a key. Rejects never. */
-export async function updateAll<T>(
-  target: Target<T>,
-  works: readonly Work<T>[],
-  previous: ReadonlyMap<string, T>,
-  signal: AbortSignal,
-): Promise<Outcome<T>> {
-  if (target.updateBatch && works.length > 1) {
-    const rows = works.map(work => work.row)
-    const before = works.map(work => previous.get(work.key))
-    try {
-      return { done: works, failed: [], changed: await target.updateBatch(rows, before, signal) }
-    } catch {
-      // One by one below, so that each failure is known by its row.
-    }
-  }
-  return oneByOne(works, signal, work => target.update(work.row, previous.get(work.key), signal))
+/** How rows are carried: what the target is known to hold for a key, and what gives other work of the event loop its turn. */
+export interface Carrying<T> {
+  readonly previous: ReadonlyMap<string, T>
+  readonly turn: () => Promise<void>
+  readonly signal: AbortSignal
+}
+
+/** Carries rows. Rejects never. */
+export function updateAll<T>(target: Target<T>, works: readonly Work<T>[], by: Carrying<T>): Promise<Outcome<T>> {
+  const { previous, signal } = by
+  const together = target.updateBatch?.bind(target)
+  return carry(works, by, {
+    one: work => target.update(work.row, previous.get(work.key), signal),
+    many:
+      together &&
+      (some =>
+        together(
+          some.map(work => work.row),
+          some.map(work => previous.get(work.key)),
+          signal,
+        )),
+  })
 }
 
 /** Deletes rows: what the target is known to hold of a key, else the row that was to be there. Rejects never. */
-export async function deleteAll<T>(
-  target: Target<T>,
-  works: readonly Work<T>[],
-  previous: ReadonlyMap<string, T>,
-  signal: AbortSignal,
-): Promise<Outcome<T>> {
-  const held = (work: Work<T>): T => previous.get(work.key) ?? work.row
-  if (target.deleteBatch && works.length > 1) {
-    try {
-      await target.deleteBatch(works.map(held), signal)
-      return { done: works, failed: [], changed: works.length }
-    } catch {
-      // One by one below, so that each failure is known by its row.
-    }
-  }
-  return oneByOne(works, signal, work => target.delete(held(work), signal))
+export function deleteAll<T>(target: Target<T>, works: readonly Work<T>[], by: Carrying<T>): Promise<Outcome<T>> {
+  const held = (work: Work<T>): T => by.previous.get(work.key) ?? work.row
+  const together = target.deleteBatch?.bind(target)
+  return carry(works, by, {
+    one: work => target.delete(held(work), by.signal),
+    many: together && (some => together(some.map(held), by.signal)),
+  })
 }
 
-async function oneByOne<T>(
-  works: readonly Work<T>[],
-  signal: AbortSignal,
-  act: (work: Work<T>) => Awaitable<boolean | void>,
-): Promise<Outcome<T>> {
+interface Acts<T> {
+  /** Answers whether something had to be changed; nothing means yes. */
+  readonly one: (work: Work<T>) => Awaitable<boolean | void>
+  /** Answers how many had to be changed; nothing means all. */
+  readonly many: ((works: readonly Work<T>[]) => Awaitable<number | void>) | undefined
+}
+
+async function carry<T>(works: readonly Work<T>[], by: Carrying<T>, acts: Acts<T>): Promise<Outcome<T>> {
+  if (acts.many === undefined || works.length < 2) return await oneByOne(works, by.signal, acts.one)
+  try {
+    const answer = acts.many(works)
+    const changed = (answer instanceof Promise ? await answer : answer) ?? works.length
+    return { done: works, failed: [], changed }
+  } catch {
+    return await inHalves(works, by, acts)
+  }
+}
+
+/** After a batch has failed: a bad row among n costs about 2 log n batches, and no stretch is longer than one batch. */
+async function inHalves<T>(works: readonly Work<T>[], by: Carrying<T>, acts: Acts<T>): Promise<Outcome<T>> {
+  const middle = works.length >>> 1
+  const parts: Outcome<T>[] = []
+  for (const half of [works.slice(0, middle), works.slice(middle)]) {
+    await by.turn()
+    if (!by.signal.aborted) parts.push(await carry(half, by, acts))
+  }
+  return {
+    done: parts.flatMap(part => part.done),
+    failed: parts.flatMap(part => part.failed),
+    changed: parts.reduce((sum, part) => sum + part.changed, 0),
+  }
+}
+
+async function oneByOne<T>(works: readonly Work<T>[], signal: AbortSignal, act: Acts<T>['one']): Promise<Outcome<T>> {
   const done: Work<T>[] = []
   const failed: { work: Work<T>; error: unknown }[] = []
   let changed = 0
