@@ -1,19 +1,23 @@
 /**
- * `npm test [-- PATTERN…] [--only GROUP] [--name TEXT] [--repeat N]`: runs the project's tests in groups, one line a
- * file, failures in full, and totals with the slowest files at the end. Patterns are parts of a path.
+ * `npm test [-- PATTERN…] [--only GROUP] [--name TEXT] [--repeat N] [--limit SECONDS] [--within SECONDS]`: runs the
+ * project's tests in groups, one line a file, failures in full, and totals with the slowest files at the end. Patterns
+ * are parts of a path; `--limit` bounds a file, `--within` the whole run, which fails when its time is over.
  *
  * Tests lie beside what they test (`x.test.ts`) or under test/. Those that change the kernel run one at a time: eBPF
  * objects and machine-wide sysctls are not namespaced, and timing is part of what they assert.
  */
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Report } from './report.ts'
+import { type FileRun, runFile } from './run-file.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FILE_TIMEOUT_MS = 15 * 60_000
+/** Several times what the slowest takes on two quiet cores. */
+const FILE_LIMIT_SECONDS = 300
+const TEST_TIMEOUT_MS = 150_000
+const WITHIN_SECONDS = 20 * 60
 
 interface Group {
   readonly name: string
@@ -43,15 +47,14 @@ function testFiles(patterns: readonly string[]): string[] {
   return found.filter(path => patterns.length === 0 || patterns.some(p => path.includes(p))).sort()
 }
 
-async function runGroup(group: Group, files: readonly string[], namePattern: string | undefined, report: Report) {
-  const events = run({
-    files: files.map(f => join(ROOT, f)),
-    cwd: ROOT,
-    concurrency: group.concurrency,
-    timeout: FILE_TIMEOUT_MS,
-    ...(namePattern === undefined ? {} : { testNamePatterns: [new RegExp(namePattern)] }),
-  })
-  for await (const event of events) report.take(event)
+async function runGroup(group: Group, files: readonly string[], how: Omit<FileRun, 'file' | 'cwd'>, report: Report) {
+  report.heading(`${group.name}: ${files.length} file${files.length === 1 ? '' : 's'}`)
+  const queue = [...files]
+  const worker = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift())
+      report.add(await runFile({ ...how, file: join(ROOT, file), cwd: ROOT }))
+  }
+  await Promise.all(Array.from({ length: group.concurrency }, worker))
 }
 
 async function main(): Promise<number> {
@@ -61,21 +64,34 @@ async function main(): Promise<number> {
       only: { type: 'string', multiple: true, default: ORDER },
       name: { type: 'string' },
       repeat: { type: 'string', default: '1' },
+      limit: { type: 'string', default: `${FILE_LIMIT_SECONDS}` },
+      within: { type: 'string' },
     },
   })
   const unknown = values.only.find(name => !ORDER.includes(name))
   if (unknown !== undefined) throw new Error(`no group ${unknown}; there are ${ORDER.join(', ')}`)
+  const rounds = positive('--repeat', values.repeat)
+  const how = {
+    timeoutMs: positive('--limit', values.limit) * 1000,
+    testTimeoutMs: TEST_TIMEOUT_MS,
+    namePattern: values.name,
+    signal: AbortSignal.timeout(positive('--within', values.within ?? `${WITHIN_SECONDS * rounds}`) * 1000),
+  }
   const files = testFiles(positionals)
-  const report = new Report(ROOT, process.stdout)
-  for (let round = 0; round < Number(values.repeat) && report.failed === 0; round++)
+  const report = new Report(ROOT, text => process.stdout.write(text))
+  for (let round = 0; round < rounds && report.failed === 0; round++)
     for (const name of ORDER.filter(n => values.only.includes(n))) {
       const group = GROUPS.find(g => g.name === name)
       const own = files.filter(f => groupOf(f) === name)
-      if (group === undefined || own.length === 0) continue
-      report.heading(`${name}: ${own.length} file${own.length === 1 ? '' : 's'}`)
-      await runGroup(group, own, values.name, report)
+      if (group !== undefined && own.length > 0) await runGroup(group, own, how, report)
     }
   return report.finish()
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new Error(`${option} takes a number from 1, not ${text}`)
 }
 
 process.exitCode = await main()
