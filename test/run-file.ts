@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { withParent } from './support/command.ts'
+import { withParent } from '../deploy/lab/command.ts'
 import type { FileEvent } from './file-events.ts'
 
 export interface FileRun {

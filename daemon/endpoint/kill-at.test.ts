@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { runCommand } from '../../test/support/command.ts'
+import { runCommand } from '../../deploy/lab/command.ts'
 
 const MODULE = fileURLToPath(new URL('kill-at.ts', import.meta.url))
 

@@ -1,5 +1,5 @@
 /** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
-import { type CommandResult, inNamespace, runCommand } from '../../test/support/command.ts'
+import { type CommandResult, inNamespace, runCommand } from './command.ts'
 import { type Exchange, FlowWatch, type SeenFlow } from './flows.ts'
 import { PROBE_PORT } from './layout.ts'
 import type { Row } from './matrix.ts'

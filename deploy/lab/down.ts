@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { mustRun } from '../../test/support/command.ts'
+import { mustRun } from './command.ts'
 import { removeCgroups, removeIfEmpty } from './cgroup.ts'
 import type { LabLayout } from './layout.ts'
 import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn, send } from './namespaces.ts'

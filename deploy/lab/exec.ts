@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { inNamespace } from '../../test/support/command.ts'
+import { inNamespace } from './command.ts'
 import type { Lab } from './state.ts'
 
 /** Where set-up puts the command `causeway`, which finds the node's daemon by its configuration. */

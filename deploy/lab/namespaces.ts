@@ -1,6 +1,6 @@
 /** Network namespaces with visible names (ip-netns(8)), and the processes that stand in them. */
 import { readdirSync, readlinkSync, readFileSync, statSync } from 'node:fs'
-import { mustRun, withParent } from '../../test/support/command.ts'
+import { mustRun, withParent } from './command.ts'
 
 const NETNS = '/run/netns'
 

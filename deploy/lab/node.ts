@@ -4,7 +4,7 @@ import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readFileSync
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
-import { inNamespace, mustRun, runCommand, withParent } from '../../test/support/command.ts'
+import { inNamespace, mustRun, runCommand, withParent } from './command.ts'
 import { get } from './api.ts'
 import { enterCgroup, nodeCgroup } from './cgroup.ts'
 import { daemonConfiguration } from './configuration.ts'

@@ -1,7 +1,7 @@
 /** A pod of the lab: a namespace that the CNI executable attaches, and the server in it. */
 import { addNamespace } from './namespaces.ts'
 import type { Net } from '../../daemon/kernel/kernel.ts'
-import { type Attachment, CniRuntime } from '../../test/support/cni-runtime.ts'
+import { type Attachment, CniRuntime } from './cni-runtime.ts'
 import { podManifest, writeManifest } from './configuration.ts'
 import { bare, type LabLayout, type NodeLayout, type PodLayout } from './layout.ts'
 

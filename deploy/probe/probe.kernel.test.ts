@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { LinuxKernel } from '../../daemon/kernel/linux.ts'
 import { openNewNetns, type OpenNetns } from '../../daemon/kernel/netns/create.ts'
 import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
-import { inNamespace, runCommand } from '../../test/support/command.ts'
+import { inNamespace, runCommand } from '../lab/command.ts'
 import { eventually } from '../../test/support/eventually.ts'
 
 const PROBE = fileURLToPath(new URL('../../build/probe/cw-probe', import.meta.url))

@@ -2,7 +2,7 @@
  * `start`: from the start of the daemon's process until its programs are attached and the pods of before are restored,
  * on a node that never had a daemon and on one with 100 pods; beside it a Node process that does nothing and ends.
  */
-import { mustRun } from '../support/command.ts'
+import { mustRun } from '../../deploy/lab/command.ts'
 import { against, type Bench, interleave, median, type Result } from './bench.ts'
 import { BenchNode } from './support/bench-node.ts'
 import { timeSpawns } from './support/spawn-timer.ts'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { mustRun, runCommand } from '../support/command.ts'
+import { mustRun, runCommand } from '../../deploy/lab/command.ts'
 import { traces } from '../support/machine-traces.ts'
 
 const MAIN = join(fileURLToPath(new URL('../..', import.meta.url)), 'deploy/lab/main.ts')

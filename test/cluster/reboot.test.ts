@@ -10,7 +10,7 @@ import { podLayout } from '../../deploy/lab/layout.ts'
 import { attachmentOf } from '../../deploy/lab/pod.ts'
 import { Cluster, ECHO_PORT, FAMILIES } from '../support/cluster.ts'
 import type { ClusterNode } from '../support/cluster-node.ts'
-import { mustRun } from '../support/command.ts'
+import { mustRun } from '../../deploy/lab/command.ts'
 import { eventually } from '../support/eventually.ts'
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'

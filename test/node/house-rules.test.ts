@@ -81,7 +81,7 @@ test('the CNI executable imports nothing outside its folder', () => {
 })
 
 test('what runs in production imports nothing of the tests', () => {
-  const files = inFolder('daemon/', 'plugins/', 'cni/', 'bpf/')
+  const files = inFolder('daemon/', 'plugins/', 'cni/', 'bpf/', 'deploy/')
   none(
     'tests import code, not the other way round',
     strangers(files, imported => !isTest(imported)),

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { mustRun, runCommand } from '../support/command.ts'
+import { mustRun, runCommand } from '../../deploy/lab/command.ts'
 import { traces } from '../support/machine-traces.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

@@ -14,8 +14,8 @@ import { isRunning, type Process, processesIn } from '../../deploy/lab/namespace
 import { type Built, startDaemon } from '../../deploy/lab/node.ts'
 import { nodeRuntime } from '../../deploy/lab/pod.ts'
 import type { Lab } from '../../deploy/lab/state.ts'
-import type { CniRuntime } from './cni-runtime.ts'
-import { type CommandResult, inNamespace, mustRun, runCommand } from './command.ts'
+import type { CniRuntime } from '../../deploy/lab/cni-runtime.ts'
+import { type CommandResult, inNamespace, mustRun, runCommand } from '../../deploy/lab/command.ts'
 import { eventually } from './eventually.ts'
 
 export interface ClusterNodeParts {

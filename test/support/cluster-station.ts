@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import { PROBE_PORT } from '../../deploy/lab/layout.ts'
 import { familyOf, type Station } from '../../deploy/lab/state.ts'
-import { type CommandResult, inNamespace, mustRun, runCommand, withParent } from './command.ts'
+import { type CommandResult, inNamespace, mustRun, runCommand, withParent } from '../../deploy/lab/command.ts'
 
 /** What `cw-probe stream` saw. */
 export interface StreamResult {

@@ -18,7 +18,7 @@ import type { Lab } from '../../deploy/lab/state.ts'
 import { bringUp } from '../../deploy/lab/up.ts'
 import { ClusterNode } from './cluster-node.ts'
 import { ClusterStation } from './cluster-station.ts'
-import { inNamespace, mustRun } from './command.ts'
+import { inNamespace, mustRun } from '../../deploy/lab/command.ts'
 import { eventually } from './eventually.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

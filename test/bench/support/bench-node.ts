@@ -14,7 +14,7 @@ import { type LabLayout, labLayout, type NodeLayout, nodeLayout } from '../../..
 import { lockLab } from '../../../deploy/lab/lock.ts'
 import { type Built, prepareNode } from '../../../deploy/lab/node.ts'
 import { layWires } from '../../../deploy/lab/up.ts'
-import { inNamespace, mustRun, withParent } from '../../support/command.ts'
+import { inNamespace, mustRun, withParent } from '../../../deploy/lab/command.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { Stage } from './spawn-timer.ts'
 

@@ -2,7 +2,7 @@
  * Times programs with `cw-probe spawn`: starting a program from Node costs more than the programs measured here take.
  */
 import { join, resolve } from 'node:path'
-import { inNamespace, runCommand } from '../../support/command.ts'
+import { inNamespace, runCommand } from '../../../deploy/lab/command.ts'
 
 export const PROBE = join(resolve(import.meta.dirname, '../../..'), 'build/probe/cw-probe')
 

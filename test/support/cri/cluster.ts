@@ -12,7 +12,7 @@ import { isRunning, processesIn, send } from '../../../deploy/lab/namespaces.ts'
 import { type Built, startDaemon } from '../../../deploy/lab/node.ts'
 import type { Lab } from '../../../deploy/lab/state.ts'
 import { bringUp } from '../../../deploy/lab/up.ts'
-import { mustRun } from '../command.ts'
+import { mustRun } from '../../../deploy/lab/command.ts'
 import { eventually } from '../eventually.ts'
 import {
   Containerd,

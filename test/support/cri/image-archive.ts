@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { mustRun } from '../command.ts'
+import { mustRun } from '../../../deploy/lab/command.ts'
 
 export interface ImageContent {
   /** Such as `localhost/pause:1`; with a host, because runtimes complete names that have none. */

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type FileLock, tryLockFile } from '../../../daemon/kernel/file-lock.ts'
-import { mustRun, runCommand } from '../command.ts'
+import { mustRun, runCommand } from '../../../deploy/lab/command.ts'
 import { eventually } from '../eventually.ts'
 import type { ContainerdRelease } from './containerd.ts'
 

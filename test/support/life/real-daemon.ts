@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Step } from '../../../daemon/endpoint/steps.ts'
 import type { LabLayout, NodeLayout } from '../../../deploy/lab/layout.ts'
 import { daemonReady, launchDaemon } from '../../../deploy/lab/node.ts'
-import { withParent } from '../command.ts'
+import { withParent } from '../../../deploy/lab/command.ts'
 
 const START_TIMEOUT_MS = 120_000
 /** A daemon that was told to stop does so within 10 s; the machine may be busy. */

@@ -14,7 +14,7 @@ import { bare, type LabLayout, labLayout, type NodeLayout, nodeLayout } from '..
 import { lockLab } from '../../../deploy/lab/lock.ts'
 import { type Built, prepareNode } from '../../../deploy/lab/node.ts'
 import { layWires } from '../../../deploy/lab/up.ts'
-import { inNamespace, mustRun } from '../command.ts'
+import { inNamespace, mustRun } from '../../../deploy/lab/command.ts'
 import { RealDaemon } from './real-daemon.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))

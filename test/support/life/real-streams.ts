@@ -1,7 +1,7 @@
 /** Long-running TCP connections, which must outlive everything that happens to the daemon without a reset. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { inNamespace, withParent } from '../command.ts'
+import { inNamespace, withParent } from '../../../deploy/lab/command.ts'
 
 /** What a stream saw until its end; see deploy/probe/stream.c. */
 export interface StreamReport {
