@@ -10,6 +10,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { SetupError } from './setup-error.mjs'
 
 const run = promisify(execFile)
 
@@ -23,7 +24,7 @@ const cFlags = '-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Wshadow -fst
  *
  * @param {{root: string, force?: boolean}} options root: the project's folder, with its node_modules installed
  * @returns {Promise<{binary: string, built: boolean}>} the executable's path, and whether it was built by this call
- * @throws {Error} with the tool's own output when one of the steps fails
+ * @throws {SetupError} when one of the steps fails; the tool's own output is on standard error
  */
 export async function compileCni({ root, force = false }) {
   const out = join(root, 'build', 'cni')
@@ -77,7 +78,7 @@ async function mujsArchive() {
   for (const path of [`/usr/lib/${triplet}/libmujs.a`, '/usr/lib/libmujs.a', '/usr/local/lib/libmujs.a']) {
     if (await readFile(path).catch(() => undefined)) return path
   }
-  throw new Error('libmujs.a is missing: install the Debian package libmujs-dev')
+  throw new SetupError('libmujs.a is missing', 'install the Debian package libmujs-dev')
 }
 
 /** The tools of cni/ have their own lock file, so that their TypeScript is not the project's. */
@@ -131,7 +132,7 @@ async function compiler() {
   for (const name of ['clang-19', 'cc']) {
     if (await run(name, ['--version']).catch(() => undefined)) return name
   }
-  throw new Error('no C compiler: install the Debian package clang-19')
+  throw new SetupError('no C compiler', 'install the Debian package clang-19')
 }
 
 async function tool(command, args, options = {}) {
@@ -139,6 +140,7 @@ async function tool(command, args, options = {}) {
     return await run(command, args, { ...options, maxBuffer: 1 << 24 })
   } catch (error) {
     const said = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim()
-    throw new Error(`building the CNI executable: ${command} failed\n${said || error.message}`, { cause: error })
+    process.stderr.write(`${said || error.message}\n`)
+    throw new SetupError(`building the CNI executable: ${command} failed`, 'see its messages above')
   }
 }

@@ -1,4 +1,4 @@
-/** Whether this machine can run the project at all: system, rights, distribution, kernel, disk. */
+/** Whether this machine can run the project at all: system, rights, distribution, kernel; and room on its disks. */
 import { readFileSync, statfsSync } from 'node:fs'
 import { release } from 'node:os'
 import { SetupError } from './setup-error.mjs'
@@ -8,15 +8,13 @@ const KERNEL_FLOOR = [6, 1]
 const DISK_FLOOR_BYTES = 1 << 30
 
 /** The facts the checks look at; a test passes others. */
-export function machineFacts(root) {
-  const disk = statfsSync(root)
+export function machineFacts() {
   return {
     platform: process.platform,
     arch: process.arch,
     uid: process.getuid?.() ?? -1,
     release: release(),
     osRelease: readOsRelease(),
-    freeBytes: disk.bavail * disk.bsize,
   }
 }
 
@@ -29,9 +27,21 @@ function readOsRelease() {
 }
 
 /** Throws SetupError naming the first thing that is missing. */
-export function checkMachine(root, facts = machineFacts(root)) {
+export function checkMachine(facts = machineFacts()) {
   const problem = findProblem(facts)
   if (problem) throw new SetupError(...problem)
+}
+
+/** Throws SetupError when there is no room where something is about to be installed. `free` tells bytes of a path. */
+export function checkDisk(path, free = freeBytes) {
+  const bytes = free(path)
+  if (bytes < DISK_FLOOR_BYTES)
+    throw new SetupError(`only ${Math.floor(bytes / (1 << 20))} MiB free at ${path}`, 'make room: 1 GiB is needed')
+}
+
+function freeBytes(path) {
+  const disk = statfsSync(path)
+  return disk.bavail * disk.bsize
 }
 
 function findProblem(facts) {
@@ -44,8 +54,6 @@ function findProblem(facts) {
   const [needMajor, needMinor] = KERNEL_FLOOR
   if (major < needMajor || (major === needMajor && minor < needMinor))
     return [`kernel ${facts.release} is too old`, `use Linux ${KERNEL_FLOOR.join('.')} or newer`]
-  if (facts.freeBytes < DISK_FLOOR_BYTES)
-    return [`only ${Math.floor(facts.freeBytes / (1 << 20))} MiB free`, 'make room: 1 GiB is needed']
   return undefined
 }
 

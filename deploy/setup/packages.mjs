@@ -1,7 +1,7 @@
-/** Debian packages: which are missing, and installing them with progress. */
+/** Debian packages: which are missing, and installing them with progress, without touching what the machine has. */
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, mkdirSync, openSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { SetupError } from './setup-error.mjs'
 
@@ -26,8 +26,12 @@ export const TEST_PACKAGES = [
   'containernetworking-plugins',
   'iptables',
   'nftables',
+  'procps', // sysctl
   'runc',
 ]
+
+/** Packages of which only a program is used, which another package may have brought: Docker's containerd.io has both. */
+const PROGRAMS = { containerd: 'containerd', runc: 'runc' }
 
 /** Those of `names` that are not installed, in the same order. */
 export function missingPackages(names) {
@@ -41,19 +45,47 @@ export function missingPackages(names) {
       .filter(line => line.endsWith(' installed'))
       .map(line => line.split(' ')[0]),
   )
-  return names.filter(name => !installed.has(name))
+  return names.filter(name => !installed.has(name) && !(PROGRAMS[name] && isInPath(PROGRAMS[name])))
 }
 
-/** Installs packages by name; apt's own output goes to apt.log in `logFolder`. */
+function isInPath(program) {
+  return (process.env.PATH ?? '').split(delimiter).some(folder => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/**
+ * Installs packages by name; apt's own output goes to apt.log in `logFolder`. Rather than remove a
+ * package that the machine has it fails and says so.
+ */
 export async function installPackages(names, logFolder) {
   mkdirSync(logFolder, { recursive: true })
   const log = join(logFolder, 'apt.log')
   process.stderr.write(`set-up: installing Debian packages ${names.join(', ')}\n`)
   await aptGet(['update', '-q'], log)
-  await aptGet(['install', '-q', '-y', '--no-install-recommends', '-o', 'APT::Status-Fd=3', ...names], log)
+  const conflicts = packagesInTheWay(names)
+  if (conflicts.length > 0)
+    throw new SetupError(
+      `installing ${names.join(', ')} would remove ${conflicts.join(', ')}`,
+      'remove them yourself, or use another machine',
+    )
+  const options = ['-q', '-y', '--no-install-recommends', '--no-remove', '-o', 'APT::Status-Fd=3']
+  await aptGet(['install', ...options, ...names], log)
   const still = missingPackages(names)
   if (still.length > 0) throw new SetupError(`packages ${still.join(', ')} are still missing`, `see ${log}`)
   return `installed ${names.length} Debian packages`
+}
+
+/** What apt would remove, by a simulation of it. */
+function packagesInTheWay(names) {
+  const args = ['install', '--simulate', '-q', '--no-install-recommends', ...names]
+  const { stdout } = spawnSync('apt-get', args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } })
+  return [...(stdout ?? '').matchAll(/^Remv (\S+)/gm)].map(match => match[1])
 }
 
 async function aptGet(args, log) {

@@ -12,7 +12,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { holdLock } from './lock.mjs'
-import { checkMachine } from './machine.mjs'
+import { checkDisk, checkMachine } from './machine.mjs'
 import { installNpm, npmIsCurrent } from './npm.mjs'
 import { BUILD_PACKAGES, installPackages, missingPackages, TEST_PACKAGES } from './packages.mjs'
 import { runWithNode24 } from './run.mjs'
@@ -61,17 +61,23 @@ function compiled(names) {
 }
 
 async function setUp(options) {
-  if (!npmIsCurrent(root)) await step(() => installNpm(root))
+  if (!npmIsCurrent(root)) {
+    checkDisk(root)
+    await step(() => installNpm(root))
+  }
   if (options.packages) {
     const missing = missingPackages([...BUILD_PACKAGES, ...(options.tests ? TEST_PACKAGES : [])])
-    if (missing.length > 0) await step(() => installPackages(missing, join(root, 'build/setup')))
+    if (missing.length > 0) {
+      checkDisk('/usr')
+      await step(() => installPackages(missing, join(root, 'build/setup')))
+    }
   }
   await compileAll({ root, force: options.force })
 }
 
 async function main() {
   const options = parseArguments(process.argv.slice(2))
-  checkMachine(root)
+  checkMachine()
   mkdirSync(join(root, 'build/setup'), { recursive: true })
   const lock = openSync(join(root, 'build/setup/lock'), 'a')
   holdLock(lock)

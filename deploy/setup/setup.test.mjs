@@ -1,10 +1,12 @@
 /** Decisions of the set-up that need no other machine: what is refused, what counts as installed. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { checkMachine } from './machine.mjs'
+import { compileDaemon } from './compile-daemon.mjs'
+import { checkDisk, checkMachine } from './machine.mjs'
 import { npmIsCurrent } from './npm.mjs'
 import { installPackages, missingPackages } from './packages.mjs'
 
@@ -14,7 +16,6 @@ const good = {
   uid: 0,
   release: '6.1.0-18-amd64',
   osRelease: 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n',
-  freeBytes: 1 << 30,
 }
 
 const machines = {
@@ -28,15 +29,20 @@ const machines = {
   'no os-release': [{ osRelease: '' }, 'this is an unknown distribution; use Debian 12 or 13'],
   'Linux 5.10': [{ release: '5.10.0-30' }, 'kernel 5.10.0-30 is too old; use Linux 6.1 or newer'],
   'Linux 6.0': [{ release: '6.0.9' }, 'kernel 6.0.9 is too old; use Linux 6.1 or newer'],
-  'a full disk': [{ freeBytes: 100 << 20 }, 'only 100 MiB free; make room: 1 GiB is needed'],
 }
 for (const [name, [facts, message]] of Object.entries(machines))
   test(`${name} is refused in one line that says what to do`, () => {
-    assert.throws(() => checkMachine('/', { ...good, ...facts }), { name: 'SetupError', message })
+    assert.throws(() => checkMachine({ ...good, ...facts }), { name: 'SetupError', message })
   })
 
 for (const release of ['6.1.0', '6.18.44-fc', '7.0'])
-  test(`Linux ${release} is accepted`, () => checkMachine('/', { ...good, release }))
+  test(`Linux ${release} is accepted`, () => checkMachine({ ...good, release }))
+
+test('a full disk is refused in one line that says where', () => {
+  const message = 'only 100 MiB free at /usr; make room: 1 GiB is needed'
+  assert.throws(() => checkDisk('/usr', () => 100 << 20), { name: 'SetupError', message })
+  checkDisk('/usr', () => 1 << 30)
+})
 
 /** A tree with a lock file and what npm says it installed. */
 function tree(t, want, have) {
@@ -98,9 +104,10 @@ test('missing packages are installed by name, after an update, without recommend
     'echo "pmstatus:one:50:half" >&3 2>&- ; printf "one installed\\ntwo installed\\n" > installed',
   )
   assert.equal(await installPackages(['one', 'two'], folder), 'installed 2 Debian packages')
-  const [update, install] = readFileSync(join(folder, 'calls'), 'utf8').split('\n')
+  const [update, simulation, install] = readFileSync(join(folder, 'calls'), 'utf8').split('\n')
   assert.match(update, / update -q$/)
-  assert.match(install, / install -q -y --no-install-recommends -o APT::Status-Fd=3 one two$/)
+  assert.match(simulation, /^install --simulate .* one two$/)
+  assert.match(install, / install -q -y --no-install-recommends --no-remove -o APT::Status-Fd=3 one two$/)
   assert.ok(existsSync(join(folder, 'apt.log')))
 })
 
@@ -112,9 +119,53 @@ test('apt-get that fails is reported with its log', async t => {
   })
 })
 
+test('what the machine has is not removed for what it lacks', async t => {
+  const folder = fakeApt(
+    t,
+    'case $* in *--simulate*) printf "Inst runc (1.1)\\nRemv containerd.io [1.7]\\nRemv docker-ce [27]\\n" ;; esac',
+  )
+  await assert.rejects(installPackages(['containerd', 'runc'], folder), {
+    name: 'SetupError',
+    message: /^installing containerd, runc would remove containerd\.io, docker-ce; /,
+  })
+  assert.doesNotMatch(readFileSync(join(folder, 'calls'), 'utf8'), /install -q -y/)
+})
+
+test('a package counts as there when another one brought the program that is used', t => {
+  const folder = fakeApt(t, '')
+  process.env.PATH = folder
+  symlinkSync('/bin/sh', join(folder, 'sh'))
+  symlinkSync('/bin/cat', join(folder, 'cat'))
+  assert.deepEqual(missingPackages(['containerd', 'runc', 'gcc']), ['containerd', 'runc', 'gcc'])
+  for (const name of ['containerd', 'gcc']) writeFileSync(join(folder, name), '', { mode: 0o755 })
+  assert.deepEqual(missingPackages(['containerd', 'runc', 'gcc']), ['runc', 'gcc'])
+})
+
 test('a package that is missing after all is named', async t => {
   const folder = fakeApt(t, 'echo "one installed" > installed')
   await assert.rejects(installPackages(['one', 'two'], folder), { message: /^packages two are still missing; see / })
+})
+
+test('the daemon is bundled when a source or the lock file changed, or when the last time was interrupted', async t => {
+  const root = tree(t, {})
+  const write = (path, text) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  write('daemon/cli/causeway.ts', "import { a } from '../../plugins/a.ts'\nconsole.log(a)")
+  write('plugins/a.ts', 'export const a: number = 1')
+  const bundled = () => compileDaemon({ root })
+  assert.deepEqual([await bundled(), await bundled()], [true, false])
+  write('plugins/a.ts', 'export const a: number = 2')
+  assert.deepEqual([await bundled(), await bundled()], [true, false])
+  write('package-lock.json', '{"packages": {}}')
+  assert.deepEqual([await bundled(), await bundled()], [true, false])
+  write('plugins/a.test.ts', '')
+  assert.equal(await bundled(), false)
+  rmSync(join(root, 'build/daemon/stamp'))
+  assert.deepEqual([await bundled(), await bundled()], [true, false])
+  const run = spawnSync(process.execPath, [join(root, 'build/daemon/causeway.cjs')], { encoding: 'utf8' })
+  assert.equal(run.stdout, '2\n')
 })
 
 test('the lock file names the optional packages of all platforms: npm ci refuses one that does not', () => {
