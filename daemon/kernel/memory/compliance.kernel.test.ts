@@ -246,6 +246,14 @@ const cases: readonly [string, readonly Step[]][] = [
     'a filter deleted beside the block a device is bound to',
     [pair, node(clsact, { op: 'filter-delete', at: { link: 'cw0', side: 'ingress' }, priority: 1 })],
   ],
+  [
+    'the longest alias and one byte more',
+    [
+      pair,
+      node({ op: 'link-set', link: 'cw0', alias: 'x'.repeat(255) }),
+      node({ op: 'link-set', link: 'cw0', alias: 'x'.repeat(256) }),
+    ],
+  ],
   ['a name that is too long', [node({ op: 'link-add', link: { kind: 'bridge', name: 'a-name-of-16-byte' } })]],
   ['requests go on past a refusal', [node(bridge, bridge, { op: 'link-set', link: 'br0', up: true })]],
 ]

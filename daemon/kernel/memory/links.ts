@@ -48,7 +48,7 @@ function created(kind: string, spec: LinkCommon): Parameters<Namespace['add']>[0
 }
 
 function change(ns: Namespace, link: MemoryLink, wanted: Partial<LinkCommon>): void {
-  if (wanted.alias !== undefined && Buffer.byteLength(wanted.alias) > 255) throw refuse('EINVAL', `alias ${link.name}`)
+  if (wanted.alias !== undefined && Buffer.byteLength(wanted.alias) > 255) throw refuse('ERANGE', `alias ${link.name}`)
   if (wanted.mac !== undefined) link.mac = wanted.mac.toLowerCase()
   if (wanted.alias !== undefined) link.alias = wanted.alias
   if (wanted.group !== undefined) link.group = wanted.group

@@ -89,7 +89,8 @@ const sizeAttributes = [
 
 /** Attributes the kernel ignores while it creates a link, and for veth and netkit peers `master` too. */
 function writeLaterAttributes(writer: BodyWriter, link: LinkChange, indexOf: IndexOf): void {
-  if (link.alias !== undefined) writer.attributeText(IFLA.IFALIAS, link.alias)
+  // Without a final zero, which dev_set_alias would count among the 255 bytes it takes.
+  if (link.alias !== undefined) writer.attribute(IFLA.IFALIAS, new TextEncoder().encode(link.alias))
   if (link.master !== undefined) writer.attributeU32(IFLA.MASTER, indexOf(link.master))
   const mode = link.addrGenMode
   if (mode !== undefined) {

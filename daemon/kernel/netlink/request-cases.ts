@@ -107,7 +107,7 @@ export const cases: readonly Case[] = [
     want: [
       {
         type: 19,
-        body: `${NO_HEADER} ${CW1} [GRO_MAX_SIZE] 0800 3a00 02000000 [IFALIAS] 0800 1400 61206200 [MASTER] 0800 0a00 09000000`,
+        body: `${NO_HEADER} ${CW1} [GRO_MAX_SIZE] 0800 3a00 02000000 [IFALIAS] 0700 1400 61206200 [MASTER] 0800 0a00 09000000`,
       },
     ],
   },
