@@ -43,26 +43,45 @@ export function systemError(attempt: string, errno: number, detail?: string): Sy
   return new SystemError(attempt, errno, errnoName(errno), detail)
 }
 
-/** Memory outside the JavaScript heap, zeroed, with a stable address. Nothing frees it but disposal. */
+/**
+ * Memory outside the JavaScript heap, zeroed, with a stable address. Nothing frees it but disposal, after which it has no
+ * bytes and no address; whoever kept `bytes` or `view` must not touch them any more.
+ */
 export class Memory implements Disposable {
-  readonly bytes: Uint8Array
-  readonly view: DataView
-  /** Address as a koffi pointer, for arguments declared `void *`. */
-  readonly pointer: unknown
-  readonly address: bigint
-  #freed = false
+  #pointer: unknown
+  #address: bigint
+  #bytes: Uint8Array
+  #view: DataView
 
   constructor(length: number) {
-    this.pointer = koffi.alloc('uint8_t', Math.max(1, length))
-    const buffer = koffi.view(this.pointer, Math.max(1, length))
-    this.bytes = new Uint8Array(buffer, 0, length)
-    this.bytes.fill(0)
-    this.view = new DataView(buffer, 0, length)
-    this.address = koffi.address(this.pointer)
+    this.#pointer = koffi.alloc('uint8_t', Math.max(1, length))
+    this.#address = koffi.address(this.#pointer)
+    const buffer = koffi.view(this.#pointer, Math.max(1, length))
+    this.#bytes = new Uint8Array(buffer, 0, length)
+    this.#bytes.fill(0)
+    this.#view = new DataView(buffer, 0, length)
   }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+  get view(): DataView {
+    return this.#view
+  }
+  /** Address as a koffi pointer, for arguments declared `void *`; null once freed, which the kernel answers by EFAULT. */
+  get pointer(): unknown {
+    return this.#pointer
+  }
+  get address(): bigint {
+    return this.#address
+  }
+
   [Symbol.dispose](): void {
-    if (this.#freed) return
-    this.#freed = true
-    koffi.free(this.pointer)
+    if (this.#pointer === null) return
+    koffi.free(this.#pointer)
+    this.#pointer = null
+    this.#address = 0n
+    this.#bytes = new Uint8Array()
+    this.#view = new DataView(new ArrayBuffer())
   }
 }

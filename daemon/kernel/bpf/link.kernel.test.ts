@@ -143,6 +143,23 @@ describe('a link', () => {
     })
   }
 
+  it('that was closed says so instead of touching another descriptor', async () => {
+    using pair = openVethPair()
+    const link = attachIn(pair, 'bounce', { kind: 'xdp', ifindex: pair.hook, mode: 'generic' })
+    link[Symbol.dispose]()
+    link[Symbol.dispose]()
+    const program = object.programFd('bounce')
+    const uses = [
+      () => link.fd,
+      () => link.info(),
+      () => link.update(program),
+      () => link.detach(),
+      () => link.pin('/'),
+    ]
+    for (const use of uses) assert.throws(use, { code: 'EBADF', message: /the link was closed/ }, String(use))
+    await assert.rejects(link.detachAsync(), { code: 'EBADF' })
+  })
+
   it('that is pinned holds on to its program until the pin goes', () => {
     using pair = openVethPair()
     using fs = openBpffs()

@@ -7,6 +7,7 @@
  */
 import { close, closeSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { errnoValue, systemError } from '../sys.ts'
 import { attachType, type AttachType, linkType, type LinkType, nameOf } from './codes.ts'
 import { getPin, pin } from './pin.ts'
 import { bpf, bpfAsync, fdById, objectInfo } from './syscall.ts'
@@ -39,16 +40,24 @@ export interface LinkInfo {
   readonly attachType: AttachType | undefined
 }
 
-/** A link this process holds. Disposing lets go of it: without a pin the program is detached. Errors are BpfError. */
+/**
+ * A link this process holds. Disposing lets go of it: without a pin the program is detached. Errors are BpfError, and
+ * SystemError EBADF after disposal.
+ */
 export class Link implements Disposable, AsyncDisposable {
-  readonly fd: number
+  readonly #fd: number
   readonly #name: string
   #open = true
 
   /** Takes the descriptor over; `name` appears in errors. */
   constructor(fd: number, name: string) {
-    this.fd = fd
+    this.#fd = fd
     this.#name = name
+  }
+
+  get fd(): number {
+    if (this.#open) return this.#fd
+    throw systemError(`use ${this.#name}`, errnoValue('EBADF'), 'the link was closed')
   }
 
   /** Replaces the program in one step: every packet sees the old or the new one. `expectedFd` guards against others. */
@@ -81,12 +90,12 @@ export class Link implements Disposable, AsyncDisposable {
   [Symbol.dispose](): void {
     if (!this.#open) return
     this.#open = false
-    closeSync(this.fd)
+    closeSync(this.#fd)
   }
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return
     this.#open = false
-    await promisify(close)(this.fd)
+    await promisify(close)(this.#fd)
   }
 }
 

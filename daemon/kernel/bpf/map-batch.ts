@@ -8,7 +8,8 @@ import { BpfError, bpfRaw, ENOTSUPP } from './syscall.ts'
 
 /** The map an operation works on, with the sizes of the transfer. */
 export interface Place {
-  readonly fd: number
+  /** The map's descriptor, asked for before each use: throws once the map is closed. */
+  readonly fd: () => number
   readonly object: string
   readonly type: MapType | 'other'
   readonly keySize: number
@@ -52,7 +53,6 @@ class BatchMemory implements Disposable {
     this.#values = this.#keys + align(capacity * place.keySize)
     this.memory = new Memory(this.#values + (withValues ? capacity * place.valueSize : 0))
     this.view = this.memory.view
-    this.view.setUint32(FD, place.fd, true)
     this.view.setBigUint64(KEYS, this.addressOf(this.#keys), true)
     if (withValues) this.view.setBigUint64(VALUES, this.addressOf(this.#values), true)
   }
@@ -68,6 +68,7 @@ class BatchMemory implements Disposable {
   /** Carries a batch command out over `count` entries from `first`; answers errno (0: none) and the entries done. */
   call(name: CommandName, count: number, first = 0): { readonly errno: number; readonly done: number } {
     if (first > 0) this.view.setBigUint64(KEYS, this.addressOf(this.key(first)), true)
+    this.view.setUint32(FD, this.#place.fd(), true)
     this.view.setUint32(COUNT, count, true)
     const result = bpfRaw(command[name], this.memory, ATTR_SIZE)
     if (first > 0) this.view.setBigUint64(KEYS, this.addressOf(this.key(0)), true)
@@ -226,7 +227,7 @@ function lookup(place: Place, step: BatchMemory): boolean {
 }
 function single(place: Place, name: CommandName, key: bigint, result: bigint, { memory, view }: BatchMemory): boolean {
   memory.bytes.fill(0, 0, ATTR_SIZE)
-  view.setUint32(0, place.fd, true)
+  view.setUint32(0, place.fd(), true)
   view.setBigUint64(8, key, true)
   view.setBigUint64(16, result, true)
   const errno = -bpfRaw(command[name], memory, 32)

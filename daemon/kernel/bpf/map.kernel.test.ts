@@ -233,10 +233,39 @@ describe('a map', () => {
   })
 
   it('that was closed says so instead of touching another descriptor', () => {
-    const map = newMap(specOf('array', { valueSize: 8, maxEntries: 1 }), one)
+    let touched = 0
+    const touch = (): number => ++touched
+    const counting = { ...u32, encode: touch, decode: touch }
+    const map = newMap(specOf('array', { maxEntries: 1, flags: mapFlag.MMAPABLE }), codec(counting, counting))
     map[Symbol.dispose]()
     map[Symbol.dispose]()
-    assert.throws(() => map.lookup(0), { code: 'EBADF', message: /the map was closed/ })
+    const uses: readonly [string, () => unknown][] = [
+      ['lookup', () => map.lookup(0)],
+      ['update', () => map.update(0, 1)],
+      ['delete', () => map.delete(0)],
+      ['updateBatch', () => map.updateBatch([])],
+      ['updateBatch of many', () => map.updateBatch([0, 1, 2].map(n => [n, n] as const))],
+      ['deleteBatch', () => map.deleteBatch([])],
+      ['deleteBatch of many', () => map.deleteBatch([0, 1, 2])],
+      ['entries', () => [...map.entries()]],
+      ['scan', () => map.scan(touch)],
+      ['freeze', () => map.freeze()],
+      ['mmap', () => map.mmap()],
+      ['fd', () => map.fd],
+    ]
+    for (const [name, use] of uses) assert.throws(use, { code: 'EBADF', message: /the map was closed/ }, name)
+    assert.equal(touched, 0, 'memory that was given back is left alone')
+  })
+
+  it('that is closed while it is iterated ends the iteration', () => {
+    const map = newMap(specOf('hash', { maxEntries: 200_000, valueSize: 8 }), one)
+    map.updateBatch(Array.from({ length: 200_000 }, (_, i) => [i, 0n] as const))
+    assert.throws(
+      () => {
+        for (const _ of map.entries()) map[Symbol.dispose]()
+      },
+      { code: 'EBADF' },
+    )
   })
 
   it('opened over another descriptor outlives it', () => {

@@ -4,7 +4,7 @@
  */
 import { closeSync } from 'node:fs'
 import type { BpfMap } from '../kernel.ts'
-import { errnoValue, Memory } from '../sys.ts'
+import { errnoValue, Memory, systemError } from '../sys.ts'
 import { command, type CommandName } from './codes.ts'
 import type { Codec } from './layout.ts'
 import { BatchWriter, chunks, type Place } from './map-batch.ts'
@@ -19,12 +19,12 @@ const DELETE_ATTR_SIZE = 16
 const KEY = ATTR_SIZE
 
 /**
- * A map. It owns its descriptor and memory until disposed and must not be used afterwards. Errors are BpfError, with
- * the map's name. Maps of maps and program arrays take descriptors and give ids (both `u32`).
+ * A map. It owns its descriptor and memory until disposed; used afterwards it throws SystemError EBADF. Errors are else
+ * BpfError, with the map's name. Maps of maps and program arrays take descriptors and give ids (both `u32`).
  */
 export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
-  readonly fd: number
   readonly info: MapInfo
+  readonly #fd: number
   readonly #codec: Codec<K, V>
   readonly #memory: Memory
   readonly #view: DataView
@@ -34,7 +34,7 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
 
   /** Takes the descriptor over, also when it throws because the codec does not fit the map. */
   constructor(fd: number, layout: Codec<K, V>) {
-    this.fd = fd
+    this.#fd = fd
     try {
       this.info = mapInfo(fd)
       checkLayout(this.info, layout)
@@ -58,13 +58,19 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
   get maxEntries(): number {
     return this.info.maxEntries
   }
+  get fd(): number {
+    this.#checkOpen()
+    return this.#fd
+  }
 
   lookup(key: K): V | undefined {
+    this.#checkOpen()
     this.#codec.encodeKey(this.#view, KEY, key)
     return this.#call('MAP_LOOKUP_ELEM', ENOENT) ? this.#codec.decodeValue(this.#view, this.#value) : undefined
   }
 
   update(key: K, value: V): void {
+    this.#checkOpen()
     this.#codec.encodeKey(this.#view, KEY, key)
     this.#codec.encodeValue(this.#view, this.#value, value)
     this.#call('MAP_UPDATE_ELEM', 0)
@@ -72,12 +78,14 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
 
   /** Arrays have no absence: deleting from one throws EINVAL. */
   delete(key: K): void {
+    this.#checkOpen()
     this.#codec.encodeKey(this.#view, KEY, key)
     this.#call('MAP_DELETE_ELEM', ENOENT, DELETE_ATTR_SIZE)
   }
 
   /** On an error the entries before the one it names are written. */
   updateBatch(entries: Iterable<readonly [K, V]>): void {
+    this.#checkOpen()
     const list = Array.isArray(entries) ? (entries as (readonly [K, V])[]) : [...entries]
     const done = this.#batch.update(list.length, (view, key, value, i) => {
       const entry = list[i] as readonly [K, V] // i < list.length
@@ -88,6 +96,7 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
   }
 
   deleteBatch(keys: Iterable<K>): void {
+    this.#checkOpen()
     const list = Array.isArray(keys) ? (keys as K[]) : [...keys]
     const done = this.#batch.delete(list.length, (view, key, i) => this.#codec.encodeKey(view, key, list[i] as K))
     if (!done) for (const key of list) this.delete(key)
@@ -128,11 +137,15 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
     if (!this.#open) return
     this.#open = false
     this.#memory[Symbol.dispose]()
-    closeSync(this.fd)
+    closeSync(this.#fd)
+  }
+
+  /** First of all: the memory has been given back, and the descriptor's number may be another object's by now. */
+  #checkOpen(): void {
+    if (!this.#open) throw systemError(`use ${this.#object()}`, errnoValue('EBADF'), 'the map was closed')
   }
 
   #call(name: CommandName, absent: number, size = ATTR_SIZE): boolean {
-    if (!this.#open) throw new BpfError(name, this.#object(), errnoValue('EBADF'), 'the map was closed')
     const result = bpfRaw(command[name], this.#memory, size)
     if (result >= 0) return true
     if (-result === absent) return false
@@ -145,7 +158,7 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
 
   #place(): Place {
     return {
-      fd: this.fd,
+      fd: () => this.fd,
       object: this.#object(),
       type: this.info.type,
       keySize: this.#codec.keySize,

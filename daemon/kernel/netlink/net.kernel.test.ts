@@ -99,9 +99,24 @@ test('thousands of requests go in one run and thousands of rows come in one list
   assert.deepEqual(found.map(r => r.dst).sort(), dsts.toSorted())
 })
 
-test('a closed namespace can be closed again', () => {
+test('a closed namespace says so instead of touching another descriptor, and can be closed again', async () => {
   using ns = openNewNetns()
   const net = new NetlinkNet(ns.path)
   net[Symbol.dispose]()
   net[Symbol.dispose]()
+  const uses: readonly (() => unknown)[] = [
+    () => net.run([{ op: 'link-delete', link: 'none' }]),
+    () => net.link('lo'),
+    () => net.links(),
+    () => net.addresses(),
+    () => net.routes(),
+    () => net.rules(),
+    () => net.neighbours(),
+    () => net.qdiscs(),
+    () => net.filters({ block: 7 }),
+    () => net.routeTo('10.0.0.1'),
+    () => net.watch(['link'], () => {}),
+  ]
+  for (const use of uses) assert.throws(use, { code: 'EBADF' }, String(use))
+  await assert.rejects(net.runBlocking([]), { code: 'EBADF' })
 })

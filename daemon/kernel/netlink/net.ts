@@ -17,7 +17,7 @@ import type {
   Rule,
 } from '../kernel.ts'
 import { openNetns } from '../netns/netns-file.ts'
-import { errnoName } from '../sys.ts'
+import { errnoName, errnoValue, systemError } from '../sys.ts'
 import type { Ack } from './ack.ts'
 import { decodeAddress, encodeAddressDump } from './address.ts'
 import { carryOut, type Step } from './carry-out.ts'
@@ -32,18 +32,19 @@ import { decodeRule, encodeRuleDump } from './rule.ts'
 import { NetlinkSocket, type Outcome } from './socket.ts'
 import { decodeFilter, decodeQdisc, encodeFilterDump, encodeQdiscDump } from './traffic-control.ts'
 
-/** Holds the namespace open, and one socket in it, until disposed. */
+/** Holds the namespace open, and one socket in it, until disposed; used afterwards it throws SystemError EBADF. */
 export class NetlinkNet implements Net {
-  readonly #netnsFd: number
+  readonly #fd: number
   readonly #socket: NetlinkSocket
+  #open = true
 
   /** Opens the namespace at a path. Throws SystemError or NotANetns. */
   constructor(netnsPath: string) {
-    this.#netnsFd = openNetns(netnsPath)
+    this.#fd = openNetns(netnsPath)
     try {
-      this.#socket = new NetlinkSocket(NETLINK.ROUTE, this.#netnsFd)
+      this.#socket = new NetlinkSocket(NETLINK.ROUTE, this.#fd)
     } catch (error) {
-      closeSync(this.#netnsFd)
+      closeSync(this.#fd)
       throw error
     }
   }
@@ -111,11 +112,16 @@ export class NetlinkNet implements Net {
   }
 
   [Symbol.dispose](): void {
-    this.#socket[Symbol.dispose]()
-    if (this.#open) closeSync(this.#netnsFd)
+    if (!this.#open) return
     this.#open = false
+    this.#socket[Symbol.dispose]()
+    closeSync(this.#fd)
   }
-  #open = true
+
+  get #netnsFd(): number {
+    if (this.#open) return this.#fd
+    throw systemError('use network namespace', errnoValue('EBADF'), 'it was closed')
+  }
 
   #transact({ messages, netns }: Step, files: NetnsFiles): Outcome[] {
     if (netns === undefined) return this.#socket.transact(messages)

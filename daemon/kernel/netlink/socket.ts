@@ -41,9 +41,12 @@ const cSetOption = libcFunction('int setsockopt(int fd, int level, int name, con
 const cSend = libcFunction('long send(int fd, void *bytes, size_t length, int flags)')
 const cReceive = libcFunction('long recv(int fd, void *bytes, size_t length, int flags)')
 
-/** Owns its file descriptor and buffers until disposed. Not for use by two calls at once. */
+/**
+ * Owns its file descriptor and buffers until disposed; used afterwards it throws SystemError EBADF. Not for use by two
+ * calls at once.
+ */
 export class NetlinkSocket implements Disposable {
-  readonly fd: number
+  readonly #fd: number
   readonly #out: Memory
   readonly #in: Memory
   #sequence = 0
@@ -51,13 +54,18 @@ export class NetlinkSocket implements Disposable {
 
   /** Opens a socket in the namespace of an open nsfs file, where it stays. Throws SystemError. */
   constructor(protocol: number, netnsFd: number) {
-    this.fd = inNetns(netnsFd, () => openSocket(protocol))
+    this.#fd = inNetns(netnsFd, () => openSocket(protocol))
     this.#out = new Memory(SEND_BYTES)
     this.#in = new Memory(RECEIVE_BYTES)
     for (const option of [OPTION.EXT_ACK, OPTION.CAP_ACK, OPTION.GET_STRICT_CHK]) {
       cSetOption()(this.fd, SOL_NETLINK, option, [1], 4)
     }
     cSetOption()(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, [QUEUE_BYTES], 4)
+  }
+
+  get fd(): number {
+    this.#checkOpen()
+    return this.#fd
   }
 
   /** Sends the requests in as few sends as possible and returns one outcome for each, in order. Throws SystemError. */
@@ -126,12 +134,18 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     if (this.#closed) return
     this.#closed = true
-    closeSync(this.fd)
+    closeSync(this.#fd)
     this.#out[Symbol.dispose]()
     this.#in[Symbol.dispose]()
   }
 
+  /** First of all: the buffers have been given back, and the descriptor's number may be another object's by now. */
+  #checkOpen(): void {
+    if (this.#closed) throw systemError('use netlink socket', errnoValue('EBADF'), 'the socket was closed')
+  }
+
   #write(batch: readonly Message[]): { first: number; length: number } {
+    this.#checkOpen()
     const first = (this.#sequence + 1) >>> 0
     let length = 0
     for (const { type, flags, body } of batch) {
