@@ -6,8 +6,8 @@
  * A turn handles a bounded number of records and then lets the event loop go on. When the reader is too slow, programs
  * find no room and count what they lose: nothing here grows.
  */
-import koffi from 'koffi'
 import { closeSync } from 'node:fs'
+import { type FdWatch, pollFd } from '../poll-fd.ts'
 import { mapInfo } from './map-info.ts'
 import { mapMemory, pageSize } from './mmap.ts'
 import { duplicateFd } from './syscall.ts'
@@ -15,7 +15,7 @@ import { duplicateFd } from './syscall.ts'
 export interface RingBufferOptions {
   /**
    * A record lies in `length` bytes at `offset`, valid during the call only: the memory goes back to the kernel. It
-   * should not throw: the record counts as read, and the error goes where a timer's goes.
+   * should not throw: the record counts as read, the error is an uncaught exception, and reading goes on.
    */
   readonly onRecord: (view: DataView, offset: number, length: number) => void
   /** Records handled before the event loop has its turn. */
@@ -41,7 +41,7 @@ export class RingBuffer implements Disposable {
   readonly #headers: Int32Array
   readonly #data: DataView
   readonly #mask: number
-  readonly #poll: ReturnType<typeof koffi.node.poll>
+  readonly #poll: FdWatch
   #position: number
   #mode: 'quiet' | 'busy' | 'closed' = 'quiet'
   #timer: NodeJS.Timeout | undefined
@@ -64,9 +64,14 @@ export class RingBuffer implements Disposable {
     this.#data = new DataView(buffer, page, 2 * size)
     this.#mask = size - 1
     this.#position = Number(Atomics.load(this.#consumed, 0))
-    this.#poll = koffi.node.poll(fd, { readable: true }, () => this.#onWake())
+    this.#poll = pollFd(fd, () => this.#onWake())
     this.#resources = acquired.move()
-    this.#armTimer(this.#options.idleMs)
+    this.#lookNext(this.#options.idleMs)
+  }
+
+  /** How it waits for records: to be woken, or by looking again and again. */
+  get mode(): 'quiet' | 'busy' | 'closed' {
+    return this.#mode
   }
 
   /** Bytes waiting to be read, headers included. */
@@ -94,8 +99,7 @@ export class RingBuffer implements Disposable {
   [Symbol.dispose](): void {
     if (this.#mode === 'closed') return
     this.#mode = 'closed'
-    clearTimeout(this.#timer)
-    clearImmediate(this.#immediate)
+    this.#stopLooking()
     this.#poll.close()
     this.#resources.dispose()
   }
@@ -124,38 +128,49 @@ export class RingBuffer implements Disposable {
     const now = performance.now()
     const close = now - this.#lastWake < this.#options.busyMs
     this.#lastWake = now
-    const handled = this.drain(this.#options.maxPerTurn)
-    // Nothing handled: a record at the head is being written, and polling would spin until it is.
-    if (close || handled === 0 || handled === this.#options.maxPerTurn) this.#beBusy(handled)
+    let handled = 0
+    try {
+      handled = this.drain(this.#options.maxPerTurn)
+    } finally {
+      // Nothing handled: a record at the head is being written, and polling would spin until it is.
+      if (close || handled === 0 || handled === this.#options.maxPerTurn) this.#beBusy(handled)
+    }
   }
 
   #beBusy(handled: number): void {
     if (this.#mode === 'closed') return
     if (this.#mode === 'quiet') this.#poll.stop()
     this.#mode = 'busy'
-    if (handled === this.#options.maxPerTurn) this.#immediate = setImmediate(() => this.#look())
-    else this.#armTimer(this.#options.busyMs)
+    this.#lookNext(handled === this.#options.maxPerTurn ? 'at once' : this.#options.busyMs)
   }
 
   #beQuiet(): void {
-    if (this.#mode === 'busy') {
-      this.#mode = 'quiet'
-      this.#poll.start({ readable: true }, () => this.#onWake())
-    }
-    this.#armTimer(this.#options.idleMs)
-  }
-
-  /** A look by the timer. */
-  #look(): void {
     if (this.#mode === 'closed') return
-    const handled = this.drain(this.#options.maxPerTurn)
-    if (this.#isClosed()) return
-    if (handled === 0 && this.backlogBytes === 0) this.#beQuiet()
-    else this.#beBusy(handled)
+    if (this.#mode === 'busy') this.#poll.start()
+    this.#mode = 'quiet'
+    this.#lookNext(this.#options.idleMs)
   }
 
-  #armTimer(ms: number | undefined): void {
+  /** A look that no wake-up asked for. */
+  #look(): void {
+    let handled = 0
+    try {
+      handled = this.drain(this.#options.maxPerTurn)
+    } finally {
+      if (handled === 0 && this.backlogBytes === 0) this.#beQuiet()
+      else this.#beBusy(handled)
+    }
+  }
+
+  /** There is one next look at most, or two would share what one turn may handle. */
+  #lookNext(when: number | 'at once' | undefined): void {
+    this.#stopLooking()
+    if (when === 'at once') this.#immediate = setImmediate(() => this.#look())
+    else if (when !== undefined) this.#timer = setTimeout(() => this.#look(), when)
+  }
+
+  #stopLooking(): void {
     clearTimeout(this.#timer)
-    this.#timer = ms === undefined ? undefined : setTimeout(() => this.#look(), ms)
+    clearImmediate(this.#immediate)
   }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { NetEvent, NetGroup, NetRequest } from '../kernel.ts'
+import { runChild } from '../bpf/testdata/child.ts'
 import { openNewNetns } from '../netns/create.ts'
 import { NetlinkNet } from './net.ts'
 
@@ -176,4 +177,9 @@ test('a listener may dispose of its watch in the middle of events', async () => 
   await first.promise
   await new Promise(resolve => setImmediate(resolve))
   assert.equal(seen.length, 1)
+})
+
+test('a listener that throws hears the other events all the same, and its error is nobody else’s', async () => {
+  const seen = JSON.parse(await runChild('throwing-handlers', ['net'], { through: ['unshare', '--net'] })) as object
+  assert.deepEqual(seen, { told: ['a', 'b', 'c'], uncaught: ['link a', 'link c'], calls: 'all well' })
 })

@@ -1,6 +1,7 @@
 /** What changes in a namespace, as the kernel tells it (rtnetlink multicast groups). */
-import koffi from 'koffi'
+import { SystemError } from '../errors.ts'
 import type { NetEvent, NetGroup } from '../kernel.ts'
+import { pollFd, throwUncaught } from '../poll-fd.ts'
 import { NETLINK, RTM, RTNLGRP } from './constants.ts'
 import { decodeLink, isLinkMessage } from './link.ts'
 import type { Received } from './message.ts'
@@ -21,37 +22,35 @@ const DATAGRAMS_PER_TURN = 256
 
 /**
  * Calls `onEvent` for changes in the namespace of an open nsfs file until disposed. Addresses, routes and rules are
- * reported once a turn of the event loop however many changed. Throws SystemError.
+ * reported once a turn of the event loop however many changed. What `onEvent` throws is an uncaught exception and keeps
+ * no other event from being told. Throws SystemError.
  */
 export function watchEvents(
   netnsFd: number,
   groups: readonly NetGroup[],
   onEvent: (event: NetEvent) => void,
 ): Disposable {
-  const socket = new NetlinkSocket(NETLINK.ROUTE, netnsFd)
-  let open = true
-  try {
-    socket.join(groups.map(group => GROUPS[group]))
-  } catch (error) {
-    socket[Symbol.dispose]()
-    throw error
-  }
+  using acquired = new DisposableStack()
+  const socket = acquired.use(new NetlinkSocket(NETLINK.ROUTE, netnsFd))
+  socket.join(groups.map(group => GROUPS[group]))
   const reader = new EventReader(socket)
-  const onReadable = (): void => {
+  const poll = pollFd(socket.fd, () => {
     const { events, overrun } = reader.turn()
     // libuv stops watching a socket with an error pending, which is how an overrun shows (uv__poll_io).
-    if (overrun) poll.start({ readable: true }, onReadable)
+    if (overrun) poll.start()
     // The listener may dispose of the watch in the middle of a turn.
-    for (const event of events) if (open) onEvent(event)
-  }
-  const poll = koffi.node.poll(socket.fd, { readable: true }, onReadable)
-  return {
-    [Symbol.dispose]() {
-      if (!open) return
-      open = false
-      poll.close()
-      socket[Symbol.dispose]()
-    },
+    for (const event of events) if (!resources.disposed) tell(onEvent, event)
+  })
+  acquired.defer(() => poll.close())
+  const resources = acquired.move()
+  return resources
+}
+
+function tell(onEvent: (event: NetEvent) => void, event: NetEvent): void {
+  try {
+    onEvent(event)
+  } catch (error) {
+    throwUncaught(error)
   }
 }
 
@@ -72,12 +71,22 @@ class EventReader {
     const found = new Found()
     let overrun = false
     for (let i = 0; i < DATAGRAMS_PER_TURN; i++) {
-      const messages = this.#socket.receiveOrOverrun()
+      const messages = this.#receive()
       if (messages === undefined) return { events: this.#whenEmpty(found), overrun }
       if (messages === 'overrun') overrun = this.#lost = true
       else for (const message of messages) found.add(message)
     }
     return { events: this.#lost ? [] : found.events(), overrun }
+  }
+
+  /** A datagram larger than the buffer is as lost as one that found no room in the queue. */
+  #receive(): readonly Received[] | 'overrun' | undefined {
+    try {
+      return this.#socket.receiveOrOverrun()
+    } catch (error) {
+      if (error instanceof SystemError && error.code === 'EMSGSIZE') return 'overrun'
+      throw error
+    }
   }
 
   #whenEmpty(found: Found): readonly NetEvent[] {
