@@ -17,29 +17,53 @@ export class ConfigError extends CausewayError {
   }
 }
 
+/**
+ * Whether it says that the configuration cannot be used. Told by code and key: a plugin from outside the project has
+ * classes of its own.
+ */
+export function isConfigError(error: unknown): error is ConfigError {
+  if (!(error instanceof Error && 'code' in error && 'key' in error)) return false
+  return error.code === 'CONFIG' && typeof error.key === 'string'
+}
+
+/** The words of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+export type PoolErrorCode = 'POOL_EXHAUSTED' | 'ADDRESS_IN_USE' | 'ADDRESS_NOT_IN_POOL' | 'UNKNOWN_POOL'
+
+/** A pool's refusal. Told by its code: an IPAM from outside the project has classes of its own. */
+class PoolError extends CausewayError {
+  declare readonly code: PoolErrorCode
+  constructor(code: PoolErrorCode, message: string, options?: ErrorOptions) {
+    super(code, message, options)
+  }
+}
+
 /** Every address of a pool is taken: the pool with its numbers. */
-export class PoolExhausted extends CausewayError {
+export class PoolExhausted extends PoolError {
   constructor(message: string, options?: ErrorOptions) {
     super('POOL_EXHAUSTED', message, options)
   }
 }
 
 /** A particular address was asked for and another owner holds it. */
-export class AddressInUse extends CausewayError {
+export class AddressInUse extends PoolError {
   constructor(message: string, options?: ErrorOptions) {
     super('ADDRESS_IN_USE', message, options)
   }
 }
 
 /** A particular address was asked for that the pool does not give, now or ever. */
-export class AddressNotInPool extends CausewayError {
+export class AddressNotInPool extends PoolError {
   constructor(message: string, options?: ErrorOptions) {
     super('ADDRESS_NOT_IN_POOL', message, options)
   }
 }
 
 /** A pool was named that nobody serves. */
-export class UnknownPool extends CausewayError {
+export class UnknownPool extends PoolError {
   constructor(message: string, options?: ErrorOptions) {
     super('UNKNOWN_POOL', message, options)
   }

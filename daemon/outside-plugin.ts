@@ -2,26 +2,41 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { abortable } from './abort.ts'
 import type { OutsidePlugin } from './config/load.ts'
-import { ConfigError } from './errors.ts'
+import { ConfigError, messageOf } from './errors.ts'
 import type { Plugin } from './plugin.ts'
 import type { EnabledPlugin } from './run.ts'
 
+/** A module may wait for something at its top level; nobody would know what the start hangs on. */
+const IMPORT_MS = 10_000
+
+export interface LoadOptions {
+  /** Ends the loading; its reason is thrown. */
+  readonly signal?: AbortSignal
+  /** For each module; 10 s unless given. */
+  readonly importTimeoutMs?: number
+}
+
 /**
- * Loads the modules in order. Throws ConfigError naming the item when a module is not there, fails to load, or does not
- * export a plugin; the message says what the file has instead.
+ * Loads the modules in order. Throws ConfigError naming the item when a module is not there, fails to load in time, or
+ * does not export a plugin; the message says what the file has instead.
  */
 export async function loadOutsidePlugins(
   items: readonly OutsidePlugin[],
   configFile: string | undefined,
+  options: LoadOptions = {},
 ): Promise<EnabledPlugin[]> {
   const loaded: EnabledPlugin[] = []
-  for (const [i, { module, section }] of items.entries())
-    loaded.push({ plugin: await load(`plugins.${i}.module`, module, configFile), section })
+  for (const [i, { module, section }] of items.entries()) {
+    const key = `plugins.${i}.module`
+    const file = fileOf(key, module, configFile)
+    loaded.push({ plugin: pluginOf(key, file, await importFile(key, file, options)), section })
+  }
   return loaded
 }
 
-async function load(key: string, module: string, configFile: string | undefined): Promise<Plugin> {
+function fileOf(key: string, module: string, configFile: string | undefined): string {
   if (!/^\.{0,2}\//.test(module))
     throw new ConfigError(key, `'${module}' is no path; allowed: a path that begins with ./, ../ or /`)
   if (configFile === undefined && !module.startsWith('/'))
@@ -31,17 +46,20 @@ async function load(key: string, module: string, configFile: string | undefined)
     )
   const file = resolve(dirname(configFile ?? '/'), module)
   if (!existsSync(file)) throw new ConfigError(key, `there is no file ${file}`)
-  return pluginOf(key, file, await importFile(key, file))
+  return file
 }
 
-async function importFile(key: string, file: string): Promise<object> {
+async function importFile(key: string, file: string, options: LoadOptions): Promise<object> {
+  const { signal, importTimeoutMs = IMPORT_MS } = options
+  const late = AbortSignal.timeout(importTimeoutMs)
   try {
-    const module: unknown = await import(pathToFileURL(file).href)
+    const loading: Promise<unknown> = import(pathToFileURL(file).href)
+    const module = await abortable(loading, signal ? AbortSignal.any([signal, late]) : late)
     return Object(module) as object
   } catch (cause) {
-    throw new ConfigError(key, `${file} does not load: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    signal?.throwIfAborted()
+    const problem = late.aborted ? `within ${importTimeoutMs / 1000} s` : `: ${messageOf(cause)}`
+    throw new ConfigError(key, `${file} does not load${late.aborted ? ' ' : ''}${problem}`, { cause })
   }
 }
 

@@ -64,14 +64,16 @@ export class PluginLife implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    await this.#bounded('loops', Promise.all(this.#loops))
-    await this.#bounded('undo', this.#undo.disposeAsync())
+    const until = this.#clock.now() + this.#stopTimeoutMs
+    // Loops that will not end leave half of the time to what was deferred.
+    await this.#bounded('loops', Promise.all(this.#loops), this.#stopTimeoutMs / 2)
+    await this.#bounded('undo', this.#undo.disposeAsync(), until - this.#clock.now())
   }
 
-  async #bounded(what: string, ending: Promise<unknown>): Promise<void> {
+  async #bounded(what: string, ending: Promise<unknown>, ms: number): Promise<void> {
     const late = Promise.withResolvers<void>()
-    const cancel = this.#clock.after(this.#stopTimeoutMs, () => {
-      this.#log.warn({ plugin: this.name }, `${what} did not end within ${this.#stopTimeoutMs / 1000} s; going on`)
+    const cancel = this.#clock.after(ms, () => {
+      this.#log.warn({ plugin: this.name }, `${what} did not end within ${Math.round(ms) / 1000} s; going on`)
       late.resolve()
     })
     await Promise.race([this.#quietly(what, ending), late.promise])

@@ -25,6 +25,7 @@ after(() => {
 })
 
 const families = [4, 6] as const
+const never = new AbortController().signal
 
 test('a pod that does not exist is served, and the node has nothing of it', async () => {
   const socketPath = join(folder, 'api.sock')
@@ -32,7 +33,7 @@ test('a pod that does not exist is served, and the node has nothing of it', asyn
   const log = new FakeLog()
   const before = seen()
   await using daemon = await FakeDaemon.listen(socketPath, () => ({ status: 400, body: {} }))
-  await rehearse({ kernel, families, socketPath, log })
+  await rehearse({ kernel, families, socketPath, log }, never)
   assert.deepEqual(log.lines, [])
   assert.deepEqual(daemon.asked, [{ path: '/v1/cni/add', body: {} }])
   assert.deepEqual(seen(), before)
@@ -40,7 +41,7 @@ test('a pod that does not exist is served, and the node has nothing of it', asyn
 
 test('a rehearsal that fails is told and keeps nobody from starting', async () => {
   const log = new FakeLog()
-  await rehearse({ kernel, families, socketPath: join(folder, 'nobody.sock'), log })
+  await rehearse({ kernel, families, socketPath: join(folder, 'nobody.sock'), log }, never)
   assert.equal(log.lines.length, 1)
   assert.match(log.lines[0] ?? '', /^warn the rehearsal of an ADD failed; .*ENOENT/)
 })

@@ -28,10 +28,10 @@ export interface RehearsalOptions {
   readonly log: Logger
 }
 
-/** Resolves when it is over; what goes wrong is logged and of no consequence. */
-export async function rehearse(options: RehearsalOptions): Promise<void> {
+/** Resolves when it is over, or the signal aborts; what goes wrong is logged and of no consequence. */
+export async function rehearse(options: RehearsalOptions, stop: AbortSignal): Promise<void> {
   const { kernel, families, socketPath, log } = options
-  const signal = AbortSignal.timeout(LIMIT_MS)
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(LIMIT_MS)])
   try {
     using netns = openNewNetns()
     using net = kernel.openNet(netns.path)
@@ -44,7 +44,7 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
     })
     await Promise.all([askForNothing(socketPath, signal), playPod(endpoints, netns.path, signal)])
   } catch (error) {
-    log.warn({ error }, 'the rehearsal of an ADD failed; the first pod takes longer')
+    if (!stop.aborted) log.warn({ error }, 'the rehearsal of an ADD failed; the first pod takes longer')
   }
 }
 
@@ -56,8 +56,8 @@ async function playPod(endpoints: Endpoints, netns: string, signal: AbortSignal)
     ['add', { ...attachment, netns }],
     ['del', attachment],
   ] as const) {
-    const { status = 200, ...answer } = await answerCni(endpoints, verb, { body, signal })
-    if (status !== 200) throw new Error(`${verb}: ${JSON.stringify(answer)}`)
+    const answer = await answerCni(endpoints, verb, { body, signal })
+    if ('hangUp' in answer || (answer.status ?? 200) !== 200) throw new Error(`${verb}: ${JSON.stringify(answer)}`)
   }
 }
 

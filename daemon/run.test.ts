@@ -171,7 +171,7 @@ test('a plugin that does not stop is left behind after its time, with a warning'
   await clock.advance(2000)
   await stopped
   assert.deepEqual(said.slice(-2), ['end a', 'undo a'])
-  assert.deepEqual(host.log.lines, ['warn loops did not end within 2 s; going on plugin=stuck'])
+  assert.deepEqual(host.log.lines, ['warn loops did not end within 1 s; going on plugin=stuck'])
 })
 
 const refusals: readonly (readonly [what: string, plugins: readonly Plugin[], message: string | RegExp])[] = [

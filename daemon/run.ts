@@ -1,5 +1,6 @@
 /** Starts plugins in order, checks their slots, and stops them in reverse, whatever failed half-way. */
-import { ConfigError } from './errors.ts'
+import { abortable } from './abort.ts'
+import { ConfigError, isConfigError, messageOf } from './errors.ts'
 import type { Host, Parts, Plugin, Setup } from './plugin.ts'
 import { PluginFailed, PluginLife } from './plugin-life.ts'
 import { fillSlots, requireDefaultPool, type Slots } from './slots.ts'
@@ -19,8 +20,10 @@ export interface RunOptions {
   readonly clock?: Clock
   /** For each plugin; 30 s unless given. */
   readonly setupTimeoutMs?: number
-  /** For each plugin's loops and for what it deferred; 2 s unless given. */
+  /** For the stop of each plugin, its loops and what it deferred together; 2 s unless given. */
   readonly stopTimeoutMs?: number
+  /** Ends the starting; its reason is thrown. */
+  readonly signal?: AbortSignal
 }
 
 /** Plugins that are set up. Disposing stops them in reverse order and never rejects. */
@@ -53,6 +56,7 @@ export async function setUpPlugins(options: RunOptions): Promise<RunningPlugins>
   const lives = new Map<string, PluginLife>()
   const parts = new Map<string, Parts>()
   for (const { name, setUp } of setups) {
+    options.signal?.throwIfAborted()
     const life = undo.use(lifeOf(name, options))
     parts.set(name, await setUpOne(life, setUp, options))
     lives.set(name, life)
@@ -110,12 +114,11 @@ async function setUpOne(life: PluginLife, setUp: Setup, options: RunOptions): Pr
     },
   }
   try {
-    return await life.setUp(() => setUp(host), options.setupTimeoutMs ?? 30_000)
+    const parts = life.setUp(() => setUp(host), options.setupTimeoutMs ?? 30_000)
+    return await (options.signal ? abortable(parts, options.signal) : parts)
   } catch (cause) {
-    if (cause instanceof PluginFailed || cause instanceof ConfigError) throw cause
-    throw new PluginFailed(life.name, `set-up failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    if (cause instanceof PluginFailed || isConfigError(cause) || options.signal?.aborted) throw cause
+    throw new PluginFailed(life.name, `set-up failed: ${messageOf(cause)}`, { cause })
   }
 }
 

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import { ApiError } from './router.ts'
 
-/** A GC request lists every attachment of a node: 1 MiB holds some 7,000. */
-export const BODY_LIMIT = 1_048_576
+/** The CNI executable takes 4 MiB of input and passes most of it on, perhaps with more escapes than it had. */
+export const BODY_LIMIT = 8 << 20
 
 /** The parsed body, undefined when empty; throws ApiError BODY_TOO_LARGE or BAD_JSON. */
 export async function readJson(request: IncomingMessage, limit = BODY_LIMIT): Promise<unknown> {

@@ -2,6 +2,7 @@
  * Codes of CNI errors the daemon answers with: those of the specification (CNI 1.1.0, "Error"), and our own. Listed for
  * people in cni/README.md; 100 to 109 are the executable's.
  */
+import type { PoolErrorCode } from '../errors.ts'
 import type { AttachmentErrorCode, DifferenceKind } from '../endpoint/errors.ts'
 
 export const CNI_CODES = {
@@ -49,6 +50,7 @@ const byError: Readonly<Record<Exclude<AttachmentErrorCode, 'DIFFERS'>, CniCode>
   NO_ADDRESS: CNI_CODES.tryAgainLater,
   DEADLINE: CNI_CODES.tryAgainLater,
   CANCELLED: CNI_CODES.tryAgainLater,
+  STOPPING: CNI_CODES.tryAgainLater,
   STARTING: CNI_CODES.tryAgainLater,
   NOT_SETTLED: CNI_CODES.tryAgainLater,
   KERNEL: CNI_CODES.kernelRefused,
@@ -70,14 +72,18 @@ const byDifference: Readonly<Record<DifferenceKind, CniCode>> = {
   'prev-result': CNI_CODES.prevResultDiffers,
 }
 
-/** Errors of pools and of the configuration, by their stable code. */
-const byPool: Readonly<Record<string, CniCode>> = {
+const byPool: Readonly<Record<PoolErrorCode, CniCode>> = {
   POOL_EXHAUSTED: CNI_CODES.tryAgainLater,
   ADDRESS_IN_USE: CNI_CODES.addressInUse,
+  ADDRESS_NOT_IN_POOL: CNI_CODES.invalidConfiguration,
   UNKNOWN_POOL: CNI_CODES.invalidConfiguration,
-  CONFIG: CNI_CODES.invalidConfiguration,
+}
+
+/** What the server refuses before a handler is asked; see ApiError. */
+const byRequest: Readonly<Record<string, CniCode>> = {
+  BAD_JSON: CNI_CODES.invalidConfiguration,
+  BODY_TOO_LARGE: CNI_CODES.io,
   HANG_UP: CNI_CODES.tryAgainLater,
-  STOPPING: CNI_CODES.tryAgainLater,
 }
 
 export function codeOfDifference(kind: DifferenceKind): CniCode {
@@ -86,6 +92,6 @@ export function codeOfDifference(kind: DifferenceKind): CniCode {
 
 /** The CNI code for a stable error code; `internal` for one that is not foreseen. */
 export function codeOfError(code: string | undefined): CniCode {
-  const table: Readonly<Record<string, CniCode>> = { ...byPool, ...byError }
+  const table: Readonly<Record<string, CniCode>> = { ...byRequest, ...byPool, ...byError }
   return table[code ?? ''] ?? CNI_CODES.internal
 }

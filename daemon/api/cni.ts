@@ -54,8 +54,7 @@ export async function answerCni(
   try {
     return { json: (await serve(endpoints, verb, request)) ?? {} }
   } catch (error) {
-    const { code, msg, details } = cniError(error)
-    return { status: statusOf(code), json: { code, msg, details } }
+    return cniErrorAnswer(error)
   }
 }
 
@@ -100,6 +99,16 @@ function parse<T>(schema: z.ZodMiniType<T>, body: unknown): T {
   if (result.success) return result.data
   const problems = result.error.issues.map(issue => `${issue.path.join('.') || 'body'}: ${issue.message}`)
   throw new AttachmentError('BAD_REQUEST', problems.join('; '))
+}
+
+/**
+ * The answer that says what was thrown. A daemon that stops says nothing: without an answer the executable asks the next
+ * daemon for its ADD again and keeps its DEL on disk, while an error would fail the pod.
+ */
+export function cniErrorAnswer(error: unknown): ApiAnswer {
+  if (codeOf(error) === 'STOPPING') return { hangUp: true }
+  const { code, msg, details } = cniError(error)
+  return { status: statusOf(code), json: { code, msg, details } }
 }
 
 /** The CNI error for whatever was thrown. */

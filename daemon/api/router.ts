@@ -18,8 +18,12 @@ export interface ApiRequest {
   readonly signal: AbortSignal
 }
 
-/** What a handler returns; `status` is 200 unless given. `lines` are written as one JSON object a line (NDJSON). */
+/**
+ * What a handler returns; `status` is 200 unless given. `lines` are written as one JSON object a line (NDJSON). `hangUp`
+ * closes the connection without an answer, which tells the caller that nobody has served it and to ask again.
+ */
 export type ApiAnswer =
+  | { readonly hangUp: true }
   | { readonly status?: number; readonly json: unknown }
   | { readonly status?: number; readonly text: string; readonly type: string }
   | { readonly status?: number; readonly lines: AsyncIterable<unknown> }

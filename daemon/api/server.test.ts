@@ -1,24 +1,27 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Logger } from '../plugin.ts'
 import { BODY_LIMIT } from './body.ts'
+import { cniErrorAnswer } from './cni.ts'
 import { ApiError, Router } from './router.ts'
 import { type ApiServer, serveApi } from './server.ts'
+import { claimSocket } from './socket.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 /** A server in a run directory of its own. */
 async function serve(router: Router, graceMs?: number) {
   const runDirectory = mkdtempSync(join(tmpdir(), 'cw-api-'))
-  const server = await serveApi({ runDirectory }, router, silent, graceMs)
+  const claim = claimSocket(runDirectory)
+  const server = await serveApi(claim, router, silent, graceMs)
   const end = async (): Promise<void> => {
     await server[Symbol.asyncDispose]()
+    claim[Symbol.dispose]()
     rmSync(runDirectory, { recursive: true, force: true })
   }
   return { runDirectory, server, [Symbol.asyncDispose]: end }
@@ -109,6 +112,28 @@ test('a follower gets each line at once, and many lines in order', async () => {
   assert.equal(text, `"first"\n${Array.from({ length: 20_000 }, (_, i) => `${i}\n`).join('')}`)
 })
 
+test('while a follower does not read, lines are left with their source', async () => {
+  let taken = 0
+  async function* lines() {
+    for (; taken < 20_000; taken++) {
+      yield 'x'.repeat(500)
+      // Each in a turn of its own, as records of flows come.
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  await using at = await serve(new Router().add('GET', '/v1/flows', () => ({ lines: lines() })))
+  const outgoing = request({ socketPath: at.server.address, path: '/v1/flows' }).end()
+  const [response] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage]
+  for (let before = -1, still = 0; still < 100; before = taken) {
+    await new Promise(resolve => setImmediate(resolve))
+    still = before === taken ? still + 1 : 0
+  }
+  assert.ok(taken < 5_000, `${taken} lines were taken for nobody`)
+  let length = 0
+  for await (const chunk of response) length += (chunk as Buffer).length
+  assert.equal(length, 20_000 * 503)
+})
+
 test('a handler learns that its caller hung up', async () => {
   const aborted = Promise.withResolvers<unknown>()
   const entered = Promise.withResolvers<void>()
@@ -142,6 +167,34 @@ test('stopping aborts running requests, which are still answered', async () => {
   assert.equal((await answered).status, 503)
 })
 
+test('a request that a stopping daemon did not serve is told so by the end of its connection', async () => {
+  const entered = Promise.withResolvers<void>()
+  const router = new Router().add('POST', '/v1/cni/add', async ({ signal }) => {
+    entered.resolve()
+    await once(signal, 'abort')
+    return cniErrorAnswer(signal.reason)
+  })
+  const at = await serve(router)
+  const failed = assert.rejects(call(at.server, 'POST', '/v1/cni/add'), { code: 'ECONNRESET' })
+  await entered.promise
+  await at[Symbol.asyncDispose]()
+  await failed
+})
+
+const cniRefusals: readonly (readonly [what: string, path: string, body: string, code: number])[] = [
+  ['a body that is no JSON', '/v1/cni/add', '{', 7],
+  ['a body over the limit', '/v1/cni/add', ' '.repeat(BODY_LIMIT + 1), 5],
+  ['a verb that is not there', '/v1/cni/sub', '', 124],
+]
+for (const [what, path, body, code] of cniRefusals) {
+  test(`${what} is told to the CNI executable as a CNI error`, async () => {
+    await using at = await serve(new Router().add('POST', '/v1/cni/add', r => ({ json: r.body })))
+    const answer = JSON.parse((await call(at.server, 'POST', path, body)).text) as object
+    assert.deepEqual(Object.keys(answer), ['code', 'msg', 'details'])
+    assert.equal((answer as { code: number }).code, code)
+  })
+}
+
 test('stopping does not wait for ever for a handler that ignores its signal', async () => {
   const entered = Promise.withResolvers<void>()
   const router = new Router().add('GET', '/stuck', () => {
@@ -163,50 +216,10 @@ test('the socket is for its owner only and vanishes with the server', async () =
   rmSync(at.runDirectory, { recursive: true })
 })
 
-test('a second daemon on the same directory is refused with the first one named', async () => {
-  await using at = await serve(new Router())
-  const second = serveApi({ runDirectory: at.runDirectory }, new Router(), silent)
-  await assert.rejects(second, { code: 'API_IN_USE', pid: process.pid })
-})
-
-test('the socket of a daemon that was killed is taken over', async () => {
+test('a socket that cannot be bound is refused', async () => {
   const runDirectory = mkdtempSync(join(tmpdir(), 'cw-api-'))
-  const program = `
-    const { serveApi } = await import(${JSON.stringify(new URL('./server.ts', import.meta.url).href)})
-    const { Router } = await import(${JSON.stringify(new URL('./router.ts', import.meta.url).href)})
-    await serveApi({ runDirectory: ${JSON.stringify(runDirectory)} }, new Router(), console)
-    console.log('up')`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  await once(child.stdout, 'data')
-  const inUse = serveApi({ runDirectory }, new Router(), silent)
-  await assert.rejects(inUse, { code: 'API_IN_USE', pid: child.pid })
-  child.kill('SIGKILL')
-  await once(child, 'exit')
-  assert.ok(statSync(join(runDirectory, 'api.sock')).isSocket())
-  const server = await serveApi(
-    { runDirectory },
-    new Router().add('GET', '/', () => ({ json: 1 })),
-    silent,
-  )
-  assert.equal((await call(server, 'GET', '/')).text, '1\n')
-  assert.equal(readFileSync(join(runDirectory, 'api.lock'), 'utf8'), `${process.pid}\n`)
-  await server[Symbol.asyncDispose]()
-  rmSync(runDirectory, { recursive: true })
-})
-
-test('a failure to listen gives the lock back', async () => {
-  const runDirectory = mkdtempSync(join(tmpdir(), 'cw-api-'))
-  const long = join(runDirectory, 'x'.repeat(120))
-  await assert.rejects(serveApi({ runDirectory: long }, new Router(), silent))
-  await assert.rejects(
-    serveApi({ runDirectory: long }, new Router(), silent),
-    e => (e as ApiError).code !== 'API_IN_USE',
-  )
-  writeFileSync(join(runDirectory, 'api.sock'), 'not even a socket')
-  const server = await serveApi({ runDirectory }, new Router(), silent)
-  await server[Symbol.asyncDispose]()
+  using claim = claimSocket(join(runDirectory, 'x'.repeat(120)))
+  await assert.rejects(serveApi(claim, new Router(), silent))
   rmSync(runDirectory, { recursive: true })
 })
 

@@ -1,30 +1,30 @@
 /**
  * The API server: HTTP with JSON on the unix socket `api.sock`, for the CNI executable and the command line, and by
  * choice on TCP for metrics and health. Requests enter through `answer`, which finds the handler and writes what it
- * returns; errors become JSON `{"error": {"code", "message"}}`.
+ * returns; errors become JSON `{"error": {"code", "message"}}`, under the CNI executable's paths CNI errors.
  */
+import type { ListenOptions } from 'node:net'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Logger } from '../plugin.ts'
 import { readJson } from './body.ts'
+import { cniErrorAnswer } from './cni.ts'
 import { type ApiAnswer, ApiError, type Router } from './router.ts'
-import { claimSocket } from './socket.ts'
+import type { SocketClaim } from './socket.ts'
 
 export interface ApiServer extends AsyncDisposable {
   /** Path of the unix socket, or `host:port` really listened on. */
   readonly address: string
 }
 
-/** Where to listen: the run directory, which holds socket and lock, or a TCP address. */
-export type Listen = { readonly runDirectory: string } | { readonly host: string; readonly port: number }
+/** Where to listen: the socket of a run directory, which stays the caller's, or a TCP address. */
+export type Listen = Pick<SocketClaim, 'path' | 'opened'> | { readonly host: string; readonly port: number }
 
 /**
- * Listens and answers until disposed. On a run directory it takes the lock `api.lock`, removes the socket of a daemon
- * that died and throws ApiInUse, naming the process, when one is alive. Disposing stops listening, aborts the
- * running requests, gives them `graceMs` to be answered and gives the lock back.
+ * Listens and answers until disposed, which stops listening, aborts the running requests and gives them `graceMs` to be
+ * answered.
  */
 export async function serveApi(listen: Listen, router: Router, log: Logger, graceMs = 2000): Promise<ApiServer> {
   await using undo = new AsyncDisposableStack()
-  const claim = 'runDirectory' in listen ? undo.use(claimSocket(listen.runDirectory)) : undefined
   const stopping = new AbortController()
   const server = createServer({ keepAliveTimeout: 5000 }, (request, response) => {
     void answer(router, request, response, stopping.signal).catch((error: unknown) => {
@@ -33,13 +33,17 @@ export async function serveApi(listen: Listen, router: Router, log: Logger, grac
     })
   })
   undo.defer(() => close(server, stopping, graceMs))
-  await start(server, claim ? { path: claim.path } : (listen as { host: string; port: number }))
-  claim?.opened()
+  if ('path' in listen) {
+    await start(server, { path: listen.path })
+    listen.opened()
+  } else await start(server, listen)
+  // A connection that could not be taken, as for want of descriptors, is its caller's loss, not the daemon's end.
+  server.on('error', error => log.error({ error }, 'the API could not take a connection'))
   const owned = undo.move()
   return { address: addressOf(server), [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-async function start(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+async function start(server: Server, where: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen(where, () => resolve())
@@ -68,7 +72,7 @@ async function answer(router: Router, request: IncomingMessage, response: Server
   const hangUp = new AbortController()
   response.once('close', () => hangUp.abort(new ApiError(499, 'HANG_UP', 'the caller hung up')))
   const signal = AbortSignal.any([stopping, hangUp.signal])
-  const result = await handle(router, request, signal).catch(errorAnswer)
+  const result = await handle(router, request, signal).catch(error => errorAnswer(request.url ?? '', error))
   // A connection kept alive would hold the server open.
   if (stopping.aborted) response.shouldKeepAlive = false
   if (!response.destroyed) await write(response, result, signal)
@@ -82,8 +86,12 @@ async function handle(router: Router, request: IncomingMessage, signal: AbortSig
   return await handler({ method, path: url.pathname, params, query: url.searchParams, body, signal })
 }
 
-/** The JSON form of an error; one that is no ApiError is the daemon's own fault. */
-function errorAnswer(error: unknown): ApiAnswer {
+/**
+ * The JSON form of an error; one that is no ApiError is the daemon's own fault. The CNI executable prints what it is
+ * answered, so that under its paths also the server's own errors are CNI errors.
+ */
+function errorAnswer(path: string, error: unknown): ApiAnswer {
+  if (path.startsWith('/v1/cni/')) return cniErrorAnswer(error)
   const given = (error as { code?: unknown } | undefined)?.code
   const code = typeof given === 'string' ? given : 'INTERNAL'
   const message = error instanceof Error ? error.message : String(error)
@@ -91,6 +99,7 @@ function errorAnswer(error: unknown): ApiAnswer {
 }
 
 async function write(response: ServerResponse, result: ApiAnswer, signal: AbortSignal): Promise<void> {
+  if ('hangUp' in result) return void response.destroy()
   response.statusCode = result.status ?? 200
   if ('lines' in result) return await writeLines(response, result.lines, signal)
   const text = 'json' in result ? `${JSON.stringify(result.json)}\n` : result.text
@@ -100,8 +109,8 @@ async function write(response: ServerResponse, result: ApiAnswer, signal: AbortS
 }
 
 /**
- * Writes lines as they come, those of one turn of the event loop at once, and waits while the reader is slow; what to
- * lose meanwhile is the source's decision.
+ * Writes lines as they come, those of one turn of the event loop at once. While the reader is slow no line is taken from
+ * the source, whose decision it is what to lose meanwhile.
  */
 async function writeLines(response: ServerResponse, lines: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
   response.setHeader('content-type', 'application/x-ndjson')
@@ -114,6 +123,7 @@ async function writeLines(response: ServerResponse, lines: AsyncIterable<unknown
   }
   for await (const line of lines) {
     if (signal.aborted) break
+    if (response.writableNeedDrain) await drained(response)
     if (pending === '') setImmediate(flush)
     pending += `${JSON.stringify(line)}\n`
     if (pending.length >= WRITE_AT && !flush()) await drained(response)

@@ -21,25 +21,22 @@ export interface SocketClaim extends Disposable {
   opened(): void
 }
 
-/** Takes the lock of a run directory and clears the way for its socket; throws ApiInUse. */
+/** Takes the lock of a run directory and clears the way for its socket; throws ApiInUse. Disposing gives it back. */
 export function claimSocket(runDirectory: string): SocketClaim {
-  // The directory is closed to others before the socket exists, so that nobody connects before its mode is narrowed.
+  // A directory made here is closed to others, so that nobody connects before the socket's mode is narrowed.
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
   const path = `${runDirectory}/api.sock`
   const lockPath = `${runDirectory}/api.lock`
   const lock = tryLockFile(lockPath)
   if (!lock) throw new ApiInUse(path, readPid(lockPath))
+  using undo = new DisposableStack()
+  undo.use(lock)
   ftruncateSync(lock.fd)
   writeSync(lock.fd, `${process.pid}\n`)
   rmSync(path, { force: true })
-  return {
-    path,
-    opened: () => chmodSync(path, 0o600),
-    [Symbol.dispose]() {
-      rmSync(path, { force: true })
-      lock[Symbol.dispose]()
-    },
-  }
+  undo.defer(() => rmSync(path, { force: true }))
+  const held = undo.move()
+  return { path, opened: () => chmodSync(path, 0o600), [Symbol.dispose]: () => held.dispose() }
 }
 
 function readPid(lockPath: string): number | undefined {

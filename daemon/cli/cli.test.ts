@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { addRoutes } from '../api/routes.ts'
 import { Router } from '../api/router.ts'
 import { serveApi } from '../api/server.ts'
+import { claimSocket } from '../api/socket.ts'
 import type { Status } from '../api/status.ts'
 import { ConfigError } from '../errors.ts'
 import type { FlowLine, FlowQuery } from '../flow/flows.ts'
@@ -114,7 +115,8 @@ async function daemon(flows: readonly FlowLine[] = []) {
     metrics: createMetrics({ version: '1.2.3', node: '24.0.0' }),
     flows: () => ({ read }),
   })
-  const server = await serveApi({ runDirectory }, router, silent)
+  const claim = claimSocket(runDirectory)
+  const server = await serveApi(claim, router, silent)
   return {
     runDirectory,
     tables,
@@ -123,6 +125,7 @@ async function daemon(flows: readonly FlowLine[] = []) {
     ask: (...args: string[]) => run([...args, '--socket', server.address]),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
+      claim[Symbol.dispose]()
       rmSync(runDirectory, { recursive: true })
     },
   }

@@ -1,6 +1,6 @@
 /** Runs one command line: finds the command, gives it its context, turns errors into messages and exit statuses. */
 import { readRunDirectory } from '../config/run-directory.ts'
-import { ConfigError } from '../errors.ts'
+import { isConfigError } from '../errors.ts'
 import { ApiClient, DaemonUnreachable } from './client.ts'
 import { type CommandContext, type CommandSpec, type Format, UsageError } from './command.ts'
 import { commandHelp, overview } from './help.ts'
@@ -73,7 +73,7 @@ function report(error: unknown, terminal: Terminal): number {
     terminal.err(`causeway: ${error.message}\nTry ${help}\n`)
     return 2
   }
-  const what = error instanceof ConfigError ? 'the configuration cannot be used:\n' : ''
+  const what = isConfigError(error) ? 'the configuration cannot be used:\n' : ''
   const unreachable = error instanceof DaemonUnreachable
   terminal.err(`causeway: ${what}${unreachable ? error.message : messageOf(error)}\n`)
   return unreachable ? 3 : 1

@@ -149,5 +149,7 @@ function message(problems: readonly Problem[]): string {
 function explain(error: ConfigError, where: (key: string) => string | undefined): ConfigError {
   const place = where(error.key)
   if (place === undefined) return error
-  return new ConfigError(error.key, `${error.message.slice(error.key.length + 2)} (${place})`, { cause: error })
+  const prefix = `${error.key}: `
+  const problem = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
+  return new ConfigError(error.key, `${problem} (${place})`, { cause: error })
 }

@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import * as z from 'zod/mini'
+import type { Family } from '../kernel/kernel.ts'
 import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
 
 /** RFC 5382 REQ-5 (TCP), RFC 4787 REQ-5 (UDP) and RFC 5508 REQ-2 (ICMP) give the lower bounds the defaults keep. */
@@ -165,6 +166,11 @@ export const schema = section('', {
 
 /** The checked configuration, without the plugins' sections. */
 export type Settings = ValueOf<typeof schema.fields>
+
+/** The families as the kernel layer numbers them. */
+export function familiesOf({ families }: Pick<Settings, 'families'>): readonly Family[] {
+  return families.map(family => (family === 'ipv4' ? 4 : 6))
+}
 
 /** Splits `address:port`; undefined when it is not of that form. */
 export function parseListen(value: string): { readonly host: string; readonly port: number } | undefined {

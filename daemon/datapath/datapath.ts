@@ -3,9 +3,9 @@
  * brings up what was there before (pins, blocks, devices) or makes it; `run` follows the tables until stopped; neither
  * ending takes anything down, since traffic goes on without the daemon.
  */
-import type { Settings } from '../config/schema.ts'
+import { familiesOf, type Settings } from '../config/schema.ts'
 import { conntrackRejected, type DatapathCounter } from '../flow/counters.ts'
-import type { Family, Kernel } from '../kernel/kernel.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
 import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
@@ -17,7 +17,7 @@ import { readCounters, readEvents } from './events.ts'
 import { type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import type { MtuPlan } from './mtu.ts'
-import { followNodeDevices, readNodeDevices } from './node-devices.ts'
+import { declareNodeDevices, followNodeDevices, readNodeDevices } from './node-devices.ts'
 import { ensureOverlay, removeOverlay } from './overlay.ts'
 import { OVERLAY_DEVICE } from './paths.ts'
 import { PathPlanner } from './path-planner.ts'
@@ -59,6 +59,7 @@ export class Datapath implements Disposable {
   readonly #planner: PathPlanner
   readonly #routes: Reconciler<RouteRow>
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
+  readonly #devicesKnown: () => void
   #set: ProgramSet
   #loadedFor = ''
 
@@ -79,6 +80,7 @@ export class Datapath implements Disposable {
     this.#options = options
     this.blocks = blocksOf(settings)
     this.#pins = pins
+    this.#devicesKnown = declareNodeDevices(tables)
     this.#planner = new PathPlanner({
       tables,
       net: kernel.net,
@@ -168,7 +170,7 @@ export class Datapath implements Disposable {
     const { kernel, settings, log, metrics } = this.#options
     await Promise.all([
       ...this.#reconcilers.map(r => r.start(signal)),
-      followNodeDevices({ ...nodeDevices(this.#options, this.#pins), onChange: () => this.#routes.refresh() }, signal),
+      this.#followDevices(signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => setSysctls(this.#options), signal),
       watchRoutes(kernel.net, () => this.#followRoutes(), signal),
@@ -190,6 +192,11 @@ export class Datapath implements Disposable {
   /** Closes descriptors; everything attached and pinned goes on. */
   [Symbol.dispose](): void {
     this.#set[Symbol.dispose]()
+  }
+
+  #followDevices(signal: AbortSignal): Promise<void> {
+    const follow = { onChange: () => this.#routes.refresh(), onFirst: this.#devicesKnown }
+    return followNodeDevices({ ...nodeDevices(this.#options, this.#pins), ...follow }, signal)
   }
 
   #followRoutes(): void {
@@ -284,10 +291,6 @@ function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {
 
 function blocksOf(settings: DatapathSettings): Blocks {
   return { ingress: settings.datapath.ingressBlock, egress: settings.datapath.egressBlock }
-}
-
-function familiesOf(settings: DatapathSettings): readonly Family[] {
-  return settings.families.map(f => (f === 'ipv4' ? 4 : 6))
 }
 
 function usesTcx(kernel: Pick<Kernel, 'feature'>, settings: DatapathSettings): boolean {

@@ -53,18 +53,27 @@ export interface NodeDevicesOptions {
   readonly former?: readonly number[]
   /** Called after each look at the kernel that changed a table. */
   readonly onChange: () => void
+  /** Called once both tables hold what the kernel says; see `declareNodeDevices`. */
+  readonly onFirst?: () => void
+}
+
+/** Declares the writer of both tables; the result says that it has finished its first sync. */
+export function declareNodeDevices({ uplinks, hostAddresses }: Tables): () => void {
+  const done = [uplinks, hostAddresses].map(table => table.initializer('kernel'))
+  return () => {
+    for (const finish of done.splice(0)) finish()
+  }
 }
 
 /** Keeps both tables in step with the kernel until the signal aborts. */
 export async function followNodeDevices(options: NodeDevicesOptions, signal: AbortSignal): Promise<void> {
-  const done = [options.tables.uplinks.initializer('kernel'), options.tables.hostAddresses.initializer('kernel')]
   const events = new Nudge()
   using _watch = options.net.watch(['link', 'address4', 'address6'], event => {
     if (event.kind !== 'link' || !isPodDevice(event.name)) events.nudge()
   })
   const look = (): void => {
     if (readNodeDevices(options)) options.onChange()
-    for (const finish of done.splice(0)) finish()
+    options.onFirst?.()
   }
   await eachChange([events, options.tables.nodes], look, signal)
 }

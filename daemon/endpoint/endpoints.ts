@@ -3,6 +3,7 @@
  * journal are what goes out. `createEndpoints` allocates only; `restore` begins the work, and requests that come before
  * its end wait for it within their deadline.
  */
+import { abortable } from '../abort.ts'
 import type { Blocks } from '../datapath/blocks.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 import type { Ipam, LinkShaper, Logger, Metrics } from '../plugin.ts'
@@ -18,7 +19,7 @@ import { collectGarbage, type GcRequest } from './gc.ts'
 import { Journal } from './journal.ts'
 import { type JournalFiles, nodeFiles } from './journal-files.ts'
 import { type AttachmentId, attachmentKey } from './key.ts'
-import { abortable, KeyedMutex } from './keyed-mutex.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
 import { Leases } from './leases.ts'
 import { endpointMetrics, type Verb } from './metrics.ts'
 import { onLinkEvent, reconcileEndpoints, repairHosts } from './reconcile-endpoints.ts'
@@ -75,9 +76,12 @@ export interface Endpoints extends AsyncDisposable {
   reconcile(): Promise<void>
 }
 
+/** What is waited for until `restore` has ended. */
+export const RESTORING = 'pods of before'
+
 const RECONCILE_MS = 30_000
-/** How long operations may go on when the daemon stops. */
-const STOP_MS = 5_000
+/** How long operations may go on when the daemon stops; part of the 10 s it has for all. */
+const STOP_MS = 3_000
 
 export function createEndpoints(options: EndpointsOptions): Endpoints {
   return new NodeEndpoints(options)
@@ -92,6 +96,7 @@ class NodeEndpoints implements Endpoints {
   readonly #ready = Promise.withResolvers<EndpointContext>()
   readonly #owned = new AsyncDisposableStack()
   readonly #inFlight = new Map<Promise<unknown>, Verb>()
+  readonly #locks = new KeyedMutex()
   #restored = false
 
   constructor(options: EndpointsOptions) {
@@ -117,7 +122,8 @@ class NodeEndpoints implements Endpoints {
   }
 
   waiting(): readonly string[] {
-    return [...(this.#restored ? [] : ['pods that outlived the last daemon']), ...(this.#options.waiting?.() ?? [])]
+    const others = this.#options.waiting?.() ?? []
+    return this.#restored || others.includes(RESTORING) ? others : [RESTORING, ...others]
   }
 
   add(request: AddRequest, deadlineMs: number, signal: AbortSignal): Promise<CniResult> {
@@ -161,11 +167,14 @@ class NodeEndpoints implements Endpoints {
 
   /** Ends what only waits, lets the rest finish within bounds; pods and their traffic are not touched. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new AttachmentError('CANCELLED', 'the daemon is stopping'))
+    this.#stop.abort(new AttachmentError('STOPPING', 'the daemon is stopping'))
     this.#ready.reject(this.#stop.signal.reason)
-    const running = Promise.allSettled(this.#inFlight.keys())
+    const running = Promise.all([Promise.allSettled(this.#inFlight.keys()), this.#locks.idle()])
     await abortable(running, AbortSignal.timeout(STOP_MS)).catch(() => {
-      this.#options.log.warn({ verbs: [...this.#inFlight.values()] }, 'CNI requests were still running at the stop')
+      this.#options.log.warn(
+        { verbs: [...this.#inFlight.values()] },
+        'operations on pods were still running at the stop',
+      )
     })
     await this.#owned.disposeAsync()
   }
@@ -176,14 +185,12 @@ class NodeEndpoints implements Endpoints {
     const files = options.files ?? nodeFiles()
     const journal = new Journal({ path: options.journalPath, bootId: kernel.bootId, files, log })
     this.#owned.use(journal)
-    const locks = new KeyedMutex()
-    this.#owned.defer(() => abortable(locks.idle(), AbortSignal.timeout(STOP_MS)).catch(() => {}))
     return {
       kernel,
       ownNetns: kernel.netnsId('/proc/self/ns/net'),
       log,
       journal,
-      locks,
+      locks: this.#locks,
       tables: options.tables,
       settled: options.settled,
       inDatapath: options.inDatapath ?? (() => true),
@@ -219,6 +226,7 @@ class NodeEndpoints implements Endpoints {
     caller: AbortSignal | undefined,
     operation: (ctx: EndpointContext, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    if (this.#stop.signal.aborted) return Promise.reject(this.#stop.signal.reason)
     const deadline = AbortSignal.timeout(Math.max(1, deadlineMs))
     const signal = caller ? AbortSignal.any([caller, this.#stop.signal, deadline]) : deadline
     const running = this.#measured(verb, on, signal, operation)
@@ -255,7 +263,8 @@ class NodeEndpoints implements Endpoints {
     try {
       return await abortable(this.#ready.promise, signal)
     } catch (error) {
-      if (error instanceof AttachmentError) throw error
+      const end = endOfWait('the daemon to start', error)
+      if (end.code !== 'DEADLINE') throw end
       throw new AttachmentError('STARTING', `the daemon is starting; waiting for ${this.waiting().join(', ')}`)
     }
   }

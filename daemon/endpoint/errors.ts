@@ -12,8 +12,10 @@ export type AttachmentErrorCode =
   | 'NO_ADDRESS'
   /** The deadline passed while waiting for something else; the message says for what. */
   | 'DEADLINE'
-  /** The caller, a DEL or the daemon's stop ended the request; everything was undone. */
+  /** The caller or a DEL ended the request; everything was undone. */
   | 'CANCELLED'
+  /** The daemon is stopping and undid what was begun; who asks again finds the next one. */
+  | 'STOPPING'
   /** The daemon is starting; the message says what it waits for. */
   | 'STARTING'
   /** The datapath did not take, or not forget, the pod. */
@@ -75,7 +77,8 @@ export function endOfWait(what: string, reason: unknown): AttachmentError {
   if (reason instanceof Error && reason.name === 'TimeoutError') {
     return new AttachmentError('DEADLINE', `the deadline passed while waiting for ${what}`)
   }
-  return new AttachmentError('CANCELLED', `waiting for ${what} was given up`, { cause: reason })
+  const code = codeOf(reason) === 'STOPPING' ? 'STOPPING' : 'CANCELLED'
+  return new AttachmentError(code, `waiting for ${what} was given up`, { cause: reason })
 }
 
 /** errno name or stable code of an error, undefined for anything else. */

@@ -43,6 +43,7 @@ export class Journal {
   readonly #options: JournalOptions
   readonly #live = new Map<string, Attachment>()
   #fd: number | undefined
+  #closed = false
   #size = 0
   #sequence = 0
   #compactedSize = 0
@@ -106,8 +107,9 @@ export class Journal {
     }
   }
 
-  /** Resolves when everything written is on the disk and the file is closed. */
+  /** Resolves when everything written is on the disk and the file is closed; what comes later is refused. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     await this.#syncing
     if (this.#fd !== undefined) this.#options.files.close(this.#fd)
     this.#fd = undefined
@@ -138,9 +140,9 @@ export class Journal {
 
   #append(record: JournalRecord): void {
     const { files } = this.#options
-    if (this.#fd === undefined) this.#rewrite()
-    const fd = this.#fd
-    if (fd === undefined) throw new Error('the journal is closed')
+    // The file may be the next daemon's by now.
+    if (this.#closed) throw new Error('the journal is closed')
+    const fd = this.#fd ?? this.#rewrite()
     const bytes = encodeRecord(this.#sequence + 1, record)
     try {
       files.write(fd, bytes, this.#size)
@@ -218,8 +220,8 @@ export class Journal {
     await files.datasync(temporary.fd)
   }
 
-  /** Rewrites at once; used at opening and after the journal could not be written. */
-  #rewrite(): void {
+  /** Rewrites at once; used at opening and after the journal could not be written. Returns the new descriptor. */
+  #rewrite(): number {
     const temporary = this.#writeTemporary()
     try {
       this.#options.files.datasyncNow(temporary.fd)
@@ -228,6 +230,7 @@ export class Journal {
       throw error
     }
     this.#adopt(temporary)
+    return temporary.fd
   }
 
   #adopt(temporary: { readonly fd: number; readonly size: number; readonly sequence: number }): void {

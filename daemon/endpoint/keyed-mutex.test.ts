@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { abortable, KeyedMutex } from './keyed-mutex.ts'
+import { abortable } from '../abort.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
 
 const never = new AbortController().signal
 

@@ -1,4 +1,5 @@
 /** One operation at a time for each key, in order of arrival; operations of different keys run concurrently. */
+import { abortable } from '../abort.ts'
 
 interface Turn {
   /** Aborted by `interrupt`; absent for operations that are to go through. */
@@ -68,18 +69,5 @@ export class KeyedMutex {
     const rest = (this.#turns.get(key) ?? []).filter(other => other !== turn)
     if (rest.length === 0) this.#turns.delete(key)
     else this.#turns.set(key, rest)
-  }
-}
-
-/** The promise, or a rejection with the signal's reason, whichever comes first. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

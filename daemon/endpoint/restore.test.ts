@@ -255,7 +255,7 @@ test('STATUS names what is waited for, and the pool that is out of addresses wit
       error => codeOf(error) === 'NOT_AVAILABLE' && text.test(String(error)),
     )
   }
-  refused(/waiting for pods that outlived the last daemon/)
+  refused(/waiting for pods of before/)
   await node.daemon.endpoints.restore()
   node.daemon.endpoints.status()
   waiting = ['datapath', 'node']

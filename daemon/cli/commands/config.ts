@@ -2,7 +2,7 @@
 import { isMap, isScalar, parseDocument, stringify } from 'yaml'
 import { configPage } from '../../config/docs.ts'
 import type { LoadedConfig } from '../../config/load.ts'
-import { ConfigError } from '../../errors.ts'
+import { isConfigError } from '../../errors.ts'
 import { type CommandContext, type CommandSpec, configOptions, formatOption } from '../command.ts'
 import { loadWith } from '../programs.ts'
 
@@ -50,7 +50,7 @@ function configure(plugin: { name: string; configure(raw: unknown): unknown }, l
   try {
     plugin.configure(loaded.config.sections[plugin.name])
   } catch (error) {
-    throw error instanceof ConfigError ? loaded.explain(error) : error
+    throw isConfigError(error) ? loaded.explain(error) : error
   }
 }
 

@@ -1,5 +1,5 @@
 /** `causeway daemon`: the daemon itself. */
-import { ConfigError } from '../../errors.ts'
+import { isConfigError } from '../../errors.ts'
 import { type CommandSpec, configOptions } from '../command.ts'
 import { loadWith } from '../programs.ts'
 
@@ -14,22 +14,24 @@ export const daemon: CommandSpec = {
   async run({ options, env, programs, signal, err }) {
     const input = { file: options.text('config'), set: options.texts('set') }
     const loaded = await loadWith(programs, input, env)
-    let late: NodeJS.Timeout | undefined
-    const limit = (): void => {
-      late = setTimeout(() => {
+    let limit: NodeJS.Timeout | undefined
+    // Not kept alive by it, a process that ends in good order never sees its end. One that something a plugin left
+    // behind keeps alive would otherwise serve nothing for ever, and nobody would start it anew.
+    const mustEnd = (): void => {
+      limit ??= setTimeout(() => {
         err(`causeway: the daemon did not stop within ${STOP_MS} ms and ends now\n`)
         process.exit(1)
-      }, STOP_MS)
+      }, STOP_MS).unref()
     }
-    signal.addEventListener('abort', limit, { once: true })
+    signal.addEventListener('abort', mustEnd, { once: true })
     try {
       await programs.runDaemon(loaded.config, signal)
       return 0
     } catch (error) {
-      throw error instanceof ConfigError ? loaded.explain(error) : error
+      throw isConfigError(error) ? loaded.explain(error) : error
     } finally {
-      clearTimeout(late)
-      signal.removeEventListener('abort', limit)
+      mustEnd()
+      signal.removeEventListener('abort', mustEnd)
     }
   },
 }

@@ -1,0 +1,68 @@
+/** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
+import { claimSocket, type SocketClaim } from './api/socket.ts'
+import { createDirectorySource } from './cluster/directory/source.ts'
+import { type ClusterSource, exposeSource } from './cluster/source.ts'
+import type { Config } from './config/load.ts'
+import { RESTORING } from './endpoint/endpoints.ts'
+import { LinuxKernel } from './kernel/linux.ts'
+import { warmThreadPool } from './kernel/netns/thread-pool.ts'
+import { type BuildInfo, buildInfo } from './observe/build.ts'
+import { type Condition, Health } from './observe/health.ts'
+import { createLogger, type RootLogger } from './observe/log.ts'
+import { createMetrics, type MetricsRegistry } from './observe/metrics.ts'
+import { loadOutsidePlugins } from './outside-plugin.ts'
+import type { Plugin } from './plugin.ts'
+import { enabledPlugins, type RunningPlugins, setUpPlugins } from './run.ts'
+import { createTables, type Tables } from './state/tables.ts'
+
+export interface Ground {
+  readonly config: Config
+  readonly build: BuildInfo
+  /** Unix time. */
+  readonly startedMs: number
+  /** The run directory is this daemon's. */
+  readonly claim: SocketClaim
+  readonly log: RootLogger
+  readonly metrics: MetricsRegistry
+  readonly health: Health
+  /** What must hold before the node is ready. */
+  readonly conditions: { readonly datapath: Condition; readonly pods: Condition; readonly node: Condition }
+  readonly tables: Tables
+  readonly kernel: LinuxKernel
+  readonly source: ClusterSource
+  readonly plugins: RunningPlugins
+}
+
+/** Everything acquired is left to the stack, also when this throws: what a plugin, the kernel or ApiInUse says. */
+export async function layGround(
+  config: Config,
+  ownPlugins: readonly Plugin[],
+  stack: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Ground> {
+  const startedMs = Date.now()
+  const build = buildInfo()
+  const log = createLogger(config.logLevel)
+  const metrics = createMetrics(build)
+  const health = new Health()
+  const conditions = {
+    datapath: health.condition('datapath'),
+    pods: health.condition(RESTORING),
+    node: health.condition('own Node object'),
+  }
+  const tables = createTables()
+  // Given back last: nobody else may be this node's daemon while anything of this one still works.
+  const claim = stack.use(claimSocket(config.paths.run))
+  // Before anything enters another namespace: threads born meanwhile would stay there.
+  await warmThreadPool()
+  const kernel = stack.use(new LinuxKernel())
+  const source = createDirectorySource({ directory: config.cluster.directory, tables, log: log.child('cluster') })
+  exposeSource(metrics, source)
+  const enabled = [
+    ...enabledPlugins(ownPlugins, config.sections),
+    ...(await loadOutsidePlugins(config.plugins, config.file, { signal })),
+  ]
+  const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
+  const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
+  return { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
+}

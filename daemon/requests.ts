@@ -1,0 +1,65 @@
+/** What others ask of the daemon: CNI requests and the API. Both are there before the datapath is, and wait for it. */
+import { join } from 'node:path'
+import { addCniRoutes } from './api/cni.ts'
+import { Router } from './api/router.ts'
+import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
+import { serveApi } from './api/server.ts'
+import { familiesOf, parseListen } from './config/schema.ts'
+import type { Datapath } from './datapath/datapath.ts'
+import { createEndpoints, type Endpoints } from './endpoint/endpoints.ts'
+import { faultFrom } from './endpoint/kill-at.ts'
+import type { Flows } from './flow/flows.ts'
+import type { Ground } from './ground.ts'
+import { toMapped16 } from './kernel/ip.ts'
+import { describe } from './observe/describe.ts'
+import { ipamsOf } from './slots.ts'
+
+/** What comes up after the first requests may have come in. */
+export interface Upcoming {
+  datapath?: Datapath
+  flows?: Flows
+}
+
+/** Takes requests until the stack is disposed, which first stops listening, then lets what is under way end. */
+export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDisposableStack): Promise<Endpoints> {
+  const { config, health, log, metrics, tables } = ground
+  const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
+  const router = addCniRoutes(new Router(), endpoints)
+  const status = () => describe({ ...ground, datapath: up.datapath })
+  addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
+  const apiLog = log.child('api')
+  stack.use(await serveApi(ground.claim, router, apiLog))
+  const listen = parseListen(config.metrics.listen)
+  if (listen !== undefined) {
+    stack.use(await serveApi(listen, addMonitoringRoutes(new Router(), { health, metrics }), apiLog))
+  }
+  return endpoints
+}
+
+function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof createEndpoints>[0] {
+  const { config, health, kernel, log, metrics, plugins, tables } = ground
+  const datapath = (): Datapath => {
+    if (up.datapath === undefined) throw new Error('the datapath has not started')
+    return up.datapath
+  }
+  return {
+    kernel,
+    tables,
+    ipams: ipamsOf(plugins.slots),
+    families: familiesOf(config),
+    settled: (key, revision, signal) => datapath().endpoints.settled(key, revision, signal),
+    inDatapath: a => a.leases.every(l => up.datapath?.knows(toMapped16(l.address), a.device.index) ?? false),
+    blocks: () => datapath().blocks,
+    podMtu: () => {
+      const { mtu, informed } = datapath()
+      return { device: mtu.podDevice, route: mtu.podRoute, provisional: !informed }
+    },
+    shapers: [...plugins.parts.values()].flatMap(p => (p.links === undefined ? [] : [p.links])),
+    journalPath: join(config.paths.state, 'journal'),
+    deleteQueuePath: join(config.paths.run, 'deletes'),
+    waiting: () => health.report().waiting,
+    log: log.child('endpoint'),
+    metrics,
+    fault: faultFrom(process.env),
+  }
+}
