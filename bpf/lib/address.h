@@ -57,3 +57,16 @@ static __always_inline bool address_is_routed_group(const struct address *addres
 		return ipv4 != 0xffffffff && ipv4 >> 8 != 0xe00000;
 	return (bpf_ntohl(address->words[0]) >> 16 & 0xf) > 2;
 }
+
+/* A group of the link, which no router passes on. */
+static __always_inline bool address_is_link_group(const struct address *address)
+{
+	return address_is_group(address) && !address_is_routed_group(address);
+}
+
+/* ff02::1:ff00:0/104, where an address is asked for (RFC 4291 section 2.7.1). */
+static __always_inline bool address_is_solicited_group(const struct address *address)
+{
+	return address->words[0] == bpf_htonl(0xff020000) && !address->words[1] && address->words[2] == bpf_htonl(1) &&
+	       bpf_ntohl(address->words[3]) >> 24 == 0xff;
+}

@@ -21,23 +21,28 @@ enum icmp_type {
 
 enum { ICMP_HEADER = 8 };
 
+/* Echo requests and replies alone have an identifier that tells flows apart. */
+static __always_inline bool icmp_is_echo(__u8 protocol, __u8 type)
+{
+	return protocol == IPPROTO_ICMP ? type == ICMP4_ECHO || type == ICMP4_ECHO_REPLY
+					: type == ICMP6_ECHO || type == ICMP6_ECHO_REPLY;
+}
+
+static __always_inline bool icmp_is_error(__u8 protocol, __u8 type)
+{
+	if (protocol == IPPROTO_ICMPV6)
+		return type < ICMP6_ERRORS_END;
+	return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER ||
+	       type == ICMP4_SOURCE_QUENCH || type == ICMP4_REDIRECT;
+}
+
 /* Sorts an ICMP packet that parse_transport has read. */
 static __always_inline void icmp_classify(struct packet *p)
 {
-	__u8 type = p->icmp_type;
-	bool echo;
-
-	if (p->tuple.protocol == IPPROTO_ICMP) {
-		p->icmp_error = type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER ||
-				type == ICMP4_SOURCE_QUENCH || type == ICMP4_REDIRECT;
-		echo = type == ICMP4_ECHO || type == ICMP4_ECHO_REPLY;
-	} else if (p->tuple.protocol == IPPROTO_ICMPV6) {
-		p->icmp_error = type < ICMP6_ERRORS_END;
-		echo = type == ICMP6_ECHO || type == ICMP6_ECHO_REPLY;
-	} else {
+	if (likely(!packet_is_icmp(p)))
 		return;
-	}
-	if (!echo)
+	p->icmp_error = icmp_is_error(p->tuple.protocol, p->icmp_type);
+	if (!icmp_is_echo(p->tuple.protocol, p->icmp_type))
 		p->tuple.source_port = p->tuple.destination_port = 0;
 }
 
@@ -57,7 +62,8 @@ static __always_inline bool icmp_quoted_ports(struct tuple *quoted, struct __sk_
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		quoted->source_port = quoted->destination_port = words[2];
+		if (icmp_is_echo(quoted->protocol, *(__u8 *)words))
+			quoted->source_port = quoted->destination_port = words[2];
 		break;
 	default:
 		break;

@@ -115,13 +115,11 @@ __outlined int neigh_arp(struct __sk_buff *skb, struct packet *p)
 		return drop(skb, p, DROP_MALFORMED, 0);
 	sender = p->tuple.source = arp_address(arp.sender);
 	target = p->tuple.destination = arp_address(arp.target);
-	/* A probe for a duplicate of its own address (RFC 5227): an answer would deny the pod its address. */
-	if (!sender.words[3])
-		return TC_ACT_OK;
-	endpoint = endpoint_owning(skb, &sender);
+	endpoint = sender.words[3] ? endpoint_owning(skb, &sender) : endpoint_behind(skb);
 	if (!endpoint || !mac_equal(arp.sender_mac, endpoint->mac) || !frame_source_is(skb, endpoint->mac))
 		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
-	if (arp.operation != bpf_htons(ARPOP_REQUEST) || address_equal(&sender, &target))
+	/* From no address: a probe for a duplicate (RFC 5227). An answer would deny the pod its address. */
+	if (!sender.words[3] || arp.operation != bpf_htons(ARPOP_REQUEST) || address_equal(&sender, &target))
 		return TC_ACT_OK;
 	return neigh_arp_answer(skb, p, &arp, endpoint->host_mac);
 }
@@ -182,39 +180,66 @@ static __always_inline const struct endpoint_value *neigh_speaker(struct __sk_bu
 	return endpoint && frame_source_is(skb, endpoint->mac) ? endpoint : 0;
 }
 
-static __always_inline int neigh_solicitation(struct __sk_buff *skb, struct packet *p, const struct address *target)
+/* Lets the host's stack hear it, but forward it nowhere: neighbour discovery stays on its link. */
+static __always_inline int neigh_heard(struct __sk_buff *skb, struct packet *p)
 {
 	/* A copy: Linux 6.1 looks up no key that lies in a global function's argument. */
+	const struct address destination = p->tuple.destination;
+	const struct endpoint_value *endpoint;
+
+	if (address_is_link_local6(&destination) || address_is_link_group(&destination))
+		return TC_ACT_OK;
+	endpoint = endpoint_of(&destination);
+	return endpoint && endpoint_is_host(endpoint) ? TC_ACT_OK : drop(skb, p, DROP_MALFORMED, 0);
+}
+
+/* Duplicate address detection (RFC 4862 section 5.4): an answer would deny the pod its address. */
+static __always_inline int neigh_duplicate_detection(struct __sk_buff *skb, struct packet *p)
+{
+	const struct endpoint_value *endpoint = endpoint_behind(skb);
+
+	/* Of a pod that is just starting: its device is up before its row is there. */
+	if (!endpoint)
+		return drop_quietly(skb, p, DROP_FORGED_NEIGHBOUR);
+	if (!frame_source_is(skb, endpoint->mac))
+		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
+	return address_is_solicited_group(&p->tuple.destination) ? TC_ACT_OK : drop(skb, p, DROP_MALFORMED, 0);
+}
+
+static __always_inline int neigh_solicitation(struct __sk_buff *skb, struct packet *p, const struct address *target)
+{
+	/* A copy, as above. */
 	const struct address source = p->tuple.source;
 	const struct endpoint_value *endpoint;
 
-	/* Duplicate address detection (RFC 4862 section 5.4): an answer would deny the pod its address. */
 	if (address_is_unspecified6(&source))
-		return TC_ACT_OK;
+		return neigh_duplicate_detection(skb, p);
 	endpoint = neigh_speaker(skb, &source);
 	if (!endpoint)
 		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
 	if (address_is_group(target))
 		return drop(skb, p, DROP_MALFORMED, 0);
 	if (endpoint_owning(skb, target))
-		return TC_ACT_OK;
+		return neigh_heard(skb, p);
 	return neigh_ndp_answer(skb, p, target, endpoint->mac, endpoint->host_mac);
 }
 
 static __always_inline int neigh_advertisement(struct __sk_buff *skb, struct packet *p, const struct address *target)
 {
+	/* A copy, as above. */
+	const struct address source = p->tuple.source;
 	bool gateway = address_is_link_local6(target) && target->words[3] == bpf_htonl(GATEWAY6_LAST) &&
 		       !(target->words[1] | target->words[2]);
 
-	if (gateway || !neigh_speaker(skb, target))
+	if (gateway || !neigh_speaker(skb, target) || !neigh_speaker(skb, &source))
 		return drop(skb, p, DROP_FORGED_NEIGHBOUR, 0);
-	return TC_ACT_OK;
+	return neigh_heard(skb, p);
 }
 
 /* True for neighbour discovery (RFC 4861), which is never fragmented (RFC 6980). */
 static __always_inline bool neigh_is_ndp(const struct packet *p)
 {
-	return unlikely(p->tuple.protocol == IPPROTO_ICMPV6) && !p->fragment &&
+	return unlikely(p->tuple.protocol == IPPROTO_ICMPV6) && p->ethertype == ETH_P_IPV6 && !p->fragment &&
 	       p->icmp_type >= NDP_ROUTER_SOLICITATION && p->icmp_type <= NDP_REDIRECT;
 }
 

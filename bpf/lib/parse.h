@@ -277,6 +277,12 @@ static __always_inline const __u8 *parse_header(struct __sk_buff *skb, const str
 	return likely(p->transport + length <= p->end) ? parse_at(skb, p->transport & OFFSET_MASK, length) : 0;
 }
 
+/* ICMP belongs to its family: in the other one it is a protocol like any that nobody knows. */
+static __always_inline bool packet_is_icmp(const struct packet *p)
+{
+	return p->tuple.protocol == (p->ethertype == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
 static __always_inline void parse_ports(struct packet *p, const __u8 *header)
 {
 	p->tuple.source_port = *(const __be16 *)header;
@@ -305,6 +311,8 @@ static __always_inline enum drop_reason parse_transport(struct __sk_buff *skb, s
 		return DROP_NONE;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
+		if (unlikely(!packet_is_icmp(p)))
+			return DROP_NONE;
 		header = parse_header(skb, p, 8);
 		if (unlikely(!header))
 			return DROP_MALFORMED;

@@ -146,6 +146,12 @@ for (const family of FAMILIES) {
         assert.equal(packetText(result.bytes), packetText(packet(toPod(A), ip(family, router, A, 63), ...layers)))
         assert.deepEqual([result.verdict, flows(node)], ['redirect', before])
       })
+    test('an error about a message without identifier goes the way of its flow too', () => {
+      const message = family === 4 ? icmp({ type: 13, id: 9, sequence: 3 }) : icmpv6({ type: 139, id: 9, sequence: 3 })
+      node.send('pod_in', 'a', [toPod(A), ip(family, OUTSIDE, A), message])
+      const sent = [fromPod(A), ip(family, A, OUTSIDE), error('unreachable'), quote(ip(family, OUTSIDE, A), message)]
+      assert.equal(node.send('pod_out', 'a', sent).verdict, 'stack')
+    })
     test('an error about no known flow passes and makes none', () => {
       const sent = [
         fromPod(A),

@@ -5,7 +5,20 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { bytesOf } from '../../daemon/kernel/ip.ts'
-import { arp, eth, extension, fragment6, ipv4, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
+import {
+  arp,
+  eth,
+  ETHERTYPE,
+  extension,
+  fragment6,
+  ipv4,
+  ipv6,
+  type Layer,
+  mac,
+  packet,
+  payload,
+  PROTOCOL,
+} from '../support/packet.ts'
 import { icmp, icmpv6, ndp, protocol, quote, sctp, tcp, udp } from '../support/packet-transport.ts'
 import { Random } from '../support/random.ts'
 import { counts } from './effects.ts'
@@ -18,6 +31,7 @@ import {
   FAMILIES,
   fromPod,
   fromRouter,
+  HOST,
   ip,
   OUTSIDE,
   OVERLAID,
@@ -73,6 +87,14 @@ const frames: readonly (readonly [string, readonly Layer[]])[] = [
       fromPod(A),
       ipv6({ src: A[6], dst: B[6], hopLimit: 255 }),
       ndp({ type: 'solicitation', target: B[6], mac: A.mac }),
+    ],
+  ],
+  [
+    'advertisement',
+    [
+      fromPod(A),
+      ipv6({ src: A[6], dst: HOST[6], hopLimit: 255 }),
+      ndp({ type: 'advertisement', target: A[6], mac: A.mac }),
     ],
   ],
 ]
@@ -206,7 +228,7 @@ suite('noise', () => {
         const told = `round ${round}, ${random.replay}: ${Buffer.from(sent).toString('hex')}`
         assert.ok(verdicts.includes(result.verdict), `${result.verdict} in ${told}`)
         if (result.verdict === 'drop') dropped += unrouted === undefined || unrouted === noRoute() ? 1 : 0
-        else if (program === 'pod_out') assert.ok(mayLeave(result.bytes), told)
+        else if (program === 'pod_out') assert.ok(mayLeave(result.verdict, result.bytes), told)
         if (round % 500 === 0) node.takeEvents()
       }
       // What has no route is counted too, although the host's stack gets it: to answer.
@@ -232,20 +254,35 @@ function toBlackhole(bytes: Uint8Array): boolean {
   return network.every((byte, i) => bytes[(type === 0x0800 ? 30 : 38) + i] === byte)
 }
 
-/** What a pod may have sent, or the answer to it: its own address, or neighbour discovery and ARP on its link. */
-function mayLeave(bytes: Uint8Array): boolean {
-  const type = ((bytes[12] ?? 0) << 8) | (bytes[13] ?? 0)
-  if (type === 0x0806) return true
-  const at = (from: number, text: string): boolean => bytesOf(text).every((byte, i) => bytes[from + i] === byte)
-  if (type === 0x0800) return at(26, A[4])
-  const discovery = bytes[20] === PROTOCOL.icmpv6 && ((bytes[54] ?? 0) === 135 || bytes[54] === 136)
-  return at(22, A[6]) || discovery
+/**
+ * Whether a pod's frame may leave like this. What the host's stack gets is as it was sent: from the pod's MAC and its
+ * address, or what the pod says about itself on its link. What is redirected is the pod's packet, or the answer to it.
+ */
+function mayLeave(verdict: Verdict, frame: Uint8Array): boolean {
+  const at = (offset: number, want: Uint8Array): boolean => want.every((byte, i) => frame[offset + i] === byte)
+  if (verdict === 'stack' && !at(6, mac(A.mac))) return false
+  const type = ((frame[12] ?? 0) << 8) | (frame[13] ?? 0)
+  const answer = verdict === 'redirect' && at(0, mac(A.mac)) && at(6, mac(A.hostMac))
+  if (type === ETHERTYPE.arp)
+    return answer || (at(22, mac(A.mac)) && [A[4], '0.0.0.0'].some(address => at(28, bytesOf(address))))
+  if (type === ETHERTYPE.ipv4) return at(26, bytesOf(A[4]))
+  return at(22, bytesOf(A[6])) || answer || (verdict === 'stack' && staysOnLink(frame))
+}
+
+/** Neighbour discovery from a link-local address or none, to the link or the host. */
+function staysOnLink(frame: Uint8Array): boolean {
+  const linkLocal = (offset: number): boolean => frame[offset] === 0xfe && ((frame[offset + 1] ?? 0) & 0xc0) === 0x80
+  const discovery = frame[20] === PROTOCOL.icmpv6 && (frame[54] === 135 || frame[54] === 136)
+  const nobody = frame.subarray(22, 38).every(byte => byte === 0) && frame[54] === 135
+  const group = frame[38] === 0xff && ((frame[39] ?? 0) & 0xf) <= 2
+  const host = bytesOf(HOST[6]).every((byte, i) => frame[38 + i] === byte)
+  return discovery && (linkLocal(22) || nobody) && (linkLocal(38) || group || host)
 }
 
 /** Changes a few bytes, most of them in the headers, or cuts, or appends. */
 function disturb(whole: Uint8Array, random: Random): Uint8Array {
   const out = Uint8Array.from(whole)
-  for (let n = random.below(4); n >= 0; n--) out[12 + random.below(Math.min(out.length - 12, 90))] = random.below(256)
+  for (let n = random.below(4); n >= 0; n--) out[6 + random.below(Math.min(out.length - 6, 90))] = random.below(256)
   switch (random.below(10)) {
     case 0:
       return out.subarray(0, Math.max(SHORTEST, random.below(out.length)))
