@@ -56,7 +56,13 @@ int pod_in(struct __sk_buff *skb)
 	/* What is not this pod's own is none of conntrack's business; the pod judges it. */
 	if (parse_frame(skb, &p) || parse_ip(skb, &p) || !endpoint_owning(skb, &p.tuple.destination))
 		return TC_ACT_OK;
-	reason = flow_of(skb, &p);
+	reason = flow_parse(skb, &p);
+	if (unlikely(reason))
+		return drop(skb, &p, reason, 0);
+	/* Of its own link, and mostly pod_out's own answer: no traffic of anybody. */
+	if (neigh_is_ndp(&p) && p.ttl == NDP_HOP_LIMIT)
+		return TC_ACT_OK;
+	reason = flow_track(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
 	count_forwarded(skb, &p);

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { arp, eth, ipv6, type Layer, packet, payload, vlan } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { ndp, protocol, tcp, udp } from '../support/packet-transport.ts'
-import { effects, forwardedBy } from './effects.ts'
+import { icmpv6, ndp, protocol, tcp, udp } from '../support/packet-transport.ts'
+import { effects, flows, forwardedBy } from './effects.ts'
 import { compilePrograms, type Prelude, type ProgramName, TestNode, type Verdict } from './node.ts'
 import type { Devices } from './devices.ts'
 import {
@@ -297,6 +297,20 @@ suite('pod_in', () => {
       verdict: 'stack',
     })
   }
+  for (const [what, ndpMessage] of [
+    ['the answer to its own question', ndp({ type: 'advertisement', target: 'fe80::1', flags: 7, mac: A.hostMac })],
+    ['a question of the host', ndp({ type: 'solicitation', target: A[6], mac: A.hostMac })],
+  ] as const)
+    check({
+      what: `neighbour discovery is delivered and makes no flow: ${what}`,
+      sent: [toPod(A), ipv6({ src: 'fe80::1', dst: A[6], hopLimit: 255 }), ndpMessage],
+      verdict: 'stack',
+    })
+  test('what calls itself neighbour discovery and came from afar is a flow', () => {
+    const sent = [toPod(A), ipv6({ src: OUTSIDE[6], dst: A[6], hopLimit: 254 }), icmpv6({ type: 136 }), payload(16)]
+    assert.equal(node.send('pod_in', 'a', sent).verdict, 'stack')
+    assert.deepEqual(flows(node), [`flow icmpv6 [${OUTSIDE[6]}]:0 > [${A[6]}]:0 VIA_STACK 1/0`])
+  })
   check({
     what: 'ARP is delivered',
     sent: [
