@@ -1,16 +1,20 @@
 /** Load-time constants of the programs (bpf/lib/config.h) from the configuration and the MTU plan. Pure. */
 import { EVENT_BATCH_BYTES } from './events.ts'
+import type { DatapathConfig } from './config.gen.ts'
 import type { Settings } from '../config/schema.ts'
 
 const SECOND_NS = 1_000_000_000n
 
 export interface ConstantsInput {
-  readonly overlay: { readonly ifindex: number; readonly mtu: number; readonly vni: number } | undefined
+  readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number }
   readonly datapath: Settings['datapath']
 }
 
-/** Values by the name of the constant; durations in nanoseconds. */
-export function programConstants({ overlay, datapath }: ConstantsInput): Readonly<Record<string, number | bigint>> {
+/** Values by the name of the constant; plugins may set any the programs have, also those in none of our headers. */
+export type ProgramConstants = Readonly<Record<string, number | bigint | boolean>>
+
+/** Durations in nanoseconds. */
+export function programConstants({ overlay, datapath }: ConstantsInput): Partial<DatapathConfig> {
   const ct = datapath.conntrack
   const ns = (seconds: number): bigint => BigInt(seconds) * SECOND_NS
   return {

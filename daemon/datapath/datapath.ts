@@ -4,7 +4,7 @@
  * ending takes anything down, since traffic goes on without the daemon.
  */
 import { familiesOf, type Settings } from '../config/schema.ts'
-import { conntrackRejected, type DatapathCounter } from '../flow/counters.ts'
+import { NotSupported } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
@@ -12,16 +12,17 @@ import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { keepConntrack } from './conntrack.ts'
-import { programConstants } from './constants.ts'
-import { readCounters, readEvents } from './events.ts'
+import { type ProgramConstants, programConstants } from './constants.ts'
+import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
+import { readEvents } from './events.ts'
 import { type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import type { MtuPlan } from './mtu.ts'
 import { declareNodeDevices, followNodeDevices, readNodeDevices } from './node-devices.ts'
 import { ensureOverlay, removeOverlay } from './overlay.ts'
-import { OVERLAY_DEVICE } from './paths.ts'
 import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
+import { type ProgramPlan, Programs } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { routeTarget } from './route-target.ts'
 import { applySysctls, desiredSysctls, keepSysctls } from './sysctls.ts'
@@ -38,7 +39,7 @@ export interface DatapathOptions {
   /** Directory of the compiled programs. */
   readonly objects: string
   /** Load-time constants of plugins. */
-  readonly constants?: Readonly<Record<string, number | bigint | boolean>>
+  readonly constants?: ProgramConstants
   readonly encryptionOverhead?: number
   /** Called when pods' MTUs have changed. */
   readonly onPodMtu: () => void
@@ -48,53 +49,53 @@ export interface DatapathOptions {
   readonly metrics: Metrics
 }
 
-export class Datapath implements Disposable {
+export class Datapath implements AsyncDisposable {
   readonly blocks: Blocks
   /** Carries table `endpoints` into the map; ADD waits for it. */
   readonly endpoints: Reconciler<EndpointRow>
   readonly #options: DatapathOptions
   readonly #pins: PinDirectories
   readonly #tcx: boolean
-  readonly #hooks: DeviceHooks
   readonly #planner: PathPlanner
+  readonly #programs: Programs<ProgramSet>
   readonly #routes: Reconciler<RouteRow>
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
   readonly #devicesKnown: () => void
-  #set: ProgramSet
-  #loadedFor = ''
 
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
+    await using stack = new AsyncDisposableStack()
     const { kernel, settings } = options
+    const tcx = usesTcx(kernel, settings)
     const pins = preparePins(settings.paths.bpf)
     readNodeDevices(nodeDevices(options, pins))
     setSysctls(options)
     ensureAnchor(kernel.net, blocksOf(settings))
-    const datapath = new Datapath(options, pins)
-    await datapath.#attach()
-    return datapath
+    const planner = newPlanner(options)
+    planner.plan()
+    const { initialEntries, maxEntries } = settings.datapath.conntrack
+    const programs = stack.use(
+      await Programs.start(
+        programsOptions(options, pins, tcx),
+        planPrograms(options, planner),
+        Math.min(initialEntries, maxEntries),
+      ),
+    )
+    // Only now, with no program left that sends packets there.
+    if (settings.routing.mode === 'native') await removeOverlay(kernel.net)
+    stack.move()
+    return new Datapath(options, { pins, tcx, planner, programs })
   }
 
-  private constructor(options: DatapathOptions, pins: PinDirectories) {
-    const { settings, kernel, tables, log, metrics } = options
+  private constructor(options: DatapathOptions, parts: Parts) {
+    const { kernel, tables, log, metrics } = options
     this.#options = options
-    this.blocks = blocksOf(settings)
-    this.#pins = pins
+    this.blocks = blocksOf(options.settings)
+    this.#pins = parts.pins
+    this.#tcx = parts.tcx
     this.#devicesKnown = declareNodeDevices(tables)
-    this.#planner = new PathPlanner({
-      tables,
-      net: kernel.net,
-      nodeName: settings.nodeName,
-      mode: settings.routing.mode,
-      families: familiesOf(settings),
-      mtu: settings.mtu,
-      encryptionOverhead: options.encryptionOverhead ?? 0,
-      log,
-    })
-    this.#planner.plan()
-    this.#set = this.#load()
-    this.#tcx = usesTcx(kernel, settings)
-    this.#hooks = new DeviceHooks(kernel.net, { tcx: this.#tcx, directory: this.#pins.links })
+    this.#planner = parts.planner
+    this.#programs = parts.programs
     const common = { log, metrics }
     this.endpoints = new Reconciler({
       ...common,
@@ -182,7 +183,7 @@ export class Datapath implements Disposable {
           capacity: () => this.#set.conntrackCapacity,
           rejected: () => conntrackRejected(this.counters()),
           limit: settings.datapath.conntrack.maxEntries,
-          grow: capacity => this.#replace(capacity),
+          grow: capacity => this.#programs.grow(capacity),
         },
         signal,
       ),
@@ -190,8 +191,12 @@ export class Datapath implements Disposable {
   }
 
   /** Closes descriptors; everything attached and pinned goes on. */
-  [Symbol.dispose](): void {
-    this.#set[Symbol.dispose]()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#programs[Symbol.asyncDispose]()
+  }
+
+  get #set(): ProgramSet {
+    return this.#programs.current
   }
 
   #followDevices(signal: AbortSignal): Promise<void> {
@@ -206,76 +211,63 @@ export class Datapath implements Disposable {
 
   /** Brings devices and programs to a new plan. */
   async #follow(): Promise<void> {
-    if (this.#settingsText() !== this.#loadedFor) await this.#replace(this.#set.conntrackCapacity)
-    else await this.#attachDevices()
+    await this.#programs.follow(planPrograms(this.#options, this.#planner))
     this.#options.onPodMtu()
   }
+}
 
-  async #replace(conntrack: number): Promise<void> {
-    const old = this.#set
-    this.#set = this.#load(conntrack)
-    await this.#attach()
-    const late = this.#set.catchUp()
-    old[Symbol.dispose]()
-    this.#options.log.info({ conntrack: this.#set.conntrackCapacity, late }, 'programs were replaced')
-  }
+interface Parts {
+  readonly pins: PinDirectories
+  readonly tcx: boolean
+  readonly planner: PathPlanner
+  readonly programs: Programs<ProgramSet>
+}
 
-  #load(conntrack?: number): ProgramSet {
-    const { settings, objects } = this.#options
-    const { initialEntries, maxEntries } = settings.datapath.conntrack
-    const set = loadProgramSet({
-      objects,
-      pins: this.#pins.maps,
-      constants: this.#constants(),
-      sizes: {
-        conntrack: conntrack ?? Math.min(initialEntries, maxEntries),
-        events: settings.datapath.ringBufferBytes,
-      },
-    })
-    this.#loadedFor = this.#settingsText()
-    return set
-  }
+function newPlanner(options: DatapathOptions): PathPlanner {
+  const { settings, kernel, tables, log } = options
+  return new PathPlanner({
+    tables,
+    net: kernel.net,
+    nodeName: settings.nodeName,
+    mode: settings.routing.mode,
+    families: familiesOf(settings),
+    mtu: settings.mtu,
+    encryptionOverhead: options.encryptionOverhead ?? 0,
+    log,
+  })
+}
 
-  async #attach(): Promise<void> {
-    this.#set.pin()
-    attachBlocks(this.#options.kernel.net, this.blocks, {
-      podOut: this.#set.programFd('pod_out'),
-      podIn: this.#set.programFd('pod_in'),
-    })
-    await this.#attachDevices()
+function programsOptions({ kernel, settings, objects, log }: DatapathOptions, pins: PinDirectories, tcx: boolean) {
+  const hooks = new DeviceHooks(kernel.net, { tcx, directory: pins.links })
+  return {
+    log,
+    load: async (constants: ProgramConstants, conntrack: number): Promise<ProgramSet> =>
+      await loadProgramSet({
+        objects,
+        pins: pins.maps,
+        constants,
+        sizes: { conntrack, events: settings.datapath.ringBufferBytes },
+      }),
+    attachPods: (set: ProgramSet): void =>
+      attachBlocks(kernel.net, blocksOf(settings), {
+        podOut: set.programFd('pod_out'),
+        podIn: set.programFd('pod_in'),
+      }),
+    attachDevices: async (set: ProgramSet, wanted: readonly DeviceHook[]): Promise<void> =>
+      await hooks.apply(wanted, name => set.programFd(name)),
   }
+}
 
-  async #attachDevices(): Promise<void> {
-    const uplinks = [...this.#options.tables.uplinks.values()]
-    const hooks: DeviceHook[] = uplinks.map(device => ({ program: 'uplink_in', device, side: 'ingress' }))
-    const overlay = this.#overlay()
-    if (overlay === undefined) await removeOverlay(this.#options.kernel.net)
-    else {
-      const device = { name: OVERLAY_DEVICE, index: overlay.index }
-      hooks.push({ program: 'overlay_in', device, side: 'ingress' }, { program: 'overlay_out', device, side: 'egress' })
-    }
-    await this.#hooks.apply(hooks, name => this.#set.programFd(name))
-  }
-
-  /** The overlay device, made or adjusted; undefined when all routing is native. */
-  #overlay(): { readonly index: number; readonly mtu: number } | undefined {
-    const { kernel, settings } = this.#options
-    if (settings.routing.mode === 'native') return undefined
-    const { port } = settings.routing.overlay
-    return ensureOverlay(kernel.net, { port, mtu: this.mtu.overlay, provisional: !this.informed })
-  }
-
-  #constants(): Readonly<Record<string, number | bigint | boolean>> {
-    const { settings, constants } = this.#options
-    const device = this.#overlay()
-    const overlay = device && { ifindex: device.index, mtu: device.mtu, vni: settings.routing.overlay.vni }
-    return { ...programConstants({ overlay, datapath: settings.datapath }), ...constants }
-  }
-
-  /** Programs are replaced when this text changes. */
-  #settingsText(): string {
-    return JSON.stringify(this.#constants(), (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))
-  }
+/** Makes or adjusts the overlay device where there is one, and says what the programs are to be with it. */
+function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, planner: PathPlanner): ProgramPlan {
+  const { routing, datapath } = settings
+  const { port, vni } = routing.overlay
+  const hooks: DeviceHook[] = [...tables.uplinks.values()].map(u => ({ program: 'uplink_in', device: u.index }))
+  if (routing.mode === 'native') return { hooks, constants: { ...programConstants({ datapath }), ...constants } }
+  const { index, mtu } = ensureOverlay(kernel.net, { port, mtu: planner.mtu.overlay, provisional: !planner.informed })
+  hooks.push({ program: 'overlay_in', device: index }, { program: 'overlay_out', device: index })
+  const overlay = { ifindex: index, mtu, vni }
+  return { hooks, constants: { ...programConstants({ datapath, overlay }), ...constants } }
 }
 
 function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDirectories) {
@@ -293,7 +285,12 @@ function blocksOf(settings: DatapathSettings): Blocks {
   return { ingress: settings.datapath.ingressBlock, egress: settings.datapath.egressBlock }
 }
 
-function usesTcx(kernel: Pick<Kernel, 'feature'>, settings: DatapathSettings): boolean {
-  const { tcx } = settings.datapath
-  return tcx === 'on' || (tcx === 'auto' && kernel.feature('tcx').state === 'present')
+/** Throws NotSupported where tcx is asked for and the kernel has none. */
+function usesTcx(kernel: Pick<Kernel, 'feature'>, { datapath }: DatapathSettings): boolean {
+  if (datapath.tcx === 'off') return false
+  const feature = kernel.feature('tcx')
+  if (datapath.tcx === 'on' && feature.state === 'absent') {
+    throw new NotSupported(`datapath.tcx: on (${feature.reason})`, 'Linux 6.6, or datapath.tcx: auto')
+  }
+  return datapath.tcx === 'on' || feature.state === 'present'
 }

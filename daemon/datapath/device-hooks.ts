@@ -9,13 +9,17 @@ import type { Net } from '../kernel/kernel.ts'
 
 /** tc priority of the project's filters where tcx is missing; with their names it tells them from everybody else's. */
 const PRIORITY = 202
-const PROGRAMS = ['uplink_in', 'overlay_in', 'overlay_out']
+/** The side of a device each program belongs to. */
+const SIDE = { uplink_in: 'ingress', overlay_in: 'ingress', overlay_out: 'egress' } as const
 const SIDES = ['ingress', 'egress'] as const
 
+export type DeviceProgram = keyof typeof SIDE
+const PROGRAMS = Object.keys(SIDE) as DeviceProgram[] // its keys and no others
+
 export interface DeviceHook {
-  readonly program: string
-  readonly device: { readonly name: string; readonly index: number }
-  readonly side: 'ingress' | 'egress'
+  readonly program: DeviceProgram
+  /** Interface index. */
+  readonly device: number
 }
 
 /** What is attached where; one instance a daemon. */
@@ -32,12 +36,26 @@ export class DeviceHooks {
     this.#directory = options.directory
   }
 
-  /** Attaches exactly these hooks with these programs: new ones are added, others replaced in one step, the rest removed. */
-  async apply(hooks: readonly DeviceHook[], programFd: (name: string) => number): Promise<void> {
+  /**
+   * Attaches exactly these hooks with these programs: new ones are added, others replaced in one step, the rest removed.
+   * Throws the first failure after all were tried, for a device that has gone keeps no other from its program; nothing
+   * is removed then, since it may be what the failed one was to take the place of.
+   */
+  async apply(hooks: readonly DeviceHook[], programFd: (name: DeviceProgram) => number): Promise<void> {
+    const failures: unknown[] = []
     for (const hook of hooks) {
-      if (this.#tcx) await this.#attachLink(hook, programFd(hook.program))
-      else this.#attachFilter(hook, programFd(hook.program))
+      try {
+        if (this.#tcx) await this.#attachLink(hook, programFd(hook.program))
+        else this.#attachFilter(hook, programFd(hook.program))
+      } catch (error) {
+        failures.push(error)
+      }
     }
+    if (failures.length > 0) throw failures[0]
+    this.#removeSurplus(hooks)
+  }
+
+  #removeSurplus(hooks: readonly DeviceHook[]): void {
     const wanted = new Set(hooks.map(pinName))
     // What the other way of attaching left is surplus as a whole.
     this.#dropLinks(this.#tcx ? wanted : new Set())
@@ -49,24 +67,22 @@ export class DeviceHooks {
     const path = join(this.#directory, name)
     const link = this.#links.get(name) ?? linkFromPin(path)
     // A link outlives its device without an index; another device may carry that index by now.
-    if (link !== undefined && link.info().ifindex === hook.device.index) {
-      link.update(programFd)
+    if (link !== undefined && link.info().ifindex === hook.device) {
       this.#links.set(name, link)
+      link.update(programFd)
       return
     }
     link?.[Symbol.dispose]()
+    this.#links.delete(name)
     unpin(path)
-    const fresh = await attachAsync(programFd, { kind: 'tcx', side: hook.side, ifindex: hook.device.index })
-    fresh.pin(path)
-    this.#links.set(name, fresh)
+    this.#links.set(name, await attachAndPin(hook, programFd, path))
   }
 
-  #attachFilter(hook: DeviceHook, programFd: number): void {
-    const { index } = hook.device
-    if (!this.#net.qdiscs().some(q => q.link === index && q.kind === 'clsact'))
-      this.#net.run([{ op: 'clsact-add', link: index }])
-    const at = { link: index, side: hook.side }
-    this.#net.run([{ op: 'filter-replace', at, priority: PRIORITY, programFd, name: hook.program }])
+  #attachFilter({ program, device }: DeviceHook, programFd: number): void {
+    if (!this.#net.qdiscs().some(q => q.link === device && q.kind === 'clsact'))
+      this.#net.run([{ op: 'clsact-add', link: device }])
+    const at = { link: device, side: SIDE[program] }
+    this.#net.run([{ op: 'filter-replace', at, priority: PRIORITY, programFd, name: program }])
   }
 
   #dropLinks(wanted: ReadonlySet<string>): void {
@@ -79,8 +95,20 @@ export class DeviceHooks {
   }
 }
 
+async function attachAndPin({ program, device }: DeviceHook, programFd: number, path: string): Promise<Link> {
+  const link = await attachAsync(programFd, { kind: 'tcx', side: SIDE[program], ifindex: device })
+  try {
+    link.pin(path)
+    return link
+  } catch (error) {
+    // Left open it would stay attached, and the next try find the program there already.
+    await link[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 /** Indices of the devices that a former daemon left this program on. */
-export function hookedDevices(net: Net, directory: string, program: string): number[] {
+export function hookedDevices(net: Net, directory: string, program: DeviceProgram): number[] {
   const linked = listPins(directory)
     .filter(pin => pin.name.startsWith(`${program}_`))
     .flatMap(pin => {
@@ -88,7 +116,7 @@ export function hookedDevices(net: Net, directory: string, program: string): num
       return link === undefined ? [] : [link.info().ifindex]
     })
   const filtered = ownFilters(net).filter(hook => hook.program === program)
-  return [...linked, ...filtered.map(hook => hook.device.index)]
+  return [...linked, ...filtered.map(hook => hook.device)]
 }
 
 /** Takes the programs off all devices: pinned links, and filters. Absent is fine. */
@@ -100,9 +128,9 @@ export function removeDeviceHooks(net: Net, directory: string): void {
 /** Removes the project's filters but those wanted, by pin name, and the qdiscs that carry none afterwards. */
 function removeFilters(net: Net, wanted: ReadonlySet<string>): void {
   const surplus = ownFilters(net).filter(hook => !wanted.has(pinName(hook)))
-  for (const { device, side } of surplus)
-    net.run([{ op: 'filter-delete', at: { link: device.index, side }, priority: PRIORITY }])
-  for (const link of new Set(surplus.map(hook => hook.device.index))) {
+  for (const { device, program } of surplus)
+    net.run([{ op: 'filter-delete', at: { link: device, side: SIDE[program] }, priority: PRIORITY }])
+  for (const link of new Set(surplus.map(hook => hook.device))) {
     const empty = SIDES.every(side => net.filters({ link, side }).length === 0)
     if (empty) net.run([{ op: 'clsact-delete', link }])
   }
@@ -112,15 +140,12 @@ function removeFilters(net: Net, wanted: ReadonlySet<string>): void {
 function ownFilters(net: Net): DeviceHook[] {
   const devices = net.qdiscs().filter(q => q.kind === 'clsact' && q.ingressBlock === 0 && q.egressBlock === 0)
   return devices.flatMap(({ link }) =>
-    SIDES.flatMap(side =>
-      net
-        .filters({ link, side })
-        .filter(f => f.priority === PRIORITY && PROGRAMS.includes(f.name))
-        .map(f => ({ program: f.name, device: { name: net.link(link)?.name ?? '', index: link }, side })),
-    ),
+    PROGRAMS.filter(program =>
+      net.filters({ link, side: SIDE[program] }).some(f => f.priority === PRIORITY && f.name === program),
+    ).map(program => ({ program, device: link })),
   )
 }
 
-function pinName(hook: DeviceHook): string {
-  return `${hook.program}_${hook.device.index}`
+function pinName({ program, device }: DeviceHook): string {
+  return `${program}_${device}`
 }

@@ -6,11 +6,12 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { compileObject } from '../../deploy/setup/compile-bpf.mjs'
 import { codec, u32, u64 } from '../kernel/bpf/layout.ts'
-import { mapOfFd } from '../kernel/bpf/map.ts'
+import { mapFromId, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
 import { listPins } from '../kernel/bpf/pin.ts'
-import { openBpffs } from '../kernel/bpf/testdata/bpffs.ts'
+import { type Bpffs, openBpffs } from '../kernel/bpf/testdata/bpffs.ts'
 import { skbContext, testRun } from '../kernel/bpf/test-run.ts'
+import { eventually } from '../../test/support/eventually.ts'
 import { type Layouts, type LoadedSet, loadSet } from './pinned-maps.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -34,51 +35,52 @@ describe('pinned maps', () => {
   })
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  const load = (directory: string, name: string, layouts: Layouts, size = 16): LoadedSet =>
+  const load = (directory: string, name: string, layouts: Layouts, size = 16): Promise<LoadedSet> =>
     loadSet({ directory, objects: [join(folder, `${name}.o`)], constants: {}, sizes: { flows: size }, layouts })
   const seenBy = (set: LoadedSet, mark: number): number =>
     testRun(set.programFd('count'), { data: new Uint8Array(64), context: skbContext({ mark }) }).retval
+  const pinsIn = (fs: Bpffs): string[] => listPins(fs.dir).map(p => p.name)
   const small = codec(u32, u32)
   const large = codec(u32, u64)
 
-  it('are found again by the next daemon with their content', () => {
+  it('are found again by the next daemon with their content', async () => {
     using fs = openBpffs()
     {
-      using set = load(fs.dir, 'flows-v1', first)
+      using set = await load(fs.dir, 'flows-v1', first)
       set.pin()
       using map = mapOfFd(set.mapFd('flows'), small)
       map.update(7, 70)
     }
-    using again = load(fs.dir, 'flows-v1', first)
+    using again = await load(fs.dir, 'flows-v1', first)
     assert.equal(seenBy(again, 7), 70)
   })
 
-  it('grow with all their entries, also those that came while the programs changed over', () => {
+  it('grow with all their entries, also those that came while the programs changed over', async () => {
     using fs = openBpffs()
-    using set = load(fs.dir, 'flows-v1', first)
+    using set = await load(fs.dir, 'flows-v1', first)
     set.pin()
     using old = mapOfFd(set.mapFd('flows'), small)
     for (let key = 1; key <= 16; key++) old.update(key, key * 10)
-    using grown = load(fs.dir, 'flows-v1', first, 64)
+    using grown = await load(fs.dir, 'flows-v1', first, 64)
     grown.pin()
     old.delete(16)
     old.update(99, 990)
     using map = mapOfFd(grown.mapFd('flows'), small)
     map.update(5, 55)
-    assert.equal(grown.catchUp(), 1)
+    assert.deepEqual(await grown.catchUp(), { copied: 1, lost: 0 })
     assert.equal(mapInfo(grown.mapFd('flows')).maxEntries, 64)
     assert.deepEqual(
       [1, 5, 99].map(key => seenBy(grown, key)),
       [10, 55, 990],
     )
-    using later = load(fs.dir, 'flows-v1', first)
+    using later = await load(fs.dir, 'flows-v1', first)
     assert.equal(mapInfo(later.mapFd('flows')).maxEntries, 64, 'a map that has grown stays so')
   })
 
-  it('are migrated entry by entry when their layout changes, and the old pin goes', () => {
+  it('are migrated entry by entry when their layout changes, and the old pin goes', async () => {
     using fs = openBpffs()
     {
-      using set = load(fs.dir, 'flows-v1', first)
+      using set = await load(fs.dir, 'flows-v1', first)
       set.pin()
       using map = mapOfFd(set.mapFd('flows'), small)
       map.updateBatch([
@@ -87,8 +89,10 @@ describe('pinned maps', () => {
         [3, 30],
       ])
     }
-    using set = load(fs.dir, 'flows-v2', second)
+    using set = await load(fs.dir, 'flows-v2', second)
     set.pin()
+    assert.deepEqual(pinsIn(fs), ['flows_v1', 'flows_v2'])
+    await set.catchUp()
     using map = mapOfFd(set.mapFd('flows'), large)
     assert.deepEqual(
       new Map(map.entries()),
@@ -97,30 +101,148 @@ describe('pinned maps', () => {
         [3, 30n],
       ]),
     )
-    assert.deepEqual(
-      listPins(fs.dir).map(p => p.name),
-      ['flows_v2'],
-    )
+    assert.deepEqual(pinsIn(fs), ['flows_v2'])
   })
 
-  it('of another layout under the same version are refused by name', () => {
+  it('of another layout under the same version are refused by name', async () => {
     using fs = openBpffs()
-    using set = load(fs.dir, 'flows-v1', first)
+    using set = await load(fs.dir, 'flows-v1', first)
     set.pin()
-    assert.throws(() => load(fs.dir, 'flows-v2', first), /map flows: its layout changed but its version 1 did not/)
+    await assert.rejects(load(fs.dir, 'flows-v2', first), /map flows: its layout changed but its version 1 did not/)
   })
 
-  it('stay as they are when one program of the set is refused', () => {
+  it('stay as they are when one program of the set is refused', async () => {
     using fs = openBpffs()
-    using set = load(fs.dir, 'flows-v1', first)
+    using set = await load(fs.dir, 'flows-v1', first)
     set.pin()
     const id = mapInfo(set.mapFd('flows')).id
     const objects = ['flows-v1', 'refused'].map(name => join(folder, `${name}.o`))
-    assert.throws(() => loadSet({ directory: fs.dir, objects, constants: {}, sizes: { flows: 64 }, layouts: first }), {
+    await assert.rejects(loadSet({ directory: fs.dir, objects, constants: {}, sizes: { flows: 64 }, layouts: first }), {
       name: 'VerifierError',
       program: 'reads_too_far',
     })
-    using again = load(fs.dir, 'flows-v1', first)
+    using again = await load(fs.dir, 'flows-v1', first)
     assert.equal(mapInfo(again.mapFd('flows')).id, id)
+  })
+
+  it('get what programs wrote to the old map when the daemon is killed between pinning and attaching', async () => {
+    using fs = openBpffs()
+    using attached = await load(fs.dir, 'flows-v1', first)
+    attached.pin()
+    using old = mapOfFd(attached.mapFd('flows'), small)
+    old.update(1, 10)
+    for (const size of [32, 64]) {
+      using killed = await load(fs.dir, 'flows-v1', first, size)
+      killed.pin()
+      old.update(size, 10 * size)
+    }
+    using next = await load(fs.dir, 'flows-v1', first)
+    assert.equal(mapInfo(next.mapFd('flows')).maxEntries, 64)
+    next.pin()
+    old.update(3, 30)
+    assert.deepEqual(await next.catchUp(), { copied: 1, lost: 0 })
+    assert.deepEqual(
+      [1, 32, 64, 3].map(key => seenBy(next, key)),
+      [10, 320, 640, 30],
+    )
+    assert.deepEqual(pinsIn(fs), ['flows_v1'])
+  })
+
+  it('of the old layout are still there for the old build when the new one is killed before it has attached', async () => {
+    using fs = openBpffs()
+    using attached = await load(fs.dir, 'flows-v1', first)
+    attached.pin()
+    {
+      using killed = await load(fs.dir, 'flows-v2', second)
+      killed.pin()
+    }
+    using map = mapOfFd(attached.mapFd('flows'), small)
+    map.update(7, 70)
+    using back = await load(fs.dir, 'flows-v1', first)
+    back.pin()
+    await back.catchUp()
+    assert.equal(seenBy(back, 7), 70)
+    assert.deepEqual(pinsIn(fs), ['flows_v1'])
+  })
+
+  it('go back to their place with what came meanwhile when a set is put in use again', async () => {
+    using fs = openBpffs()
+    using set = await load(fs.dir, 'flows-v1', first)
+    set.pin()
+    using grown = await load(fs.dir, 'flows-v1', first, 64)
+    grown.pin()
+    using map = mapOfFd(grown.mapFd('flows'), small)
+    map.update(5, 50)
+    set.pin()
+    await set.catchUp()
+    assert.equal(seenBy(set, 5), 50)
+    assert.deepEqual(pinsIn(fs), ['flows_v1'])
+    using again = await load(fs.dir, 'flows-v1', first)
+    assert.equal(mapInfo(again.mapFd('flows')).id, mapInfo(set.mapFd('flows')).id)
+  })
+
+  it('that have no room for everything say how much was lost', async () => {
+    using fs = openBpffs()
+    using set = await load(fs.dir, 'flows-v1', first)
+    set.pin()
+    using old = mapOfFd(set.mapFd('flows'), small)
+    for (let key = 1; key <= 16; key++) old.update(key, key)
+    using grown = await load(fs.dir, 'flows-v1', first, 20)
+    grown.pin()
+    using map = mapOfFd(grown.mapFd('flows'), small)
+    for (let key = 101; key <= 104; key++) map.update(key, key)
+    old.delete(1)
+    old.update(17, 17)
+    assert.deepEqual(await grown.catchUp(), { copied: 0, lost: 1 })
+  })
+
+  it('that were replaced are given back to the kernel', async () => {
+    using fs = openBpffs()
+    let id
+    {
+      using set = await load(fs.dir, 'flows-v1', first)
+      set.pin()
+      ;({ id } = mapInfo(set.mapFd('flows')))
+    }
+    using grown = await load(fs.dir, 'flows-v1', first, 64)
+    grown.pin()
+    await grown.catchUp()
+    await eventually(() => {
+      using map = mapFromId(id, small)
+      return map === undefined
+    })
+    assert.equal(seenBy(grown, 1), -1)
+  })
+
+  it('stay as large as they are when a smaller one is asked for', async () => {
+    using fs = openBpffs()
+    using set = await load(fs.dir, 'flows-v1', first, 64)
+    set.pin()
+    using again = await load(fs.dir, 'flows-v1', first, 16)
+    assert.equal(mapInfo(again.mapFd('flows')).id, mapInfo(set.mapFd('flows')).id)
+  })
+
+  it('of transient content get the size asked for, without entries', async () => {
+    using fs = openBpffs()
+    const transient: Layouts = { flows: { version: 1, transient: true } }
+    using set = await load(fs.dir, 'flows-v1', transient, 64)
+    set.pin()
+    using old = mapOfFd(set.mapFd('flows'), small)
+    old.update(1, 10)
+    using smaller = await load(fs.dir, 'flows-v1', transient, 16)
+    smaller.pin()
+    assert.deepEqual(pinsIn(fs), ['flows_v1'])
+    assert.deepEqual(await smaller.catchUp(), { copied: 0, lost: 0 })
+    assert.equal(mapInfo(smaller.mapFd('flows')).maxEntries, 16)
+    assert.equal(seenBy(smaller, 1), -1)
+  })
+
+  it('are loaded by nobody who sets a constant that no program has', async () => {
+    using fs = openBpffs()
+    const objects = [join(folder, 'flows-v1.o')]
+    await assert.rejects(
+      loadSet({ directory: fs.dir, objects, constants: { overlay_mtuu: 1 }, sizes: {}, layouts: first }),
+      /no program has the constant overlay_mtuu/,
+    )
   })
 })

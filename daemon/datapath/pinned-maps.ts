@@ -1,31 +1,25 @@
 /**
  * The maps that outlive the daemon. A pin's name carries the version of the map's layout. A map that is to be larger, or
  * whose layout changed, is replaced by a new one that gets the old one's entries, before the programs change over and
- * once more after it for what came in between.
+ * once more after it for what came in between. Killed at any moment between, the next start does the same again.
  */
-import { closeSync } from 'node:fs'
-import { join } from 'node:path'
+import type { Constants } from '../kernel/bpf/constants.ts'
+import { type MapInfo, mapInfo } from '../kernel/bpf/map-info.ts'
 import {
-  loadObject,
   type LoadedObject,
+  loadObjectAsync,
   type MapOptions,
   type ObjectContents,
   readObject,
 } from '../kernel/bpf/object.ts'
-import { bytes, codec } from '../kernel/bpf/layout.ts'
-import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
-import { type MapInfo, mapInfo } from '../kernel/bpf/map-info.ts'
-import { getPin, listPins, pin, unpin } from '../kernel/bpf/pin.ts'
-import type { Constants } from '../kernel/bpf/constants.ts'
-
-type Raw = Uint8Array
-type RawMap = EbpfMap<Raw, Raw>
+import { type Copied, copyMissing, type Migration } from './map-copy.ts'
+import { type MapPin, pinnedMap, pinsOf, putInUse, removeOthers } from './map-pins.ts'
 
 /** What a map's layout is called and how entries of older layouts become ones of this. */
 export interface MapLayout {
   readonly version: number
-  /** By older version; undefined drops an entry that has no counterpart. */
-  readonly migrate?: Readonly<Record<number, (key: Raw, value: Raw) => readonly [Raw, Raw] | undefined>>
+  /** By older version. */
+  readonly migrate?: Readonly<Record<number, Migration>>
   /** Content that lives shorter than an upgrade takes; such a map is not copied. */
   readonly transient?: boolean
 }
@@ -45,13 +39,6 @@ export const MAP_LAYOUTS: Layouts = {
   event_budgets: { version: 1, transient: true },
 }
 
-/** A map taking another's place. */
-interface Replacement {
-  readonly from: RawMap
-  readonly to: RawMap
-  readonly migrate: (key: Raw, value: Raw) => readonly [Raw, Raw] | undefined
-}
-
 export interface LoadOptions {
   /** Directory of pins, on a bpffs. */
   readonly directory: string
@@ -69,151 +56,158 @@ export interface LoadedSet extends Disposable {
   mapFd(name: string): number
   /** Pins the maps under their names. Call before attaching: from then on a restart finds these. */
   pin(): void
-  /** Carries over what the replaced maps got since loading. Call after attaching. Returns how many entries. */
-  catchUp(): number
+  /**
+   * Carries over what the replaced maps got since loading, and lets them go. Call after attaching; when it fails, again:
+   * the replaced maps stay pinned until it has succeeded.
+   */
+  catchUp(): Promise<Copied>
 }
 
-/** Loads all objects over one set of maps, whole or not at all: what is pinned and attached is untouched by a failure. */
-export function loadSet(options: LoadOptions): LoadedSet {
+/**
+ * Loads all objects over one set of maps, whole or not at all: what is pinned and attached is untouched by a failure.
+ * Verifying and copying leave the event loop free. Throws Error for a constant that no object has, and what
+ * `loadObjectAsync` throws.
+ */
+export async function loadSet(options: LoadOptions): Promise<LoadedSet> {
   using stack = new DisposableStack()
-  const loaded: LoadedObject[] = []
-  const fds = new Map<string, number>()
-  const replacements: Replacement[] = []
-  const layouts = options.layouts ?? MAP_LAYOUTS
-  for (const path of options.objects) {
-    const contents = readObject(path)
-    const plans = contents.maps.flatMap(map => {
-      const layout = layouts[map.name]
-      return layout === undefined ? [] : [planMap({ map, layout, fds, options }, stack)]
-    })
-    const maps = Object.fromEntries(plans.map(p => [p.name, p.options]))
-    const constants = pick(
-      options.constants,
-      contents.constants.map(c => c.name),
-    )
-    const object = stack.use(loadObject(path, { maps, constants }))
-    loaded.push(object)
-    for (const { name, layout, old } of plans) {
-      fds.set(name, object.mapFd(name))
-      if (old !== undefined) replacements.push(...replacementOf(layout, old, object.mapFd(name), stack))
-    }
+  const objects = options.objects.map(path => ({ path, contents: readObject(path) }))
+  refuseUnknown(
+    options.constants,
+    objects.map(o => o.contents),
+  )
+  const maps: MapsInUse = { directory: options.directory, layouts: options.layouts ?? MAP_LAYOUTS, fds: new Map() }
+  const programs = new Map<string, number>()
+  for (const { path, contents } of objects) {
+    const object = stack.use(await loadOver(maps, path, contents, options))
+    for (const [name, fd] of object.programs) programs.set(name, fd)
+    for (const [name, fd] of object.maps) if (maps.layouts[name] && !maps.fds.has(name)) maps.fds.set(name, fd)
   }
-  for (const r of replacements) r.to.updateBatch([...migrated(r)])
+  await carryOver(maps)
   const keep = stack.move()
   return {
-    programFd: name =>
-      required(
-        loaded.flatMap(o => [...o.programs]),
-        name,
-        'program',
-      ),
-    mapFd: name => required([...fds], name, 'map'),
-    pin: () => pinAll(options.directory, fds, layouts),
-    catchUp: () => replacements.reduce((n, r) => n + copyMissing(r), 0),
+    programFd: name => required(programs, name, 'program'),
+    mapFd: name => required(maps.fds, name, 'map'),
+    pin: () => pinAll(maps),
+    catchUp: async () => {
+      const carried = await carryOver(maps)
+      removeOthers(maps.directory, new Map([...layoutsInUse(maps)].map(([name, { version }]) => [name, version])))
+      return carried
+    },
     [Symbol.dispose]: () => keep.dispose(),
   }
 }
 
-/** File name of a map's pin; a bpffs takes no dots. */
-function pinName(name: string, version: number): string {
-  return `${name}_v${version}`
+/** The maps of one set, by name; descriptors are those of the objects. */
+interface MapsInUse {
+  readonly directory: string
+  readonly layouts: Layouts
+  readonly fds: Map<string, number>
+}
+
+/** One object, with the maps of those before it, pinned ones, or new ones. */
+async function loadOver(
+  { directory, layouts, fds }: MapsInUse,
+  path: string,
+  contents: ObjectContents,
+  { sizes, constants }: LoadOptions,
+): Promise<LoadedObject> {
+  // What is pinned is held until the object has descriptors of its own.
+  using held = new DisposableStack()
+  const choose = (map: ObjectContents['maps'][number], layout: MapLayout): MapOptions => {
+    const shared = fds.get(map.name)
+    if (shared !== undefined) return { reuseFd: shared }
+    return chooseMap(map, sizes[map.name] ?? map.maxEntries, layout, newestOf(directory, map.name, layout, held))
+  }
+  const maps = contents.maps.flatMap(map => {
+    const layout = layouts[map.name]
+    return layout === undefined ? [] : [[map.name, choose(map, layout)] as const]
+  })
+  const names = new Set(contents.constants.map(c => c.name))
+  const own = Object.entries(constants).filter(([name]) => names.has(name))
+  return await loadObjectAsync(path, { maps: Object.fromEntries(maps), constants: Object.fromEntries(own) })
 }
 
 interface OldMap {
   readonly fd: number
-  readonly info: MapInfo
   readonly version: number
+  readonly info: MapInfo
 }
 
-interface MapPlan {
-  readonly name: string
-  readonly layout: MapLayout
-  readonly options: MapOptions
-  /** The map this one takes the place of. */
-  readonly old?: OldMap
+function newestOf(directory: string, name: string, layout: MapLayout, held: DisposableStack): OldMap | undefined {
+  const [newest] = readable(directory, name, layout)
+  const map = newest && pinnedMap(newest.path)
+  if (map === undefined) return undefined
+  held.use(map)
+  return { fd: map.fd, version: newest?.version ?? 0, info: mapInfo(map.fd) }
 }
 
-interface MapRequest {
-  readonly map: ObjectContents['maps'][number]
-  readonly layout: MapLayout
-  /** Maps that objects before this one have brought. */
-  readonly fds: ReadonlyMap<string, number>
-  readonly options: LoadOptions
+/** The pinned map when it will do, else a new one. Throws when the layout is another under the same version. */
+function chooseMap(
+  map: ObjectContents['maps'][number],
+  wanted: number,
+  layout: MapLayout,
+  old: OldMap | undefined,
+): MapOptions {
+  if (old === undefined) return { maxEntries: wanted }
+  const { version, transient } = layout
+  const { keySize, valueSize, maxEntries } = old.info
+  const sameShape = keySize === map.keySize && valueSize === map.valueSize
+  const enough = transient ? maxEntries === wanted : maxEntries >= wanted
+  if (old.version === version && sameShape && enough) return { reuseFd: old.fd }
+  if (transient) return { maxEntries: wanted }
+  if (old.version === version && !sameShape)
+    throw new Error(`map ${map.name}: its layout changed but its version ${version} did not`)
+  return { maxEntries: Math.max(wanted, maxEntries) }
 }
 
-/** A map another object has already, the pinned one, or a new one in its place. */
-function planMap({ map, layout, fds, options }: MapRequest, stack: DisposableStack): MapPlan {
-  const { name } = map
-  const plan = (chosen: MapOptions, old?: OldMap): MapPlan => ({ name, layout, options: chosen, ...(old && { old }) })
-  const shared = fds.get(name)
-  if (shared !== undefined) return plan({ reuseFd: shared })
-  const wanted = options.sizes[name] ?? map.maxEntries
-  const old = findOld(options.directory, name, layout, stack)
-  if (old === undefined) return plan({ maxEntries: wanted })
-  const sameShape = old.info.keySize === map.keySize && old.info.valueSize === map.valueSize
-  const enough = layout.transient ? old.info.maxEntries === wanted : old.info.maxEntries >= wanted
-  const current = old.version === layout.version
-  if (current && sameShape && enough) return plan({ reuseFd: old.fd })
-  if (layout.transient) return plan({ maxEntries: wanted })
-  if (current && !sameShape)
-    throw new Error(`map ${name}: its layout changed but its version ${layout.version} did not`)
-  return plan({ maxEntries: Math.max(wanted, old.info.maxEntries) }, old)
-}
-
-/** The pinned map of the newest layout this build can read. */
-function findOld(directory: string, name: string, layout: MapLayout, stack: DisposableStack): OldMap | undefined {
-  const older = Object.keys(layout.migrate ?? {})
-    .map(Number)
-    .sort((a, b) => b - a)
-  for (const version of [layout.version, ...older]) {
-    const fd = getPin(join(directory, pinName(name, version)))
-    if (fd === undefined) continue
-    stack.defer(() => closeSync(fd))
-    return { fd, info: mapInfo(fd), version }
+/** Fills the maps with what those have whose place they took, newest first, for no entry is overwritten. */
+async function carryOver(maps: MapsInUse): Promise<Copied> {
+  let total: Copied = { copied: 0, lost: 0 }
+  for (const [name, layout, fd] of layoutsInUse(maps)) {
+    if (layout.transient) continue
+    for (const { path, migrate } of readable(maps.directory, name, layout)) {
+      using from = pinnedMap(path)
+      if (from === undefined || from.id === mapInfo(fd).id) continue
+      const { copied, lost } = await copyMissing(from.fd, fd, migrate)
+      total = { copied: total.copied + copied, lost: total.lost + lost }
+    }
   }
-  return undefined
+  return total
 }
 
-function replacementOf(layout: MapLayout, old: OldMap, fd: number, stack: DisposableStack): Replacement[] {
-  const same = (key: Raw, value: Raw): readonly [Raw, Raw] => [key, value]
-  const migrate = old.version === layout.version ? same : layout.migrate?.[old.version]
-  return migrate === undefined ? [] : [{ from: stack.use(rawMap(old.fd)), to: stack.use(rawMap(fd)), migrate }]
+function pinAll(maps: MapsInUse): void {
+  for (const [name, { version, transient = false }, fd] of layoutsInUse(maps))
+    putInUse({ directory: maps.directory, name, version, fd, keep: !transient })
 }
 
-function rawMap(fd: number): RawMap {
-  const { keySize, valueSize } = mapInfo(fd)
-  return mapOfFd(fd, codec(bytes(keySize), bytes(valueSize)))
-}
-
-function* migrated(r: Replacement): Generator<readonly [Raw, Raw]> {
-  for (const [key, value] of r.from.entries()) {
-    const entry = r.migrate(key, value)
-    if (entry !== undefined) yield entry
+function* layoutsInUse({ layouts, fds }: MapsInUse): Generator<readonly [string, MapLayout, number]> {
+  for (const [name, layout] of Object.entries(layouts)) {
+    const fd = fds.get(name)
+    if (fd !== undefined) yield [name, layout, fd]
   }
 }
 
-function copyMissing(r: Replacement): number {
-  let copied = 0
-  for (const [key, value] of migrated(r)) {
-    if (r.to.lookup(key) !== undefined) continue
-    r.to.update(key, value)
-    copied++
-  }
-  return copied
+/** Pins of a map whose entries this build understands, newest first. */
+function readable(directory: string, name: string, layout: MapLayout): (MapPin & { readonly migrate: Migration })[] {
+  return pinsOf(directory, name).flatMap(pin => {
+    const migrate = pin.version === layout.version ? same : layout.migrate?.[pin.version]
+    return migrate === undefined ? [] : [{ ...pin, migrate }]
+  })
 }
 
-function pinAll(directory: string, fds: ReadonlyMap<string, number>, layouts: Layouts): void {
-  const names = new Map([...fds].map(([name, fd]) => [pinName(name, layouts[name]?.version ?? 1), fd]))
-  for (const [name, fd] of names) pin(fd, join(directory, name), { replace: true })
-  for (const old of listPins(directory)) if (!names.has(old.name)) unpin(old.path)
+function same(key: Uint8Array, value: Uint8Array): readonly [Uint8Array, Uint8Array] {
+  return [key, value]
 }
 
-function pick(constants: Constants, names: readonly string[]): Constants {
-  return Object.fromEntries(Object.entries(constants).filter(([name]) => names.includes(name)))
+function refuseUnknown(constants: Constants, objects: readonly ObjectContents[]): void {
+  const known = new Set(objects.flatMap(o => o.constants.map(c => c.name)))
+  const unknown = Object.keys(constants).filter(name => !known.has(name))
+  if (unknown.length === 0) return
+  throw new Error(`no program has the constant ${unknown.join(', ')}; they have ${[...known].sort().join(', ')}`)
 }
 
-function required(list: readonly (readonly [string, number])[], name: string, what: string): number {
-  const found = list.find(([n]) => n === name)
+function required(fds: ReadonlyMap<string, number>, name: string, what: string): number {
+  const found = fds.get(name)
   if (found === undefined) throw new Error(`the objects have no ${what} ${name}`)
-  return found[1]
+  return found
 }

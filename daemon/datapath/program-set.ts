@@ -1,17 +1,17 @@
-/**
- * The loaded programs with their maps, typed; and their replacement: a new set is loaded whole, pinned, attached, and
- * only then is the old one let go. A set that fails to load or verify changes nothing.
- */
+/** The loaded programs with their maps, typed. How one set takes another's place: `programs.ts`. */
+import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { codec, u32 } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
+import { duplicateFd } from '../kernel/bpf/syscall.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
-import type { Constants } from '../kernel/bpf/constants.ts'
 import { CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { addressLayout, type EndpointValue, endpointValueLayout } from './shared.gen.ts'
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
+import type { ProgramConstants } from './constants.ts'
 import type { ExpiryCount } from './conntrack.ts'
+import type { Copied } from './map-copy.ts'
 import { type LoadedSet, loadSet } from './pinned-maps.ts'
 
 /** Objects in build/bpf, all over one set of maps. */
@@ -22,7 +22,7 @@ export interface ProgramSetOptions {
   readonly objects: string
   /** Directory of the maps' pins. */
   readonly pins: string
-  readonly constants: Constants
+  readonly constants: ProgramConstants
   readonly sizes: { readonly conntrack: number; readonly events: number }
 }
 
@@ -31,19 +31,21 @@ export interface ProgramSet extends Disposable {
   readonly devices: EbpfMap<number, EndpointValue>
   readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
   readonly conntrackCapacity: number
+  /** Both descriptors are the set's, valid until it is disposed. */
   programFd(name: string): number
   mapFd(name: string): number
+  /** One run over the whole map, on a thread; the set may be disposed meanwhile. */
   expireConntrack(): Promise<ExpiryCount>
   /** See LoadedSet: call around attaching. */
   pin(): void
-  catchUp(): number
+  catchUp(): Promise<Copied>
 }
 
-/** Loads a set over the pinned maps. Throws VerifierError, LoadError, MapMismatch. */
-export function loadProgramSet(options: ProgramSetOptions): ProgramSet {
+/** Loads a set over the pinned maps. Throws VerifierError, LoadError, MapMismatch, Error for an unknown constant. */
+export async function loadProgramSet(options: ProgramSetOptions): Promise<ProgramSet> {
   using stack = new DisposableStack()
   const set: LoadedSet = stack.use(
-    loadSet({
+    await loadSet({
       directory: options.pins,
       objects: OBJECTS.map(name => join(options.objects, `${name}.o`)),
       constants: options.constants,
@@ -70,7 +72,13 @@ export function loadProgramSet(options: ProgramSetOptions): ProgramSet {
 }
 
 async function expire(programFd: number): Promise<ExpiryCount> {
-  const context = await runSyscallProgram(programFd, new Uint8Array(CT_EXPIRY_SIZE))
-  const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
-  return { live: Number(live), expired: Number(expired) }
+  // The run waits for a thread, and the set's own descriptor may be closed by then.
+  const held = duplicateFd(programFd)
+  try {
+    const context = await runSyscallProgram(held, new Uint8Array(CT_EXPIRY_SIZE))
+    const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
+    return { live: Number(live), expired: Number(expired) }
+  } finally {
+    closeSync(held)
+  }
 }

@@ -2,19 +2,11 @@
  * Counters of the datapath's maps `metrics` and `forwarded` as Prometheus metrics. They count every packet, also those
  * whose events were lost.
  */
+import { conntrackRejected, type DatapathCounter, eventsLost } from '../datapath/counters.ts'
 import { MetricKind } from '../datapath/shared.gen.ts'
 import type { Metrics } from '../plugin.ts'
 import { dropReason } from './drop-reasons.ts'
 import { hookName } from './record.ts'
-
-/** One entry of either map, summed over all CPUs; the counterpart of metric_key and metric_value in bpf/lib/shared.h. */
-export interface DatapathCounter {
-  readonly kind: number
-  readonly hook: number
-  readonly reason: number
-  readonly packets: number
-  readonly bytes: number
-}
 
 /** Declares the metrics; `read` is called at each exposition, once for each of them. */
 export function exposeCounters(metrics: Metrics, read: () => readonly DatapathCounter[]): void {
@@ -35,18 +27,4 @@ export function exposeCounters(metrics: Metrics, read: () => readonly DatapathCo
   metrics.counter('conntrack_full_total', 'New flows that found the conntrack table full.', [], total => {
     total.inc({}, conntrackRejected(read()))
   })
-}
-
-/** Events that found no room in the ring buffer. */
-export function eventsLost(counters: readonly DatapathCounter[]): number {
-  return sum(counters.filter(counter => counter.kind === MetricKind.METRIC_EVENTS_LOST))
-}
-
-/** Packets whose flow found no room in conntrack. */
-export function conntrackRejected(counters: readonly DatapathCounter[]): number {
-  return sum(counters.filter(counter => counter.kind === MetricKind.METRIC_CT_FULL))
-}
-
-function sum(counters: readonly DatapathCounter[]): number {
-  return counters.reduce((total, counter) => total + counter.packets, 0)
 }

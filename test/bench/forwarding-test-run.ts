@@ -72,7 +72,7 @@ async function* measureFamily(family: Family, context: BenchContext): AsyncItera
 /** What the daemon loads the programs with when nothing is configured. */
 function defaultConstants(): Readonly<Record<string, number | bigint>> {
   const { config } = loadConfig({ pluginNames: [], file: '/dev/null' })
-  return programConstants({ overlay: undefined, datapath: config.datapath })
+  return programConstants({ datapath: config.datapath })
 }
 
 async function loadWrapper(): Promise<LoadedObject> {

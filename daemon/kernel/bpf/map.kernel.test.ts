@@ -69,6 +69,15 @@ function rows<V>(c: Case<V>, from: number, to: number): [number, V][] {
 const ROOM = 16 * ENTRIES
 
 function behavesAsHash<V>(c: Case<V>): void {
+  it(`${c.title} adds what is absent and leaves what is there`, () => {
+    using map = open(c, ROOM)
+    assert.equal(map.add(7, c.value(1)), true)
+    assert.equal(map.add(7, c.value(2)), false)
+    assert.deepEqual(map.lookup(7), c.value(1))
+    map.update(7, c.value(3))
+    assert.deepEqual(map.lookup(7), c.value(3))
+  })
+
   it(`${c.title} looks up, replaces and deletes single entries`, () => {
     using map = open(c, ROOM)
     assert.equal(map.lookup(7), undefined)

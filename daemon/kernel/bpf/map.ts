@@ -16,7 +16,9 @@ import { getPin } from './pin.ts'
 const ATTR_SIZE = 32
 /** A delete takes no value: the attribute must end before it. */
 const DELETE_ATTR_SIZE = 16
+const FLAGS = 24
 const KEY = ATTR_SIZE
+const NOEXIST = 1n
 
 /**
  * A map. It owns its descriptor and memory until disposed; used afterwards it throws SystemError EBADF. Errors are else
@@ -74,6 +76,18 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
     this.#codec.encodeKey(this.#view, KEY, key)
     this.#codec.encodeValue(this.#view, this.#value, value)
     this.#call('MAP_UPDATE_ELEM', 0)
+  }
+
+  /** Writes unless the key is there already (BPF_NOEXIST); false when it is. */
+  add(key: K, value: V): boolean {
+    this.#codec.encodeKey(this.#view, KEY, key)
+    this.#codec.encodeValue(this.#view, this.#value, value)
+    this.#view.setBigUint64(FLAGS, NOEXIST, true)
+    try {
+      return this.#call('MAP_UPDATE_ELEM', EEXIST)
+    } finally {
+      this.#view.setBigUint64(FLAGS, 0n, true)
+    }
   }
 
   /** Arrays have no absence: deleting from one throws EINVAL. */
@@ -169,6 +183,7 @@ export class EbpfMap<K, V> implements BpfMap<K, V>, Disposable {
 }
 
 const ENOENT = errnoValue('ENOENT')
+const EEXIST = errnoValue('EEXIST')
 
 /** Creates a map; sizes come from the specification, the codec must fit them. */
 export function newMap<K, V>(spec: MapSpec, layout: Codec<K, V>): EbpfMap<K, V> {

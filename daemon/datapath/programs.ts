@@ -1,0 +1,143 @@
+/**
+ * The programs in use. A set takes another's place whole: loaded, pinned, attached, and only then is the old one let go.
+ * One change at a time, for the planner and conntrack ask for them independently. A set that is refused changes nothing;
+ * where attaching fails, the old set is attached again.
+ */
+import type { Logger } from '../plugin.ts'
+import type { ProgramConstants } from './constants.ts'
+import type { DeviceHook } from './device-hooks.ts'
+import type { ProgramSet } from './program-set.ts'
+
+/** What the programs are to be like and where they belong, on uplinks and the overlay. */
+export interface ProgramPlan {
+  readonly constants: ProgramConstants
+  readonly hooks: readonly DeviceHook[]
+}
+
+export type InUse = Pick<ProgramSet, 'conntrackCapacity' | 'programFd' | 'pin' | 'catchUp'> & Disposable
+
+export interface ProgramsOptions<S extends InUse> {
+  readonly load: (constants: ProgramConstants, conntrack: number) => Promise<S>
+  readonly attachPods: (set: S) => void
+  readonly attachDevices: (set: S, hooks: readonly DeviceHook[]) => Promise<void>
+  readonly log: Logger
+}
+
+export class Programs<S extends InUse> implements AsyncDisposable {
+  readonly #options: ProgramsOptions<S>
+  #current: S
+  #plan: ProgramPlan
+  /** What the current set was loaded for. */
+  #constants: ProgramConstants
+  /** Every hook runs the current set, and nothing is left to carry over from the one before. */
+  #settled = false
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** Loads and attaches the first set, over what a former daemon left. Throws what loading or attaching throws. */
+  static async start<S extends InUse>(
+    options: ProgramsOptions<S>,
+    plan: ProgramPlan,
+    conntrack: number,
+  ): Promise<Programs<S>> {
+    const programs = new Programs(options, plan, await options.load(plan.constants, conntrack))
+    try {
+      await programs.#settle()
+    } catch (error) {
+      programs.current[Symbol.dispose]()
+      throw error
+    }
+    return programs
+  }
+
+  private constructor(options: ProgramsOptions<S>, plan: ProgramPlan, first: S) {
+    this.#options = options
+    this.#plan = plan
+    this.#constants = plan.constants
+    this.#current = first
+  }
+
+  /** Valid until the next replacement: ask each time. */
+  get current(): S {
+    return this.#current
+  }
+
+  /** Brings programs and devices to a plan. */
+  async follow(plan: ProgramPlan): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#plan = plan
+      if (!sameConstants(plan.constants, this.#constants)) await this.#replace(this.#current.conntrackCapacity)
+      else if (this.#settled) await this.#options.attachDevices(this.#current, plan.hooks)
+      else await this.#settle()
+    })
+  }
+
+  /** Gives conntrack room for so many flows; fewer than there is room for changes nothing. */
+  async grow(conntrack: number): Promise<void> {
+    await this.#inTurn(async () => {
+      if (conntrack > this.#current.conntrackCapacity) await this.#replace(conntrack)
+    })
+  }
+
+  /** Closes descriptors once the change that is under way has ended; everything attached and pinned goes on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inTurn(() => Promise.resolve(this.#current[Symbol.dispose]()))
+  }
+
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(change)
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #replace(conntrack: number): Promise<void> {
+    const { constants } = this.#plan
+    const next = await this.#options.load(constants, conntrack)
+    const old = this.#current
+    try {
+      await this.#attach(next)
+    } catch (error) {
+      await this.#goBack(error)
+      next[Symbol.dispose]()
+      throw error
+    }
+    this.#current = next
+    this.#constants = constants
+    old[Symbol.dispose]()
+    await this.#finish()
+    this.#options.log.info({ conntrack: next.conntrackCapacity }, 'programs were replaced')
+  }
+
+  /** Some hooks may run the new set by now. What cannot go back either, as to a device that is gone, is tried again. */
+  async #goBack(cause: unknown): Promise<void> {
+    try {
+      await this.#settle()
+      this.#options.log.warn({ error: cause }, 'new programs could not be attached; the old ones are in place')
+    } catch (error) {
+      this.#options.log.warn({ error }, 'the old programs could not be attached everywhere')
+    }
+  }
+
+  /** Puts the current set in place, whatever is attached. */
+  async #settle(): Promise<void> {
+    await this.#attach(this.#current)
+    await this.#finish()
+  }
+
+  async #attach(set: S): Promise<void> {
+    this.#settled = false
+    set.pin()
+    this.#options.attachPods(set)
+    await this.#options.attachDevices(set, this.#plan.hooks)
+  }
+
+  async #finish(): Promise<void> {
+    const { copied, lost } = await this.#current.catchUp()
+    this.#settled = true
+    if (lost > 0) this.#options.log.warn({ copied, lost }, 'entries of replaced maps found no room')
+  }
+}
+
+function sameConstants(a: ProgramConstants, b: ProgramConstants): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  return [...names].every(name => a[name] === b[name])
+}
