@@ -64,6 +64,16 @@ test('a drop says why, by which rule, and what to do', () => {
   assert.equal('flow' in record || 'moment' in record, false)
 })
 
+for (const [bits, moment] of [
+  [1, 'first'],
+  [2, 'reply'],
+  [4, 'end'],
+  [2 | 4, 'end'],
+] as const)
+  test(`moments ${bits} of a flow are told as ${moment}`, () => {
+    assert.equal(toRecord({ ...syn, moment: bits }, context).moment, moment)
+  })
+
 const parts: readonly (readonly [what: string, event: Partial<Event>, want: object])[] = [
   [
     'ICMP has type and code instead of ports',

@@ -19,7 +19,10 @@ export interface FlowRecord {
   /** Wall clock, RFC 3339 with microseconds. */
   readonly time: string
   readonly verdict: 'forwarded' | 'dropped'
-  /** The flow's first packet, its first reply, or its end: FIN from both sides, RST, or expiry. Absent for drops. */
+  /**
+   * The flow's first packet, its first reply, or its end: FIN from both sides, RST, or expiry. A first reply that also
+   * ends the flow, such as a refused connection's, is its end. Absent for drops.
+   */
   readonly moment?: 'first' | 'reply' | 'end'
   /** The flow so far, by the direction it was opened in. Absent for drops. */
   readonly flow?: {
@@ -58,11 +61,12 @@ export interface RecordContext {
 
 /** Program names: the enumerators in lower case without `HOOK_`. */
 const hooks = new Map<number, string>(Object.entries(Hook).map(([name, value]) => [value, name.slice(5).toLowerCase()]))
-const moments = new Map<number, FlowRecord['moment']>([
-  [FlowMoment.FLOW_FIRST, 'first'],
-  [FlowMoment.FLOW_REPLY, 'reply'],
+/** The last of a flow's moments first: one packet may be several. */
+const moments = [
   [FlowMoment.FLOW_END, 'end'],
-])
+  [FlowMoment.FLOW_REPLY, 'reply'],
+  [FlowMoment.FLOW_FIRST, 'first'],
+] as const
 const protocols: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' }
 /** From the least significant bit (RFC 9293 section 3.1). */
 const flags = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR']
@@ -97,7 +101,7 @@ function verdictOf(event: Event): Pick<FlowRecord, 'verdict' | 'moment' | 'flow'
     const { name, text, whatToDo } = dropReason(event.reason)
     return { verdict: 'dropped', reason: { name, text, whatToDo } }
   }
-  const moment = moments.get(event.moment)
+  const moment = moments.find(([bit]) => (event.moment & bit) !== 0)?.[1]
   const flow = {
     packets: Number(event.packets),
     bytes: Number(event.bytes),
