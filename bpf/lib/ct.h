@@ -115,17 +115,20 @@ static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_
 	return flags | (origin_a ? CT_ORIGIN_A : 0);
 }
 
-/* Makes an entry, or makes one anew where a void or closed one stands. */
+/* Makes an entry, or makes one anew where a void or closed one stands: `old`, else null. */
 static __always_inline enum drop_reason ct_open(struct __sk_buff *skb, struct packet *p, const struct ct_key *key,
-						bool anew, bool from_a)
+						const struct ct_value *old, bool from_a)
 {
 	struct ct_value value = {.created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a)};
 	long error;
 
+	/* Void, but expiry has not come by yet to tell of it. */
+	if (old && !ct_closed(old->flags))
+		event_flow(skb, p, old, FLOW_END, from_a != !!(old->flags & CT_ORIGIN_A));
 	p->ct_flags = value.flags;
 	value.expires = value.created + ct_lifetime(p->tuple.protocol, value.flags);
 	ct_count(&value, skb->len, from_a);
-	error = bpf_map_update_elem(&conntrack, key, &value, anew ? BPF_ANY : BPF_NOEXIST);
+	error = bpf_map_update_elem(&conntrack, key, &value, old ? BPF_ANY : BPF_NOEXIST);
 	if (likely(!error)) {
 		event_flow(skb, p, &value, FLOW_FIRST, from_a != !!(value.flags & CT_ORIGIN_A));
 		return DROP_NONE;
@@ -143,6 +146,9 @@ static __always_inline __u32 ct_gained_flags(const struct packet *p, __u32 flags
 	bool reply = from_a != !!(flags & CT_ORIGIN_A);
 	__u32 gained = reply ? CT_REPLIED : 0;
 
+	/* Whatever opened the entry (an answer, a flow before this one), what came through the stack is answered so. */
+	if (p->hook == HOOK_POD_IN && !reply)
+		gained |= CT_VIA_STACK;
 	if (p->tuple.protocol != IPPROTO_TCP)
 		return (gained | (reply ? CT_ESTABLISHED : 0)) & ~flags;
 	if (!reply && (flags & CT_REPLIED) && (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK)
@@ -157,22 +163,25 @@ static __always_inline __u32 ct_gained_flags(const struct packet *p, __u32 flags
 /* Carries an entry into its next state. */
 static __always_inline void ct_advance(struct __sk_buff *skb, struct packet *p, struct ct_value *entry, bool from_a)
 {
-	__u32 flags = entry->flags;
-	__u32 gained = ct_gained_flags(p, flags, from_a);
+	__u32 before = entry->flags;
+	__u32 gained = ct_gained_flags(p, before, from_a);
 	__u32 moment = 0;
 
 	ct_count(entry, skb->len, from_a);
-	/* Both directions may be on the way on two CPUs: neither may lose the other's flag. */
+	/*
+	 * Both directions may be on the way on two CPUs: neither may lose the other's flag, and the second of two FINs
+	 * must know of the first.
+	 */
 	if (gained)
-		__sync_fetch_and_or(&entry->flags, gained);
-	entry->expires = bpf_ktime_get_coarse_ns() + ct_lifetime(p->tuple.protocol, flags | gained);
-	p->ct_flags = flags | gained;
-	if (gained & CT_REPLIED)
+		before = __sync_fetch_and_or(&entry->flags, gained);
+	p->ct_flags = before | gained;
+	entry->expires = bpf_ktime_get_coarse_ns() + ct_lifetime(p->tuple.protocol, p->ct_flags);
+	if (gained & CT_REPLIED & ~before)
 		moment |= FLOW_REPLY;
-	if (ct_closed(flags | gained) && !ct_closed(flags))
+	if (ct_closed(p->ct_flags) && !ct_closed(before))
 		moment |= FLOW_END;
 	if (moment)
-		event_flow(skb, p, entry, moment, from_a != !!(flags & CT_ORIGIN_A));
+		event_flow(skb, p, entry, moment, from_a != !!(before & CT_ORIGIN_A));
 }
 
 /* Flag combinations no TCP sends (RFC 9293 section 3.10): neither SYN, ACK, FIN nor RST; SYN with FIN or RST. */
