@@ -26,7 +26,6 @@ export const TEST_PACKAGES = [
   'containernetworking-plugins',
   'iptables',
   'nftables',
-  'procps', // sysctl
   'runc',
 ]
 

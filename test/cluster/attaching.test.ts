@@ -16,6 +16,7 @@ import { compileObject } from '../../deploy/setup/compile-bpf.mjs'
 import { Cluster, ECHO_PORT, FAMILIES } from '../support/cluster.ts'
 import type { ClusterNode } from '../support/cluster-node.ts'
 import type { ClusterStation } from '../support/cluster-station.ts'
+import { NEEDS_TCX } from '../support/needs-tcx.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -64,48 +65,60 @@ suite('on a node', () => {
   }
 
   const ways = { tcx: 'link', clsact: 'filter' } as const
-  for (const [from, to] of [
-    ['tcx', 'clsact'],
-    ['clsact', 'clsact'],
-    ['clsact', 'tcx'],
+  const start = (way: keyof typeof ways): Promise<void> =>
+    node.startDaemon({ set: [`datapath.tcx=${way === 'tcx' ? 'on' : 'off'}`] })
+  for (const [from, to, needs] of [
+    ['tcx', 'clsact', NEEDS_TCX],
+    ['clsact', 'clsact', {}],
+    ['clsact', 'tcx', NEEDS_TCX],
   ] as const)
-    test(`a restart that changes from ${from} to ${to} leaves every program attached once, and connections open`, async () => {
-      const want = (way: keyof typeof ways): string[] =>
-        ['overlay_in', 'overlay_out', 'uplink_in'].map(p => `${ways[way]} ${p}`)
-      assert.deepEqual(await attached(), want(from))
-      const streams = await Promise.all(
-        ['node1-b', 'node2-a', 'node3-a'].map(name => pod.stream(cluster.station(name).address(4))),
-      )
-      await node.endDaemon('SIGKILL')
-      await node.startDaemon({ set: [`datapath.tcx=${to === 'tcx' ? 'on' : 'off'}`] })
-      assert.deepEqual(await attached(), want(to))
-      await everyoneIsReached()
-      const results = await Promise.all(streams.map(s => s.stop()))
-      assert.deepEqual(
-        results.filter(r => !r.ok),
-        [],
-      )
-    })
+    test(
+      `a restart that changes from ${from} to ${to} leaves every program attached once, and connections open`,
+      needs,
+      async () => {
+        const want = (way: keyof typeof ways): string[] =>
+          ['overlay_in', 'overlay_out', 'uplink_in'].map(p => `${ways[way]} ${p}`)
+        await node.endDaemon('SIGKILL')
+        await start(from)
+        assert.deepEqual(await attached(), want(from))
+        const streams = await Promise.all(
+          ['node1-b', 'node2-a', 'node3-a'].map(name => pod.stream(cluster.station(name).address(4))),
+        )
+        await node.endDaemon('SIGKILL')
+        await start(to)
+        assert.deepEqual(await attached(), want(to))
+        await everyoneIsReached()
+        const results = await Promise.all(streams.map(s => s.stop()))
+        assert.deepEqual(
+          results.filter(r => !r.ok),
+          [],
+        )
+      },
+    )
 
-  test("other people's programs see what they saw, before and after a restart, and do not disturb ours", async () => {
-    using net = node.net()
-    const uplink = net.link('eth0')?.index ?? 0
-    const [endpoint] = (await node.table('endpoints')).filter(e => e.pod.name === pod.name)
-    const side = 'ingress'
-    using first = counter({ ifindex: uplink, side, anchor: { place: 'first' } })
-    using last = counter({ ifindex: uplink, side, anchor: { place: 'last' } })
-    using atPod = counter({ ifindex: endpoint?.device.index ?? 0, side })
-    const counters = { 'first on the uplink': first, 'last on the uplink': last, "on the pod's device": atPod }
-    for (const when of ['before', 'after'] as const) {
-      const seen = Object.values(counters).map(c => c.seen())
-      await everyoneIsReached()
-      // What is for the host passes all programs of the uplink.
-      assert.ok((await cluster.station('node2').check('tcp', node.addresses[0] ?? '', ECHO_PORT, 1000)).ok)
-      for (const [i, [where, c]] of Object.entries(counters).entries())
-        assert.ok(c.seen() > (seen[i] ?? 0), `${where}, ${when} the restart`)
-      if (when === 'after') return
-      await node.endDaemon('SIGKILL')
-      await node.startDaemon({ set: ['datapath.flowEvents=false'] })
-    }
-  })
+  test(
+    "other people's programs see what they saw, before and after a restart, and do not disturb ours",
+    NEEDS_TCX,
+    async () => {
+      using net = node.net()
+      const uplink = net.link('eth0')?.index ?? 0
+      const [endpoint] = (await node.table('endpoints')).filter(e => e.pod.name === pod.name)
+      const side = 'ingress'
+      using first = counter({ ifindex: uplink, side, anchor: { place: 'first' } })
+      using last = counter({ ifindex: uplink, side, anchor: { place: 'last' } })
+      using atPod = counter({ ifindex: endpoint?.device.index ?? 0, side })
+      const counters = { 'first on the uplink': first, 'last on the uplink': last, "on the pod's device": atPod }
+      for (const when of ['before', 'after'] as const) {
+        const seen = Object.values(counters).map(c => c.seen())
+        await everyoneIsReached()
+        // What is for the host passes all programs of the uplink.
+        assert.ok((await cluster.station('node2').check('tcp', node.addresses[0] ?? '', ECHO_PORT, 1000)).ok)
+        for (const [i, [where, c]] of Object.entries(counters).entries())
+          assert.ok(c.seen() > (seen[i] ?? 0), `${where}, ${when} the restart`)
+        if (when === 'after') return
+        await node.endDaemon('SIGKILL')
+        await node.startDaemon({ set: ['datapath.flowEvents=false'] })
+      }
+    },
+  )
 })

@@ -96,10 +96,11 @@ suite('a node of a cluster', () => {
 
   test('whose uplink is renamed goes on with it', async () => {
     const stream = await cluster.station('node2-a').stream(pod.address(4))
-    const attached = node.links()['uplink_in_2']
+    const [attached, link] = [await node.programs(), node.links()['uplink_in_2']]
     await node.run(['ip', 'link', 'set', 'eth0', 'name', 'wan7'])
     await eventually(async () => (await uplinkNames()) === 'wan7', PATIENT)
-    assert.equal(node.links()['uplink_in_2']?.id, attached?.id)
+    assert.deepEqual(await node.programs(), attached)
+    assert.equal(node.links()['uplink_in_2']?.id, link?.id)
     await everyoneReachesEveryone()
     await node.run(['ip', 'link', 'set', 'wan7', 'name', 'eth0'])
     await eventually(async () => (await uplinkNames()) === 'eth0', PATIENT)
@@ -135,11 +136,10 @@ suite('a node of a cluster', () => {
     await node.run(['ip', 'route', 'add', 'fd00:30:1::/64', 'via', 'fd00:30::254'])
     await eventually(async () => (await uplinkNames()) === 'eth1', PATIENT)
     const index = (await node.table('uplinks'))[0]?.index ?? 0
-    await eventually(() => Object.keys(node.links()).includes(`uplink_in_${index}`), PATIENT)
-    assert.deepEqual(
-      Object.keys(node.links()).filter(name => name.startsWith('uplink_in')),
-      [`uplink_in_${index}`],
-    )
+    const where = async (): Promise<string[]> =>
+      Object.keys(await node.programs()).filter(name => name.startsWith('uplink_in'))
+    await eventually(async () => (await where()).includes(`uplink_in_${index}`), PATIENT)
+    assert.deepEqual(await where(), [`uplink_in_${index}`])
     await eventually(
       async () => (await pod.check('tcp', cluster.station('node2-a').address(4), ECHO_PORT, 1)).ok,
       PATIENT,
@@ -151,7 +151,7 @@ suite('a node of a cluster', () => {
   test('whose addresses change is reached at the new ones', async () => {
     const moved = { ...node.layout, addresses: ['172.30.0.101/24', 'fd00:30::101/64'] }
     // Else the kernel takes an address's secondaries along with it (ip-sysctl, promote_secondaries).
-    await node.run(['sysctl', '-qw', 'net.ipv4.conf.all.promote_secondaries=1'])
+    cluster.kernel.setSysctl('net.ipv4.conf.all.promote_secondaries', '1', node.layout.netns)
     const [device] = (await node.table('uplinks')).map(u => u.name)
     assert.ok(device)
     for (const address of moved.addresses) await node.run(['ip', 'address', 'add', address, 'dev', device, 'nodad'])
@@ -203,11 +203,8 @@ suite('a node of a cluster', () => {
 
   test('whose forwarding somebody switches off has it back', async () => {
     const names = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']
-    for (const name of names) await node.run(['sysctl', '-qw', `${name}=0`])
-    await eventually(async () => {
-      const values = await Promise.all(names.map(name => node.run(['sysctl', '-n', name])))
-      return values.every(v => v.trim() === '1')
-    }, PATIENT)
+    for (const name of names) cluster.kernel.setSysctl(name, '0', node.layout.netns)
+    await eventually(() => names.every(name => cluster.kernel.sysctl(name, node.layout.netns) === '1'), PATIENT)
     await everyoneReachesEveryone()
   })
 
@@ -233,11 +230,11 @@ suite('a node of a cluster', () => {
   test('whose Node object disappears keeps its pods connected to each other and the host, and recovers', async () => {
     const local = await pod.stream(cluster.station('node1-b').address(4))
     const host = await pod.stream(node.addresses[0] ?? '')
-    const attached = node.links()
+    const attached = await node.programs()
     removeManifest(cluster.lab.layout, 'node1')
     await eventually(async () => !(await node.table('nodes')).some(n => n.name === 'node1'), PATIENT)
     await eventually(async () => !(await cluster.node('node2').table('nodes')).some(n => n.name === 'node1'), PATIENT)
-    assert.deepEqual(node.links(), attached)
+    assert.deepEqual(await node.programs(), attached)
     assert.ok(await isReady(node.layout, cluster.signal))
     assert.ok((await pod.check('tcp', cluster.station('node1-b').address(6), ECHO_PORT, 1000)).ok)
     writeManifest(cluster.lab.layout, 'node1', nodeManifest(node.layout))

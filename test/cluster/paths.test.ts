@@ -56,7 +56,7 @@ suite('in a cluster of near nodes and a far one', () => {
     await link('router', 'middle', 1, NARROW_MTU)
     await link('middle', 'world', 2, 1500)
     for (const name of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'])
-      await cluster.runIn('middle', ['sysctl', '-qw', `${name}=1`])
+      cluster.kernel.setSysctl(name, '1', cluster.netns('middle'))
     const route = async (
       place: string,
       four: readonly [string, string],

@@ -10,6 +10,7 @@ import { labLayout, nodeLayout } from '../../deploy/lab/layout.ts'
 import { Cluster, ECHO_PORT } from '../support/cluster.ts'
 import type { ClusterNode } from '../support/cluster-node.ts'
 import { eventually } from '../support/eventually.ts'
+import { NEEDS_TCX } from '../support/needs-tcx.ts'
 
 const NAME = 'cluninstall'
 
@@ -60,11 +61,11 @@ suite('uninstalling', () => {
     await node.startDaemon()
   })
 
-  for (const [how, set] of [
-    ['tcx', 'datapath.tcx=on'],
-    ['clsact', 'datapath.tcx=off'],
+  for (const [how, set, needs] of [
+    ['tcx', 'datapath.tcx=on', NEEDS_TCX],
+    ['clsact', 'datapath.tcx=off', {}],
   ] as const)
-    test(`leaves nothing behind where programs were attached by ${how}`, async () => {
+    test(`leaves nothing behind where programs were attached by ${how}`, needs, async () => {
       await node.endDaemon('SIGTERM')
       await node.startDaemon({ set: [set] })
       const pod = await cluster.addPod('node1', 7)

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { FlowRecord } from '../../daemon/flow/record.ts'
-import { linkFromPin, type LinkInfo } from '../../daemon/kernel/bpf/link.ts'
+import { linkFromPin, type LinkInfo as AttachedLink } from '../../daemon/kernel/bpf/link.ts'
 import { listPins } from '../../daemon/kernel/bpf/pin.ts'
-import type { Kernel, Net } from '../../daemon/kernel/kernel.ts'
+import type { Kernel, LinkInfo, Net } from '../../daemon/kernel/kernel.ts'
 import type { Tables } from '../../daemon/state/tables.ts'
 import { follow, get } from '../../deploy/lab/api.ts'
 import { daemonConfiguration } from '../../deploy/lab/configuration.ts'
@@ -154,8 +154,8 @@ export class ClusterNode {
     })
   }
 
-  /** Pinned links of programs on devices: name of the pin → its link; an id that changes was detached in between. */
-  links(): Readonly<Record<string, LinkInfo>> {
+  /** Pinned links of programs on devices, name of the pin → its link; none where they are attached by clsact. */
+  links(): Readonly<Record<string, AttachedLink>> {
     const pins = listPins(join(this.layout.paths.bpf, 'links'))
     return Object.fromEntries(
       pins.map(({ name, path }) => {
@@ -166,14 +166,34 @@ export class ClusterNode {
     )
   }
 
-  /** Ids of all programs the daemon attached, by where: on the pods' block and on devices. Those that change were replaced. */
+  /**
+   * Ids of all programs the daemon attached, by where, whichever way: on the pods' block and on devices, such as
+   * `uplink_in_2`. One that changes was replaced.
+   */
   async programs(): Promise<Readonly<Record<string, number>>> {
-    const block = async (side: string): Promise<readonly [string, number]> => {
-      const text = await this.run(['tc', 'filter', 'show', 'dev', 'cw-anchor0', side])
-      return [`pods ${side}`, Number(/ id (\d+)/.exec(text)?.[1])]
-    }
     const links = Object.entries(this.links()).map(([name, link]) => [name, link.programId] as const)
-    return Object.fromEntries([await block('ingress'), await block('egress'), ...links])
+    const onPods = await this.#filters('cw-anchor0', (_, side) => `pods ${side}`)
+    if (onPods.length !== 2) throw new Error(`${this.name} has ${onPods.length} programs on the pods' block, not 2`)
+    const onDevices = this.#devicesWithFilters().map(d => this.#filters(d.name, program => `${program}_${d.index}`))
+    const all = [...onPods, ...links, ...(await Promise.all(onDevices)).flat()]
+    return Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /** Devices with a clsact of their own. */
+  #devicesWithFilters(): readonly LinkInfo[] {
+    using net = this.net()
+    const own = net.qdiscs().filter(q => q.kind === 'clsact' && q.ingressBlock === 0 && q.egressBlock === 0)
+    return net.links().filter(link => own.some(q => q.link === link.index))
+  }
+
+  /** Programs of the filters on both sides of a device, with the names that `nameOf` gives them. */
+  async #filters(device: string, nameOf: (program: string, side: string) => string) {
+    const sides = ['ingress', 'egress'].map(async side => {
+      const text = await this.run(['tc', 'filter', 'show', 'dev', device, side])
+      const found = text.matchAll(/handle 0x1 (\w+) direct-action.* id (\d+)/g)
+      return [...found].map(([, program = '', id]) => [nameOf(program, side), Number(id)] as const)
+    })
+    return (await Promise.all(sides)).flat()
   }
 
   /** DELs that wait for a daemon. */

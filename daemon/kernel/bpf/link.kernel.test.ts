@@ -16,6 +16,7 @@ import { runChild } from './testdata/child.ts'
 import { compileTestdata, type Objects } from './testdata/compile.ts'
 import { until } from './testdata/until.ts'
 import { FrameSender, openVethPair, type VethPair } from './testdata/veth.ts'
+import { NEEDS_TCX } from '../../../test/support/needs-tcx.ts'
 
 /** Keys of the map `counters`, by the program that counts there. */
 const GO_ON = 1
@@ -41,7 +42,7 @@ describe('a link', () => {
   const count = (map: EbpfMap<number, readonly bigint[]>, key: number): number =>
     Number(map.lookup(key)?.reduce((sum, n) => sum + n, 0n))
 
-  it('tells device, hook and program', () => {
+  it('tells device, hook and program', NEEDS_TCX, () => {
     using pair = openVethPair()
     using link = attachIn(pair, 'pass', { kind: 'tcx', ifindex: pair.hook, side: 'egress' })
     const { id, ...info } = link.info()
@@ -58,7 +59,7 @@ describe('a link', () => {
     assert.deepEqual([link.info().type, link.info().ifindex], ['xdp', pair.hook])
   })
 
-  it('stands in the chain where its anchor says', async () => {
+  it('stands in the chain where its anchor says', NEEDS_TCX, async () => {
     using pair = openVethPair()
     using map = counters()
     const before = [GO_ON, OLD, NEW].map(key => count(map, key))
@@ -82,7 +83,7 @@ describe('a link', () => {
     assert.deepEqual(delta(), [1, 0, 1])
   })
 
-  it('replaces its program while packets come, and each packet is seen by one of the two', async () => {
+  it('replaces its program while packets come, and each packet is seen by one of the two', NEEDS_TCX, async () => {
     using pair = openVethPair()
     using map = counters()
     const seen = (): number => count(map, OLD) + count(map, NEW)
@@ -107,7 +108,7 @@ describe('a link', () => {
     assert.ok(count(map, NEW) > 0)
   })
 
-  it('replaces its program only if it is the one expected', () => {
+  it('replaces its program only if it is the one expected', NEEDS_TCX, () => {
     using pair = openVethPair()
     using link = attachIn(pair, 'count_old', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
     assert.throws(() => link.update(object.programFd('pass'), object.programFd('drop')), { code: 'EPERM' })
@@ -122,9 +123,10 @@ describe('a link', () => {
     ['to a cgroup that is a device', () => ['refuse', { kind: 'cgroup', cgroupFd: 0, hook: 'connect4' }], 'EBADF'],
   ]
   for (const [title, make, code] of failures) {
-    it(`${title} fails with ${code}`, () => {
+    it(`${title} fails with ${code}`, t => {
       using pair = openVethPair()
       const [program, hook] = make(pair)
+      if (hook.kind === 'tcx' && NEEDS_TCX.skip !== false) return t.skip(NEEDS_TCX.skip)
       assert.throws(() => attachIn(pair, program, hook), { code, command: 'LINK_CREATE' })
     })
   }
@@ -134,7 +136,7 @@ describe('a link', () => {
     ['that was detached', (_, link) => link.detach()],
   ]
   for (const [title, end] of ends) {
-    it(`${title} names no device and takes no other program`, () => {
+    it(`${title} names no device and takes no other program`, NEEDS_TCX, () => {
       using pair = openVethPair()
       using link = attachIn(pair, 'pass', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
       end(pair, link)
@@ -160,7 +162,7 @@ describe('a link', () => {
     await assert.rejects(link.detachAsync(), { code: 'EBADF' })
   })
 
-  it('that is pinned holds on to its program until the pin goes', () => {
+  it('that is pinned holds on to its program until the pin goes', NEEDS_TCX, () => {
     using pair = openVethPair()
     using fs = openBpffs()
     const link = attachIn(pair, 'pass', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
@@ -187,7 +189,7 @@ describe('a link', () => {
     server.close()
   })
 
-  it('is made, detached and closed on threads without holding up the event loop', async () => {
+  it('is made, detached and closed on threads without holding up the event loop', NEEDS_TCX, async () => {
     const printed = await runChild('attach-async', [objects.path('maps')], { through: ['unshare', '--net'] })
     const seen = JSON.parse(printed) as { ifindexes: number[]; expected: number[]; after: number[]; failure: string }
     assert.equal(seen.expected.length, 16)

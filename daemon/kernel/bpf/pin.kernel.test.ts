@@ -13,12 +13,13 @@ import { loadInstructions } from './program.ts'
 import { openBpffs } from './testdata/bpffs.ts'
 import { runChild } from './testdata/child.ts'
 import { openVethPair } from './testdata/veth.ts'
+import { NEEDS_TCX } from '../../../test/support/needs-tcx.ts'
 
 const layout = codec(u32, u64)
 const spec = { type: 'hash', name: 'pinned', keySize: 4, valueSize: 8, maxEntries: 4 } as const
 
 describe('pins', () => {
-  it('are opened by a new process with their content', async () => {
+  it('are opened by a new process with their content', NEEDS_TCX, async () => {
     using fs = openBpffs()
     using pair = openVethPair()
     using map = newMap(spec, layout)
