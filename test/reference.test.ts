@@ -48,7 +48,7 @@ async function declaredMetrics() {
   const metrics = createMetrics({ version: '', node: '' })
   endpointMetrics(metrics)
   exposeCounters(metrics, () => [])
-  exposeSource(metrics, { name: '', problems: () => [], run: () => Promise.resolve() })
+  exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
   new Meter('', metrics)
   const unused = () => Promise.reject(new Error('not called'))
   const log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -16,6 +16,8 @@ export interface ClusterSource {
   run(signal: AbortSignal): Promise<void>
   /** Problems as of now, in a stable order. */
   problems(): readonly SourceProblem[]
+  /** What the first full sync waits for; undefined once it is complete. */
+  waitingFor(): string | undefined
 }
 
 /** Declares the metric that tells how many problems a source has; asked at each exposition. */

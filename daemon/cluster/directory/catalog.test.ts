@@ -19,7 +19,7 @@ test('several documents, lists and JSON are read alike', () => {
   const files = catalog({ 'a.yaml': `# only a comment\n---\n${node('a')}---\n${node('b')}---\n`, 'c.json': json })
   assert.deepEqual(names(files), ['a', 'b', 'c'])
   assert.deepEqual(problems(files), [])
-  assert.equal(files.contents().complete, true)
+  assert.deepEqual(files.contents().unknown, [])
 })
 
 const bad: readonly (readonly [what: string, text: string, problem: string])[] = [
@@ -59,19 +59,47 @@ test('a file that turns bad keeps the objects of its last good state', () => {
   files.read('f', node('a') + '---\nkind: [')
   assert.deepEqual(names(files), ['a', 'b'])
   assert.equal(problems(files).length, 1)
-  assert.equal(files.contents().complete, true)
+  assert.deepEqual(files.contents().unknown, [])
   files.read('f', node('b'))
   assert.deepEqual(names(files), ['b'])
   assert.deepEqual(problems(files), [])
 })
 
-test('a file that was never good counts with what can be read of it, and the catalog is not complete', () => {
+const EMPTIED = 'f: holds no object: what it held before stays until it has content or is removed'
+for (const [what, text] of [
+  ['emptied', ''],
+  ['left with nothing but blanks', ' \n\n'],
+  ['left with nothing but a comment', '# all nodes\n---\n'],
+] as const) {
+  test(`a file that is ${what} keeps its objects until it is removed`, () => {
+    const files = catalog({ f: node('a') })
+    files.read('f', text)
+    assert.deepEqual([names(files), problems(files), files.contents().unknown], [['a'], [EMPTIED], []])
+    files.delete('f')
+    assert.deepEqual([names(files), problems(files)], [[], []])
+  })
+}
+
+test('a list without items takes the objects of its file away', () => {
+  const files = catalog({ f: node('a') })
+  files.read('f', 'apiVersion: v1\nitems: []\nkind: List\n')
+  assert.deepEqual([names(files), problems(files)], [[], []])
+})
+
+test('a file that is empty from the start says nothing, and one with a comment that there is nothing', () => {
+  const empty = catalog({ f: '' })
+  assert.deepEqual([problems(empty), empty.contents().unknown], [[EMPTIED], ['f']])
+  const comment = catalog({ f: '# nothing yet\n' })
+  assert.deepEqual([problems(comment), comment.contents().unknown], [[], []])
+})
+
+test('a file that was never good counts with what can be read of it, and the catalog says so', () => {
   const files = catalog({ f: node('a') + '---\nkind: [' })
   assert.deepEqual(names(files), ['a'])
-  assert.equal(files.contents().complete, false)
+  assert.deepEqual(files.contents().unknown, ['f'])
   files.delete('f')
   assert.deepEqual(names(files), [])
-  assert.equal(files.contents().complete, true)
+  assert.deepEqual(files.contents().unknown, [])
 })
 
 test('of an object in two files the first by name counts, whatever the order of reading', () => {
@@ -102,7 +130,7 @@ test('when the winner vanishes the other one counts', () => {
 
 test('a file that cannot be read keeps its objects', () => {
   const files = catalog({ f: node('a') })
-  files.unreadable('f', 'cannot be read: EACCES')
+  files.unusable('f', 'cannot be read: EACCES')
   assert.deepEqual(names(files), ['a'])
   assert.deepEqual(problems(files), ['f: cannot be read: EACCES'])
 })

@@ -1,13 +1,19 @@
 /**
- * Which objects of all files count. Pure: files go in as text, rows and problems come out. A file that cannot be used
- * keeps the objects of its last good state; of an object that stands in two places, the first in order of file and
- * line counts.
+ * Which objects of all files count. Pure: files go in as text, rows and problems come out. A file that cannot be used,
+ * or that has been emptied, keeps the objects of its last good state; of an object that stands in two places, the first
+ * in order of file and line counts.
  */
 import type { NodeRow, PodRow } from '../../state/tables.ts'
 import { ObjectError, ObjectField } from '../object-field.ts'
 import { type ParsedObject, parseObjects } from '../parse.ts'
 import type { SourceProblem } from '../source.ts'
 import { readDocuments } from './documents.ts'
+
+/**
+ * A shell truncates the file of a redirection at once, and the command may write seconds later, or fail and write
+ * nothing. Taken at its word, an emptied file would take down the routes to the whole cluster.
+ */
+const EMPTIED = 'holds no object: what it held before stays until it has content or is removed'
 
 /** What is known of one file. */
 interface FileState {
@@ -23,8 +29,8 @@ export interface Contents {
   readonly problems: readonly SourceProblem[]
   /** Kinds that are not used, such as `v1 Service`. */
   readonly unused: readonly string[]
-  /** Every file has been good at least once: the rows are all there is. */
-  readonly complete: boolean
+  /** Files that were never good; while there are any, the rows may not be all there is. */
+  readonly unknown: readonly string[]
 }
 
 /** The files of a directory as last seen. */
@@ -38,22 +44,27 @@ export class Catalog {
 
   /** Takes in the present text of a file. */
   read(file: string, text: string): void {
+    const last = this.#files.get(file)
+    const documents = readDocuments(file, text)
+    if (documents.length === 0 && (text.trim() === '' || (last?.objects.length ?? 0) > 0)) {
+      this.unusable(file, EMPTIED)
+      return
+    }
     const objects: ParsedObject[] = []
     const problems: SourceProblem[] = []
-    for (const document of readDocuments(file, text)) {
+    for (const document of documents) {
       for (const item of document instanceof ObjectField ? parseSafely(document) : [document]) {
         if (item instanceof ObjectError) problems.push(asProblem(item))
         else objects.push(item)
       }
     }
-    const last = this.#files.get(file)
     if (problems.length === 0) this.#files.set(file, { objects, problems, everGood: true })
     else if (last?.everGood) this.#files.set(file, { ...last, problems })
     else this.#files.set(file, { objects, problems, everGood: false })
   }
 
-  /** A file that is there and cannot be read. */
-  unreadable(file: string, message: string): void {
+  /** A file that is there and says nothing: what it said before still holds. */
+  unusable(file: string, message: string): void {
     const last = this.#files.get(file) ?? { objects: [], everGood: false }
     this.#files.set(file, { ...last, problems: [{ place: file, message }] })
   }
@@ -64,11 +75,11 @@ export class Catalog {
   }
 
   contents(): Contents {
-    const files = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, state]) => state)
-    const problems = files.flatMap(state => state.problems)
+    const files = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))
+    const problems = files.flatMap(([, state]) => state.problems)
     const first = new Map<string, Exclude<ParsedObject, { kind: 'unused' }>>()
     const unused = new Set<string>()
-    for (const object of files.flatMap(state => state.objects)) {
+    for (const object of files.flatMap(([, state]) => state.objects)) {
       if (object.kind === 'unused') unused.add(object.name)
       else {
         const name = nameOf(object)
@@ -84,7 +95,7 @@ export class Catalog {
       pods: winners.flatMap(object => (object.kind === 'Pod' ? [object.row] : [])),
       problems,
       unused: [...unused].sort((a, b) => (a < b ? -1 : 1)),
-      complete: files.every(state => state.everGood),
+      unknown: files.filter(([, state]) => !state.everGood).map(([file]) => file),
     }
   }
 }

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -30,7 +39,7 @@ function start(rescanMs = 600_000, prepare: (directory: string) => void = () => 
   const messages: string[] = []
   const note = (_: object, message: string): void => void messages.push(message)
   const log = { debug: note, info: note, warn: note, error: note }
-  const source = createDirectorySource({ directory, tables, log, rescanMs })
+  const source = createDirectorySource({ directory, tables, log, rescanMs, settleMs: 20 })
   const stop = new AbortController()
   const running = source.run(stop.signal)
   return {
@@ -104,6 +113,52 @@ test('a file that is being written is not read half-way', async () => {
   )
 })
 
+test('a file that is emptied first and written later keeps its rows meanwhile', async () => {
+  await using at = start()
+  at.write('a.yaml', node('a') + node('b'))
+  await at.nodes('a', 'b')
+  using seen = at.tables.nodes.follow('test')
+  seen.take()
+  at.write('a.yaml', '')
+  await until(() => assert.match(at.source.problems()[0]?.message ?? '', /^holds no object/))
+  at.write('a.yaml', node('b') + node('c'))
+  await at.nodes('b', 'c')
+  const { updated, deleted } = seen.take()
+  assert.deepEqual(
+    [updated, deleted].map(rows => rows.map(row => row.name)),
+    [['c'], ['a']],
+  )
+  assert.deepEqual(at.source.problems(), [])
+})
+
+test('a file that got shorter and ends within a line is taken to be unfinished for a while', async () => {
+  await using at = start()
+  at.write('a.yaml', node('a') + node('b'))
+  at.write('z.yaml', node('z'))
+  await at.nodes('a', 'b', 'z')
+  at.write('a.yaml', node('a').trim())
+  at.write('z.yaml', node('y'))
+  await at.nodes('a', 'b', 'y')
+  appendFileSync(join(at.directory, 'a.yaml'), `\n${node('c')}`)
+  await at.nodes('a', 'c', 'y')
+  at.write('a.yaml', node('a').trim())
+  await at.nodes('a', 'y')
+})
+
+test('a file that never settles is read in the end, and one from the future at once', async () => {
+  await using at = start()
+  const touched = setInterval(() => at.write('a.yaml', node('a')), 10)
+  try {
+    await at.nodes('a')
+  } finally {
+    clearInterval(touched)
+  }
+  at.write('a.yaml', node('b'))
+  const later = Date.now() / 1000 + 3600
+  utimesSync(join(at.directory, 'a.yaml'), later, later)
+  await at.nodes('b')
+})
+
 test('hidden files, other names and directories are not looked at', async () => {
   await using at = start()
   at.write('.hidden.yaml', node('hidden'))
@@ -135,7 +190,7 @@ test('bad input is reported once, and its solution too', async () => {
   await using at = start()
   at.write('a.yaml', node('a'))
   await at.nodes('a')
-  at.write('a.yaml', 'kind: [')
+  at.write('a.yaml', 'kind: ]\n')
   await until(() => assert.equal(at.source.problems().length, 1))
   assert.equal(at.source.problems()[0]?.place, join(at.directory, 'a.yaml:1'))
   at.write('b.yaml', node('b'))
@@ -159,12 +214,25 @@ test('the source is not in sync while a file was never good or the directory is 
   await using at = start(20, directory => rmSync(directory, { recursive: true }))
   await until(() => assert.match(at.source.problems()[0]?.message ?? '', /^cannot be read: ENOENT/))
   assert.equal(at.tables.nodes.initialized, false)
+  assert.equal(at.source.waitingFor(), `${at.directory}, which could never be used so far`)
   mkdirSync(at.directory)
   at.write('a.yaml', node('a') + 'kind: [')
   await at.nodes('a')
   assert.equal(at.tables.nodes.initialized, false)
+  assert.equal(at.source.waitingFor(), `${join(at.directory, 'a.yaml')}, which could never be used so far`)
   at.write('a.yaml', node('a'))
   await until(() => assert.equal(at.tables.nodes.initialized, true))
+  assert.equal(at.source.waitingFor(), undefined)
+})
+
+test('a file that cannot be read keeps its rows', async () => {
+  await using at = start()
+  at.write('a.yaml', node('a'))
+  await at.nodes('a')
+  rmSync(join(at.directory, 'a.yaml'))
+  symlinkSync('a.yaml', join(at.directory, 'a.yaml'))
+  await until(() => assert.match(at.source.problems()[0]?.message ?? '', /^cannot be read: ELOOP/))
+  await at.nodes('a')
 })
 
 test('rows stay while the directory is away, and it is watched again when it is back', async () => {

@@ -22,7 +22,7 @@ export interface DirectorySourceOptions {
   readonly settleMs?: number
 }
 
-/** A file that never settles is read after so many times `settleMs`. */
+/** A file that looks unfinished at every look is read after so many times `settleMs`. */
 const PATIENCE = 40
 
 /** Declares itself to both tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
@@ -30,12 +30,16 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
   const synced = [options.tables.nodes, options.tables.pods].map(table => table.initializer('cluster/directory'))
   const scan = new Scan(options)
   let problems: readonly SourceProblem[] = []
+  let waiting: string | undefined = 'its first look'
   const noticed = new Set<string>()
 
   const write = (contents: Contents, all: boolean): void => {
     replaceRows(options.tables.nodes, contents.nodes)
     replaceRows(options.tables.pods, contents.pods)
-    if (contents.complete && all) for (const done of synced) done()
+    if (contents.unknown.length === 0 && all) {
+      waiting = undefined
+      for (const done of synced) done()
+    } else if (waiting !== undefined) waiting = missing(contents.unknown)
     reportProblems(options.log, problems, contents.problems)
     problems = contents.problems
     for (const kind of contents.unused.filter(name => !noticed.has(name))) {
@@ -46,6 +50,7 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
   return {
     name: 'directory',
     problems: () => problems,
+    waitingFor: () => waiting,
     async run(signal) {
       using wake = new Wake(options.directory)
       while (!signal.aborted) {
@@ -61,6 +66,12 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
   }
 }
 
+function missing(unknown: readonly string[]): string {
+  return unknown.length === 0
+    ? 'files that are being written'
+    : `${unknown.join(', ')}, which could never be used so far`
+}
+
 function reportProblems(log: Logger, before: readonly SourceProblem[], now: readonly SourceProblem[]): void {
   const text = (problem: SourceProblem): string => `${problem.place} ${problem.message}`
   const known = new Set(before.map(text))
@@ -74,9 +85,9 @@ class Scan {
   readonly #directory: string
   readonly #catalog = new Catalog()
   /** What `stat` said of each file when it was read last. */
-  readonly #seen = new Map<string, string>()
-  /** Since when a file has been too young at every look. */
-  readonly #young = new Map<string, number>()
+  readonly #seen = new Map<string, Stats>()
+  /** Since when a file has looked unfinished at every look. */
+  readonly #unfinished = new Map<string, number>()
 
   constructor(options: DirectorySourceOptions) {
     this.#directory = options.directory
@@ -101,35 +112,41 @@ class Scan {
   /** False when the file has to be looked at again soon. */
   async #file(file: string): Promise<boolean> {
     try {
-      const before = await stat(file)
-      const identity = identityOf(before)
-      if (!before.isFile() || this.#seen.get(file) === identity) return true
-      if (this.#tooYoung(file, before)) return false
+      const stats = await stat(file)
+      const last = this.#seen.get(file)
+      if (!stats.isFile() || (last && sameState(last, stats))) return true
+      if (this.#tooYoung(stats) && this.#mayWait(file)) return false
       const text = await readFile(file, 'utf8')
-      if (identityOf(await stat(file)) !== identity) return false
+      if (!sameState(await stat(file), stats)) return false
+      // Whoever writes in pieces begins with fewer bytes than there were, and rarely stops at the end of a line.
+      if (last && stats.size < last.size && !text.endsWith('\n') && this.#mayWait(file)) return false
       this.#catalog.read(file, text)
-      this.#seen.set(file, identity)
-      this.#young.delete(file)
+      this.#seen.set(file, stats)
+      this.#unfinished.delete(file)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.#forget(file)
-      else this.#catalog.unreadable(file, `cannot be read: ${(error as Error).message}`)
+      else this.#catalog.unusable(file, `cannot be read: ${(error as Error).message}`)
     }
     return true
   }
 
-  /** A file that is rewritten all the time is read in the end; a time in the future says nothing. */
-  #tooYoung(file: string, stats: Stats): boolean {
+  /** A time in the future says nothing. */
+  #tooYoung(stats: Stats): boolean {
+    const age = Date.now() - stats.mtimeMs
+    return age < this.settleMs && age >= -1000
+  }
+
+  /** A file that never looks finished is read in the end. */
+  #mayWait(file: string): boolean {
     const now = Date.now()
-    const age = now - stats.mtimeMs
-    if (age >= this.settleMs || age < -1000) return false
-    const since = this.#young.get(file) ?? now
-    this.#young.set(file, since)
+    const since = this.#unfinished.get(file) ?? now
+    this.#unfinished.set(file, since)
     return now - since < PATIENCE * this.settleMs
   }
 
   #forget(file: string): void {
     this.#catalog.delete(file)
-    this.#young.delete(file)
+    this.#unfinished.delete(file)
     this.#seen.delete(file)
   }
 
@@ -137,12 +154,12 @@ class Scan {
   #withoutDirectory(error: Error): Contents {
     const contents = this.#catalog.contents()
     const problem = { place: this.#directory, message: `cannot be read: ${error.message}` }
-    return { ...contents, problems: [problem, ...contents.problems], complete: false }
+    return { ...contents, problems: [problem, ...contents.problems], unknown: [this.#directory] }
   }
 }
 
-function identityOf(stats: Stats): string {
-  return [stats.dev, stats.ino, stats.size, stats.mtimeMs, stats.ctimeMs].join(' ')
+function sameState(a: Stats, b: Stats): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs
 }
 
 /** Sleeps until the directory changes. */
