@@ -5,6 +5,7 @@ import type { Datapath } from '../datapath/datapath.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Parts } from '../plugin.ts'
 import type { RunningPlugins } from '../run.ts'
+import type { ReconcilerStatus } from '../state/reconcile.ts'
 import type { ReadonlyTable } from '../state/table.ts'
 import type { Tables } from '../state/tables.ts'
 import type { BuildInfo } from './build.ts'
@@ -20,7 +21,7 @@ export interface Described {
   readonly tables: Tables
   readonly source: ClusterSource
   /** Undefined while it is not up yet. */
-  readonly datapath: Datapath | undefined
+  readonly datapath: Pick<Datapath, 'facts' | 'problems' | 'status'> | undefined
 }
 
 export function describe(d: Described): Status {
@@ -34,10 +35,10 @@ export function describe(d: Described): Status {
     ...d.health.report(),
     datapath: d.datapath?.facts() ?? {},
     pools: [...ipams].flatMap(ipam => ipam.status()),
-    sources: [{ name: d.source.name, synced: !d.tables.nodes.pending.some(w => w.endsWith(d.source.name)) }],
+    sources: [{ name: d.source.name, synced: d.source.waitingFor() === undefined }],
     plugins: [...d.plugins.parts].map(([name, parts]) => ({ name, parts: partNames(parts) })),
     tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
-    problems: [...d.source.problems(), ...datapathProblems(d.datapath)],
+    problems: [...d.source.problems(), ...routingProblems(d.datapath), ...reconcilerStatus(d).flatMap(stuck)],
   }
 }
 
@@ -47,16 +48,21 @@ function partNames(parts: Parts): string[] {
     .map(([name]) => name)
 }
 
-/** Nodes without a way, and rows that a reconciler could not carry. */
-function datapathProblems(datapath: Datapath | undefined): SourceProblem[] {
-  if (datapath === undefined) return []
-  const unreachable = datapath.problems.map(message => ({ place: 'routing', message }))
-  const stuck = datapath
-    .status()
-    .flatMap(r =>
-      r.pending.flatMap(p =>
-        p.error === undefined ? [] : [{ place: `${r.name} ${p.key}`, message: `${p.operation}: ${p.error}` }],
-      ),
-    )
-  return [...unreachable, ...stuck]
+/** Nodes without a way, and plans that could not be carried out. */
+function routingProblems(datapath: Described['datapath']): SourceProblem[] {
+  return (datapath?.problems ?? []).map(message => ({ place: 'routing', message }))
+}
+
+/** Of the datapath's reconcilers and of those plugins that tell. */
+function reconcilerStatus({ datapath, plugins }: Pick<Described, 'datapath' | 'plugins'>): ReconcilerStatus[] {
+  const others = [...plugins.parts.values()].flatMap(parts => parts.reconcilers ?? [])
+  return [...(datapath?.status() ?? []), ...others.flatMap(reconciler => reconciler.status?.() ?? [])]
+}
+
+/** What a reconciler tried in vain. */
+function stuck({ name, pending, pruneError }: ReconcilerStatus): SourceProblem[] {
+  const rows = pending.flatMap(({ key, operation, error }) =>
+    error === undefined ? [] : [{ place: `${name} ${key}`, message: `${operation}: ${error}` }],
+  )
+  return pruneError === undefined ? rows : [...rows, { place: name, message: `prune: ${pruneError}` }]
 }

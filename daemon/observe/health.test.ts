@@ -11,22 +11,18 @@ test('the daemon is ready while every condition holds, and says what it waits fo
   assert.deepEqual(health.report().waiting, ['cluster source: reading', 'datapath'])
   cluster.pass()
   datapath.pass()
-  assert.equal(health.ready, true)
+  assert.equal(health.report().ready, true)
   datapath.fail('program refused')
   assert.deepEqual(health.report(), { ready: false, waiting: ['datapath: program refused'] })
 })
 
-test('whoever waits for readiness is woken, or told that the wait is over', async () => {
+test('a condition may be asked instead of told', () => {
   const health = new Health()
-  const condition = health.condition('x')
-  const waiting = health.untilReady(new AbortController().signal)
-  condition.pass()
-  await waiting
-  condition.fail('again')
-  const stop = new AbortController()
-  const refused = assert.rejects(health.untilReady(stop.signal), /enough/)
-  stop.abort(new Error('enough'))
-  await refused
+  let reason: string | undefined = 'its first look'
+  health.ask('cluster source', () => reason)
+  assert.deepEqual(health.report(), { ready: false, waiting: ['cluster source: its first look'] })
+  reason = undefined
+  assert.deepEqual(health.report(), { ready: true, waiting: [] })
 })
 
 test('the version is the one of the package', () => {

@@ -18,51 +18,34 @@ export interface HealthReport {
 
 /** The daemon is ready while every declared condition holds; none declared means ready. */
 export class Health {
-  readonly #conditions = new Map<string, { holds: boolean; reason: string }>()
-  #wake = Promise.withResolvers<void>()
+  /** Why each condition does not hold; undefined while it does. */
+  readonly #conditions = new Map<string, () => string | undefined>()
 
-  /** Declares a condition, not holding yet; declaring a name again resets it. */
+  /** Declares a condition, not holding yet; declaring a name again replaces it. */
   condition(name: string, reason = ''): Condition {
-    const state = { holds: false, reason }
-    this.#conditions.set(name, state)
-    const change = (holds: boolean, why: string): void => {
-      if (state.holds === holds && state.reason === why) return
-      state.holds = holds
-      state.reason = why
-      const woken = this.#wake
-      this.#wake = Promise.withResolvers<void>()
-      woken.resolve()
+    let failing: string | undefined = reason
+    this.ask(name, () => failing)
+    return {
+      pass() {
+        failing = undefined
+      },
+      fail(why) {
+        failing = why
+      },
     }
-    return { pass: () => change(true, ''), fail: why => change(false, why) }
   }
 
-  get ready(): boolean {
-    return this.report().ready
+  /** Declares a condition that is asked at each report: why it does not hold, undefined while it does. */
+  ask(name: string, failing: () => string | undefined): void {
+    this.#conditions.set(name, failing)
   }
 
   report(): HealthReport {
-    const waiting = [...this.#conditions]
-      .filter(([, state]) => !state.holds)
-      .map(([name, state]) => (state.reason === '' ? name : `${name}: ${state.reason}`))
+    const waiting = [...this.#conditions].flatMap(([name, failing]) => {
+      const reason = failing()
+      if (reason === undefined) return []
+      return [reason === '' ? name : `${name}: ${reason}`]
+    })
     return { ready: waiting.length === 0, waiting }
-  }
-
-  /** Resolves at the next change of any condition. */
-  changed(): Promise<void> {
-    return this.#wake.promise
-  }
-
-  /** Resolves once every condition holds; rejects with the signal's reason. */
-  async untilReady(signal: AbortSignal): Promise<void> {
-    const aborted = Promise.withResolvers<never>()
-    const abort = (): void => aborted.reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      signal.throwIfAborted()
-      while (!this.ready) await Promise.race([this.changed(), aborted.promise])
-    } finally {
-      signal.removeEventListener('abort', abort)
-      aborted.promise.catch(() => undefined)
-    }
   }
 }
