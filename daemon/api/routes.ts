@@ -1,11 +1,11 @@
 /** The daemon's routes, apart from those of the CNI executable (`cni.ts`). ARCHITECTURE.md lists them. */
-import { type FlowFilter, parseFilter } from '../flow/filter.ts'
 import type { Flows } from '../flow/flows.ts'
 import type { Health } from '../observe/health.ts'
 import type { MetricsRegistry } from '../observe/metrics.ts'
 import { dump } from '../state/dump.ts'
 import type { ReadonlyTable } from '../state/table.ts'
 import type { Tables } from '../state/tables.ts'
+import { parseFilter } from './flow-filter.ts'
 import { type ApiAnswer, ApiError, type ApiRequest, type Router } from './router.ts'
 import type { Status, TableStatus } from './status.ts'
 
@@ -55,7 +55,7 @@ export function tableStatus(table: ReadonlyTable<unknown>): TableStatus {
 }
 
 function flowLines({ query, signal }: ApiRequest, flows: Pick<Flows, 'read'> | undefined): ApiAnswer {
-  const filter: FlowFilter = parseFilter(query)
+  const filter = parseFilter(query)
   const follow = query.get('follow') === '1'
   const last = Number(query.get('last') ?? (follow ? 0 : 100))
   if (!Number.isSafeInteger(last) || last < 0) {

@@ -21,10 +21,20 @@ export function exposeCounters(metrics: Metrics, read: () => readonly DatapathCo
     for (const c of of(MetricKind.METRIC_DROPPED))
       total.inc({ hook: hookName(c.hook), reason: dropReason(c.reason).name }, c.packets)
   })
-  metrics.counter('flow_events_lost_total', 'Events lost between datapath and daemon.', [], total => {
-    total.inc({}, eventsLost(read()))
-  })
-  metrics.counter('conntrack_full_total', 'New flows that found the conntrack table full.', [], total => {
-    total.inc({}, conntrackRejected(read()))
-  })
+  metrics.counter(
+    'flow_events_lost_total',
+    'Events that were not told: no room in the ring buffer, or more drops on a CPU than are told at a time.',
+    [],
+    total => {
+      total.inc({}, eventsLost(read()))
+    },
+  )
+  metrics.counter(
+    'conntrack_full_total',
+    'Packets whose flow found no room in conntrack; a flow that is not tracked counts with each.',
+    [],
+    total => {
+      total.inc({}, conntrackRejected(read()))
+    },
+  )
 }

@@ -31,7 +31,7 @@ export const dropReasons: readonly DropReason[] = [
     value: 3,
     name: 'vlan',
     text: 'The packet carries a VLAN tag on a device that is expected to carry none.',
-    whatToDo: 'Take the tag off in the pod; on an uplink, make the VLAN device the uplink (`uplinks`).',
+    whatToDo: 'Take the tag off in the pod: no VLAN of a pod leads anywhere.',
   },
   {
     value: 4,
@@ -64,7 +64,7 @@ export const dropReasons: readonly DropReason[] = [
     name: 'tunnel',
     text: "The overlay's tunnel metadata could not be set or read.",
     whatToDo:
-      'Look whether the device cw-vxlan is there and up (`ip -d link show cw-vxlan`); restarting the daemon makes it anew.',
+      'Look whether the device cw-vxlan is there and up (`ip -d link show cw-vxlan`); a daemon that starts makes it anew when it is gone.',
   },
   {
     value: 9,
@@ -82,15 +82,14 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 11,
     name: 'redirect',
-    text: 'The packet could not be handed to its device.',
-    whatToDo:
-      'The pod is probably ending: its device is gone or down. If it lasts, `causeway endpoints` names the device.',
+    text: 'Reserved: no program gives it.',
+    whatToDo: 'Nothing: the kernel itself counts what it could not hand to a device.',
   },
   {
     value: 12,
     name: 'multicast',
     text: 'Multicast is not forwarded between pods.',
-    whatToDo: 'Enable the multicast plugin if pods need it; otherwise nothing.',
+    whatToDo: 'Nothing, unless pods need it: then let them use unicast.',
   },
   {
     value: 13,
@@ -124,6 +123,7 @@ export function dropReasonsPage(): string {
     `What to do: ${whatToDo}`,
     '',
   ])
-  const intro = 'Printed from the code. `causeway flows --verdict dropped` shows drops as they happen.'
+  const intro =
+    'Printed from the code. `causeway flows --verdict dropped` shows the last drops, with `-f` those to come.'
   return ['# Drop reasons', '', intro, '', ...sections].join('\n')
 }

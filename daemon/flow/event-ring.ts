@@ -22,7 +22,7 @@ export class EventRing {
     this.#capacity = capacity
   }
 
-  /** Events seen since the start. */
+  /** Events ever pushed: the number that the next one will have. */
   get count(): number {
     return this.#count
   }
@@ -37,28 +37,25 @@ export class EventRing {
     this.#wakeReaders()
   }
 
-  /**
-   * Walks over the last `last` events and, with `follow`, over those that come until the signal aborts. Asking for more
-   * than the ring holds is no loss.
-   */
-  async *read(options: {
-    readonly last: number
-    readonly follow: boolean
-    readonly signal: AbortSignal
-  }): AsyncGenerator<RingItem> {
-    const { last, follow, signal } = options
-    let next = Math.max(0, this.#oldest, this.#count - last)
-    using stop = onAbort(signal, () => this.#wakeReaders())
-    void stop
+  /** Walks back from the event before number `end` over those that are kept; each is valid until the next step. */
+  async *before(end: number, signal: AbortSignal): AsyncGenerator<DataView> {
+    for (let next = end - 1; next >= this.#oldest && !signal.aborted; next--) {
+      yield this.#view(next)
+      await othersTurn(end - next)
+    }
+  }
+
+  /** Walks over the events from number `next` on, and those that come, until the signal aborts. */
+  async *from(next: number, signal: AbortSignal): AsyncGenerator<RingItem> {
+    using _stop = onAbort(signal, () => this.#wakeReaders())
     for (let step = 1; !signal.aborted; step++) {
-      // Filters may pass over thousands of events; the rest of the daemon must not wait for that.
-      if (step % 256 === 0) await setImmediate()
       if (next < this.#oldest) {
         yield { lost: this.#oldest - next }
         next = this.#oldest
       } else if (next < this.#count) yield { event: this.#view(next++) }
-      else if (follow) await this.#wake.promise
-      else return
+      else await this.#wake.promise
+      // After the wait, never before it: an abort in between would wake nobody.
+      await othersTurn(step)
     }
   }
 
@@ -76,6 +73,11 @@ export class EventRing {
     this.#wake = Promise.withResolvers<void>()
     woken.resolve()
   }
+}
+
+/** Filters may pass over thousands of events; the rest of the daemon must not wait for that. */
+async function othersTurn(step: number): Promise<void> {
+  if (step % 256 === 0) await setImmediate()
 }
 
 function onAbort(signal: AbortSignal, act: () => void): Disposable {

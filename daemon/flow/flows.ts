@@ -2,7 +2,6 @@
 import { EVENT_SIZE, decodeEvent } from '../datapath/shared.gen.ts'
 import type { Tables } from '../state/tables.ts'
 import { EventRing } from './event-ring.ts'
-import type { FlowFilter } from './filter.ts'
 import { interfaces } from './interfaces.ts'
 import { Names } from './names.ts'
 import { type FlowRecord, toRecord } from './record.ts'
@@ -10,6 +9,9 @@ import { type ReadClocks, wallClock } from './wall-clock.ts'
 
 /** A line of `GET /v1/flows`: a record, or how many were lost before the next one because the reader was slow. */
 export type FlowLine = FlowRecord | { readonly lost: number }
+
+/** Whether somebody wants to see a record. */
+export type FlowFilter = (record: FlowRecord) => boolean
 
 export interface FlowsOptions {
   /** Calls the handler for each record of the ring buffer, whose bytes are valid during the call only. */
@@ -22,7 +24,7 @@ export interface FlowsOptions {
 }
 
 export interface FlowQuery {
-  /** How many of the kept events are looked at first. */
+  /** How many of the kept records come first: the newest that pass the filter, in their order. */
   readonly last: number
   /** Goes on with those that come until the signal aborts. */
   readonly follow: boolean
@@ -31,8 +33,6 @@ export interface FlowQuery {
 }
 
 export interface Flows extends Disposable {
-  /** Events seen since the start. */
-  readonly seen: number
   read(query: FlowQuery): AsyncGenerator<FlowLine>
 }
 
@@ -48,21 +48,32 @@ export function createFlows(options: FlowsOptions): Flows {
     interfaceOf: interfaces(tables),
     wallClockUs: wallClock(options.clocks),
   }
-  async function* read({ last, follow, filter, signal }: FlowQuery): AsyncGenerator<FlowLine> {
-    for await (const item of ring.read({ last, follow, signal })) {
-      if ('lost' in item) {
-        yield item
-        continue
+  const recordOf = (event: DataView): FlowRecord => {
+    names.refresh()
+    return toRecord(decodeEvent(event, 0), context)
+  }
+  async function newest({ last, filter, signal }: FlowQuery, end: number): Promise<FlowRecord[]> {
+    const records: FlowRecord[] = []
+    if (last === 0) return records
+    for await (const event of ring.before(end, signal)) {
+      const record = recordOf(event)
+      if (filter(record) && records.push(record) === last) break
+    }
+    return records.reverse()
+  }
+  async function* read(query: FlowQuery): AsyncGenerator<FlowLine> {
+    const end = ring.count
+    yield* await newest(query, end)
+    if (!query.follow) return
+    for await (const item of ring.from(end, query.signal)) {
+      if ('lost' in item) yield item
+      else {
+        const record = recordOf(item.event)
+        if (query.filter(record)) yield record
       }
-      names.refresh()
-      const record = toRecord(decodeEvent(item.event, 0), context)
-      if (filter(record)) yield record
     }
   }
   return {
-    get seen() {
-      return ring.count
-    },
     read,
     [Symbol.dispose]() {
       source[Symbol.dispose]()

@@ -1,5 +1,6 @@
 /** Devices of this node that the datapath knows: pods' host sides, with the pod behind each, and uplinks. */
 import type { Tables } from '../state/tables.ts'
+import { podName } from './names.ts'
 
 export interface KnownInterface {
   readonly name: string
@@ -18,8 +19,8 @@ export function interfaces(
     const revisions = `${endpoints.revision} ${uplinks.revision}`
     if (revisions !== readAt) {
       known = new Map()
-      for (const { device, pod } of endpoints.values())
-        known.set(device.index, { name: device.name, pod: `${pod.namespace}/${pod.name}` })
+      for (const { device, pod, key } of endpoints.values())
+        known.set(device.index, { name: device.name, pod: podName(pod, key) })
       for (const uplink of uplinks.values()) known.set(uplink.index, { name: uplink.name })
       readAt = revisions
     }

@@ -11,6 +11,11 @@ export type AddressOwner =
   | { readonly kind: 'pod'; readonly pod: string }
   | { readonly kind: 'node'; readonly node: string }
 
+/** How a pod is called: `namespace/name`, or the key of its attachment where the runtime told neither. */
+export function podName(pod: Pick<PodRef, 'namespace' | 'name'>, key: string): string {
+  return pod.name === '' ? key : `${pod.namespace}/${pod.name}`
+}
+
 /** Owners that are gone and still remembered. */
 const REMEMBERED = 4096
 
@@ -19,14 +24,14 @@ export class Names implements Disposable {
   readonly #indices: readonly Index[]
 
   constructor(tables: Pick<Tables, 'endpoints' | 'pods' | 'hostAddresses' | 'nodes'>, nodeName: string) {
-    const pod = (row: PodRef): AddressOwner => ({ kind: 'pod', pod: `${row.namespace}/${row.name}` })
+    const pod = (name: string): AddressOwner => ({ kind: 'pod', pod: name })
     const all = (addresses: readonly Address[], owner: AddressOwner): Entries => addresses.map(a => [a, owner])
     this.#indices = [
-      index(tables.endpoints, row => all(row.addresses, pod(row.pod))),
+      index(tables.endpoints, row => all(row.addresses, pod(podName(row.pod, row.key)))),
       index(
         tables.pods,
         // Pods in the host's network share the node's address, which is the node's.
-        row => (row.hostNetwork ? [] : all(row.addresses, pod(row))),
+        row => (row.hostNetwork ? [] : all(row.addresses, pod(`${row.namespace}/${row.name}`))),
       ),
       index(tables.hostAddresses, row => all([row.address], { kind: 'node', node: nodeName })),
       index(tables.nodes, row => all(row.addresses, { kind: 'node', node: row.name })),

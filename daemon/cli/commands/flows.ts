@@ -10,7 +10,11 @@ export const flows: CommandSpec = {
   about: 'Options of one name are alternatives; different ones must all hold. JSON comes as one object a line.',
   options: {
     follow: { type: 'boolean', short: 'f', about: 'Go on with flows as they happen.' },
-    last: { type: 'string', value: 'N', about: 'How many of the kept events to look at first; 100, with --follow 0.' },
+    last: {
+      type: 'string',
+      value: 'N',
+      about: 'How many of the kept records to show first, the newest that match; 100, with --follow 0.',
+    },
     pod: {
       type: 'string',
       value: 'NAMESPACE/NAME',

@@ -2,6 +2,7 @@
 import type { Status } from '../../api/status.ts'
 import type { PoolStatus } from '../../plugin.ts'
 import type { EndpointRow, IpcacheRow, NodeRow } from '../../state/tables.ts'
+import { podName } from '../../flow/names.ts'
 import { type CommandSpec, clientOptions, formatOption } from '../command.ts'
 import { print } from '../output.ts'
 import { textTable } from '../text-table.ts'
@@ -63,8 +64,7 @@ export function poolsTable(list: readonly PoolStatus[]): string {
 
 function endpointCells(row: EndpointRow): string[] {
   const { pod, addresses, interface: own, device } = row
-  const name = pod.name === '' ? row.key : `${pod.namespace}/${pod.name}`
-  return [name, addresses.join(', '), own.name, device.name, String(own.mtu), row.pool, String(row.id)]
+  return [podName(pod, row.key), addresses.join(', '), own.name, device.name, String(own.mtu), row.pool, String(row.id)]
 }
 
 function waysTo(node: string, rows: readonly IpcacheRow[]): string[] {

@@ -1,13 +1,11 @@
 /** Which flow records somebody wants to see. */
-import { ApiError } from '../api/router.ts'
+import type { FlowFilter } from '../flow/flows.ts'
 import { canonicalAddress } from '../kernel/ip.ts'
-import type { FlowRecord } from './record.ts'
-
-export type FlowFilter = (record: FlowRecord) => boolean
+import { ApiError } from './router.ts'
 
 /**
- * Reads a filter from a query: `pod=NAMESPACE/NAME` (or `NAMESPACE/`), which also fits what a pod's device saw, `ip=ADDRESS`, `verdict`, `reason`, `protocol`.
- * Values of one key are alternatives, keys must all hold. Throws ApiError BAD_FILTER.
+ * Reads a filter from a query: `pod=NAMESPACE/NAME` (or `NAMESPACE/`), which also fits what a pod's device saw,
+ * `ip=ADDRESS`, `verdict`, `reason`, `protocol`. Values of one key are alternatives, keys must all hold. Throws ApiError BAD_FILTER.
  */
 export function parseFilter(query: URLSearchParams): FlowFilter {
   const tests = [
