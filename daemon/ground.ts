@@ -58,6 +58,7 @@ export async function layGround(
   const kernel = stack.use(new LinuxKernel())
   const source = createDirectorySource({ directory: config.cluster.directory, tables, log: log.child('cluster') })
   exposeSource(metrics, source)
+  health.ask('cluster source', () => source.waitingFor())
   const enabled = [
     ...enabledPlugins(ownPlugins, config.sections),
     ...(await loadOutsidePlugins(config.plugins, config.file, { signal })),
