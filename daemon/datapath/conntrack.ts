@@ -3,8 +3,9 @@
  * something to expire or the map fills, and lets the map grow before it is full. A burst that fills it all the same is
  * noticed within a second. While no daemon runs nothing expires; the programs go on.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger, Metrics } from '../plugin.ts'
+import { type Clock, systemClock } from '../state/clock.ts'
+import { Rest } from '../state/rest.ts'
 
 /** What one run of `ct_expire` found. */
 export interface ExpiryCount {
@@ -55,14 +56,46 @@ export function wantedCapacity(capacity: number, live: number, limit: number): n
   return wanted
 }
 
-/** Runs until the signal aborts. A failed growth is logged and tried again at the next run. */
-export async function keepConntrack(options: ConntrackOptions, signal: AbortSignal): Promise<void> {
+/** Runs until the signal aborts. A run that fails is logged and made again; so is a growth that fails, at the next run. */
+export async function keepConntrack(
+  options: ConntrackOptions,
+  signal: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<void> {
+  const run = conntrackRuns(options)
+  const rest = new Rest(clock)
+  const pause = async (ms: number): Promise<void> => {
+    rest.begin()
+    if (!signal.aborted) await rest.until(clock.now() + ms)
+  }
+  signal.addEventListener('abort', rest.wake)
+  try {
+    while (!signal.aborted) {
+      try {
+        const { intervalMs, rejected } = await run()
+        const end = clock.now() + intervalMs
+        do await pause(Math.min(LOOK_MS, end - clock.now()))
+        while (!signal.aborted && clock.now() < end && options.rejected() <= rejected)
+      } catch (error) {
+        options.log.error({ error }, 'conntrack could not be looked after; it is tried again')
+        await pause(INTERVAL.first)
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', rest.wake)
+    rest.end()
+  }
+}
+
+/** One run of expiry and growth a call; answers when the next is due unless more flows than these found no room. */
+function conntrackRuns(options: ConntrackOptions): () => Promise<{ intervalMs: number; rejected: number }> {
   const live = options.metrics.gauge('conntrack_entries', 'Live conntrack entries at the last expiry run')
   const size = options.metrics.gauge('conntrack_capacity', 'Capacity of the conntrack map, entries')
   const expired = options.metrics.counter('conntrack_expired_total', 'Conntrack entries expired')
   let intervalMs: number = INTERVAL.first
-  let before = { live: 0, rejected: options.rejected() }
-  while (!signal.aborted) {
+  let before: { readonly live: number; readonly rejected: number } | undefined
+  return async () => {
+    before ??= { live: 0, rejected: options.rejected() }
     const count = await options.expire()
     const rejected = options.rejected()
     live.set(count.live)
@@ -71,16 +104,8 @@ export async function keepConntrack(options: ConntrackOptions, signal: AbortSign
     size.set(options.capacity())
     intervalMs = beforeFull(nextInterval(intervalMs, count), [before.live, count.live], options.capacity())
     before = { live: count.live, rejected }
-    await rest(intervalMs, () => options.rejected() > rejected, signal)
+    return { intervalMs, rejected }
   }
-}
-
-/** Ends early when flows found no room. */
-async function rest(intervalMs: number, full: () => boolean, signal: AbortSignal): Promise<void> {
-  const end = performance.now() + intervalMs
-  do {
-    await sleep(Math.min(LOOK_MS, Math.max(0, end - performance.now())), undefined, { signal }).catch(() => undefined)
-  } while (!signal.aborted && performance.now() < end && !full())
 }
 
 /** Rejected flows count as if they were there; a flow that was rejected packet by packet makes the map larger than need be. */
