@@ -4,6 +4,7 @@
  * the anchor pair, which carries no traffic, keeps both alive from start to uninstall.
  */
 import type { Net } from '../kernel/kernel.ts'
+import { isOwnDevice } from './own-device.ts'
 
 export const ANCHOR = 'cw-anchor0'
 const ANCHOR_PEER = 'cw-anchor1'
@@ -67,7 +68,7 @@ function refuseForeignUse(net: Net, blocks: Blocks): void {
   const used = net
     .qdiscs()
     .filter(q => [q.ingressBlock, q.egressBlock].some(b => b === blocks.ingress || b === blocks.egress))
-  const foreign = used.map(q => net.link(q.link)?.name ?? `index ${q.link}`).filter(name => !name.startsWith('cw'))
+  const foreign = used.map(q => net.link(q.link)?.name ?? `index ${q.link}`).filter(name => !isOwnDevice(name))
   if (foreign.length === 0) return
   throw new Error(
     `tc blocks ${blocks.ingress} and ${blocks.egress} are used by ${foreign.join(', ')}: choose others with datapath.ingressBlock and datapath.egressBlock`,

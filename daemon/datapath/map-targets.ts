@@ -21,12 +21,16 @@ export function endpointTarget(current: Current<EndpointMap>, devices: Current<D
     const key = toMapped16(address)
     if (current().lookup(key)?.ifindex === index) current().delete(key)
   }
+  // The kernel gives an index again: it may be another pod's by now.
+  const forget = ({ id, device }: EndpointRow): void => {
+    if (devices().lookup(device.index)?.id === id) devices().delete(device.index)
+  }
   return {
     update(row, previous) {
       for (const address of previous?.addresses ?? []) {
         if (!row.addresses.includes(address)) remove(address, previous?.device.index ?? 0)
       }
-      if (previous !== undefined && previous.device.index !== row.device.index) devices().delete(previous.device.index)
+      if (previous !== undefined && previous.device.index !== row.device.index) forget(previous)
       const value = endpointValue(row)
       const device = put(devices(), row.device.index, value, sameEndpoint)
       return (
@@ -35,7 +39,7 @@ export function endpointTarget(current: Current<EndpointMap>, devices: Current<D
     },
     delete(row) {
       for (const address of row.addresses) remove(address, row.device.index)
-      if (devices().lookup(row.device.index)?.id === row.id) devices().delete(row.device.index)
+      forget(row)
     },
     prune(desired) {
       const indices = new Set([...desired.values()].map(row => row.device.index))

@@ -43,6 +43,7 @@ const links = [
   link(4, 'eth2', { up: false }),
   link(5, 'cw0123456789ab'),
   link(6, 'cw-vxlan'),
+  link(7, 'cwan0'),
 ]
 const addresses = [
   address(1, '127.0.0.1', 8, 'host'),
@@ -104,7 +105,7 @@ const cases: readonly [string, Parameters<typeof names>[0], string][] = [
   [
     'a name may end in a star; devices of the project never match',
     { configured: ['*'], self, defaultRouteLinks: [] },
-    'eth0 eth1',
+    'eth0 eth1 cwan0',
   ],
 ]
 for (const [name, choice, want] of cases) test(name, () => assert.equal(names(choice), want))

@@ -7,6 +7,7 @@ import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { HostAddressRow, NodeRow, Tables, UplinkRow } from '../state/tables.ts'
+import { isOwnDevice } from './own-device.ts'
 import { isPodDevice } from './pod-device.ts'
 
 export interface UplinkChoice {
@@ -27,7 +28,7 @@ export function chooseUplinks(
   addresses: readonly AddressInfo[],
   choice: UplinkChoice,
 ): UplinkRow[] {
-  const candidates = links.filter(l => !l.loopback && !l.name.startsWith('cw') && l.up)
+  const candidates = links.filter(l => !l.loopback && !isOwnDevice(l.name) && l.up)
   const chosen =
     choice.configured === 'auto'
       ? automatic(candidates, addresses, choice)
