@@ -1,7 +1,5 @@
 /** Tests of tcx itself, which the oldest supported kernel lacks: `test(name, NEEDS_TCX, …)`. */
-import { FeatureProbes } from '../../daemon/kernel/probe.ts'
+import { lackingTcx } from '../../daemon/kernel/testdata/lacking.ts'
 
-const feature = new FeatureProbes().feature('tcx')
-
-/** Skips with the reason where the kernel has no tcx. What could not be found out does not skip: the test will tell. */
-export const NEEDS_TCX = { skip: feature.state === 'absent' ? feature.reason : false } as const
+/** Skips with the reason where the kernel has no tcx and need not have it. */
+export const NEEDS_TCX = { skip: lackingTcx() } as const

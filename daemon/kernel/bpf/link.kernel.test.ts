@@ -1,12 +1,13 @@
+/** Links in general, on every kind of device hook; the oldest supported kernel has XDP. Below, those to cgroups. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { NetlinkNet } from '../netlink/net.ts'
 import { inNetns } from '../netns/in-netns.ts'
-import type { EbpfMap } from './map.ts'
+import { lacking, lackingTcx } from '../testdata/lacking.ts'
 import { codec, perCpu, u32, u64 } from './layout.ts'
-import { attach, type Hook, type Link, linkFromId, linkFromPin } from './link.ts'
+import { attach, type Hook, type Link, type LinkInfo, linkFromId, linkFromPin } from './link.ts'
 import { possibleCpus } from './map-info.ts'
 import { loadObject, type LoadedObject } from './object.ts'
 import { programInfo } from './program.ts'
@@ -14,14 +15,62 @@ import { openBpffs } from './testdata/bpffs.ts'
 import { openCgroup } from './testdata/cgroup.ts'
 import { runChild } from './testdata/child.ts'
 import { compileTestdata, type Objects } from './testdata/compile.ts'
+import { type DevicePair, FrameSender, openPair } from './testdata/pair.ts'
 import { until } from './testdata/until.ts'
-import { FrameSender, openVethPair, type VethPair } from './testdata/veth.ts'
-import { NEEDS_TCX } from '../../../test/support/needs-tcx.ts'
+
+interface Kind {
+  readonly title: string
+  /** Why this kernel has no such hook. */
+  readonly skip: string | false
+  readonly pair: 'veth' | 'netkit'
+  readonly hook: (ifindex: number) => Hook
+  readonly info: Pick<LinkInfo, 'type' | 'attachType'>
+  /** Programs that count what they see; one of another type. */
+  readonly old: string
+  readonly fresh: string
+  readonly misfit: string
+  /** How often programs are exchanged; on XDP that waits for a grace period each time. */
+  readonly rounds: number
+}
+const xdp = {
+  skip: false,
+  pair: 'veth',
+  info: { type: 'xdp', attachType: 'xdp' },
+  old: 'xdp_old',
+  fresh: 'xdp_new',
+  misfit: 'pass',
+  rounds: 20,
+} as const
+const tc = { old: 'count_old', fresh: 'count_new', misfit: 'bounce', rounds: 200 } as const
+const kinds: readonly Kind[] = [
+  { ...xdp, title: 'the generic XDP hook', hook: ifindex => ({ kind: 'xdp', ifindex, mode: 'generic' }) },
+  { ...xdp, title: "a driver's XDP hook", hook: ifindex => ({ kind: 'xdp', ifindex, mode: 'driver' }) },
+  {
+    ...tc,
+    title: 'tcx',
+    skip: lackingTcx(),
+    pair: 'veth',
+    hook: ifindex => ({ kind: 'tcx', ifindex, side: 'ingress' }),
+    info: { type: 'tcx', attachType: 'tcx-ingress' },
+  },
+  {
+    ...tc,
+    title: 'netkit',
+    skip: lacking('netkit'),
+    pair: 'netkit',
+    hook: ifindex => ({ kind: 'netkit', ifindex, side: 'primary' }),
+    info: { type: 'netkit', attachType: 'netkit-primary' },
+  },
+]
 
 /** Keys of the map `counters`, by the program that counts there. */
-const GO_ON = 1
 const OLD = 2
 const NEW = 3
+
+const ends: readonly [string, (pair: DevicePair, link: Link) => void][] = [
+  ['whose device has gone', pair => deleteDevice(pair)],
+  ['that was detached', (_, link) => link.detach()],
+]
 
 describe('a link', () => {
   let objects: Objects
@@ -35,145 +84,95 @@ describe('a link', () => {
     objects[Symbol.dispose]()
   })
 
-  const attachIn = (pair: VethPair, program: string, hook: Hook): Link =>
+  const attachIn = (pair: DevicePair, program: string, hook: Hook): Link =>
     inNetns(pair.netns, () => attach(object.programFd(program), hook))
-  const counters = (): EbpfMap<number, readonly bigint[]> =>
-    object.map('counters', codec(u32, perCpu(u64, possibleCpus())))
-  const count = (map: EbpfMap<number, readonly bigint[]>, key: number): number =>
-    Number(map.lookup(key)?.reduce((sum, n) => sum + n, 0n))
+  const programId = (name: string): number => programInfo(object.programFd(name)).id
+  for (const kind of kinds) describe(`to ${kind.title}`, { skip: kind.skip }, () => behavesAsLink(kind))
 
-  it('tells device, hook and program', NEEDS_TCX, () => {
-    using pair = openVethPair()
-    using link = attachIn(pair, 'pass', { kind: 'tcx', ifindex: pair.hook, side: 'egress' })
-    const { id, ...info } = link.info()
-    const programId = programInfo(object.programFd('pass')).id
-    assert.deepEqual(info, { type: 'tcx', ifindex: pair.hook, attachType: 'tcx-egress', programId })
-    using same = linkFromId(id)
-    assert.equal(same?.info().id, id)
-    assert.equal(linkFromId(0x7fff_ffff), undefined)
-  })
-
-  it('to XDP can insist on the generic hook', () => {
-    using pair = openVethPair()
-    using link = attachIn(pair, 'bounce', { kind: 'xdp', ifindex: pair.hook, mode: 'generic' })
-    assert.deepEqual([link.info().type, link.info().ifindex], ['xdp', pair.hook])
-  })
-
-  it('stands in the chain where its anchor says', NEEDS_TCX, async () => {
-    using pair = openVethPair()
-    using map = counters()
-    const before = [GO_ON, OLD, NEW].map(key => count(map, key))
-    const hook = { kind: 'tcx', ifindex: pair.hook, side: 'ingress' } as const
-    // Wanted order: go_on, count_new, count_old; the first verdict ends the chain.
-    using old = attachIn(pair, 'count_old', hook)
-    using fresh = attachIn(pair, 'count_new', { ...hook, anchor: { place: 'before', linkFd: old.fd } })
-    using first = attachIn(pair, 'go_on', { ...hook, anchor: { place: 'first' } })
-    using last = attachIn(pair, 'pass', {
-      ...hook,
-      anchor: { place: 'after', programFd: object.programFd('count_old') },
+  function behavesAsLink({ pair: pairKind, hook, info, old, fresh, misfit, rounds }: Kind): void {
+    it('tells device, hook and program', () => {
+      using pair = openPair(pairKind)
+      using link = attachIn(pair, old, hook(pair.hook))
+      const { id, ...seen } = link.info()
+      assert.deepEqual(seen, { ...info, ifindex: pair.hook, programId: programId(old) })
+      using same = linkFromId(id)
+      assert.equal(same?.info().id, id)
+      assert.equal(linkFromId(0x7fff_ffff), undefined)
     })
-    assert.equal(new Set([old, fresh, first, last].map(link => link.info().id)).size, 4)
-    using sender = new FrameSender(pair.netns, pair.peer)
-    await sender.send()
-    const delta = (): number[] => [GO_ON, OLD, NEW].map((key, i) => count(map, key) - (before[i] ?? 0))
-    await until(
-      () => delta()[0] === 1,
-      () => `counted ${delta().join()}`,
-    )
-    assert.deepEqual(delta(), [1, 0, 1])
-  })
 
-  it('replaces its program while packets come, and each packet is seen by one of the two', NEEDS_TCX, async () => {
-    using pair = openVethPair()
-    using map = counters()
-    const seen = (): number => count(map, OLD) + count(map, NEW)
-    const before = seen()
-    const [old, fresh] = [object.programFd('count_old'), object.programFd('count_new')]
-    using link = attachIn(pair, 'count_old', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
-    using sender = new FrameSender(pair.netns, pair.peer)
-    const rounds = 200
-    const burst = 20
-    for (let round = 0; round < rounds; round++) {
-      const sent = Array.from({ length: burst }, () => sender.send())
-      link.update(fresh, old)
-      await sent[burst / 2]
-      link.update(old, fresh)
-      await Promise.all(sent)
+    it('replaces its program while packets come, and each packet is seen by one of the two', async () => {
+      using pair = openPair(pairKind)
+      using map = object.map('counters', codec(u32, perCpu(u64, possibleCpus())))
+      const count = (key: number): number => Number(map.lookup(key)?.reduce((sum, n) => sum + n, 0n))
+      const seen = (): number => count(OLD) + count(NEW)
+      const [before, newBefore] = [seen(), count(NEW)]
+      using link = attachIn(pair, old, hook(pair.hook))
+      // A netkit program sees what its own side sends, any other what arrives.
+      using sender = new FrameSender(pair.netns, pairKind === 'netkit' ? pair.hook : pair.peer)
+      const burst = 20
+      for (let round = 0; round < rounds; round++) {
+        const sent = Array.from({ length: burst }, () => sender.send())
+        link.update(object.programFd(fresh), object.programFd(old))
+        await sent[burst / 2]
+        link.update(object.programFd(old), object.programFd(fresh))
+        await Promise.all(sent)
+      }
+      await until(
+        () => seen() - before >= rounds * burst,
+        () => `${seen() - before} of ${rounds * burst} seen`,
+      )
+      assert.equal(seen() - before, rounds * burst)
+      assert.ok(count(NEW) > newBefore)
+    })
+
+    it('replaces its program only if it is the one expected, and of the same type', () => {
+      using pair = openPair(pairKind)
+      using link = attachIn(pair, old, hook(pair.hook))
+      assert.throws(() => link.update(object.programFd(fresh), object.programFd(fresh)), { code: 'EPERM' })
+      assert.throws(() => link.update(object.programFd(misfit)), { code: 'EINVAL', command: 'LINK_UPDATE' })
+      assert.equal(link.info().programId, programId(old))
+    })
+
+    for (const [title, end] of ends) {
+      it(`${title} names no device and takes no other program`, () => {
+        using pair = openPair(pairKind)
+        using link = attachIn(pair, old, hook(pair.hook))
+        end(pair, link)
+        assert.equal(link.info().ifindex, 0)
+        assert.throws(() => link.update(object.programFd(fresh)), { code: 'ENOLINK' })
+      })
     }
-    await until(
-      () => seen() - before >= rounds * burst,
-      () => `${seen() - before} of ${rounds * burst} seen`,
-    )
-    assert.equal(seen() - before, rounds * burst)
-    assert.ok(count(map, NEW) > 0)
-  })
 
-  it('replaces its program only if it is the one expected', NEEDS_TCX, () => {
-    using pair = openVethPair()
-    using link = attachIn(pair, 'count_old', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
-    assert.throws(() => link.update(object.programFd('pass'), object.programFd('drop')), { code: 'EPERM' })
-    assert.throws(() => link.update(object.programFd('bounce')), { code: 'EINVAL', command: 'LINK_UPDATE' })
-    assert.equal(link.info().programId, programInfo(object.programFd('count_old')).id)
-  })
+    it('that was closed says so instead of touching another descriptor', async () => {
+      using pair = openPair(pairKind)
+      const link = attachIn(pair, old, hook(pair.hook))
+      link[Symbol.dispose]()
+      link[Symbol.dispose]()
+      const program = object.programFd(fresh)
+      const uses = [() => link.fd, () => link.info(), () => link.update(program), () => link.detach()]
+      for (const use of [...uses, () => link.pin('/')])
+        assert.throws(use, { code: 'EBADF', message: /the link was closed/ }, String(use))
+      await assert.rejects(link.detachAsync(), { code: 'EBADF' })
+    })
 
-  const failures: readonly [string, (pair: VethPair) => [string, Hook], string][] = [
-    ['to a device that is not there', () => ['pass', { kind: 'tcx', ifindex: 9999, side: 'ingress' }], 'ENODEV'],
-    ['to netkit, of a veth', pair => ['pass', { kind: 'netkit', ifindex: pair.hook, side: 'peer' }], 'EINVAL'],
-    ['to tcx, of an XDP program', pair => ['bounce', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' }], 'EINVAL'],
-    ['to a cgroup that is a device', () => ['refuse', { kind: 'cgroup', cgroupFd: 0, hook: 'connect4' }], 'EBADF'],
-  ]
-  for (const [title, make, code] of failures) {
-    it(`${title} fails with ${code}`, t => {
-      using pair = openVethPair()
-      const [program, hook] = make(pair)
-      if (hook.kind === 'tcx' && NEEDS_TCX.skip !== false) return t.skip(NEEDS_TCX.skip)
-      assert.throws(() => attachIn(pair, program, hook), { code, command: 'LINK_CREATE' })
+    it('that is pinned holds on to its program until the pin goes', () => {
+      using pair = openPair(pairKind)
+      using fs = openBpffs()
+      const link = attachIn(pair, old, hook(pair.hook))
+      link.pin(fs.path('link'))
+      link[Symbol.dispose]()
+      using again = linkFromPin(fs.path('link'))
+      assert.equal(again?.info().ifindex, pair.hook)
+      again?.update(object.programFd(fresh))
+      assert.equal(again?.info().programId, programId(fresh))
+      assert.equal(linkFromPin(fs.path('other')), undefined)
+    })
+
+    it('is not made of a program of another type', () => {
+      using pair = openPair(pairKind)
+      assert.throws(() => attachIn(pair, misfit, hook(pair.hook)), { code: 'EINVAL', command: 'LINK_CREATE' })
     })
   }
-
-  const ends: readonly [string, (pair: VethPair, link: Link) => void][] = [
-    ['whose device has gone', pair => deleteDevice(pair)],
-    ['that was detached', (_, link) => link.detach()],
-  ]
-  for (const [title, end] of ends) {
-    it(`${title} names no device and takes no other program`, NEEDS_TCX, () => {
-      using pair = openVethPair()
-      using link = attachIn(pair, 'pass', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
-      end(pair, link)
-      assert.equal(link.info().ifindex, 0)
-      assert.throws(() => link.update(object.programFd('drop')), { code: 'ENOLINK' })
-    })
-  }
-
-  it('that was closed says so instead of touching another descriptor', async () => {
-    using pair = openVethPair()
-    const link = attachIn(pair, 'bounce', { kind: 'xdp', ifindex: pair.hook, mode: 'generic' })
-    link[Symbol.dispose]()
-    link[Symbol.dispose]()
-    const program = object.programFd('bounce')
-    const uses = [
-      () => link.fd,
-      () => link.info(),
-      () => link.update(program),
-      () => link.detach(),
-      () => link.pin('/'),
-    ]
-    for (const use of uses) assert.throws(use, { code: 'EBADF', message: /the link was closed/ }, String(use))
-    await assert.rejects(link.detachAsync(), { code: 'EBADF' })
-  })
-
-  it('that is pinned holds on to its program until the pin goes', NEEDS_TCX, () => {
-    using pair = openVethPair()
-    using fs = openBpffs()
-    const link = attachIn(pair, 'pass', { kind: 'tcx', ifindex: pair.hook, side: 'ingress' })
-    link.pin(fs.path('link'))
-    link[Symbol.dispose]()
-    using again = linkFromPin(fs.path('link'))
-    assert.equal(again?.info().ifindex, pair.hook)
-    again?.update(object.programFd('drop'))
-    assert.equal(again?.info().programId, programInfo(object.programFd('drop')).id)
-    assert.equal(linkFromPin(fs.path('other')), undefined)
-  })
 
   it('to a cgroup decides over connections of the processes in it', async () => {
     using cgroup = openCgroup()
@@ -189,17 +188,40 @@ describe('a link', () => {
     server.close()
   })
 
-  it('is made, detached and closed on threads without holding up the event loop', NEEDS_TCX, async () => {
-    const printed = await runChild('attach-async', [objects.path('maps')], { through: ['unshare', '--net'] })
-    const seen = JSON.parse(printed) as { ifindexes: number[]; expected: number[]; after: number[]; failure: string }
-    assert.equal(seen.expected.length, 16)
-    assert.deepEqual(seen.ifindexes, seen.expected)
-    assert.deepEqual(new Set(seen.after), new Set([0]))
-    assert.match(seen.failure, /BpfError: LINK_CREATE of tcx-ingress of device 9999: ENODEV/)
+  it('to a cgroup that is a device fails with EBADF', () => {
+    assert.throws(() => attach(object.programFd('refuse'), { kind: 'cgroup', cgroupFd: 0, hook: 'connect4' }), {
+      code: 'EBADF',
+      command: 'LINK_CREATE',
+    })
+  })
+
+  it('to netkit, of a veth, fails with EINVAL', () => {
+    using pair = openPair()
+    assert.throws(() => attachIn(pair, 'pass', { kind: 'netkit', ifindex: pair.hook, side: 'peer' }), {
+      code: 'EINVAL',
+      command: 'LINK_CREATE',
+    })
+  })
+
+  it('is made, detached and closed on threads', async () => {
+    const printed = await runChild('attach-async', [objects.path('maps'), 'xdp'], { through: ['unshare', '--net'] })
+    const { expected, ifindexes, after, failure } = JSON.parse(printed) as AttachAsync
+    assert.equal(expected.length, 8)
+    assert.deepEqual(ifindexes, expected)
+    assert.deepEqual(new Set(after), new Set([0]))
+    assert.match(failure, /BpfError: LINK_CREATE of xdp of device 9999: E/)
   })
 })
 
-function deleteDevice({ netns, hook }: VethPair): void {
+/** What testdata/attach-async.ts prints. */
+interface AttachAsync {
+  readonly ifindexes: readonly number[]
+  readonly expected: readonly number[]
+  readonly after: readonly number[]
+  readonly failure: string
+}
+
+function deleteDevice({ netns, hook }: DevicePair): void {
   using net = new NetlinkNet(`/proc/self/fd/${netns}`)
   net.run([{ op: 'link-delete', link: hook }])
 }

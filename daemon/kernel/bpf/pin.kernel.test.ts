@@ -12,20 +12,19 @@ import { ensureBpffs, getPin, isBpffs, listPins, pin, unpin } from './pin.ts'
 import { loadInstructions } from './program.ts'
 import { openBpffs } from './testdata/bpffs.ts'
 import { runChild } from './testdata/child.ts'
-import { openVethPair } from './testdata/veth.ts'
-import { NEEDS_TCX } from '../../../test/support/needs-tcx.ts'
+import { openPair } from './testdata/pair.ts'
 
 const layout = codec(u32, u64)
 const spec = { type: 'hash', name: 'pinned', keySize: 4, valueSize: 8, maxEntries: 4 } as const
 
 describe('pins', () => {
-  it('are opened by a new process with their content', NEEDS_TCX, async () => {
+  it('are opened by a new process with their content', async () => {
     using fs = openBpffs()
-    using pair = openVethPair()
+    using pair = openPair()
     using map = newMap(spec, layout)
     map.update(1, 42n)
-    const program = loadInstructions('sched-cls', undefined, undefined, 'verdict')
-    const hook = { kind: 'tcx', ifindex: pair.hook, side: 'ingress' } as const
+    const program = loadInstructions('xdp', undefined, undefined, 'verdict')
+    const hook = { kind: 'xdp', ifindex: pair.hook, mode: 'generic' } as const
     using link = inNetns(pair.netns, () => attach(program, hook))
     pin(map.fd, fs.path('map'))
     pin(program, fs.path('program'))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { inNetns } from '../netns/in-netns.ts'
+import { isSince, lackingTcx } from '../testdata/lacking.ts'
 import { codec, u32, u64 } from './layout.ts'
 import { attach } from './link.ts'
 import { EbpfMap, mapFromPin, mapOfFd, newMap } from './map.ts'
@@ -13,8 +14,7 @@ import { RingBuffer } from './ring-buffer.ts'
 import { openBpffs } from './testdata/bpffs.ts'
 import { runChild } from './testdata/child.ts'
 import { compileTestdata, type Objects } from './testdata/compile.ts'
-import { openVethPair } from './testdata/veth.ts'
-import { NEEDS_TCX } from '../../../test/support/needs-tcx.ts'
+import { openPair } from './testdata/pair.ts'
 
 const layout = codec(u32, u64)
 
@@ -25,17 +25,24 @@ describe('the bpf layer', () => {
   })
   after(() => objects[Symbol.dispose]())
 
-  it('keeps what the kernel is given while the garbage collector runs', NEEDS_TCX, async () => {
-    const printed = await runChild('gc-stress', [objects.path('maps'), objects.path('refused')], {
-      nodeOptions: ['--expose-gc'],
-      through: ['unshare', '--net'],
+  for (const [kind, skip] of [
+    ['xdp', false],
+    ['tcx', lackingTcx()],
+  ] as const) {
+    it(`keeps what the kernel is given while the garbage collector runs, links to ${kind} among it`, {
+      skip,
+    }, async () => {
+      const printed = await runChild('gc-stress', [objects.path('maps'), objects.path('refused'), kind], {
+        nodeOptions: ['--expose-gc'],
+        through: ['unshare', '--net'],
+      })
+      assert.equal(printed, 'done')
     })
-    assert.equal(printed, 'done')
-  })
+  }
 
   it('leaves no descriptor open, whether it succeeds or fails', () => {
     using fs = openBpffs()
-    using pair = openVethPair()
+    using pair = openPair()
     const cases: readonly [string, () => void][] = [
       ['load', () => loadObject(objects.path('maps'))[Symbol.dispose]()],
       ['read', () => readObject(objects.path('maps'))],
@@ -47,7 +54,7 @@ describe('the bpf layer', () => {
       ['pin', () => pinAndOpen(fs.path('map'))],
       ['pins', () => listPins(fs.dir)],
       ['probes', () => [probeProgram('tracing'), probeDeviceHook('netkit-peer'), probeMap(spec('lru-hash'))]],
-      ['link', () => NEEDS_TCX.skip === false && attachAndClose(objects, pair)],
+      ['link', () => attachAndClose(objects, pair)],
       ['ring', () => openRing(objects)],
       ['ring of something else', fails(() => new RingBuffer(0, { onRecord: () => undefined }))],
     ]
@@ -72,7 +79,7 @@ describe('a probe', () => {
     assert.deepEqual(probeProgram('sched-cls'), { state: 'present' })
     assert.deepEqual(probeProgram('xdp'), { state: 'present' })
     assert.deepEqual(probeProgram('cgroup-sock-addr', 'connect4'), { state: 'present' })
-    assert.deepEqual(probeDeviceHook('tcx-ingress'), { state: 'present' })
+    assert.equal(probeDeviceHook('tcx-ingress').state, isSince(6, 6) ? 'present' : 'absent')
     assert.deepEqual(probeMap({ ...spec('ring-buffer'), keySize: 0, valueSize: 0, maxEntries: 4096 }), {
       state: 'present',
     })
@@ -105,10 +112,10 @@ function pinAndOpen(path: string): void {
 }
 
 function attachAndClose(objects: Objects, pair: { readonly netns: number; readonly hook: number }): void {
-  using object = loadObject(objects.path('maps'), { only: ['pass'] })
-  const hook = { kind: 'tcx', ifindex: pair.hook, side: 'ingress' } as const
-  using link = inNetns(pair.netns, () => attach(object.programFd('pass'), hook))
-  assert.throws(() => inNetns(pair.netns, () => attach(object.programFd('pass'), hook)), { code: 'EEXIST' })
+  using object = loadObject(objects.path('maps'), { only: ['bounce'] })
+  const hook = { kind: 'xdp', ifindex: pair.hook, mode: 'generic' } as const
+  using link = inNetns(pair.netns, () => attach(object.programFd('bounce'), hook))
+  assert.throws(() => inNetns(pair.netns, () => attach(object.programFd('bounce'), hook)), { code: 'EBUSY' })
   link.detach()
 }
 

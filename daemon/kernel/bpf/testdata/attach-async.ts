@@ -1,62 +1,50 @@
 /**
  * Run in a network namespace of its own, in which the threads of libuv's pool are then born: attaches a program of the
- * object named on the command line to both sides of devices from threads. Prints what it saw as JSON.
+ * object named on the command line to every hook of a kind (`xdp` or `tcx`) of some devices from threads. Prints what it
+ * saw as JSON, with the turns the event loop took while links were made, detached and closed.
  */
-import { attachAsync } from '../link.ts'
+import { attachAsync, type Hook } from '../link.ts'
 import { loadObject } from '../object.ts'
 import { NetlinkNet } from '../../netlink/net.ts'
 
-const DEVICES = 4
-const TICK_MS = 1
+const PAIRS = 4
 
-const [path = ''] = process.argv.slice(2)
-using object = loadObject(path, { only: ['pass'] })
+const [path = '', kind] = process.argv.slice(2)
+using object = loadObject(path, { only: ['pass', 'xdp_old'] })
 using net = new NetlinkNet('/proc/self/ns/net')
-for (let i = 0; i < DEVICES; i++) {
+for (let i = 0; i < PAIRS; i++) {
   net.run([{ op: 'link-add', link: { kind: 'veth', name: `cw-a${i}`, peer: { name: `cw-b${i}` } } }])
 }
 
-const lag = watchLag()
+const program = object.programFd(kind === 'tcx' ? 'pass' : 'xdp_old')
 const devices = net.links().filter(link => link.kind === 'veth')
-const attached = devices.flatMap(({ index }) => [
-  attachAsync(object.programFd('pass'), { kind: 'tcx', ifindex: index, side: 'ingress' }),
-  attachAsync(object.programFd('pass'), { kind: 'tcx', ifindex: index, side: 'egress' }),
-])
-const links = await Promise.all(attached)
-const infos = links.map(link => link.info())
-const failure: unknown = await attachAsync(object.programFd('pass'), {
-  kind: 'tcx',
-  ifindex: 9999,
-  side: 'ingress',
-}).catch((error: unknown) => error)
-await Promise.all(links.map(link => link.detachAsync()))
+const hooks = devices.flatMap(({ index }) => hooksOf(index))
+const turns: number[] = []
+const links = await countingTurns(() => Promise.all(hooks.map(hook => attachAsync(program, hook))))
+const ifindexes = links.map(link => link.info().ifindex)
+const failure: unknown = await attachAsync(program, hooksOf(9999)[0]).catch((error: unknown) => error)
+await countingTurns(() => Promise.all(links.map(link => link.detachAsync())))
 const after = links.map(link => link.info().ifindex)
 await Promise.all(links.map(link => link[Symbol.asyncDispose]()))
-process.stdout.write(
-  JSON.stringify({
-    ifindexes: infos.map(info => info.ifindex),
-    expected: devices.flatMap(({ index }) => [index, index]),
-    after,
-    failure: String(failure),
-    maxLagMs: lag.stop(),
-  }),
-)
+const expected = devices.flatMap(({ index }) => hooksOf(index).map(() => index))
+process.stdout.write(JSON.stringify({ ifindexes, expected, after, failure: String(failure), turns }))
 
-/** The longest the event loop was kept from its timers. */
-function watchLag(): { stop(): number } {
-  let last = performance.now()
-  let worst = 0
-  const look = (): void => {
-    const now = performance.now()
-    worst = Math.max(worst, now - last - TICK_MS)
-    last = now
-  }
-  const timer = setInterval(look, TICK_MS)
-  return {
-    stop: () => {
-      clearInterval(timer)
-      look()
-      return worst
-    },
+function hooksOf(ifindex: number): [Hook, ...Hook[]] {
+  if (kind !== 'tcx') return [{ kind: 'xdp', ifindex, mode: 'generic' }]
+  return [
+    { kind: 'tcx', ifindex, side: 'ingress' },
+    { kind: 'tcx', ifindex, side: 'egress' },
+  ]
+}
+
+async function countingTurns<T>(work: () => Promise<T>): Promise<T> {
+  let count = 0
+  const tick = (): void => void (count++, (immediate = setImmediate(tick)))
+  let immediate = setImmediate(tick)
+  try {
+    return await work()
+  } finally {
+    clearImmediate(immediate)
+    turns.push(count)
   }
 }

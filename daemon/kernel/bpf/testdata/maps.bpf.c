@@ -115,6 +115,20 @@ int bounce(struct xdp_md *xdp UNUSED)
 	return XDP_TX;
 }
 
+SEC("xdp")
+int xdp_old(struct xdp_md *xdp UNUSED)
+{
+	count(2);
+	return XDP_DROP;
+}
+
+SEC("xdp")
+int xdp_new(struct xdp_md *xdp UNUSED)
+{
+	count(3);
+	return XDP_DROP;
+}
+
 SEC("cgroup/connect4")
 int refuse(struct bpf_sock_addr *address UNUSED)
 {

@@ -1,4 +1,4 @@
-/** For the tests of this folder: a network namespace with a veth pair, and packets sent into it. */
+/** For the tests of this folder: a network namespace with a pair of devices, and packets sent into it. */
 import { closeSync } from 'node:fs'
 import { NetlinkNet } from '../../netlink/net.ts'
 import { openNewNetns } from '../../netns/create.ts'
@@ -6,18 +6,19 @@ import { inNetns } from '../../netns/in-netns.ts'
 import { libcFunction, Memory } from '../../sys.ts'
 
 /** Both ends are up; what leaves by `cw-peer` arrives at `cw-hook`. Disposing removes everything. */
-export interface VethPair extends Disposable {
+export interface DevicePair extends Disposable {
   readonly netns: number
   readonly hook: number
   readonly peer: number
 }
 
-export function openVethPair(): VethPair {
+export function openPair(kind: 'veth' | 'netkit' = 'veth'): DevicePair {
   using stack = new DisposableStack()
   const netns = stack.use(openNewNetns())
   using net = new NetlinkNet(netns.path)
+  const ends = { name: 'cw-hook', addrGenMode: 'none', peer: { name: 'cw-peer' } } as const
   net.run([
-    { op: 'link-add', link: { kind: 'veth', name: 'cw-hook', addrGenMode: 'none', peer: { name: 'cw-peer' } } },
+    { op: 'link-add', link: kind === 'veth' ? { kind, ...ends } : { kind, mode: 'l2', ...ends } },
     { op: 'link-set', link: 'cw-peer', addrGenMode: 'none', up: true },
     { op: 'link-set', link: 'cw-hook', up: true },
   ])
