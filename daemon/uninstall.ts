@@ -2,17 +2,18 @@
  * Removes everything the daemon made on this node: the conflist, pods' devices, the anchor and overlay, routes,
  * attached programs, pins and files. What fails is reported at the end; the rest is removed all the same.
  */
+import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeConflist } from './api/conflist.ts'
 import { claimSocket } from './api/socket.ts'
 import type { Settings } from './config/schema.ts'
 import { removeAnchor } from './datapath/blocks.ts'
+import { removePins } from './datapath/bpffs.ts'
 import { removeDeviceHooks } from './datapath/device-hooks.ts'
 import { removeOverlay } from './datapath/overlay.ts'
 import { isPodDevice } from './datapath/pod-device.ts'
 import { CausewayError } from './errors.ts'
-import { listPins, unpin } from './kernel/bpf/pin.ts'
 import { CAUSEWAY_PROTOCOL, type Net } from './kernel/kernel.ts'
 
 export type UninstallSettings = Pick<Settings, 'paths' | 'cni'>
@@ -38,27 +39,21 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
       `${pods.length} pods are attached and would lose their network: drain the node, or use --force`,
     )
   }
-  {
-    // Held while removing, so that no daemon starts in between.
-    using _claim = claimSocket(settings.paths.run)
-    const failures: unknown[] = []
-    for (const [what, remove] of steps(
-      settings,
-      net,
-      pods.map(p => p.name),
-    )) {
-      try {
-        await remove()
-        say(`removed ${what}`)
-      } catch (cause) {
-        failures.push(
-          new Error(`removing ${what} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }),
-        )
-      }
+  // Held while removing, so that no daemon starts in between.
+  using _claim = claimSocket(settings.paths.run)
+  const failures: Error[] = []
+  const names = pods.map(p => p.name)
+  for (const [what, remove] of steps(settings, net, names)) {
+    try {
+      await remove()
+      say(`removed ${what}`)
+    } catch (cause) {
+      failures.push(
+        new Error(`removing ${what} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }),
+      )
     }
-    if (failures.length > 0) throw new AggregateError(failures, failures.map(f => (f as Error).message).join('\n'))
   }
-  await rm(settings.paths.run, { recursive: true, force: true })
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(f => f.message).join('\n'))
 }
 
 type Step = readonly [string, () => Promise<void> | void]
@@ -76,6 +71,8 @@ function steps(settings: UninstallSettings, net: Net, pods: readonly string[]): 
     ['routes', () => removeRoutes(net)],
     [`pins in ${paths.bpf}`, () => removePins(paths.bpf)],
     [`the state in ${paths.state}`, () => rm(paths.state, { recursive: true, force: true })],
+    // Last and in one go: with it goes the lock that keeps daemons from starting.
+    [`the run directory ${paths.run}`, () => rmSync(paths.run, { recursive: true, force: true })],
   ]
 }
 
@@ -88,15 +85,4 @@ async function removePods(net: Net, pods: readonly string[]): Promise<void> {
 function removeRoutes(net: Net): void {
   const routes = net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL)
   if (routes.length > 0) net.run(routes.map(route => ({ op: 'route-delete', route })))
-}
-
-async function removePins(directory: string): Promise<void> {
-  for (const part of ['links', 'maps']) for (const { path } of listPins(join(directory, part))) unpin(path)
-  for (const part of ['links', 'maps', '.'])
-    await rm(join(directory, part), { recursive: true, force: true }).catch(ignoreBusy)
-}
-
-/** The directory itself may be a mount point, which is not ours to remove. */
-function ignoreBusy(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EBUSY') throw error
 }

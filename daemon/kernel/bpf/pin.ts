@@ -109,6 +109,14 @@ function mountBpffs(dir: string): void {
   throw systemError(`mounting a bpf file system at ${dir}`, lastErrno())
 }
 
+const umount = libcFunction('int umount2(const char *target, int flags)')
+
+/** Takes the file system mounted at a directory away, with all its pins. Throws SystemError, EBUSY while it is in use. */
+export function unmountBpffs(dir: string): void {
+  if (umount()(dir, 0) === 0) return
+  throw systemError(`unmounting the bpf file system at ${dir}`, lastErrno())
+}
+
 function withPath(path: string, call: (address: bigint) => number): number {
   const text = new TextEncoder().encode(path)
   using memory = new Memory(text.length + 1)

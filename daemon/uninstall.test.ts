@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { claimSocket } from './api/socket.ts'
+import { ensureAnchor } from './datapath/blocks.ts'
+import { Machine } from './kernel/memory/machine.ts'
+import type { MemoryKernel } from './kernel/memory/kernel.ts'
+import { uninstall, type UninstallSettings } from './uninstall.ts'
+
+const NAME = 'cw0123456789ab'
+
+interface Node extends Disposable {
+  readonly kernel: MemoryKernel
+  readonly said: string[]
+  readonly paths: UninstallSettings['paths']
+  remove(force: boolean): Promise<void>
+}
+
+/** A node that had one pod, with files where the daemon keeps them. */
+function node(): Node {
+  const root = mkdtempSync(join(tmpdir(), 'cw-uninstall-'))
+  const at = (name: string): string => join(root, name)
+  const paths = { run: at('run'), state: at('state'), bpf: at('bpf'), cniConf: at('cni'), cniBin: at('bin') }
+  for (const path of [paths.run, paths.state]) {
+    mkdirSync(path)
+    writeFileSync(join(path, 'file'), '')
+  }
+  const kernel = new Machine().process()
+  kernel.net.run([{ op: 'link-add', link: { kind: 'veth', name: NAME, peer: { name: 'peer' } } }])
+  ensureAnchor(kernel.net, { ingress: 71, egress: 72 })
+  const settings = { paths, cni: { confName: '05-causeway.conflist' } } as UninstallSettings // all it reads
+  const said: string[] = []
+  return {
+    kernel,
+    said,
+    paths,
+    remove: force => uninstall({ settings, net: kernel.net, force, say: line => void said.push(line) }),
+    [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
+  }
+}
+
+test('pods keep their network unless their loss is asked for', async () => {
+  using has = node()
+  await assert.rejects(has.remove(false), { code: 'PODS_ATTACHED' })
+  assert.ok(existsSync(join(has.paths.state, 'file')) && has.kernel.net.link(NAME))
+  await has.remove(true)
+  assert.deepEqual(
+    has.kernel.net.links().map(l => l.name),
+    ['lo'],
+  )
+  assert.ok(!existsSync(has.paths.run) && !existsSync(has.paths.state))
+})
+
+test('what fails is reported at the end, and the rest is removed all the same', async () => {
+  using has = node()
+  has.kernel.failAt(1, 'EPERM')
+  await assert.rejects(has.remove(true), (error: AggregateError) => {
+    assert.match(error.message, /^removing devices of 1 pods failed: .*EPERM/)
+    assert.equal(error.errors.length, 1)
+    return true
+  })
+  assert.ok(has.kernel.net.link(NAME))
+  assert.equal(has.kernel.net.link('cw-anchor0'), undefined)
+  assert.ok(!existsSync(has.paths.run) && !existsSync(has.paths.state))
+  assert.ok(has.said.includes(`removed the state in ${has.paths.state}`))
+})
+
+test('nothing is removed while a daemon runs', async () => {
+  using has = node()
+  using _daemon = claimSocket(has.paths.run)
+  await assert.rejects(has.remove(true), { code: 'API_IN_USE' })
+  assert.ok(has.kernel.net.link(NAME))
+})
