@@ -7,7 +7,7 @@ import { abortable } from './abort.ts'
 import type { Config } from './config/load.ts'
 import { familiesOf } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
-import { OBJECTS } from './datapath/objects.ts'
+import { OBJECT_DIRECTORY } from './datapath/objects.ts'
 import type { Endpoints } from './endpoint/endpoints.ts'
 import { exposeCounters } from './flow/counters.ts'
 import { createFlows } from './flow/flows.ts'
@@ -50,7 +50,7 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
     tables,
     log: log.child('datapath'),
     metrics,
-    objects: OBJECTS,
+    objects: OBJECT_DIRECTORY,
     constants: Object.assign({}, ...[...running.parts.values()].map(p => p.datapath?.config ?? {})) as Record<
       string,
       number

@@ -21,11 +21,11 @@ const conntrack = section('Connection tracking in the datapath.', {
     byDefault: 7440,
     about: 'An established TCP connection is forgotten after so long without a packet.',
   }),
-  tcpSynSeconds: whole(1, 3600, {
+  tcpOpeningSeconds: whole(1, 3600, {
     byDefault: 60,
     about: 'A TCP connection whose handshake is not complete is forgotten after so long.',
   }),
-  tcpClosingSeconds: whole(1, 3600, {
+  tcpClosedSeconds: whole(1, 3600, {
     byDefault: 10,
     about: 'A TCP connection closed by both sides, or reset, is forgotten after so long.',
   }),
