@@ -118,6 +118,19 @@ test("every plugin's README has the six sections", () => {
   none('these sections are missing', found)
 })
 
+test('the files that a README of the daemon names are there', () => {
+  const files = sourceFiles(CODE).map(file => file.path)
+  const found = sourceFiles(/^daemon\/.*README\.md$/).flatMap(({ path, text }) => {
+    const folder = path.slice(0, path.lastIndexOf('/') + 1)
+    const there = (name: string): boolean =>
+      files.includes(name) || files.some(file => file.startsWith(folder) && file.endsWith(`/${name}`))
+    return [...text.matchAll(/`([a-z0-9./-]+\.ts)`/g)].flatMap(([, name = '']) =>
+      there(name) ? [] : [`${path}: ${name}`],
+    )
+  })
+  none('these have gone', found)
+})
+
 /** This file, and the reporter, which node:test takes from a default export and from nothing else. */
 const EXEMPT = ['test/node/house-rules.test.ts', 'test/file-events.ts']
 /** What no code says, with the reason and a line that breaks the rule. */
