@@ -32,6 +32,8 @@ enum {
 	IPV4_PLAIN_END = ETH_HLEN + 20,
 	IPV6_PLAIN_END = ETH_HLEN + 40,
 	TCP_HEADER = 20,
+	/* The hop-by-hop header of a jumbogram (RFC 2675 section 2). */
+	JUMBO_HEADER = 8,
 	/* IPv6 extension headers that are walked; packets with more are malformed. */
 	EXTENSIONS_MAX = 8,
 };
@@ -80,6 +82,7 @@ struct packet {
 	__u8 ttl;
 	__u8 fragment; /* enum fragment_kind */
 	__u8 icmp_error;
+	__u8 jumbo; /* bytes in front of the transport header that end with segmentation */
 	__be32 fragment_id;
 	__u32 ct_flags; /* enum ct_flags of the packet's flow; 0 when it has none */
 };
@@ -212,7 +215,8 @@ __outlined bool extension_walk_on(struct __sk_buff *skb, struct extension_walk *
 {
 	if (!walk)
 		return false;
-	for (int i = 0; i < EXTENSIONS_MAX; i++) {
+	/* One step more: that to the transport header. */
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
 		int step = extension_step(skb, walk);
 
 		if (step)
@@ -246,7 +250,12 @@ static __always_inline enum drop_reason parse_ipv6(struct __sk_buff *skb, struct
 	if (unlikely(!ip))
 		return DROP_MALFORMED;
 	payload = bpf_ntohs(ip->payload_len);
-	p->end = unlikely(payload == 0 && skb->gso_size) ? skb->len : IPV6_PLAIN_END + payload;
+	p->end = IPV6_PLAIN_END + payload;
+	/* BIG TCP: a length that 16 bits do not hold lies in a header in front of TCP's, on some kernels nowhere. */
+	if (unlikely(payload == 0 && skb->gso_size)) {
+		p->end = skb->len;
+		p->jumbo = ip->nexthdr == NEXT_HOP_BY_HOP ? JUMBO_HEADER : 0;
+	}
 	if (unlikely(ip->version != 6 || p->end > skb->len))
 		return DROP_MALFORMED;
 	__builtin_memcpy(&p->tuple.source, &ip->saddr, sizeof(p->tuple.source));
@@ -395,5 +404,5 @@ static __always_inline __u32 packet_wire_length(struct __sk_buff *skb, const str
 		tcp = parse_header(skb, p, TCP_HEADER);
 		header = tcp ? (tcp[12] >> 4) * 4 : TCP_HEADER;
 	}
-	return p->transport - ETH_HLEN + header + segment;
+	return p->transport - p->jumbo - ETH_HLEN + header + segment;
 }

@@ -1,7 +1,7 @@
 /** Packets of pods that leave the node: by the overlay, by the kernel's routes, and what the host's stack is left with. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
-import { type Layer, packet, payload } from '../support/packet.ts'
+import { extension, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { tcp, udp } from '../support/packet-transport.ts'
 import { counts, flows, forwardedBy } from './effects.ts'
@@ -94,6 +94,22 @@ for (const family of FAMILIES)
       assert.equal(by(OUTSIDE, 1501 - headers), 'stack')
     })
   })
+
+test('the jumbo header of a large packet is none of its segments', () => {
+  const sent = (dst: Both): Layer[] => [
+    fromPod(A),
+    ipv6({ src: A[6], dst: dst[6], payloadLength: 0 }),
+    extension(PROTOCOL.hopByHop),
+    tcp({ sport: 1024, dport: 80, flags: 'A', headerLength: 32 }),
+    payload(3000),
+  ]
+  const headers = 40 + 32
+  const by = (dst: Both, gsoSize: number): Verdict => node.send('pod_out', 'a', sent(dst), { gsoSize }).verdict
+  assert.equal(by(OVERLAID, 1450 - headers), 'redirect')
+  assert.equal(by(OVERLAID, 1451 - headers), 'stack')
+  assert.equal(by(OUTSIDE, 1500 - headers), 'redirect')
+  assert.equal(by(OUTSIDE, 1501 - headers), 'stack')
+})
 
 test('where there is no overlay, routes alone decide', () => {
   using native = new TestNode({ constants: { overlay_ifindex: 0 } })

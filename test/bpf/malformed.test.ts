@@ -152,7 +152,7 @@ suite('lies', () => {
     ['a source that is IPv4 mapped', [ipv6({ src: `::ffff:${A[4]}`, dst: B[6] }), ...body], 'drop'],
     ['a destination that is IPv4 mapped', [ipv6({ src: A[6], dst: `::ffff:${B[4]}` }), ...body], 'drop'],
     ['a TCP header of 16 bytes', [ip(4, A, B), tcp({ sport: 1, dport: 2, headerLength: 16 }), payload(8)], 'drop'],
-    ['seven extension headers', [ip(6, A, B), ...chain(7), ...body], 'redirect'],
+    ['eight extension headers', [ip(6, A, B), ...chain(8), ...body], 'redirect'],
     ['nine extension headers', [ip(6, A, B), ...chain(9), ...body], 'drop'],
     [
       'an extension header longer than the packet',
