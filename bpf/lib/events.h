@@ -43,7 +43,7 @@ static __always_inline bool event_budget_take(__u64 now)
 {
 	__u32 zero = 0;
 	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &zero);
-	__u64 earned;
+	__u64 interval, earned;
 
 	if (!budget || !drop_events_per_second)
 		return false;
@@ -51,9 +51,10 @@ static __always_inline bool event_budget_take(__u64 now)
 		budget->refilled_ns = now;
 		budget->tokens = drop_events_burst;
 	}
-	earned = (now - budget->refilled_ns) / (SECOND / drop_events_per_second);
+	interval = SECOND / drop_events_per_second;
+	earned = (now - budget->refilled_ns) / interval;
 	if (earned) {
-		budget->refilled_ns = now;
+		budget->refilled_ns += earned * interval;
 		budget->tokens += earned;
 		if (budget->tokens > drop_events_burst)
 			budget->tokens = drop_events_burst;
