@@ -16,14 +16,14 @@ int overlay_in(struct __sk_buff *skb)
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 
-	if (unlikely(!overlay_arrived(skb)))
-		return drop(skb, &p, DROP_TUNNEL, 0);
 	reason = parse_frame(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
 	reason = parse_ip(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
+	if (unlikely(!overlay_arrived(skb)))
+		return drop(skb, &p, DROP_TUNNEL, 0);
 	if (unlikely(overlay_loops(&p)))
 		return drop(skb, &p, DROP_LOOP, 0);
 	destination = endpoint_of(&p.tuple.destination);

@@ -103,7 +103,10 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE) /* the stack would answer nothing */
 		return drop(skb, p, DROP_NO_ROUTE, 0);
-	/* Not forwarded: no route, for every address of this node is an endpoint. */
+	/*
+	 * Not forwarded: no route, for every address of this node is an endpoint. What else the local table has (a
+	 * subnet's broadcast, a whole prefix) the helper does not tell apart: it is told as a drop and delivered.
+	 */
 	if (result == BPF_FIB_LKUP_RET_NOT_FWDED || result == BPF_FIB_LKUP_RET_UNREACHABLE ||
 	    result == BPF_FIB_LKUP_RET_PROHIBIT)
 		return route_none(skb, p);

@@ -186,13 +186,13 @@ suite('overlay_in', () => {
       sent: [frame, ip(family, OVERLAID, A), syn],
       prelude: { underlay: 4, vni: VNI + 1 },
       verdict: 'drop',
-      effects: dropped('TUNNEL', 'ethertype 0x0'),
+      effects: dropped('TUNNEL', noPorts(OVERLAID, A)),
     })
     check({
       what: `IPv${family}: a packet that came through no tunnel is dropped`,
       sent: [frame, ip(family, OVERLAID, A), syn],
       verdict: 'drop',
-      effects: dropped('TUNNEL', 'ethertype 0x0'),
+      effects: dropped('TUNNEL', noPorts(OVERLAID, A)),
     })
     check({
       what: `IPv${family}: a packet for a pod that is not here is dropped`,
