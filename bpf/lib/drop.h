@@ -4,7 +4,7 @@
 #include <linux/pkt_cls.h>
 #include "events.h"
 
-/* Drops a packet. `rule` is the id of the rule or option that caused it, 0 for none. */
+/* Drops a packet. `rule` is the id of the rule that caused it, 0 for none. */
 __outlined int drop(struct __sk_buff *skb, const struct packet *p, enum drop_reason reason, __u32 rule)
 {
 	if (!p)

@@ -11,11 +11,12 @@ struct address {
 	__be32 words[4];
 };
 
-/* endpoints: an address of a local pod, or of the node itself → where it lives. */
+/* Kinds of endpoints. */
 enum endpoint_flags {
 	ENDPOINT_HOST = 1, /* an address of this node: the packet goes to the host's stack */
 };
 
+/* endpoints: an address of a local pod, or of the node itself → where it lives. */
 struct endpoint_value {
 	__u32 ifindex; /* host side of the pod's pair; 0 for the host */
 	__u32 id;      /* endpoint id shown in flow records; 0 for the host */
@@ -24,11 +25,12 @@ struct endpoint_value {
 	__u8 host_mac[6];
 };
 
-/* ipcache: longest prefix → the node it lives on and how to reach it. */
+/* Ways to another node. */
 enum ipcache_flags {
 	IPCACHE_OVERLAY = 1, /* reached through the overlay, at tunnel */
 };
 
+/* ipcache: longest prefix → the node it lives on and how to reach it. */
 struct ipcache_key {
 	__u32 prefix_length; /* 0–128, over the 16-byte address */
 	struct address address;
@@ -50,6 +52,7 @@ struct ct_key {
 	__u8 pad[3];
 };
 
+/* What is known of a flow. */
 enum ct_flags {
 	CT_ORIGIN_A = 1, /* the flow was opened by a */
 	CT_REPLIED = 2,  /* a packet came back */
@@ -98,6 +101,7 @@ enum hook {
 	HOOK_MAX = 8,
 };
 
+/* What an event tells. */
 enum event_kind {
 	EVENT_DROP = 1,
 	EVENT_FLOW = 2, /* a moment of a flow, told by ct_flags and moment */
@@ -123,12 +127,13 @@ enum drop_reason {
 	DROP_TUNNEL = 8,            /* tunnel metadata could not be set or read */
 	DROP_CT_FULL = 9,           /* conntrack full and strict by configuration */
 	DROP_CT_INVALID = 10,       /* packet cannot belong to any state of its flow */
-	DROP_REDIRECT = 11,         /* the redirect itself failed */
+	DROP_REDIRECT = 11,         /* retired: no program learns that a redirect failed */
 	DROP_MULTICAST = 12,        /* multicast without the multicast plugin */
 	DROP_FORGED_NEIGHBOUR = 13, /* ARP or neighbour advertisement for an address that is not the pod's */
 	DROP_LOOP = 14,             /* overlay packet whose source is a local pod */
 };
 
+/* events: what the ring buffer carries. */
 struct event {
 	__u64 time_ns; /* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
 	struct address source;
@@ -142,7 +147,7 @@ struct event {
 	__u8 reason;     /* enum drop_reason */
 	__u8 reply;      /* 1: travels against the direction the flow was opened in */
 	__u16 ethertype; /* host order; what was seen when the packet is no IP */
-	__u32 rule;      /* what caused it: a rule or option id; 0 for none */
+	__u32 rule;      /* id of the rule that caused it; 0 for none, a reason that an option caused names it */
 	__u32 ifindex;
 	__u32 length; /* bytes on the device, L2 included */
 	__u32 ct_flags;
@@ -166,7 +171,7 @@ struct ct_expiry {
 	__u64 expired;
 };
 
-/* metrics: per-CPU counters by key; forwarded: by enum hook. */
+/* What is counted. */
 enum metric_kind {
 	METRIC_FORWARDED = 1, /* counted in the map `forwarded` */
 	METRIC_DROPPED = 2,
@@ -174,6 +179,7 @@ enum metric_kind {
 	METRIC_CT_FULL = 4,     /* passed without an entry */
 };
 
+/* metrics: what was counted, where and why → how much, per CPU. */
 struct metric_key {
 	__u8 kind;   /* enum metric_kind */
 	__u8 hook;   /* enum hook */
@@ -181,6 +187,7 @@ struct metric_key {
 	__u8 pad;
 };
 
+/* Of metrics, and of forwarded by enum hook. */
 struct metric_value {
 	__u64 packets;
 	__u64 bytes;

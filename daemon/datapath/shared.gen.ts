@@ -15,14 +15,14 @@ export const addressLayout: Layout<Uint8Array> = {
   encode: encodeAddress,
 }
 
-/** `endpoint_flags`. Endpoints: an address of a local pod, or of the node itself → where it lives. */
+/** `endpoint_flags`. Kinds of endpoints. */
 export const EndpointFlags = {
   /** An address of this node: the packet goes to the host's stack. */
   ENDPOINT_HOST: 1,
 } as const
 export type EndpointFlags = (typeof EndpointFlags)[keyof typeof EndpointFlags]
 
-/** `struct endpoint_value`, 24 bytes. */
+/** `struct endpoint_value`, 24 bytes. Endpoints: an address of a local pod, or of the node itself → where it lives. */
 export interface EndpointValue {
   /** Host side of the pod's pair; 0 for the host. */
   readonly ifindex: number
@@ -57,14 +57,14 @@ export const endpointValueLayout: Layout<EndpointValue> = {
   encode: encodeEndpointValue,
 }
 
-/** `ipcache_flags`. Ipcache: longest prefix → the node it lives on and how to reach it. */
+/** `ipcache_flags`. Ways to another node. */
 export const IpcacheFlags = {
   /** Reached through the overlay, at tunnel. */
   IPCACHE_OVERLAY: 1,
 } as const
 export type IpcacheFlags = (typeof IpcacheFlags)[keyof typeof IpcacheFlags]
 
-/** `struct ipcache_key`, 20 bytes. */
+/** `struct ipcache_key`, 20 bytes. Ipcache: longest prefix → the node it lives on and how to reach it. */
 export interface IpcacheKey {
   /** 0–128, over the 16-byte address. */
   readonly prefixLength: number
@@ -147,7 +147,7 @@ export const ctKeyLayout: Layout<CtKey> = {
   encode: encodeCtKey,
 }
 
-/** `ct_flags`. */
+/** `ct_flags`. What is known of a flow. */
 export const CtFlags = {
   /** The flow was opened by a. */
   CT_ORIGIN_A: 1,
@@ -273,7 +273,7 @@ export const Hook = {
 } as const
 export type Hook = (typeof Hook)[keyof typeof Hook]
 
-/** `event_kind`. */
+/** `event_kind`. What an event tells. */
 export const EventKind = {
   EVENT_DROP: 1,
   /** A moment of a flow, told by ct_flags and moment. */
@@ -315,7 +315,7 @@ export const DropReason = {
   DROP_CT_FULL: 9,
   /** Packet cannot belong to any state of its flow. */
   DROP_CT_INVALID: 10,
-  /** The redirect itself failed. */
+  /** Retired: no program learns that a redirect failed. */
   DROP_REDIRECT: 11,
   /** Multicast without the multicast plugin. */
   DROP_MULTICAST: 12,
@@ -326,7 +326,7 @@ export const DropReason = {
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 
-/** `struct event`, 104 bytes. */
+/** `struct event`, 104 bytes. Events: what the ring buffer carries. */
 export interface Event {
   /** CLOCK_MONOTONIC (bpf_ktime_get_ns). */
   readonly timeNs: bigint
@@ -348,7 +348,7 @@ export interface Event {
   readonly reply: number
   /** Host order; what was seen when the packet is no IP. */
   readonly ethertype: number
-  /** What caused it: a rule or option id; 0 for none. */
+  /** Id of the rule that caused it; 0 for none, a reason that an option caused names it. */
   readonly rule: number
   readonly ifindex: number
   /** Bytes on the device, L2 included. */
@@ -461,7 +461,7 @@ export const ctExpiryLayout: Layout<CtExpiry> = {
   encode: encodeCtExpiry,
 }
 
-/** `metric_kind`. Metrics: per-CPU counters by key; forwarded: by `Hook`. */
+/** `metric_kind`. What is counted. */
 export const MetricKind = {
   /** Counted in the map `forwarded`. */
   METRIC_FORWARDED: 1,
@@ -473,7 +473,7 @@ export const MetricKind = {
 } as const
 export type MetricKind = (typeof MetricKind)[keyof typeof MetricKind]
 
-/** `struct metric_key`, 4 bytes. */
+/** `struct metric_key`, 4 bytes. Metrics: what was counted, where and why → how much, per CPU. */
 export interface MetricKey {
   /** `MetricKind`. */
   readonly kind: number
@@ -502,7 +502,7 @@ export const metricKeyLayout: Layout<MetricKey> = {
   encode: encodeMetricKey,
 }
 
-/** `struct metric_value`, 16 bytes. */
+/** `struct metric_value`, 16 bytes. Of metrics, and of forwarded by `Hook`. */
 export interface MetricValue {
   readonly packets: bigint
   readonly bytes: bigint

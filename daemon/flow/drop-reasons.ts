@@ -82,8 +82,9 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 11,
     name: 'redirect',
-    text: 'Reserved: no program gives it.',
-    whatToDo: 'Nothing: the kernel itself counts what it could not hand to a device.',
+    text: 'Retired, never given: no program learns that the device it sends a packet to has gone or is down. Such a packet is swallowed by the kernel and counted as forwarded.',
+    whatToDo:
+      'For traffic that vanishes without a drop, compare the devices of `causeway endpoints` with `ip link`, and look whether cw-vxlan is there and up.',
   },
   {
     value: 12,

@@ -33,7 +33,7 @@ export interface FlowRecord {
   }
   /** Why it was dropped. */
   readonly reason?: { readonly name: string; readonly text: string; readonly whatToDo: string }
-  /** Id of the rule or option that caused the verdict; absent when none did. */
+  /** Id of the rule that caused the verdict; absent when none did. */
   readonly rule?: number
   /** Where in the datapath: the program's name. */
   readonly hook: string
