@@ -29,7 +29,7 @@ static __always_inline void report_end(const struct ct_key *key, const struct ct
 	    .moment = FLOW_END,
 	};
 	event_totals(e, flow);
-	bpf_ringbuf_submit(e, event_wakeup());
+	bpf_ringbuf_submit(e, event_submit_flags());
 }
 
 struct expiry {

@@ -58,7 +58,8 @@ int overlay_out(struct __sk_buff *skb)
 	node = route_node_of(&p.tuple.destination);
 	if (unlikely(!node || !(node->flags & IPCACHE_OVERLAY)))
 		return drop(skb, &p, DROP_NO_ROUTE, 0);
-	if (unlikely(!route_set_tunnel(skb, &node->tunnel) || !overlay_set_source(skb)))
+	/* All nodes' devices have one MAC, and VXLAN discards frames that carry its own as source (vxlan_set_mac). */
+	if (unlikely(!route_set_tunnel(skb, &node->tunnel) || !frame_alter_source(skb)))
 		return drop(skb, &p, DROP_TUNNEL, 0);
 	count_forwarded(skb, &p);
 	return TC_ACT_OK;

@@ -81,7 +81,7 @@ function fieldsBody(name: string, fields: readonly Field[]): Body {
 function bytesBody(name: string, size: number): Body {
   return {
     type: 'Uint8Array',
-    declaration: doc => docLines('', `${doc} In TypeScript its bytes; see decode${name}.`).slice(0, 1),
+    declaration: doc => docLines('', `${doc} In TypeScript its bytes; see decode${name}.`),
     decode: [`  return getBytes(view, at, ${size})`],
     encode: [`  putBytes(view, at, value, ${size})`],
   }

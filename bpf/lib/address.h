@@ -17,6 +17,23 @@ static __always_inline bool address_equal(const struct address *x, const struct 
 		(x->words[0] ^ y->words[0])) == 0;
 }
 
+/* The halves of an address as numbers, for an order. */
+static __always_inline __u64 address_high(const struct address *address)
+{
+	__u64 half;
+
+	__builtin_memcpy(&half, &address->words[0], sizeof(half));
+	return bpf_be64_to_cpu(half);
+}
+
+static __always_inline __u64 address_low(const struct address *address)
+{
+	__u64 half;
+
+	__builtin_memcpy(&half, &address->words[2], sizeof(half));
+	return bpf_be64_to_cpu(half);
+}
+
 /* fe80::/10 */
 static __always_inline bool address_is_link_local6(const struct address *address)
 {

@@ -19,22 +19,6 @@ enum {
 	CT_STEADY_MASK = CT_ESTABLISHED | CT_FIN_BOTH | CT_RST,
 };
 
-static __always_inline __u64 address_high(const struct address *address)
-{
-	__u64 half;
-
-	__builtin_memcpy(&half, &address->words[0], sizeof(half));
-	return bpf_be64_to_cpu(half);
-}
-
-static __always_inline __u64 address_low(const struct address *address)
-{
-	__u64 half;
-
-	__builtin_memcpy(&half, &address->words[2], sizeof(half));
-	return bpf_be64_to_cpu(half);
-}
-
 /* True when the sender is the entry's side a: the smaller address, then the smaller port. */
 static __always_inline bool ct_from_a(const struct tuple *t)
 {

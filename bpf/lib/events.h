@@ -110,11 +110,11 @@ static __always_inline void event_drop(struct __sk_buff *skb, const struct packe
 }
 
 /*
- * How to submit a flow event: waking the reader costs ten times more than the event. It is woken when what it has not
- * read passes a multiple of the batch, not for each event from then on: it may be on its way already, or reading by the
- * clock. Some CPUs may step over the mark at once, hence a few events that count as passing it.
+ * Flags to submit a flow event with: waking the reader costs ten times more than the event. It is woken when what it
+ * has not read passes a multiple of the batch, not for each event from then on: it may be on its way already, or
+ * reading by the clock. Some CPUs may step over the mark at once, hence a few events that count as passing it.
  */
-static __always_inline __u64 event_wakeup(void)
+static __always_inline __u64 event_submit_flags(void)
 {
 	const __u32 passing = 8 * sizeof(struct event);
 	__u64 unread;
@@ -156,6 +156,6 @@ __outlined int event_flow(struct __sk_buff *skb, const struct packet *p, const s
 	e->reply = reply;
 	e->ct_flags = flow->flags;
 	event_totals(e, flow);
-	bpf_ringbuf_submit(e, event_wakeup());
+	bpf_ringbuf_submit(e, event_submit_flags());
 	return 0;
 }

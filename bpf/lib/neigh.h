@@ -43,25 +43,21 @@ enum {
 	NDP_OPTION_TARGET_MAC = 2,
 };
 
-/* A neighbour advertisement with the target's link-layer address (RFC 4861 section 4.4). */
-struct ndp_advertisement {
-	__u8 type;
-	__u8 code;
-	__u16 checksum;
-	__be32 flags;
-	struct address target;
-	__u8 option;
-	__u8 option_length; /* in units of 8 bytes */
-	__u8 mac[6];
-};
-
-/* The first bytes of a solicitation or an advertisement. */
+/* A solicitation or an advertisement, without its options (RFC 4861 sections 4.3 and 4.4). */
 struct ndp_message {
 	__u8 type;
 	__u8 code;
 	__u16 checksum;
 	__be32 flags;
 	struct address target;
+};
+
+/* An advertisement with the target's link-layer address. */
+struct ndp_advertisement {
+	struct ndp_message message;
+	__u8 option;
+	__u8 option_length; /* in units of 8 bytes */
+	__u8 mac[6];
 };
 
 static __always_inline bool neigh_answer_frame(struct __sk_buff *skb, const __u8 *to, const __u8 *from)
@@ -132,11 +128,11 @@ static __always_inline __u16 checksum_fold(__u32 sum)
 }
 
 /* The ICMPv6 checksum covers addresses, length and protocol too (RFC 8200 section 8.1). */
-static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_advertisement *message)
+static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_advertisement *answer)
 {
-	__s64 sum = bpf_csum_diff(0, 0, (__be32 *)&ip->saddr, 32, bpf_htonl(sizeof(*message)));
+	__s64 sum = bpf_csum_diff(0, 0, (__be32 *)&ip->saddr, 32, bpf_htonl(sizeof(*answer)));
 
-	sum = bpf_csum_diff(0, 0, (__be32 *)message, sizeof(*message), (__u32)sum);
+	sum = bpf_csum_diff(0, 0, (__be32 *)answer, sizeof(*answer), (__u32)sum);
 	return checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32[]){bpf_htonl(IPPROTO_ICMPV6)}, 4, (__u32)sum));
 }
 
@@ -144,25 +140,25 @@ static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_adverti
 static __always_inline int neigh_ndp_answer(struct __sk_buff *skb, struct packet *p, const struct address *target,
 					    const __u8 *to, const __u8 *host_mac)
 {
-	struct ndp_advertisement message = {
-	    .type = NDP_ADVERTISEMENT,
-	    .flags = bpf_htonl(0xe0000000), /* router, solicited, override */
-	    .target = *target,
+	struct ndp_advertisement answer = {
+	    .message.type = NDP_ADVERTISEMENT,
+	    .message.flags = bpf_htonl(0xe0000000), /* router, solicited, override */
+	    .message.target = *target,
 	    .option = NDP_OPTION_TARGET_MAC,
 	    .option_length = 1,
 	};
 	struct ipv6hdr ip = {.version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = NDP_HOP_LIMIT};
-	__u32 length = ETH_HLEN + sizeof(ip) + sizeof(message);
+	__u32 length = ETH_HLEN + sizeof(ip) + sizeof(answer);
 
-	ip.payload_len = bpf_htons(sizeof(message));
+	ip.payload_len = bpf_htons(sizeof(answer));
 	__builtin_memcpy(&ip.saddr, target, sizeof(*target));
 	__builtin_memcpy(&ip.daddr, &p->tuple.source, sizeof(p->tuple.source));
-	__builtin_memcpy(message.mac, host_mac, 6);
-	message.checksum = ndp_checksum(&ip, &message);
+	__builtin_memcpy(answer.mac, host_mac, 6);
+	answer.message.checksum = ndp_checksum(&ip, &answer);
 	if (skb->len != length && bpf_skb_change_tail(skb, length, 0))
 		return drop(skb, p, DROP_MALFORMED, 0);
 	if (bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0) ||
-	    bpf_skb_store_bytes(skb, ETH_HLEN + sizeof(ip), &message, sizeof(message), 0) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN + sizeof(ip), &answer, sizeof(answer), 0) ||
 	    !neigh_answer_frame(skb, to, host_mac))
 		return drop(skb, p, DROP_MALFORMED, 0);
 	return bpf_redirect(skb->ifindex, 0);

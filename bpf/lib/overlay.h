@@ -42,14 +42,3 @@ static __always_inline void overlay_accept(struct __sk_buff *skb)
 	if (skb->pkt_type != PACKET_HOST)
 		bpf_skb_change_type(skb, PACKET_HOST);
 }
-
-/* All nodes' devices have one MAC, and VXLAN discards frames that carry its own as source (vxlan_set_mac). */
-static __always_inline bool overlay_set_source(struct __sk_buff *skb)
-{
-	__u8 *data = packet_data(skb);
-
-	if ((void *)data + ETH_HLEN > packet_data_end(skb))
-		return false;
-	data[11] ^= 0xff;
-	return true;
-}

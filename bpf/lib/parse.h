@@ -14,15 +14,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "address.h"
-
-/*
- * What is off the common way: functions of global linkage, so that the verifier looks at each once by itself instead of
- * once for every way that leads to it. It takes their pointers to be null until they have been checked (before Linux
- * 6.8 there is no way to promise otherwise), and a packet's pointers to be lost when they return.
- */
-#define __outlined __attribute__((noinline))
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#include "compiler.h"
 
 /* An offset known to be small; the verifier adds to packet pointers only what it knows to be bounded. */
 #define OFFSET_MASK 0x3ff
@@ -43,7 +35,6 @@ enum {
 	NEXT_ROUTING = 43,
 	NEXT_FRAGMENT = 44,
 	NEXT_AUTHENTICATION = 51,
-	NEXT_NONE = 59,
 	NEXT_DESTINATION = 60,
 	NEXT_MOBILITY = 135,
 };
@@ -75,6 +66,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
+	__u8 jumbo;      /* bytes in front of the transport header that end with segmentation */
 	__u16 ethertype; /* host order */
 	__u16 transport; /* offset of the transport header */
 	__u32 end;       /* offset of the first byte behind the IP packet */
@@ -82,7 +74,6 @@ struct packet {
 	__u8 ttl;
 	__u8 fragment; /* enum fragment_kind */
 	__u8 icmp_error;
-	__u8 jumbo; /* bytes in front of the transport header that end with segmentation */
 	__be32 fragment_id;
 	__u32 ct_flags; /* enum ct_flags of the packet's flow; 0 when it has none */
 };
@@ -363,6 +354,17 @@ static __always_inline bool frame_set_macs(struct __sk_buff *skb, const __u32 *m
 	data[0] = macs[0];
 	data[1] = macs[1];
 	data[2] = macs[2];
+	return true;
+}
+
+/* Makes the frame's source MAC another one, whatever it is. */
+static __always_inline bool frame_alter_source(struct __sk_buff *skb)
+{
+	__u8 *data = packet_data(skb);
+
+	if (unlikely((void *)data + ETH_HLEN > packet_data_end(skb)))
+		return false;
+	data[11] ^= 0xff;
 	return true;
 }
 
