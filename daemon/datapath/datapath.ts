@@ -192,6 +192,7 @@ export class Datapath implements AsyncDisposable {
 
   /** Closes descriptors; everything attached and pinned goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#planner[Symbol.dispose]()
     await this.#programs[Symbol.asyncDispose]()
   }
 
@@ -224,10 +225,9 @@ interface Parts {
 }
 
 function newPlanner(options: DatapathOptions): PathPlanner {
-  const { settings, kernel, tables, log } = options
+  const { settings, tables, log } = options
   return new PathPlanner({
     tables,
-    net: kernel.net,
     nodeName: settings.nodeName,
     mode: settings.routing.mode,
     families: familiesOf(settings),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type MtuInput, planMtu } from './mtu.ts'
 
-const cases: readonly [string, MtuInput, string][] = [
+const cases: readonly [string, Omit<MtuInput, 'families'>, string][] = [
   [
     'no overlay leaves pods the whole uplink',
     { uplinks: [1500], configured: 'auto', overlay: undefined },
@@ -42,11 +42,17 @@ const cases: readonly [string, MtuInput, string][] = [
 
 for (const [name, input, want] of cases) {
   test(name, () => {
-    const p = planMtu(input)
+    const p = planMtu({ ...input, families: [4, 6] })
     assert.equal(`native ${p.native} overlay ${p.overlay} device ${p.podDevice} route ${p.podRoute}`, want)
   })
 }
 
-test('an uplink too small for IPv6 is refused with the figures', () => {
-  assert.throws(() => planMtu({ uplinks: [1300], configured: 'auto', overlay: 4 }), /MTU of 1300 leaves 1250 bytes/)
+test('an uplink too small for a family that pods have is refused with the figures, and only then', () => {
+  const small = { uplinks: [1300], configured: 'auto', overlay: 4 } as const
+  assert.throws(
+    () => planMtu({ ...small, families: [4, 6] }),
+    /MTU of 1300 leaves 1250 bytes for pods, IPv6 needs 1280/,
+  )
+  assert.equal(planMtu({ ...small, families: [4] }).podRoute, 1250)
+  assert.throws(() => planMtu({ ...small, uplinks: [600], families: [4] }), /leaves 550 bytes for pods, IPv4 needs 576/)
 })

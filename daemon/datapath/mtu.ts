@@ -7,8 +7,8 @@ import type { Family } from '../kernel/kernel.ts'
 /** Bytes a VXLAN header costs by underlay family: outer IP, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348 section 5). */
 export const VXLAN_OVERHEAD: Readonly<Record<Family, number>> = { 4: 20 + 8 + 8 + 14, 6: 40 + 8 + 8 + 14 }
 
-/** IPv6 needs links of at least 1280 bytes (RFC 8200 section 5). */
-export const IPV6_MINIMUM_MTU = 1280
+/** What links must carry at least: every IPv6 packet of 1280 bytes (RFC 8200 section 5), every IPv4 one of 576 (RFC 791). */
+const MINIMUM_MTU: Readonly<Record<Family, number>> = { 4: 576, 6: 1280 }
 const ETHERNET_MTU = 1500
 
 export interface MtuInput {
@@ -16,6 +16,8 @@ export interface MtuInput {
   readonly uplinks: readonly number[]
   /** `auto` follows the uplinks; a number overrides what they say. */
   readonly configured: 'auto' | number
+  /** Families that pods have. */
+  readonly families: readonly Family[]
   /** Underlay family of the overlay, undefined when no path uses it. */
   readonly overlay: Family | undefined
   /** What encryption adds to each packet between nodes. Bytes. */
@@ -34,7 +36,7 @@ export interface MtuPlan {
   readonly podRoute: number
 }
 
-/** Plans all MTUs. Throws RangeError naming the figures when a path would carry less than IPv6 requires. */
+/** Plans all MTUs. Throws RangeError naming the figures when a path would carry less than a family requires. */
 export function planMtu(input: MtuInput): MtuPlan {
   const underlay =
     input.configured === 'auto'
@@ -43,9 +45,10 @@ export function planMtu(input: MtuInput): MtuPlan {
   const native = underlay - (input.encryption ?? 0)
   const overlay = native - VXLAN_OVERHEAD[input.overlay ?? 4]
   const podRoute = input.overlay === undefined ? native : overlay
-  if (podRoute < IPV6_MINIMUM_MTU) {
+  const family = input.families.includes(6) ? 6 : 4
+  if (podRoute < MINIMUM_MTU[family]) {
     throw new RangeError(
-      `an uplink MTU of ${underlay} leaves ${podRoute} bytes for pods, IPv6 needs ${IPV6_MINIMUM_MTU}: raise the MTU of the uplinks`,
+      `an uplink MTU of ${underlay} leaves ${podRoute} bytes for pods, IPv${family} needs ${MINIMUM_MTU[family]}: raise the MTU of the uplinks`,
     )
   }
   return { native, overlay, podDevice: native, podRoute }

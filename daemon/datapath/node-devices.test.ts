@@ -112,7 +112,20 @@ for (const [name, choice, want] of cases) test(name, () => assert.equal(names(ch
 
 test("the node is all its addresses but loopback, link-local and pods' devices", () => {
   assert.deepEqual(
-    hostAddressRows(links, addresses).map(r => `${r.address} ${r.device}`),
-    ['172.30.0.1 eth0', 'fd00:30::1 eth0', '192.168.1.1 eth1', '169.254.20.10 lo'],
+    hostAddressRows(links, addresses).map(r => `${r.address}/${r.prefixLength} ${r.scope} ${r.device}`),
+    [
+      '172.30.0.1/24 global eth0',
+      'fd00:30::1/64 global eth0',
+      '192.168.1.1/24 global eth1',
+      '169.254.20.10/32 host lo',
+    ],
+  )
+})
+
+test('an address that several devices have is one row, the same at each look', () => {
+  const unnumbered = [address(1, '10.255.0.1', 32), address(2, '10.255.0.1', 32), address(3, '10.255.0.1', 32)]
+  assert.deepEqual(
+    hostAddressRows(links, unnumbered).map(r => `${r.address} ${r.device}`),
+    ['10.255.0.1 lo'],
   )
 })

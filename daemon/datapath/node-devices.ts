@@ -36,13 +36,19 @@ export function chooseUplinks(
   return chosen.map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
 }
 
-/** Addresses that are the node itself and can be sent to from elsewhere, of every device but pods' ones. Pure. */
+/**
+ * Addresses that are the node itself and can be sent to from elsewhere, of every device but pods' ones. One that several
+ * devices have, as in unnumbered BGP, is told of the first. Pure.
+ */
 export function hostAddressRows(links: readonly LinkInfo[], addresses: readonly AddressInfo[]): HostAddressRow[] {
   const names = new Map(links.filter(l => !isPodDevice(l.name)).map(l => [l.index, l.name]))
-  return addresses.flatMap(a => {
-    const device = names.get(a.link)
-    return device === undefined || /^(127\.|::1$|fe80:)/.test(a.address) ? [] : [{ address: a.address, device }]
-  })
+  const rows = new Map<string, HostAddressRow>()
+  for (const { address, prefixLength, scope, link } of addresses) {
+    const device = names.get(link)
+    if (device === undefined || /^(127\.|::1$|fe80:)/.test(address) || rows.has(address)) continue
+    rows.set(address, { address, prefixLength, scope, device })
+  }
+  return [...rows.values()]
 }
 
 export interface NodeDevicesOptions {

@@ -1,36 +1,63 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
-import type { Family, Net } from '../kernel/kernel.ts'
+import type { Family } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
+import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
-import type { Tables } from '../state/tables.ts'
+import type { HostAddressRow, Tables } from '../state/tables.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
-import { planPaths, type RoutingMode } from './paths.ts'
+import { findWays, planPaths, type RoutingMode, type Ways } from './paths.ts'
+import { grantRanges, type Ranges } from './ranges.ts'
+import { StrayPods } from './stray-pods.ts'
 
 export interface PathPlannerOptions {
   readonly tables: Tables
-  readonly net: Pick<Net, 'addresses'>
   readonly nodeName: string
   readonly mode: RoutingMode
   readonly families: readonly Family[]
   readonly mtu: 'auto' | number
   readonly encryptionOverhead: number
   readonly log: Logger
+  readonly clock?: Clock
 }
 
 /** After a failure the next try comes so much later, unless something changes before. */
 const RETRY_MS = 2000
+/** So often the devices of a plan are looked after without a reason. */
+const REPAIR_MS = 30_000
+/** Changes within this time are planned together: a source writes many nodes and pods, one after the other. */
+const GATHER_MS = 30
 
-export class PathPlanner {
+export class PathPlanner implements Disposable {
   readonly #options: PathPlannerOptions
+  readonly #clock: Clock
   readonly #initialized: (() => void)[]
+  readonly #strays: StrayPods
+  readonly #again = new Nudge()
+  #ranges: Ranges = { of: new Map(), problems: [] }
+  /** Of the uplinks, as long as they had some last. */
+  #uplinkAddresses: readonly HostAddressRow[] = []
+  /** Revisions of the tables the last plan was made from; undefined before it. */
+  #seen: { readonly nodes: number; readonly devices: string } | undefined
   #mtu: MtuPlan | undefined
-  /** What is on-link can be told: some uplink has an address, or the answer does not matter. */
-  #grounded = false
+  /** What on the devices the last call back was for; undefined when it is to be made again. */
+  #carriedOut: string | undefined
   problems: readonly string[] = []
   /** Why the last plan could not be carried out; undefined when it was. */
   failure: string | undefined
+
+  constructor(options: PathPlannerOptions) {
+    const { tables } = options
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#strays = new StrayPods(tables.pods)
+    this.#initialized = [tables.routes.initializer('paths'), tables.ipcache.initializer('paths')]
+  }
+
+  [Symbol.dispose](): void {
+    this.#strays[Symbol.dispose]()
+  }
 
   /** False while what was planned may rest on too little: the cluster or the uplinks are not known yet. */
   get informed(): boolean {
@@ -39,80 +66,139 @@ export class PathPlanner {
     return known && this.#grounded && [nodes, pods, uplinks].every(table => table.initialized)
   }
 
-  constructor(options: PathPlannerOptions) {
-    this.#options = options
-    this.#initialized = [options.tables.routes.initializer('paths'), options.tables.ipcache.initializer('paths')]
-  }
-
-  /** The MTUs of the last plan; call `plan` first. */
+  /** The MTUs of the last plan, which is made if there was none. */
   get mtu(): MtuPlan {
     return this.#mtu ?? this.plan()
   }
 
+  /** What is on-link can be told: some uplink has had an address, or the answer does not matter. */
+  get #grounded(): boolean {
+    return this.#options.mode !== 'auto' || this.#uplinkAddresses.length > 0
+  }
+
   /**
-   * One plan from the tables as they are. An uplink that has lost its addresses for the moment, as when its lease is
-   * renewed, changes no way. Throws RangeError when the uplinks are too small; the tables stay.
+   * One plan from the tables as they are; without a difference to the last one it costs the pods that changed. Uplinks
+   * that have lost all addresses for the moment, as when a lease is renewed, count as having the last ones. Throws
+   * RangeError when the uplinks are too small; the tables stay.
    */
   plan(): MtuPlan {
-    const { tables, mode, families, nodeName, net } = this.#options
-    const uplinks = [...tables.uplinks.values()]
-    const uplinkAddresses = net.addresses().filter(a => uplinks.some(u => u.index === a.link))
-    const common = {
-      self: nodeName,
-      mode,
-      families,
-      nodes: tables.nodes.values(),
-      pods: tables.pods.values(),
-      uplinkAddresses,
+    const { tables, nodeName } = this.#options
+    const seen = {
+      nodes: tables.nodes.revision,
+      devices: `${tables.uplinks.revision} ${tables.hostAddresses.revision}`,
     }
-    // Which paths there are does not depend on MTUs, but MTUs on whether the overlay is one of them.
-    const { overlay } = planPaths({ ...common, mtu: { native: 0, overlay: 0 } })
-    const mtu = planMtu({
-      uplinks: uplinks.map(u => u.mtu),
-      configured: this.#options.mtu,
-      encryption: this.#options.encryptionOverhead,
-      overlay: overlay ?? (mode === 'overlay' ? 4 : undefined),
-    })
-    const paths = planPaths({ ...common, nodes: tables.nodes.values(), pods: tables.pods.values(), mtu })
-    this.#grounded = mode !== 'auto' || uplinkAddresses.length > 0
-    if (this.#grounded) {
-      replaceRows(tables.routes, paths.routes)
-      replaceRows(tables.ipcache, paths.ipcache)
-      this.#report(paths.problems)
-    }
+    if (seen.nodes !== this.#seen?.nodes) this.#ranges = grantRanges(tables.nodes.values(), nodeName)
+    const strayed = this.#strays.update(this.#ranges.of)
+    const same = seen.nodes === this.#seen?.nodes && seen.devices === this.#seen.devices
+    if (this.#mtu !== undefined && same && !strayed) return this.#mtu
+    this.#seen = undefined
+    const ways = this.#findWays()
+    const mtu = this.#planMtu(ways)
+    if (this.#grounded) this.#write(ways, mtu)
     this.#mtu = mtu
+    this.#seen = seen
     return mtu
   }
 
-  /** Plans after each change until the signal aborts, and calls back after each plan. Failures are logged, not fatal. */
+  /** Has the next plan carried out on the devices also when it is the same, as after one of them was changed. */
+  repair(): void {
+    this.#carriedOut = undefined
+    this.#again.nudge()
+  }
+
+  /**
+   * Plans after each change until the signal aborts, and calls back when MTUs or uplinks are others than at the last call,
+   * and for a repair. Failures are logged, not fatal.
+   */
   async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { nodes, pods, uplinks, hostAddresses } = this.#options.tables
-    const again = new Nudge()
-    let timer: NodeJS.Timeout | undefined
+    let cancel = (): void => {}
+    let first = true
     const follow = async (): Promise<void> => {
-      clearTimeout(timer)
-      try {
-        this.plan()
-        await onPlan()
-        this.failure = undefined
-        if (nodes.initialized && pods.initialized && uplinks.initialized)
-          for (const finish of this.#initialized.splice(0)) finish()
-      } catch (error) {
-        this.failure = error instanceof Error ? error.message : String(error)
-        this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays for now')
-        timer = setTimeout(() => again.nudge(), RETRY_MS)
-      }
+      if (!first) await this.#gather(signal)
+      first = false
+      if (signal.aborted) return
+      cancel()
+      const succeeded = await this.#carryOut(onPlan)
+      cancel = this.#clock.after(succeeded ? REPAIR_MS : RETRY_MS, () => this.repair())
     }
     try {
-      await eachChange([nodes, pods, uplinks, hostAddresses, again], follow, signal)
+      await eachChange([nodes, pods, uplinks, hostAddresses, this.#again], follow, signal)
     } finally {
-      clearTimeout(timer)
+      cancel()
     }
+  }
+
+  async #carryOut(onPlan: () => Promise<void>): Promise<boolean> {
+    const { nodes, pods, uplinks } = this.#options.tables
+    try {
+      const wanted = JSON.stringify([this.plan(), this.informed, [...uplinks.values()]])
+      if (wanted !== this.#carriedOut) {
+        this.#carriedOut = wanted
+        await onPlan()
+      }
+      this.failure = undefined
+      if (nodes.initialized && pods.initialized && uplinks.initialized)
+        for (const finish of this.#initialized.splice(0)) finish()
+      return true
+    } catch (error) {
+      this.#carriedOut = undefined
+      this.failure = error instanceof Error ? error.message : String(error)
+      this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays for now')
+      return false
+    }
+  }
+
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#clock.after(GATHER_MS, resolve)
+    const onAbort = (): void => resolve()
+    signal.addEventListener('abort', onAbort)
+    await promise
+    signal.removeEventListener('abort', onAbort)
+    cancel()
+  }
+
+  #findWays(): Ways {
+    const { tables, nodeName, mode, families } = this.#options
+    const uplinks = new Set([...tables.uplinks.values()].map(u => u.name))
+    const hostAddresses = [...tables.hostAddresses.values()]
+    const current = hostAddresses.filter(a => uplinks.has(a.device))
+    if (current.length > 0) this.#uplinkAddresses = current
+    return findWays({
+      self: nodeName,
+      mode,
+      families,
+      nodes: [...tables.nodes.values()],
+      hostAddresses,
+      uplinkAddresses: this.#uplinkAddresses,
+      ranges: this.#ranges.of,
+      strays: this.#strays.byNode(),
+    })
+  }
+
+  #planMtu({ overlay }: Ways): MtuPlan {
+    const { tables, mode, families, mtu, encryptionOverhead } = this.#options
+    return planMtu({
+      uplinks: [...tables.uplinks.values()].map(u => u.mtu),
+      configured: mtu,
+      families,
+      encryption: encryptionOverhead,
+      overlay: overlay ?? (mode === 'overlay' ? 4 : undefined),
+    })
+  }
+
+  #write(ways: Ways, mtu: MtuPlan): void {
+    const { tables } = this.#options
+    const paths = planPaths(ways, mtu)
+    replaceRows(tables.routes, paths.routes)
+    replaceRows(tables.ipcache, paths.ipcache)
+    this.#report([...this.#ranges.problems, ...ways.problems])
   }
 
   #report(problems: readonly string[]): void {
     for (const problem of problems)
-      if (!this.problems.includes(problem)) this.#options.log.warn({ problem }, 'a node cannot be reached')
+      if (!this.problems.includes(problem)) this.#options.log.warn({ problem }, 'a node cannot be reached as it should')
     this.problems = problems
   }
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { NodeRow, PodRow } from '../state/tables.ts'
-import { type Paths, type PathsInput, planPaths } from './paths.ts'
+import { createTables, type HostAddressRow, type NodeRow, type PodRow } from '../state/tables.ts'
+import { findWays, LAST_RESORT, type Paths, planPaths, type Ways, type WaysInput } from './paths.ts'
+import { grantRanges } from './ranges.ts'
+import { StrayPods } from './stray-pods.ts'
 
 const node = (name: string, addresses: string[], podCidrs: string[]): NodeRow => ({
   name,
@@ -21,22 +23,49 @@ const pod = (name: string, nodeName: string, addresses: string[], hostNetwork = 
 const self = node('n1', ['172.30.0.1', 'fd00:30::1'], ['10.1.1.0/24', 'fd00:1:1::/112'])
 const near = node('n2', ['172.30.0.2', 'fd00:30::2'], ['10.1.2.0/24', 'fd00:1:2::/112'])
 const far = node('n3', ['172.31.9.3', 'fd00:31::3'], ['10.1.3.0/24', 'fd00:1:3::/112'])
-const base: PathsInput = {
-  self: 'n1',
-  mode: 'auto',
-  families: [4, 6],
-  nodes: [self, near, far],
-  pods: [],
-  uplinkAddresses: [
-    { link: 2, family: 4, address: '172.30.0.1', prefixLength: 24, scope: 'global', dynamic: false },
-    { link: 2, family: 6, address: 'fd00:30::1', prefixLength: 64, scope: 'global', dynamic: false },
-  ],
-  mtu: { native: 1500, overlay: 1450 },
+const held = (address: string, prefixLength: number, device = 'eth0'): HostAddressRow => ({
+  address,
+  prefixLength,
+  scope: 'global',
+  device,
+})
+const UPLINK = [held('172.30.0.1', 24), held('fd00:30::1', 64)]
+
+interface Input extends Partial<WaysInput> {
+  readonly pods?: readonly PodRow[]
 }
-const print = (p: Paths): string =>
+
+/** A plan as the planner makes it, on node n1. */
+function plan({ pods = [], ...more }: Input = {}): Paths & Pick<Ways, 'overlay' | 'problems'> {
+  const tables = createTables()
+  for (const row of pods) tables.pods.put(row)
+  const { nodes = [self, near, far] } = more
+  const ranges = grantRanges(nodes, 'n1')
+  using strays = new StrayPods(tables.pods)
+  strays.update(ranges.of)
+  const { overlay, ...ways } = findWays({
+    self: 'n1',
+    mode: 'auto',
+    families: [4, 6],
+    nodes,
+    hostAddresses: UPLINK,
+    uplinkAddresses: UPLINK,
+    ranges: ranges.of,
+    strays: strays.byNode(),
+    ...more,
+  })
+  const problems = [...ranges.problems, ...ways.problems]
+  return { ...planPaths({ ...ways, overlay }, { native: 1500, overlay: 1450 }), problems, overlay }
+}
+
+/** Without the routes that end this node's own ranges. */
+const away = (p: Paths): Paths['routes'] => p.routes.filter(r => r.type !== 'unreachable')
+const print = (p: ReturnType<typeof plan>): string =>
   [
-    ...p.routes.map(
-      r => `route ${r.dst} via ${r.via}${r.link === undefined ? '' : ` dev ${r.link}`} mtu ${r.mtu} src ${r.src}`,
+    ...p.routes.map(({ dst, type, via, link, mtu, src }) =>
+      type === 'unreachable'
+        ? `unreachable ${dst}`
+        : `route ${dst} via ${via}${link === undefined ? '' : ` dev ${link}`} mtu ${mtu} src ${src}`,
     ),
     ...p.ipcache.map(
       r => `ipcache ${r.prefix} ${r.node} ${r.path.kind === 'overlay' ? `overlay ${r.path.tunnel}` : 'native'}`,
@@ -47,8 +76,10 @@ const print = (p: Paths): string =>
 
 test('in mode auto an on-link node is reached natively and another through the overlay, each with its MTU', () => {
   assert.equal(
-    print(planPaths(base)),
+    print(plan()),
     `\
+unreachable 10.1.1.0/24
+unreachable fd00:1:1::/112
 route 10.1.2.0/24 via 172.30.0.2 mtu 1500 src 172.30.0.1
 route fd00:1:2::/112 via fd00:30::2 mtu 1500 src fd00:30::1
 route 10.1.3.0/24 via 169.254.1.2 dev cw-vxlan mtu 1450 src 172.30.0.1
@@ -63,10 +94,58 @@ overlay 4`,
   )
 })
 
-test('mode native never uses the overlay, mode overlay always', () => {
-  assert.equal(planPaths({ ...base, mode: 'native' }).overlay, undefined)
-  const all = planPaths({ ...base, mode: 'overlay' }).ipcache
-  assert.deepEqual(new Set(all.map(r => r.path.kind)), new Set(['overlay']))
+test("the node's own ranges end here, after every other route to them and in the families that pods have", () => {
+  const ends = plan({ families: [4] }).routes.filter(r => r.type === 'unreachable')
+  assert.deepEqual(
+    ends.map(r => [r.dst, r.metric, r.via, r.link]),
+    [['10.1.1.0/24', LAST_RESORT, undefined, undefined]],
+  )
+})
+
+test('mode overlay always uses the overlay', () => {
+  assert.deepEqual(new Set(plan({ mode: 'overlay' }).ipcache.map(r => r.path.kind)), new Set(['overlay']))
+})
+
+test('in mode native a node beyond the links is left to the fabric: no route that the kernel would refuse', () => {
+  const p = plan({ mode: 'native' })
+  assert.equal(p.overlay, undefined)
+  assert.deepEqual(
+    away(p).map(r => r.dst),
+    ['10.1.2.0/24', 'fd00:1:2::/112'],
+  )
+  assert.deepEqual(
+    p.ipcache.filter(r => r.node === 'n3').map(r => r.path.kind),
+    ['native', 'native'],
+  )
+  assert.deepEqual(p.problems, [])
+})
+
+test('each family has its own way: a node that is near by IPv6 only is reached by the overlay with IPv4', () => {
+  const half = node('n4', ['172.31.9.4', 'fd00:30::4'], ['10.1.4.0/24', 'fd00:1:4::/112'])
+  assert.equal(
+    print(plan({ nodes: [half] })),
+    `\
+route 10.1.4.0/24 via 169.254.1.2 dev cw-vxlan mtu 1450 src 172.30.0.1
+route fd00:1:4::/112 via fd00:30::4 mtu 1500 src fd00:30::1
+ipcache 172.31.9.4/32 n4 overlay 172.31.9.4
+ipcache 10.1.4.0/24 n4 overlay 172.31.9.4
+ipcache fd00:1:4::/112 n4 native
+overlay 4`,
+  )
+})
+
+test('a single address without its network says nothing: the node is where its other address is', () => {
+  const single = [held('172.30.0.1', 24), held('fd00:30::1', 128)]
+  const kinds = (node: NodeRow): unknown =>
+    plan({ nodes: [self, node], hostAddresses: single, uplinkAddresses: single }).ipcache.map(r => r.path.kind)
+  assert.deepEqual(kinds(near), ['native', 'native'])
+  assert.deepEqual(kinds(far), ['overlay', 'overlay', 'overlay', 'overlay'])
+})
+
+test('an overlay that nothing leads along costs no MTU: a near node of IPv4 without pods of IPv6', () => {
+  const four = node('n4', ['172.30.0.4'], ['10.1.4.0/24'])
+  assert.equal(plan({ nodes: [self, four] }).overlay, undefined)
+  assert.equal(plan({ nodes: [self, { ...four, podCidrs: ['fd00:1:4::/112'] }] }).overlay, 4)
 })
 
 test("a pod outside its node's ranges gets a route of its own; one inside and one on the host network do not", () => {
@@ -75,44 +154,70 @@ test("a pod outside its node's ranges gets a route of its own; one inside and on
     pod('stray', 'n2', ['10.9.9.9', 'fd00:9::9']),
     pod('host', 'n2', ['172.30.0.2'], true),
   ]
-  const p = planPaths({ ...base, nodes: [self, near], pods })
   assert.deepEqual(
-    p.routes.map(r => r.dst),
+    away(plan({ nodes: [self, near], pods })).map(r => r.dst),
     ['10.1.2.0/24', 'fd00:1:2::/112', '10.9.9.9/32', 'fd00:9::9/128'],
   )
 })
 
 test('a family that is switched off is not routed', () => {
   assert.deepEqual(
-    planPaths({ ...base, families: [4], nodes: [self, near] }).routes.map(r => r.dst),
+    away(plan({ families: [4], nodes: [self, near] })).map(r => r.dst),
     ['10.1.2.0/24'],
   )
 })
 
-test('an IPv6 underlay is used where a node has no IPv4 address', () => {
+test('the underlay is of a family that both nodes have', () => {
   const six = node('n4', ['fd00:31::4'], ['fd00:1:4::/112'])
-  const p = planPaths({ ...base, nodes: [self, six] })
-  assert.equal(p.overlay, 6)
-  assert.deepEqual(
-    p.ipcache.map(r => (r.path.kind === 'overlay' ? r.path.tunnel : 'native')),
-    ['fd00:31::4', 'fd00:31::4'],
-  )
+  const tunnels = (input: Input): unknown[] => [
+    plan(input).overlay,
+    new Set(plan(input).ipcache.map(r => (r.path.kind === 'overlay' ? r.path.tunnel : 'native'))),
+  ]
+  assert.deepEqual(tunnels({ nodes: [self, six] }), [6, new Set(['fd00:31::4'])])
+  const here = [held('fd00:30::1', 64)]
+  const only6 = { hostAddresses: here, uplinkAddresses: here, nodes: [{ ...self, addresses: ['fd00:30::1'] }, far] }
+  assert.deepEqual(tunnels(only6), [6, new Set(['fd00:31::3'])])
 })
 
 test('a node that cannot be reached is a problem with its name, not a crash', () => {
   const bare = node('n5', [], ['10.1.5.0/24'])
   const four = node('n6', ['172.30.0.6'], ['fd00:1:6::/112'])
-  assert.deepEqual(planPaths({ ...base, nodes: [self, bare, four] }).problems, [
+  const six = node('n7', ['fd00:31::7'], ['10.1.7.0/24'])
+  assert.deepEqual(plan({ mode: 'native', nodes: [self, bare, four] }).problems, [
     'node n5: has no InternalIP address',
     'node n6: no IPv6 address to reach fd00:1:6::/112 by',
   ])
+  const here = [held('172.30.0.1', 24)]
+  const only4 = { hostAddresses: here, uplinkAddresses: here, nodes: [{ ...self, addresses: ['172.30.0.1'] }, six] }
+  assert.deepEqual(plan(only4).problems, [
+    'node n7: no address of a family that this node has, to reach 10.1.7.0/24 by',
+  ])
+  assert.deepEqual(plan(only4).ipcache, [])
 })
 
-test('pods outside the ranges of their nodes are found for every node, also in an input that is read once', () => {
-  const pods = [pod('a', 'n2', ['10.9.0.2']), pod('b', 'n3', ['10.9.0.3']), pod('c', 'n2', ['10.1.2.7'])]
-  const strays = planPaths({ ...base, pods: pods.values() }).ipcache.filter(row => row.prefix.startsWith('10.9.'))
+test("the node's packets to pods come from the address of its Node object, on whatever device it is", () => {
+  const sources = (hostAddresses: HostAddressRow[], uplinkAddresses: HostAddressRow[]): unknown =>
+    new Set(away(plan({ hostAddresses, uplinkAddresses, nodes: [self, near] })).map(r => r.src))
+  const virtual = held('172.30.0.200', 24)
+  assert.deepEqual(sources([virtual, ...UPLINK], [virtual, ...UPLINK]), new Set(['172.30.0.1', 'fd00:30::1']))
+  const loopback = held('172.30.0.1', 32, 'lo')
+  assert.deepEqual(sources([loopback, virtual], [virtual]), new Set(['172.30.0.1', undefined]))
+  assert.deepEqual(sources([virtual], [virtual]), new Set(['172.30.0.200', undefined]))
+})
+
+test("a range that two nodes claim stays one node's; the other's pods there have routes of their own", () => {
+  const twin = node('n4', ['172.30.0.4'], ['10.1.2.0/24', '10.1.1.0/24'])
+  const p = plan({
+    families: [4],
+    nodes: [twin, near, self],
+    pods: [pod('a', 'n4', ['10.1.2.7']), pod('b', 'n2', ['10.1.2.8'])],
+  })
   assert.deepEqual(
-    strays.map(row => `${row.prefix} ${row.node}`),
-    ['10.9.0.2/32 n2', '10.9.0.3/32 n3'],
+    p.routes.map(r => `${r.dst} ${r.via ?? r.type}`),
+    ['10.1.1.0/24 unreachable', '10.1.2.0/24 172.30.0.2', '10.1.2.7/32 172.30.0.4'],
   )
+  assert.deepEqual(p.problems, [
+    'node n4: its range 10.1.2.0/24 is also that of node n2, which keeps it',
+    'node n4: its range 10.1.1.0/24 is also that of node n1, which keeps it',
+  ])
 })

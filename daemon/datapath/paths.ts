@@ -1,120 +1,224 @@
 /**
- * How each remote prefix is reached: a pure function from nodes, pods and this node's own links to kernel routes and
- * ipcache rows. A node whose address is on one of our links is reached natively, all others through the overlay,
- * unless the configuration says one of the two for all.
+ * How each remote prefix is reached: a pure function from nodes, pods and this node's own addresses to kernel routes and
+ * ipcache rows. Family by family, a node whose address is on one of our links is reached natively, all others through
+ * the overlay, unless the configuration says one of the two for all.
  */
-import { covers, familyOf, parseAddress, parsePrefix, prefixContains } from '../kernel/ip.ts'
-import { type AddressInfo, type Address, CAUSEWAY_PROTOCOL, type Family, type Prefix } from '../kernel/kernel.ts'
-import type { IpcacheRow, NodeRow, PodRow, RouteRow } from '../state/tables.ts'
+import { covers, familyIn, hostPrefix, parseAddress, parsePrefix, widthOf } from '../kernel/ip.ts'
+import { type Address, CAUSEWAY_PROTOCOL, type Family, type Prefix } from '../kernel/kernel.ts'
+import type { HostAddressRow, IpcacheRow, NodeRow, RouteRow } from '../state/tables.ts'
 
 export type RoutingMode = 'auto' | 'native' | 'overlay'
 
 /** Next hops inside the overlay: one address a family, resolved to the overlay's MAC by a permanent neighbour. */
 export const OVERLAY_GATEWAY: Readonly<Record<Family, Address>> = { 4: '169.254.1.2', 6: 'fe80::2' }
 export const OVERLAY_DEVICE = 'cw-vxlan'
+/** Of the routes that end this node's own ranges: every other route to the same prefix comes before. */
+export const LAST_RESORT = 0xffff_fffe
 const OWNER = 'paths'
+const FAMILIES: readonly Family[] = [4, 6]
 
-export interface PathsInput {
+export interface WaysInput {
   readonly self: string
   readonly mode: RoutingMode
   readonly families: readonly Family[]
-  readonly nodes: Iterable<NodeRow>
-  readonly pods: Iterable<PodRow>
-  /** Addresses on this node's uplinks: what is on-link, and the source of the node's own packets to pods. */
-  readonly uplinkAddresses: readonly AddressInfo[]
-  readonly mtu: { readonly native: number; readonly overlay: number }
+  readonly nodes: readonly NodeRow[]
+  /** Addresses of this node on any device. */
+  readonly hostAddresses: readonly HostAddressRow[]
+  /** Those on its uplinks, which say what is on-link. */
+  readonly uplinkAddresses: readonly HostAddressRow[]
+  /** Ranges of pods by node, this one included. */
+  readonly ranges: ReadonlyMap<string, readonly Prefix[]>
+  /** Prefixes of pods outside them by node. */
+  readonly strays: ReadonlyMap<string, readonly Prefix[]>
+}
+
+/** How a node is reached with packets of one family; a native way without `via` is the fabric's own. */
+type Hop = { readonly kind: 'native'; readonly via?: Address } | { readonly kind: 'overlay'; readonly tunnel: Address }
+
+interface Way {
+  readonly node: NodeRow
+  /** Undefined where there is no way. */
+  readonly hops: Readonly<Record<Family, Hop | undefined>>
+  /** Of the node's pods. */
+  readonly prefixes: readonly PrefixOf[]
+  /** Of the node itself. */
+  readonly addresses: readonly PrefixOf[]
+}
+
+interface PrefixOf {
+  readonly prefix: Prefix
+  readonly family: Family
+}
+
+/** The ways to all other nodes, and what ends here. */
+export interface Ways {
+  readonly ways: readonly Way[]
+  /** This node's own ranges. */
+  readonly ends: readonly Prefix[]
+  /** Underlay family of the overlay where some path uses it. */
+  readonly overlay: Family | undefined
+  /** Where the node's own packets to pods come from. */
+  readonly sources: Readonly<Record<Family, Address | undefined>>
+  /** What cannot be reached, with the reason, for `status`. */
+  readonly problems: readonly string[]
 }
 
 export interface Paths {
   readonly routes: readonly RouteRow[]
   readonly ipcache: readonly IpcacheRow[]
-  /** Underlay family of the overlay where some path uses it. */
-  readonly overlay: Family | undefined
-  /** Nodes that cannot be reached, with the reason, for `status`. */
-  readonly problems: readonly string[]
 }
 
-interface Reach {
-  readonly node: NodeRow
-  readonly kind: 'native' | 'overlay'
-  readonly tunnel: Address
+/**
+ * Finds the ways to all other nodes, in order of their names; `planPaths` writes them down. Two steps, because MTUs depend
+ * on whether the overlay is used, and routes on MTUs. Deterministic in its input.
+ */
+export function findWays(input: WaysInput): Ways {
+  const { self, mode, ranges, strays } = input
+  const own = input.nodes.find(n => n.name === self)
+  const near = onLink(input.uplinkAddresses)
+  const underlay = underlayFamilies(own, input.uplinkAddresses)
+  const others = input.nodes.filter(n => n.name !== self).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const ways = others.map((node): Way => {
+    const tunnel = underlay.map(f => addressOf(node, f)).find(address => address !== undefined)
+    const hop = (family: Family): Hop | undefined => hopOf(mode, near(node, family), tunnel)
+    return {
+      node,
+      hops: node.addresses.length === 0 ? { 4: undefined, 6: undefined } : { 4: hop(4), 6: hop(6) },
+      prefixes: served([...(ranges.get(node.name) ?? []), ...(strays.get(node.name) ?? [])], input),
+      addresses: served(node.addresses.map(hostPrefix), input),
+    }
+  })
+  return {
+    ways,
+    ends: served(ranges.get(self) ?? [], input).map(p => p.prefix),
+    overlay: overlayOf(ways),
+    sources: { 4: sourceOf(own, input, 4), 6: sourceOf(own, input, 6) },
+    problems: ways.flatMap(problemsOf),
+  }
 }
 
-/** Plans the ways to all other nodes; deterministic in its input. */
-export function planPaths(input: PathsInput): Paths {
-  const routes: RouteRow[] = []
+/** What leads along the ways to the nodes' pods, and what ends here. */
+export function planPaths({ ways, ends, sources }: Ways, mtu: { native: number; overlay: number }): Paths {
+  const routes: RouteRow[] = ends.map(endOf)
   const ipcache: IpcacheRow[] = []
-  const problems: string[] = []
-  const nodes = [...input.nodes].filter(n => n.name !== input.self).sort((a, b) => (a.name < b.name ? -1 : 1))
-  const reaches = new Map<string, Reach>()
-  for (const node of nodes) {
-    const reach = reachOf(node, input)
-    if (typeof reach === 'string') problems.push(reach)
-    else reaches.set(node.name, reach)
-  }
-  const strays = strayPods(reaches, input.pods)
-  for (const reach of reaches.values()) {
+  for (const { node, hops, prefixes, addresses } of ways) {
     // A node's own addresses are the underlay: the host's routes to them stay as they are, only pods tunnel to them.
-    for (const address of reach.node.addresses) {
-      if (reach.kind === 'overlay' && served(hostPrefix(address), input)) ipcache.push(row(hostPrefix(address), reach))
+    for (const { prefix, family } of addresses) {
+      const hop = hops[family]
+      if (hop?.kind === 'overlay') ipcache.push(rowOf(prefix, node.name, hop))
     }
-    for (const prefix of [...reach.node.podCidrs, ...(strays.get(reach.node.name) ?? [])]) {
-      if (!served(prefix, input)) continue
-      ipcache.push(row(prefix, reach))
-      const route = routeTo(prefix, reach, input)
-      if (route === undefined)
-        problems.push(`node ${reach.node.name}: no IPv${parsePrefix(prefix).family} address to reach ${prefix} by`)
-      else routes.push(route)
+    for (const { prefix, family } of prefixes) {
+      const hop = hops[family]
+      if (hop === undefined) continue
+      ipcache.push(rowOf(prefix, node.name, hop))
+      routes.push(...routeOf(prefix, hop, { source: sources[family], mtu: mtu[hop.kind] }))
     }
   }
-  const tunnelled = [...reaches.values()].filter(r => r.kind === 'overlay').map(r => familyOf(r.tunnel))
-  return { routes, ipcache, overlay: tunnelled.includes(6) ? 6 : tunnelled[0], problems }
+  return { routes, ipcache }
 }
 
-function reachOf(node: NodeRow, input: PathsInput): Reach | string {
-  const first = node.addresses.find(a => familyOf(a) === 4) ?? node.addresses[0]
-  if (first === undefined) return `node ${node.name}: has no InternalIP address`
-  const onLink = node.addresses.some(a =>
-    input.uplinkAddresses.some(u => prefixContains(`${u.address}/${u.prefixLength}`, a)),
-  )
-  const kind = input.mode === 'auto' ? (onLink ? 'native' : 'overlay') : input.mode
-  return { node, kind, tunnel: first }
+/**
+ * `via` is the node's address where it is on-link. In mode native a node beyond our links is left to the fabric, which
+ * then knows the way: a route by its address would be refused, and the node's other routes lead there.
+ */
+function hopOf(mode: RoutingMode, via: Address | undefined, tunnel: Address | undefined): Hop | undefined {
+  if (mode !== 'overlay' && via !== undefined) return { kind: 'native', via }
+  if (mode === 'native') return { kind: 'native' }
+  return tunnel === undefined ? undefined : { kind: 'overlay', tunnel }
 }
 
-/** Addresses of pods that lie in no range of their node, by node: each gets a route of its own. */
-function strayPods(reaches: ReadonlyMap<string, Reach>, pods: Iterable<PodRow>): Map<string, Prefix[]> {
-  const ranges = new Map([...reaches].map(([name, { node }]) => [name, node.podCidrs.map(parsePrefix)]))
-  const strays = new Map<string, Prefix[]>()
-  for (const pod of pods) {
-    const cidrs = ranges.get(pod.nodeName)
-    if (cidrs === undefined || pod.hostNetwork) continue
-    const outside = pod.addresses.filter(address => !cidrs.some(cidr => covers(cidr, parseAddress(address))))
-    if (outside.length > 0) strays.set(pod.nodeName, [...(strays.get(pod.nodeName) ?? []), ...outside.map(hostPrefix)])
+/**
+ * Gives a node's address of a family where that is on-link. Uplinks whose addresses of one family are single ones, as
+ * DHCPv6 gives them, do not tell; there the node is where its other address is.
+ */
+function onLink(addresses: readonly HostAddressRow[]): (node: NodeRow, family: Family) => Address | undefined {
+  const prefixes = addresses.map(a => parsePrefix(`${a.address}/${a.prefixLength}`))
+  const vague = (family: Family): boolean => {
+    const own = prefixes.filter(p => p.family === family)
+    return own.length > 0 && own.every(p => p.length === widthOf(family))
   }
-  return strays
-}
-
-function routeTo(dst: Prefix, reach: Reach, input: PathsInput): RouteRow | undefined {
-  const { family } = parsePrefix(dst)
-  const src = input.uplinkAddresses.find(a => a.family === family && a.scope === 'global')?.address
-  const common = { dst, protocol: CAUSEWAY_PROTOCOL, owner: OWNER, ...(src === undefined ? {} : { src }) }
-  if (reach.kind === 'overlay') {
-    return { ...common, via: OVERLAY_GATEWAY[family], link: OVERLAY_DEVICE, onlink: true, mtu: input.mtu.overlay }
+  const blind = { 4: vague(4), 6: vague(6) }
+  const near = (address: Address): boolean => prefixes.some(prefix => covers(prefix, parseAddress(address)))
+  return (node, family) => {
+    const address = addressOf(node, family)
+    if (address === undefined || near(address)) return address
+    return blind[family] && node.addresses.some(near) ? address : undefined
   }
-  const via = reach.node.addresses.find(a => familyOf(a) === family)
-  return via === undefined ? undefined : { ...common, via, mtu: input.mtu.native }
 }
 
-function row(prefix: Prefix, reach: Reach): IpcacheRow {
-  const path =
-    reach.kind === 'overlay' ? ({ kind: 'overlay', tunnel: reach.tunnel } as const) : ({ kind: 'native' } as const)
-  return { prefix, node: reach.node.name, path }
+/** Families that the underlay can carry from here, IPv4 first; both while nothing is known of this node. */
+function underlayFamilies(own: NodeRow | undefined, uplinkAddresses: readonly HostAddressRow[]): readonly Family[] {
+  const held = [...(own?.addresses ?? []), ...uplinkAddresses.filter(isGlobal).map(a => a.address)].map(familyIn)
+  return held.length === 0 ? FAMILIES : FAMILIES.filter(f => held.includes(f))
 }
 
-function served(prefix: Prefix, input: PathsInput): boolean {
-  return input.families.includes(parsePrefix(prefix).family)
+function addressOf(node: NodeRow, family: Family): Address | undefined {
+  return node.addresses.find(a => familyIn(a) === family)
 }
 
-function hostPrefix(address: Address): Prefix {
-  return `${address}/${familyOf(address) === 4 ? 32 : 128}`
+/**
+ * The address of the Node object, by which the others know this node, as far as the node holds it. An uplink may carry
+ * more, such as a virtual address or a temporary one of IPv6.
+ */
+function sourceOf(
+  own: NodeRow | undefined,
+  { hostAddresses, uplinkAddresses }: WaysInput,
+  family: Family,
+): Address | undefined {
+  const named = own && addressOf(own, family)
+  if (hostAddresses.some(a => a.address === named)) return named
+  return uplinkAddresses.find(a => isGlobal(a) && familyIn(a.address) === family)?.address
+}
+
+function isGlobal({ scope }: HostAddressRow): boolean {
+  return scope === 'global'
+}
+
+function served(prefixes: readonly Prefix[], { families }: WaysInput): PrefixOf[] {
+  return prefixes
+    .map(prefix => ({ prefix, family: familyIn(prefix) }))
+    .filter(({ family }) => families.includes(family))
+}
+
+/** A way that nothing leads along does not count: its header would cost every pod. */
+function overlayOf(ways: readonly Way[]): Family | undefined {
+  const used = new Set<Family>()
+  for (const { hops, prefixes, addresses } of ways)
+    for (const { family } of [...prefixes, ...addresses]) {
+      const hop = hops[family]
+      if (hop?.kind === 'overlay') used.add(familyIn(hop.tunnel))
+    }
+  return used.has(6) ? 6 : used.has(4) ? 4 : undefined
+}
+
+function problemsOf({ node, hops, prefixes }: Way): string[] {
+  if (node.addresses.length === 0) return [`node ${node.name}: has no InternalIP address`]
+  return prefixes.flatMap(({ prefix, family }) => {
+    const hop = hops[family]
+    if (hop === undefined) return `node ${node.name}: no address of a family that this node has, to reach ${prefix} by`
+    const missing = hop.kind === 'native' && addressOf(node, family) === undefined
+    return missing ? `node ${node.name}: no IPv${family} address to reach ${prefix} by` : []
+  })
+}
+
+/** Ends a range of this node: what no pod has is answered here, else it would leave by the default route. */
+function endOf(dst: Prefix): RouteRow {
+  return { dst, type: 'unreachable', metric: LAST_RESORT, protocol: CAUSEWAY_PROTOCOL, owner: OWNER }
+}
+
+/** The host's route to a prefix; none where the fabric leads there. */
+function routeOf(
+  dst: Prefix,
+  hop: Hop,
+  by: { readonly source: Address | undefined; readonly mtu: number },
+): RouteRow[] {
+  const src = by.source === undefined ? {} : { src: by.source }
+  const common = { dst, protocol: CAUSEWAY_PROTOCOL, owner: OWNER, mtu: by.mtu, ...src }
+  if (hop.kind === 'overlay')
+    return [{ ...common, via: OVERLAY_GATEWAY[familyIn(dst)], link: OVERLAY_DEVICE, onlink: true }]
+  return hop.via === undefined ? [] : [{ ...common, via: hop.via }]
+}
+
+function rowOf(prefix: Prefix, node: string, hop: Hop): IpcacheRow {
+  return { prefix, node, path: hop.kind === 'overlay' ? { kind: 'overlay', tunnel: hop.tunnel } : { kind: 'native' } }
 }

@@ -1,39 +1,51 @@
-/** Carries the table `routes` into the kernel. Pods' own host routes are the endpoints' and left alone. */
-import { CAUSEWAY_PROTOCOL, type Net, type Route, type RouteInfo } from '../kernel/kernel.ts'
-import type { RouteRow } from '../state/tables.ts'
+/**
+ * Carries the table `routes` into the kernel. Pods' own host routes are the endpoints' and left alone: they leave by a
+ * pod's device and have no gateway, so no deletion here, which names one, means them.
+ */
+import { CAUSEWAY_PROTOCOL, type Net, type NetRequest, type Route, type RouteInfo } from '../kernel/kernel.ts'
+import { routeKey, type RouteRow } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 import { isPodDevice } from './pod-device.ts'
 
-const MAIN_TABLE = 254
+/** From so many rows on, a look at all routes costs less than writing those that stand already. */
+const LOOK_FROM = 32
 
 /** A reconciler target; every operation is idempotent. Throws NetlinkError, such as ENETUNREACH while an uplink is down. */
 export function routeTarget(net: Net): Target<RouteRow> {
+  const write = (rows: readonly RouteRow[]): void => {
+    if (rows.length > 0) net.run(rows.map(row => ({ op: 'route-add', route: withoutOwner(row), replace: true })))
+  }
   return {
-    update: row => bring(net, [row]) > 0,
-    updateBatch: rows => bring(net, rows),
-    delete(row) {
-      if (ours(net).some(r => sameKey(r, row))) net.run([{ op: 'route-delete', route: withoutOwner(row) }])
+    update(row) {
+      write([row])
+      return true
     },
+    updateBatch(rows) {
+      const wrong = rows.length < LOOK_FROM ? rows : differing(net, rows)
+      write(wrong)
+      return wrong.length
+    },
+    differing: rows => differing(net, rows),
+    delete: row => net.run([deletionOf(row)]),
+    deleteBatch: rows => net.run(rows.map(deletionOf)),
     prune(desired) {
-      const want = [...desired.values()]
-      const surplus = ours(net).filter(r => !want.some(w => sameKey(r, w)))
+      const wanted = new Set(Array.from(desired.values(), routeKey))
+      const surplus = routesOf(net).filter(route => !wanted.has(routeKey(route)))
       if (surplus.length > 0) net.run(surplus.map(route => ({ op: 'route-delete', route })))
       return surplus.length
     },
   }
 }
 
-/** Adds or corrects what the kernel lacks, after one look at all of it; answers how many routes that were. */
-function bring(net: Net, rows: readonly RouteRow[]): number {
-  const have = new Map(ours(net).map(route => [`${route.table} ${route.dst}`, route]))
+/** Rows that the kernel lacks or has otherwise, after one look at all of it. */
+function differing(net: Net, rows: Iterable<RouteRow>): RouteRow[] {
+  const have = new Map(routesOf(net).map(route => [routeKey(route), route]))
   const links = new Map(net.links().map(l => [l.name, l.index]))
-  const wrong = rows.filter(row => !sameWay(have.get(`${row.table ?? MAIN_TABLE} ${row.dst}`), row, links))
-  if (wrong.length > 0) net.run(wrong.map(row => ({ op: 'route-add', route: withoutOwner(row), replace: true })))
-  return wrong.length
+  return [...rows].filter(row => !sameWay(have.get(routeKey(row)), row, links))
 }
 
 /** Routes of this project in the kernel that are not a pod's. */
-function ours(net: Net): RouteInfo[] {
+function routesOf(net: Net): RouteInfo[] {
   const pods = new Set(
     net
       .links()
@@ -43,19 +55,29 @@ function ours(net: Net): RouteInfo[] {
   return net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL && !pods.has(r.link))
 }
 
-function sameKey(a: RouteInfo, b: Route): boolean {
-  return a.dst === b.dst && a.table === (b.table ?? MAIN_TABLE)
-}
-
 function sameWay(have: RouteInfo | undefined, want: Route, links: ReadonlyMap<string, number>): boolean {
   if (have === undefined) return false
   const link = typeof want.link === 'string' ? links.get(want.link) : want.link
   return (
+    (have.type ?? 'unicast') === (want.type ?? 'unicast') &&
     have.via === want.via &&
     (want.link === undefined || have.link === link) &&
     (have.mtu ?? 0) === (want.mtu ?? 0) &&
     (want.src === undefined || have.src === want.src)
   )
+}
+
+/** By what tells the route from others' and from a pod's alone: it is to go also when somebody has changed the rest. */
+function deletionOf({ dst, via, table, metric, type, protocol }: RouteRow): NetRequest {
+  const route: Route = {
+    dst,
+    protocol: protocol ?? CAUSEWAY_PROTOCOL,
+    ...(via === undefined ? {} : { via }),
+    ...(table === undefined ? {} : { table }),
+    ...(metric === undefined ? {} : { metric }),
+    ...(type === undefined ? {} : { type }),
+  }
+  return { op: 'route-delete', route }
 }
 
 function withoutOwner(row: RouteRow): Route {

@@ -178,7 +178,7 @@ test('a reader that is too slow loses the oldest and is told how many', async ()
 test('addresses are named from endpoints, pods, this node and other nodes, in this order', async () => {
   using at = bench()
   at.tables.nodes.put({ name: 'node-b', addresses: ['10.0.0.1', '10.0.0.2'], podCidrs: [], labels: {} })
-  at.tables.hostAddresses.put({ address: '10.0.0.2', device: 'eth0' })
+  at.tables.hostAddresses.put({ address: '10.0.0.2', prefixLength: 24, scope: 'global', device: 'eth0' })
   const pod = { namespace: 'default', uid: '', nodeName: 'node-b', hostNetwork: false, labels: {} }
   at.tables.pods.put({ ...pod, name: 'remote', addresses: ['10.0.0.3', '10.0.0.4'] })
   at.tables.pods.put({ ...pod, name: 'agent', addresses: ['10.0.0.1'], hostNetwork: true })

@@ -99,6 +99,16 @@ export function prefixContains(outer: Prefix, inner: Address): boolean {
   return covers(parsePrefix(outer), inner.includes('/') ? parsePrefix(inner) : parseAddress(inner))
 }
 
+/** Family of what is known to be an address, or a prefix, such as that of a table's row; nothing is checked. */
+export function familyIn(text: Address): Family {
+  return text.includes(':') ? 6 : 4
+}
+
+/** The prefix of an address alone: `/32` or `/128`; nothing is checked. */
+export function hostPrefix(address: Address): Prefix {
+  return `${address}/${widthOf(familyIn(address))}`
+}
+
 /** The 16 bytes of the eBPF maps, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2); a fresh array each time. */
 export function toMapped16(address: Address): Uint8Array<ArrayBuffer> {
   return mapped(bytesOf(address))

@@ -2,13 +2,13 @@
  * All tables and their rows on one screen. Sources and CNI requests write rows; reconcilers carry them into the kernel.
  *
  *   nodes, pods      from the cluster source      (cluster/)
- *   hostAddresses,   from the kernel              (datapath/devices.ts)
+ *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
  *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
  */
-import type { Address, NetnsId, Prefix, Route } from '../kernel/kernel.ts'
+import type { Address, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
 import { Table } from './table.ts'
 
@@ -54,6 +54,9 @@ export interface IpcacheRow {
 /** An address of this node itself. */
 export interface HostAddressRow {
   readonly address: Address
+  /** Of the network that the address is on. */
+  readonly prefixLength: number
+  readonly scope: RouteScope
   readonly device: string
 }
 
@@ -79,9 +82,16 @@ export function createTables(): Tables {
     nodes: new Table('nodes', r => r.name),
     pods: new Table('pods', r => `${r.namespace}/${r.name}`),
     endpoints: new Table('endpoints', r => r.key),
-    routes: new Table('routes', r => `${r.table ?? 254} ${r.dst} ${r.metric ?? 0}`),
+    routes: new Table<RouteRow>('routes', routeKey),
     ipcache: new Table('ipcache', r => r.prefix),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
   }
+}
+
+/** What tells a route from others, the same for a row and for what the kernel says of it. */
+export function routeKey({ dst, table, metric }: Route): string {
+  // IPv6 gives a route without a metric this one (IP6_RT_PRIO_USER in ip6_fib.h).
+  const byDefault = dst.includes(':') ? 1024 : 0
+  return `${table ?? 254} ${dst} ${metric === undefined || metric === 0 ? byDefault : metric}`
 }

@@ -141,6 +141,41 @@ suite('in a cluster of near nodes and a far one', () => {
       await crossing.text(/ipv4 172\.30\.0\.1 > 172\.30\.1\.3 .* fragment 0\+/)
       await narrow(1500)
     })
+
+    test('ends at the node whose range it is for what none of its pods has, though the node has a default route', async () => {
+      const node1 = cluster.node('node1')
+      const gone = { 4: '10.71.1.200', 6: 'fd00:71:0:1::200' }
+      // The router knows the way to the range of node1, as a cloud's route table does: what leaves comes back.
+      await node1.run(['ip', 'route', 'add', 'default', 'via', '172.30.0.254'])
+      await node1.run(['ip', '-6', 'route', 'add', 'default', 'via', 'fd00:30::254'])
+      using flows = await node1.flows('&verdict=dropped')
+      using router = new PacketSocket(cluster.netns('router'), 'eth0')
+      for (const family of FAMILIES) {
+        const unreachable = family === 4 ? 'icmp type 3 code 1 ' : 'icmpv6 type 1 code 0 '
+        for (const from of ['node2-a', 'node1-b'].map(name => cluster.station(name))) {
+          using seen = new PacketSocket(from.netns, 'eth0')
+          const { ok } = await from.check('udp', gone[family], ECHO_PORT, 10, '--timeout', 100)
+          assert.ok(!ok, `${from.name} IPv${family}`)
+          const host = node1.addresses[family === 4 ? 0 : 1]
+          await seen.text(new RegExp(`ipv${family} ${host} > ${from.address(family)} .*\\n${unreachable}`))
+        }
+        const local = cluster.station('node1-b').address(family)
+        await eventually(() =>
+          flows.records.some(
+            r => r.reason?.name === 'no_route' && r.source.address === local && r.destination.address === gone[family],
+          ),
+        )
+        // The router has seen all that came before this one.
+        assert.ok((await cluster.station('outside').check('icmp', node1.addresses[family === 4 ? 0 : 1] ?? '', 10)).ok)
+      }
+      assert.deepEqual(
+        router.texts().filter(t => Object.values(gone).some(address => t.includes(` > ${address} `))),
+        [],
+      )
+      await node1.run(['ip', 'route', 'delete', 'default'])
+      await node1.run(['ip', '-6', 'route', 'delete', 'default', 'via', 'fd00:30::254'])
+    })
+
     async function passes(from: ClusterStation, to: string, bytes: number): Promise<void> {
       for (const family of FAMILIES) {
         const address = cluster.station(to).address(family)

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { dump } from '../../daemon/state/dump.ts'
-import type { Tables } from '../../daemon/state/tables.ts'
+import { createTables, type Tables } from '../../daemon/state/tables.ts'
 import { play } from './play.ts'
 import { parseStory, printStory } from './story.ts'
 
@@ -17,7 +17,7 @@ for (const name of readdirSync(folder)) {
   test(`scenario ${name}: the tables are as the story says after each step`, async () => {
     const path = join(folder, name)
     const story = parseStory(readFileSync(path, 'utf8'))
-    const told = await play(story.steps, describe)
+    const told = await play(story.steps, { tables: createTables(), describe })
     const text = printStory({ ...story, steps: told })
     if (process.env.UPDATE_GOLDENS === '1') writeFileSync(path, text)
     else assert.equal(text, readFileSync(path, 'utf8'))

@@ -1,64 +1,99 @@
 /**
  * YAML in, routes and ipcache out: Node and Pod objects through the directory source and the planner, on a node `n1`
- * whose uplink `eth0` has 172.30.0.1/24, fd00:30::1/64 and an MTU of 1500. The text before a story's first step names
- * the mode; `UPDATE_GOLDENS=1` rewrites what is expected.
+ * whose uplink `eth0` has 172.30.0.1/24, fd00:30::1/64 and an MTU of 1500 until a story says otherwise. The text before
+ * a story's first step names the mode, and "IPv4 only" where pods have no other family; `UPDATE_GOLDENS=1` rewrites what
+ * is expected.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { AddressInfo } from '../../daemon/kernel/kernel.ts'
 import { PathPlanner } from '../../daemon/datapath/path-planner.ts'
+import type { RoutingMode } from '../../daemon/datapath/paths.ts'
+import { familyOf } from '../../daemon/kernel/ip.ts'
+import type { Family } from '../../daemon/kernel/kernel.ts'
 import { sortedRows } from '../../daemon/state/dump.ts'
-import { createTables, type Tables } from '../../daemon/state/tables.ts'
+import { replaceRows } from '../../daemon/state/replace.ts'
+import { createTables, type HostAddressRow, type Tables } from '../../daemon/state/tables.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { FakeLog } from '../support/fake-log.ts'
-import { play } from './play.ts'
+import { play, type Stage } from './play.ts'
 import { parseStory, printStory } from './story.ts'
 
 const folder = join(import.meta.dirname, 'paths')
-const ADDRESSES: readonly AddressInfo[] = [
-  { link: 2, family: 4, address: '172.30.0.1', prefixLength: 24, scope: 'global', dynamic: false },
-  { link: 2, family: 6, address: 'fd00:30::1', prefixLength: 64, scope: 'global', dynamic: false },
-]
+const UPLINK = { name: 'eth0', index: 2, mtu: 1500, mac: '02:00:00:00:00:01' }
 
 for (const name of readdirSync(folder)) {
   test(`scenario ${name}: the ways to other nodes are as the story says`, async () => {
     const path = join(folder, name)
     const story = parseStory(readFileSync(path, 'utf8'))
-    const told = await play(story.steps, ...plannerOf(modeOf(story.about)))
+    await using stage = new PlannerStage(modeOf(story.about), familiesOf(story.about))
+    const told = await play(story.steps, stage)
     const text = printStory({ ...story, steps: told })
     if (process.env.UPDATE_GOLDENS === '1') writeFileSync(path, text)
     else assert.equal(text, readFileSync(path, 'utf8'))
   })
 }
 
-type Mode = 'auto' | 'native' | 'overlay'
-
-function modeOf(about: string): Mode {
+function modeOf(about: string): RoutingMode {
   const mode = /\bmode (auto|native|overlay)\b/.exec(about)?.[1]
   assert.ok(mode, 'the story names a mode')
   // The pattern allows nothing else.
-  return mode as Mode
+  return mode as RoutingMode
 }
 
-/** What `play` needs besides the steps: how to describe, and the tables it is about. */
-function plannerOf(mode: Mode): [(tables: Tables, problems: readonly string[]) => string, Tables] {
-  const tables = createTables()
-  tables.uplinks.put({ name: 'eth0', index: 2, mtu: 1500, mac: '02:00:00:00:00:01' })
-  const net = { addresses: () => [...ADDRESSES] }
-  const common = { tables, net, nodeName: 'n1', families: [4, 6] as const, mtu: 'auto' as const, log: new FakeLog() }
-  const planner = new PathPlanner({ ...common, mode, encryptionOverhead: 0 })
-  const describe = (): string => {
-    const { podRoute } = planner.plan()
-    return [`pods' MTU ${podRoute}`, ...routesOf(tables), ...ipcacheOf(tables), ...planner.problems].join('\n') + '\n'
+function familiesOf(about: string): readonly Family[] {
+  return about.includes('IPv4 only') ? [4] : [4, 6]
+}
+
+/** The planner as the daemon runs it, on a clock that goes on by what it takes to plan. */
+class PlannerStage implements Stage, AsyncDisposable {
+  readonly tables = createTables()
+  readonly #clock = new FakeClock()
+  readonly #stop = new AbortController()
+  readonly #planner: PathPlanner
+  readonly #running: Promise<void>
+
+  constructor(mode: RoutingMode, families: readonly Family[]) {
+    const { tables } = this
+    tables.uplinks.put(UPLINK)
+    this.setAddresses('172.30.0.1/24\nfd00:30::1/64')
+    const common = { tables, nodeName: 'n1', mtu: 'auto' as const, log: new FakeLog(), clock: this.#clock }
+    this.#planner = new PathPlanner({ ...common, mode, families, encryptionOverhead: 0 })
+    this.#running = this.#planner.run(async () => {}, this.#stop.signal)
   }
-  return [describe, tables]
+
+  readonly setAddresses = (text: string): void => {
+    const lines = text.split('\n').filter(line => line !== '')
+    replaceRows(this.tables.hostAddresses, lines.map(addressRow))
+  }
+
+  readonly describe = async (): Promise<string> => {
+    await this.#clock.advance(1000)
+    const planner = this.#planner
+    const failure = planner.failure === undefined ? [] : [planner.failure]
+    const rows = [...routesOf(this.tables), ...ipcacheOf(this.tables)]
+    return [`pods' MTU ${planner.mtu.podRoute}`, ...rows, ...planner.problems, ...failure].join('\n') + '\n'
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    this.#planner[Symbol.dispose]()
+  }
+}
+
+function addressRow(text: string): HostAddressRow {
+  const [address = '', length] = text.split('/')
+  assert.ok(familyOf(address))
+  return { address, prefixLength: Number(length), scope: 'global', device: UPLINK.name }
 }
 
 function routesOf({ routes }: Tables): string[] {
-  return sortedRows(routes).map(
-    ({ dst, via, link, mtu, src }) =>
-      `route ${dst} via ${via}${link === undefined ? '' : ` dev ${link}`} mtu ${mtu} src ${src}`,
+  return sortedRows(routes).map(({ dst, type, via, link, mtu, src }) =>
+    type === 'unreachable'
+      ? `unreachable ${dst}`
+      : `route ${dst} via ${via}${link === undefined ? '' : ` dev ${link}`} mtu ${mtu} src ${src}`,
   )
 }
 
