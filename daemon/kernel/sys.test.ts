@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Memory } from './sys.ts'
+import { errnoName, errnoValue, Memory } from './sys.ts'
+
+test('an errno that has two names is called by the one that is tested for', () => {
+  const names = ['ENOENT', 'EAGAIN', 'EWOULDBLOCK', 'EOPNOTSUPP', 'ENOTSUP', 'EDEADLK', 'EDEADLOCK']
+  assert.deepEqual(
+    names.map(name => errnoName(errnoValue(name))),
+    ['ENOENT', 'EAGAIN', 'EAGAIN', 'EOPNOTSUPP', 'EOPNOTSUPP', 'EDEADLK', 'EDEADLK'],
+  )
+})
 
 test('memory is zeroed and has an address', () => {
   using memory = new Memory(8)

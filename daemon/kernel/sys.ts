@@ -23,9 +23,14 @@ export function libcFunction(declaration: string): () => CFunction {
   return () => (f ??= libc().func(declaration))
 }
 
-const errnoNames = new Map<number, string>(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]))
+/** Of values with several names those that errors carry. */
+const PREFERRED = ['EAGAIN', 'EDEADLK', 'EOPNOTSUPP'] as const
+const errnoNames = new Map<number, string>([
+  ...Object.entries(koffi.os.errno).map(([name, value]) => [value, name] as const),
+  ...PREFERRED.map(name => [errnoValue(name), name] as const),
+])
 
-/** Name of an errno value, such as ENOENT. */
+/** Name of an errno value, such as ENOENT; EAGAIN, EDEADLK and EOPNOTSUPP where a value has two. */
 export function errnoName(errno: number): string {
   return errnoNames.get(errno) ?? `errno ${errno}`
 }

@@ -16,7 +16,7 @@ import { openCgroup } from './testdata/cgroup.ts'
 import { runChild } from './testdata/child.ts'
 import { compileTestdata, type Objects } from './testdata/compile.ts'
 import { type DevicePair, FrameSender, openPair } from './testdata/pair.ts'
-import { until } from './testdata/until.ts'
+import { until } from '../testdata/until.ts'
 
 interface Kind {
   readonly title: string

@@ -10,7 +10,7 @@ import { pin, unpin } from './pin.ts'
 import { BpfError } from './syscall.ts'
 import { openBpffs } from './testdata/bpffs.ts'
 import { runChild } from './testdata/child.ts'
-import { until } from './testdata/until.ts'
+import { until } from '../testdata/until.ts'
 
 const cpus = possibleCpus()
 const perCpuU64 = perCpu(u64, cpus)

@@ -73,7 +73,7 @@ export function probeProgram(
   attach?: AttachType,
   instructions: BigUint64Array = returning(0),
 ): Feature {
-  return probe(`${type} programs`, ['EINVAL', 'EACCES', 'EPERM', 'ENOTSUPP', 'ENOTSUP'], () => {
+  return probe(`${type} programs`, ['EINVAL', 'EACCES', 'EPERM', 'ENOTSUPP', 'EOPNOTSUPP'], () => {
     closeSync(loadInstructions(type, attach, instructions))
   })
 }
@@ -103,7 +103,7 @@ export function probeDeviceHook(
 
 /** Whether the kernel makes maps of a type. */
 export function probeMap(spec: MapSpec): Feature {
-  return probe(`${spec.type} maps`, ['EINVAL', 'EPERM', 'ENOTSUPP', 'ENOTSUP'], () => closeSync(createMap(spec)))
+  return probe(`${spec.type} maps`, ['EINVAL', 'EPERM', 'ENOTSUPP', 'EOPNOTSUPP'], () => closeSync(createMap(spec)))
 }
 
 function probe(what: string, absent: readonly string[], attempt: () => void): Feature {

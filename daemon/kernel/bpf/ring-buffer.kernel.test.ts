@@ -9,7 +9,7 @@ import { skbContext, testRun } from './test-run.ts'
 import { openBpffs } from './testdata/bpffs.ts'
 import { runChild } from './testdata/child.ts'
 import { compileTestdata, type Objects } from './testdata/compile.ts'
-import { until } from './testdata/until.ts'
+import { until } from '../testdata/until.ts'
 
 const packet = new Uint8Array(64)
 /** bpf_ringbuf_output's flag, handed to the test program as the packet's mark. */

@@ -10,7 +10,7 @@ import { loadObject, type LoadedObject } from './object.ts'
 import { runChild } from './testdata/child.ts'
 import { compileTestdata, type Objects } from './testdata/compile.ts'
 import { type DevicePair, FrameSender, openPair } from './testdata/pair.ts'
-import { until } from './testdata/until.ts'
+import { until } from '../testdata/until.ts'
 
 /** Keys of the map `counters`, by the program that counts there. */
 const GO_ON = 1

@@ -5,8 +5,8 @@
  */
 import type { LinkRef, NetRequest } from '../kernel.ts'
 import { errnoValue } from '../sys.ts'
-import { laterChanges } from './link-add.ts'
-import { decodeLink, encodeLinkGet } from './link.ts'
+import { type LaterChange, laterChanges } from './link-add.ts'
+import { decodeLink, encodeLinkGet, linkSetSteps } from './link.ts'
 import type { Message } from './message.ts'
 import { NetlinkError } from './netlink-error.ts'
 import { changesNames, describeRequest, encodeRequest, indexedLinks, reached } from './request.ts'
@@ -20,26 +20,33 @@ export interface Step {
 export type Steps = Generator<Step, void, readonly Outcome[]>
 
 /**
- * Yields what is to be sent and takes the outcomes. All requests are tried; then the first failure is thrown.
- * `netnsFd` gives an open nsfs file for a path, which must stay open until the generator ends.
+ * Yields what is to be sent and takes the outcomes. All requests are tried; then the failure of the first that failed is
+ * thrown. `netnsFd` gives an open nsfs file for a path, which must stay open until the generator ends.
  */
 export function* carryOut(requests: readonly NetRequest[], netnsFd: (path: string) => number): Steps {
   const run = new Run(netnsFd)
-  for (const request of requests) yield* run.attempt(request, request)
+  for (const [position, request] of requests.entries()) yield* run.attempt(request, { request, position })
   yield* run.flush()
-  const [first] = run.failures
-  if (first) throw first
+  const [first] = run.failures.toSorted((a, b) => a.position - b.position)
+  if (first) throw first.error
+}
+
+/** What the caller asked for, which an error names, and its place among the requests. */
+interface Owner {
+  readonly request: NetRequest
+  readonly position: number
 }
 
 interface Pending {
   readonly request: NetRequest
-  /** What the caller asked for and an error names. */
-  readonly owner: NetRequest
+  readonly owner: Owner
   readonly message: Message
+  failed: boolean
 }
 
 class Run {
-  readonly failures: Error[] = []
+  /** In the order in which they were found, which is not that of the requests. */
+  readonly failures: { readonly position: number; readonly error: Error }[] = []
   readonly #netnsFd: (path: string) => number
   /** Indices found in this run; undefined for a name nobody has. */
   readonly #indices = new Map<string, number | undefined>()
@@ -49,17 +56,19 @@ class Run {
     this.#netnsFd = netnsFd
   }
 
-  *attempt(request: NetRequest, owner: NetRequest): Steps {
-    yield* this.#resolve(indexedLinks(request))
-    try {
-      const surroundings = { indexOf: (ref: LinkRef) => this.#indexOf(ref, owner), netnsFd: this.#netnsFd }
-      for (const message of encodeRequest(request, surroundings)) this.#pending.push({ request, owner, message })
-    } catch (error) {
-      this.#fail(request, error)
-      return
+  *attempt(request: NetRequest, owner: Owner): Steps {
+    const { first, later } = inSteps(request)
+    yield* this.#resolve(indexedLinks(first))
+    const pending = this.#add(first, owner)
+    if (changesNames(first)) this.#indices.clear()
+    if (!pending || later.length === 0) return
+    // Only if that succeeds: else another link of that name would be changed, or one that is not ready brought up.
+    yield* this.flush()
+    if (pending.failed) return
+    for (const { change, netns } of later) {
+      if (netns === undefined) yield* this.attempt(change, owner)
+      else yield* this.#elsewhere(change, owner, netns)
     }
-    if (changesNames(request)) this.#indices.clear()
-    if (request.op === 'link-add') yield* this.#finishLink(request)
   }
 
   *flush(): Steps {
@@ -67,27 +76,28 @@ class Run {
     if (sent.length === 0) return
     this.#pending = []
     const outcomes = yield { messages: sent.map(p => p.message) }
-    for (const [i, { request, owner }] of sent.entries()) {
+    for (const [i, pending] of sent.entries()) {
       const outcome = outcomes[i]
-      if (outcome && reached(request, outcome)) continue
-      this.#fail(request, failure(owner, outcome))
+      if (outcome && reached(pending.request, outcome)) continue
+      pending.failed = true
+      this.#fail(pending.request, pending.owner, failure(pending.owner.request, outcome))
     }
   }
 
-  /** What follows the creation, if that succeeded: else it would change another link of that name. */
-  *#finishLink(request: Extract<NetRequest, { op: 'link-add' }>): Steps {
-    const later = laterChanges(request.link)
-    if (later.length === 0) return
-    const before = this.failures.length
-    yield* this.flush()
-    if (this.failures.length > before) return
-    for (const { change, netns } of later) {
-      if (netns === undefined) yield* this.attempt(change, request)
-      else yield* this.#elsewhere(change, request, netns)
+  /** Puts a request among those to be sent; undefined when it has no message, which is then its failure. */
+  #add(request: NetRequest, owner: Owner): Pending | undefined {
+    try {
+      const surroundings = { indexOf: (ref: LinkRef) => this.#indexOf(ref, owner), netnsFd: this.#netnsFd }
+      const pending = { request, owner, message: encodeRequest(request, surroundings), failed: false }
+      this.#pending.push(pending)
+      return pending
+    } catch (error) {
+      this.#fail(request, owner, error)
+      return undefined
     }
   }
 
-  *#elsewhere(change: NetRequest, owner: NetRequest, netns: string): Steps {
+  *#elsewhere(change: NetRequest, owner: Owner, netns: string): Steps {
     const there = new Run(this.#netnsFd)
     const steps = (function* (): Steps {
       yield* there.attempt(change, owner)
@@ -108,16 +118,24 @@ class Run {
     }
   }
 
-  #indexOf(ref: LinkRef, owner: NetRequest): number {
+  #indexOf(ref: LinkRef, { request }: Owner): number {
     const index = typeof ref === 'number' ? ref : this.#indices.get(ref)
     if (index !== undefined) return index
-    throw new NetlinkError(describeRequest(owner), errnoValue('ENODEV'), `there is no link ${ref}`, owner)
+    throw new NetlinkError(describeRequest(request), errnoValue('ENODEV'), `there is no link ${ref}`, request)
   }
 
-  #fail(request: NetRequest, error: unknown): void {
+  #fail(request: NetRequest, { position }: Owner, error: unknown): void {
     if (error instanceof NetlinkError && reached(request, error)) return
-    this.failures.push(error instanceof Error ? error : new Error(String(error)))
+    this.failures.push({ position, error: error instanceof Error ? error : new Error(String(error)) })
   }
+}
+
+/** What goes first, and what may follow only once that has succeeded. */
+function inSteps(request: NetRequest): { readonly first: NetRequest; readonly later: readonly LaterChange[] } {
+  if (request.op === 'link-add') return { first: request, later: laterChanges(request.link) }
+  if (request.op !== 'link-set') return { first: request, later: [] }
+  const { first, then } = linkSetSteps(request)
+  return { first, later: then ? [{ change: then }] : [] }
 }
 
 function failure(request: NetRequest, outcome: Outcome | undefined): NetlinkError {

@@ -4,14 +4,17 @@ import test from 'node:test'
 import type { NetEvent, NetGroup, NetRequest } from '../kernel.ts'
 import { runChild } from '../bpf/testdata/child.ts'
 import { openNewNetns } from '../netns/create.ts'
+import { until } from '../testdata/until.ts'
 import { NetlinkNet } from './net.ts'
 
 const ALL: readonly NetGroup[] = ['link', 'address4', 'address6', 'route4', 'route6', 'rule4', 'rule6']
-const DEADLINE_MS = 10_000
 
 interface Watched extends Disposable {
   readonly net: NetlinkNet
+  /** Those that were not taken off yet. */
   readonly events: NetEvent[]
+  /** Every one there was. */
+  readonly all: readonly NetEvent[]
   /** Resolves once an event satisfies the condition; it is taken off the list with those before it. */
   until(matches: (event: NetEvent) => boolean): Promise<NetEvent>
 }
@@ -21,25 +24,23 @@ function watched(groups: readonly NetGroup[] = ALL): Watched {
   const ns = stack.use(openNewNetns())
   const net = stack.use(new NetlinkNet(ns.path))
   const events: NetEvent[] = []
-  let wake = Promise.withResolvers<void>()
+  const all: NetEvent[] = []
   stack.use(
     net.watch(groups, event => {
       events.push(event)
-      wake.resolve()
+      all.push(event)
     }),
   )
-  async function until(matches: (event: NetEvent) => boolean): Promise<NetEvent> {
-    const deadline = AbortSignal.timeout(DEADLINE_MS)
-    for (;;) {
-      const i = events.findIndex(matches)
-      const [found] = i < 0 ? [] : events.splice(0, i + 1).slice(-1)
-      if (found) return found
-      wake = Promise.withResolvers<void>()
-      deadline.addEventListener('abort', () => wake.reject(new Error(`not among ${JSON.stringify(events)}`)))
-      await wake.promise
-    }
+  async function taken(matches: (event: NetEvent) => boolean): Promise<NetEvent> {
+    await until(
+      () => events.some(matches),
+      () => `not among ${JSON.stringify(events)}`,
+    )
+    const [found] = events.splice(0, events.findIndex(matches) + 1).slice(-1)
+    assert.ok(found)
+    return found
   }
-  return { net, events, until, [Symbol.dispose]: () => stack.dispose() }
+  return { net, events, all, until: taken, [Symbol.dispose]: () => stack.dispose() }
 }
 
 const bridge: NetRequest = { op: 'link-add', link: { kind: 'bridge', name: 'br0', up: true } }
@@ -136,7 +137,7 @@ test('a listener hears only the groups it asked for', async () => {
   using w = watched(['rule4'])
   w.net.run([bridge, { op: 'rule-add', rule: { family: 4, priority: 5, table: 9 } }])
   await w.until(e => e.kind === 'rule')
-  assert.deepEqual(w.events, [])
+  assert.deepEqual(w.all, [{ kind: 'rule' }])
 })
 
 test('more events than the queue holds are told as an overrun, and later ones arrive', async () => {
@@ -148,7 +149,7 @@ test('more events than the queue holds are told as an overrun, and later ones ar
   // The event loop stands still meanwhile, so that nobody reads; each event takes 768 bytes of the 8 MiB or more.
   w.net.run(Array.from({ length: 20_000 }, (_, i) => route(i)))
   await w.until(e => e.kind === 'overrun')
-  assert.deepEqual(w.events, [])
+  assert.deepEqual(w.all, [{ kind: 'overrun' }])
   w.net.run([{ op: 'route-add', route: { dst: '192.168.0.0/16', type: 'unreachable' } }])
   await w.until(e => e.kind === 'route')
 })

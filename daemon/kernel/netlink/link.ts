@@ -16,6 +16,7 @@ import { Attributes, BodyWriter, type Message, type Received } from './message.t
 /** Index of a link given by name or index. */
 export type IndexOf = (ref: LinkRef) => number
 
+type LinkSet = Extract<NetRequest, { op: 'link-set' }>
 type LinkChange = Partial<Omit<LinkCommon, 'name'>>
 
 interface Header {
@@ -51,21 +52,25 @@ export function encodeGroupDelete(group: number): Message {
 }
 
 /**
- * Changes a link. Two messages when it is to go up with another way of generating IPv6 addresses: within one message
- * the kernel brings it up first and would already have added a link-local address (rtnetlink.c, do_setlink).
+ * A change as the one or two that it takes. It takes two when the link is to go up with another way of generating IPv6
+ * addresses: within one message the kernel brings it up first and would already have added a link-local address
+ * (rtnetlink.c, do_setlink).
  */
-export function encodeLinkSet(request: Extract<NetRequest, { op: 'link-set' }>, indexOf: IndexOf): Message[] {
+export function linkSetSteps(request: LinkSet): { readonly first: LinkSet; readonly then?: LinkSet } {
+  if (request.addrGenMode === undefined || request.up !== true) return { first: request }
+  const { up, ...first } = request
+  return { first, then: { op: 'link-set', link: request.rename ?? request.link, up } }
+}
+
+/** Changes a link in one message (`linkSetSteps`). */
+export function encodeLinkSet(request: LinkSet, indexOf: IndexOf): Message {
   // With a name in IFLA_IFNAME a message needs the index, else that name says which link is meant.
   const ref = request.rename === undefined ? request.link : indexOf(request.link)
-  const split = request.addrGenMode !== undefined && request.up === true
-  const change = (flags: Header): Message =>
-    linkMessage(RTM.SETLINK, 0, ref, flags, w => {
-      if (request.rename !== undefined) w.attributeText(IFLA.IFNAME, request.rename)
-      writeLinkAttributes(w, request)
-      writeLaterAttributes(w, request, indexOf)
-    })
-  if (!split) return [change(upFlag(request.up))]
-  return [change({}), linkMessage(RTM.SETLINK, 0, request.rename ?? ref, upFlag(true))]
+  return linkMessage(RTM.SETLINK, 0, ref, upFlag(request.up), w => {
+    if (request.rename !== undefined) w.attributeText(IFLA.IFNAME, request.rename)
+    writeLinkAttributes(w, request)
+    writeLaterAttributes(w, request, indexOf)
+  })
 }
 
 /** Attributes that may stand in the message that creates a link as well as in one that changes it. */
@@ -101,7 +106,7 @@ function writeLaterAttributes(writer: BodyWriter, link: LinkChange, indexOf: Ind
 }
 
 /** What of a link to be created has to be set after its creation; undefined when that is nothing. */
-export function laterChange(link: LinkCommon, upToo: boolean): Extract<NetRequest, { op: 'link-set' }> | undefined {
+export function laterChange(link: LinkCommon, upToo: boolean): LinkSet | undefined {
   const { name, alias, master, addrGenMode, up } = link
   const later = alias !== undefined || master !== undefined || addrGenMode !== undefined
   if (!later && !(upToo && up === true)) return undefined

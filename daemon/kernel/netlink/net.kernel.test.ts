@@ -4,7 +4,8 @@ import test from 'node:test'
 import type { NetRequest } from '../kernel.ts'
 import { openNewNetns } from '../netns/create.ts'
 import { NetlinkNet } from './net.ts'
-import { failureOf, has, linkNamed, namespaceWithPair } from './test-pair.ts'
+import { lacking } from '../testdata/lacking.ts'
+import { failureOf, linkNamed, namespaceWithPair } from './testdata/pair.ts'
 
 test('deleting what is not there succeeds', () => {
   using pair = namespaceWithPair()
@@ -51,6 +52,29 @@ test('all requests are tried, then the first failure is thrown', () => {
   assert.ok(pair.net.addresses().some(a => a.address === '10.7.0.1'))
 })
 
+test('the failure thrown is that of the first request that failed, whichever was found first', () => {
+  using pair = namespaceWithPair()
+  const refused = { op: 'link-set', link: 'none', mtu: 1300 } as const
+  const error = failureOf(() => pair.net.run([refused, { op: 'address-add', link: 'a', address: 'nonsense' }]))
+  assert.deepEqual([error.code, error.request], ['ENODEV', refused])
+  assert.throws(() => pair.net.run([{ op: 'address-add', link: 'a', address: 'nonsense' }, refused]), {
+    code: 'INVALID_ADDRESS',
+  })
+})
+
+test('a refused change keeps a link from coming up with an address of its own, and no other link', () => {
+  using ns = openNewNetns()
+  using net = new NetlinkNet(ns.path)
+  net.run([{ op: 'link-add', link: { kind: 'veth', name: 'a', peer: { name: 'b' } } }])
+  const refused = { op: 'link-set', link: 'a', mtu: 12, addrGenMode: 'none', up: true } as const
+  const error = failureOf(() =>
+    net.run([refused, { op: 'link-add', link: { kind: 'bridge', name: 'br0', alias: 'whole', up: true } }]),
+  )
+  assert.deepEqual([error.code, error.request], ['EINVAL', refused])
+  const { up, alias } = linkNamed(net, 'br0')
+  assert.deepEqual([linkNamed(net, 'a').up, up, alias], [false, true, 'whole'])
+})
+
 const failures: readonly { readonly request: NetRequest; readonly code: string; readonly text: RegExp }[] = [
   { request: { op: 'link-set', link: 'a', mtu: 12 }, code: 'EINVAL', text: /^mtu less than device minimum$/ },
   {
@@ -77,7 +101,7 @@ const failures: readonly { readonly request: NetRequest; readonly code: string; 
 ]
 for (const { request, code, text } of failures) {
   test(`a refused ${request.op} throws ${code} with the kernel's words`, t => {
-    if (request.op === 'link-add' && has('netkit')) return t.skip('this kernel has netkit')
+    if (request.op === 'link-add' && lacking('netkit') === false) return t.skip('this kernel has netkit')
     using pair = namespaceWithPair()
     pair.net.run([
       { op: 'link-add', link: { kind: 'bridge', name: 'clsact' } },

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { NetRequest } from '../kernel.ts'
 import { laterChanges } from './link-add.ts'
+import { linkSetSteps } from './link.ts'
 import type { Message } from './message.ts'
-import { cases } from './request-cases.ts'
+import { cases } from './testdata/request-cases.ts'
 import { changesNames, describeRequest, encodeRequest, indexedLinks, reached } from './request.ts'
 
-function encode(request: NetRequest): Message[] {
+function encode(request: NetRequest): Message {
   return encodeRequest(request, { indexOf: ref => (typeof ref === 'number' ? ref : 9), netnsFd: () => 42 })
 }
 
@@ -15,9 +16,10 @@ const hex = (text: string): string => text.replaceAll(/\[[^\]]*\]|\s/g, '')
 
 for (const { name, request, want } of cases) {
   test(name, () => {
+    const { type, flags, body } = encode(request)
     assert.deepEqual(
-      encode(request).map(m => ({ type: m.type, flags: m.flags, body: Buffer.from(m.body).toString('hex') })),
-      want.map(m => ({ type: m.type, flags: m.flags ?? 0, body: hex(m.body) })),
+      { type, flags, body: Buffer.from(body).toString('hex') },
+      { type: want.type, flags: want.flags ?? 0, body: hex(want.body) },
     )
   })
 }
@@ -105,9 +107,29 @@ test('only messages that need an index ask for one', () => {
   )
 })
 
-test('names may change with links', () => {
-  const changing = cases.filter(c => changesNames(c.request)).map(c => c.request.op)
-  assert.deepEqual([...new Set(changing)].sort(), ['group-delete', 'link-add', 'link-delete', 'link-set'])
+test('names may change with links that come, go or are renamed', () => {
+  const changing = cases.filter(c => changesNames(c.request)).map(c => c.name)
+  assert.deepEqual(changing, [
+    'link-add veth with its peer in another namespace',
+    'link-add without up leaves the flags alone',
+    'link-add does not bring up what must be changed before it goes up',
+    'link-add netkit',
+    'link-add vxlan that takes its tunnel key from each packet',
+    'link-set with a new name goes by index',
+    'link-delete by name',
+    'link-delete by index',
+    'group-delete',
+  ])
+})
+
+test('a link goes up only after the way its IPv6 addresses are generated is set', () => {
+  assert.deepEqual(linkSetSteps({ op: 'link-set', link: 'a', up: true, mtu: 1400 }), {
+    first: { op: 'link-set', link: 'a', up: true, mtu: 1400 },
+  })
+  assert.deepEqual(linkSetSteps({ op: 'link-set', link: 'a', rename: 'b', up: true, mtu: 1400, addrGenMode: 'none' }), {
+    first: { op: 'link-set', link: 'a', rename: 'b', mtu: 1400, addrGenMode: 'none' },
+    then: { op: 'link-set', link: 'b', up: true },
+  })
 })
 
 test('a request says what it does', () => {

@@ -1,4 +1,4 @@
-/** A NetRequest as messages: which it needs, which links it must know the index of, and which failures mean success. */
+/** A NetRequest as a message: which it is, which links it must know the index of, and which failures mean success. */
 import type { LinkRef, NetRequest } from '../kernel.ts'
 import { errnoValue } from '../sys.ts'
 import type { Ack } from './ack.ts'
@@ -17,36 +17,36 @@ export interface Surroundings {
   readonly netnsFd: (path: string) => number
 }
 
-/** The messages of a request, in order; of a link to be created only the creation (see link-add.ts). Pure. */
-export function encodeRequest(request: NetRequest, { indexOf, netnsFd }: Surroundings): Message[] {
+/** The message of a request; of a link only what goes first (`laterChanges`, `linkSetSteps`). Pure. */
+export function encodeRequest(request: NetRequest, { indexOf, netnsFd }: Surroundings): Message {
   switch (request.op) {
     case 'link-add':
-      return [encodeLinkAdd(request.link, netnsFd)]
+      return encodeLinkAdd(request.link, netnsFd)
     case 'link-set':
       return encodeLinkSet(request, indexOf)
     case 'link-delete':
-      return [encodeLinkDelete(request.link)]
+      return encodeLinkDelete(request.link)
     case 'group-delete':
-      return [encodeGroupDelete(request.group)]
+      return encodeGroupDelete(request.group)
     case 'address-add':
     case 'address-delete':
-      return [encodeAddress(request, indexOf)]
+      return encodeAddress(request, indexOf)
     case 'route-add':
     case 'route-delete':
-      return [encodeRoute(request, indexOf)]
+      return encodeRoute(request, indexOf)
     case 'rule-add':
     case 'rule-delete':
-      return [encodeRule(request)]
+      return encodeRule(request)
     case 'neighbour-add':
     case 'neighbour-delete':
-      return [encodeNeighbour(request, indexOf)]
+      return encodeNeighbour(request, indexOf)
     case 'clsact-add':
     case 'clsact-delete':
-      return [encodeClsact(request, indexOf)]
+      return encodeClsact(request, indexOf)
     case 'filter-replace':
-      return [encodeFilterReplace(request, indexOf)]
+      return encodeFilterReplace(request, indexOf)
     case 'filter-delete':
-      return [encodeFilterDelete(request, indexOf)]
+      return encodeFilterDelete(request, indexOf)
   }
 }
 

@@ -4,7 +4,8 @@ import test from 'node:test'
 import type { Route } from '../kernel.ts'
 import { openNewNetns } from '../netns/create.ts'
 import { NetlinkNet } from './net.ts'
-import { failureOf, linkNamed, namespaceWithPair, pick, until } from './test-pair.ts'
+import { until } from '../testdata/until.ts'
+import { failureOf, linkNamed, namespaceWithPair, pick } from './testdata/pair.ts'
 
 test('addresses are added, replaced, listed and deleted', () => {
   using pair = namespaceWithPair()
@@ -83,7 +84,10 @@ test('the route to an address is the one the kernel would take', async () => {
   using pair = namespaceWithPair()
   const { index } = linkNamed(pair.net, 'a')
   // IPv6 uses a link only once a worker of the kernel has noticed that its carrier is there.
-  await until(() => pair.net.routeTo('fd00::2') !== undefined)
+  await until(
+    () => pair.net.routeTo('fd00::2') !== undefined,
+    () => 'there is no route to fd00::2',
+  )
   pair.net.run([
     { op: 'route-add', route: { dst: '10.1.0.0/16', via: '10.0.0.2', mtu: 1300 } },
     { op: 'route-add', route: { dst: '10.1.2.0/24', type: 'unreachable' } },

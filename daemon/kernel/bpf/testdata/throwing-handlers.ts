@@ -9,7 +9,7 @@ import { loadObject } from '../object.ts'
 import { RingBuffer } from '../ring-buffer.ts'
 import { testRun } from '../test-run.ts'
 import { NetlinkNet } from '../../netlink/net.ts'
-import { until } from './until.ts'
+import { until } from '../../testdata/until.ts'
 
 const told: string[] = []
 const uncaught: string[] = []

@@ -1,11 +1,9 @@
-/** What the tests against the kernel share. */
+/** For the tests of this folder: a namespace with a pair of links, and ways to look at what became of it. */
 import assert from 'node:assert/strict'
-import { setImmediate } from 'node:timers/promises'
-import type { FeatureName, LinkInfo } from '../kernel.ts'
-import { openNewNetns } from '../netns/create.ts'
-import { FeatureProbes } from '../probe.ts'
-import { NetlinkNet } from './net.ts'
-import { NetlinkError } from './netlink-error.ts'
+import type { LinkInfo } from '../../kernel.ts'
+import { openNewNetns } from '../../netns/create.ts'
+import { NetlinkNet } from '../net.ts'
+import { NetlinkError } from '../netlink-error.ts'
 
 /** A fresh namespace with a veth pair `a`–`b` that is up, 10.0.0.1/24 and fd00::1/64 on `a`. */
 export function namespaceWithPair(): { net: NetlinkNet } & Disposable {
@@ -20,11 +18,6 @@ export function namespaceWithPair(): { net: NetlinkNet } & Disposable {
   return { net, [Symbol.dispose]: () => stack.dispose() }
 }
 
-/** Whether this kernel has a feature. */
-export function has(name: FeatureName): boolean {
-  return new FeatureProbes().feature(name).state === 'present'
-}
-
 export function linkNamed(net: NetlinkNet, name: string): LinkInfo {
   const link = net.link(name)
   assert.ok(link, `there is a link ${name}`)
@@ -35,13 +28,7 @@ export function pick<T, K extends keyof T>(row: T, ...keys: readonly K[]): Pick<
   return Object.fromEntries(keys.map(key => [key, row[key]])) as Pick<T, K>
 }
 
-export async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !condition(); ) {
-    assert.ok(Date.now() < end, 'the condition came true in time')
-    await setImmediate()
-  }
-}
-
+/** What a call throws, which must be a refusal of the kernel. */
 export function failureOf(call: () => void): NetlinkError {
   try {
     call()

@@ -1,4 +1,4 @@
-/** For the tests of this folder: waiting for a condition. */
+/** For the tests: waiting for a condition. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Resolves once `condition` holds; rejects with `describe()` when it does not within ten seconds. */
