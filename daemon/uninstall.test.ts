@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { claimSocket } from './api/socket.ts'
 import { ensureAnchor } from './datapath/blocks.ts'
+import { recordedSysctls } from './datapath/former-sysctls.ts'
 import { Machine } from './kernel/memory/machine.ts'
 import type { MemoryKernel } from './kernel/memory/kernel.ts'
 import { uninstall, type UninstallSettings } from './uninstall.ts'
@@ -15,7 +16,7 @@ interface Node extends Disposable {
   readonly kernel: MemoryKernel
   readonly said: string[]
   readonly paths: UninstallSettings['paths']
-  remove(force: boolean): Promise<void>
+  remove(force: boolean, signal?: AbortSignal): Promise<void>
 }
 
 /** A node that had one pod, with files where the daemon keeps them. */
@@ -32,11 +33,12 @@ function node(): Node {
   ensureAnchor(kernel.net, { ingress: 71, egress: 72 })
   const settings = { paths, cni: { confName: '05-causeway.conflist' } } as UninstallSettings // all it reads
   const said: string[] = []
+  const say = (line: string): void => void said.push(line)
   return {
     kernel,
     said,
     paths,
-    remove: force => uninstall({ settings, net: kernel.net, force, say: line => void said.push(line) }),
+    remove: (force, signal = new AbortController().signal) => uninstall({ settings, kernel, force, say, signal }),
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   }
 }
@@ -72,4 +74,22 @@ test('nothing is removed while a daemon runs', async () => {
   using _daemon = claimSocket(has.paths.run)
   await assert.rejects(has.remove(true), { code: 'API_IN_USE' })
   assert.ok(has.kernel.net.link(NAME))
+})
+
+test('sysctls that the daemon changed get their former values', async () => {
+  using has = node()
+  const name = 'net.ipv4.ip_forward'
+  const former = has.kernel.sysctl(name)
+  recordedSysctls(has.kernel, has.paths.state).setSysctl(name, '1')
+  await has.remove(true)
+  assert.deepEqual([former, has.kernel.sysctl(name)], ['0', '0'])
+})
+
+test('one that is interrupted has done nothing after that, and the next one does the rest', async () => {
+  using has = node()
+  const reason = new Error('stopped by SIGINT')
+  await assert.rejects(has.remove(true, AbortSignal.abort(reason)), reason)
+  assert.ok(has.kernel.net.link(NAME) && existsSync(join(has.paths.state, 'file')))
+  await has.remove(true)
+  assert.ok(!has.kernel.net.link(NAME) && !existsSync(has.paths.run))
 })

@@ -1,6 +1,7 @@
 /**
  * Removes everything the daemon made on this node: the conflist, pods' devices, the anchor and overlay, routes,
- * attached programs, pins and files. What fails is reported at the end; the rest is removed all the same.
+ * attached programs, changes of sysctls, pins and files. What fails is reported at the end; the rest is removed all the
+ * same.
  */
 import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -11,19 +12,22 @@ import type { Settings } from './config/schema.ts'
 import { removeAnchor } from './datapath/blocks.ts'
 import { removePins } from './datapath/bpffs.ts'
 import { removeDeviceHooks } from './datapath/device-hooks.ts'
+import { restoreSysctls } from './datapath/former-sysctls.ts'
 import { removeOverlay } from './datapath/overlay.ts'
 import { isPodDevice } from './datapath/pod-device.ts'
-import { CausewayError } from './errors.ts'
-import { CAUSEWAY_PROTOCOL, type Net } from './kernel/kernel.ts'
+import { CausewayError, messageOf } from './errors.ts'
+import { CAUSEWAY_PROTOCOL, type Kernel, type Net } from './kernel/kernel.ts'
 
 export type UninstallSettings = Pick<Settings, 'paths' | 'cni'>
 
 export interface UninstallOptions {
   readonly settings: UninstallSettings
-  readonly net: Net
+  readonly kernel: Pick<Kernel, 'net' | 'bootId' | 'sysctl' | 'setSysctl'>
   /** Also when pods are attached, which lose their network. */
   readonly force: boolean
   readonly say: (line: string) => void
+  /** Ends it between two steps; its reason is thrown. What is left goes with the next one. */
+  readonly signal: AbortSignal
 }
 
 /** A link group of its own, so that pods' devices go in one grace period. */
@@ -31,8 +35,8 @@ const DOOMED_GROUP = 0xca05
 
 /** Throws ApiInUse while a daemon runs, CausewayError PODS_ATTACHED without force, AggregateError for what failed. */
 export async function uninstall(options: UninstallOptions): Promise<void> {
-  const { settings, net, say } = options
-  const pods = net.links().filter(l => isPodDevice(l.name))
+  const { settings, kernel, say, signal } = options
+  const pods = kernel.net.links().filter(l => isPodDevice(l.name))
   if (pods.length > 0 && !options.force) {
     throw new CausewayError(
       'PODS_ATTACHED',
@@ -43,14 +47,13 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   using _claim = claimSocket(settings.paths.run)
   const failures: Error[] = []
   const names = pods.map(p => p.name)
-  for (const [what, remove] of steps(settings, net, names)) {
+  for (const [what, remove] of steps(settings, kernel, names)) {
+    signal.throwIfAborted()
     try {
       await remove()
       say(`removed ${what}`)
     } catch (cause) {
-      failures.push(
-        new Error(`removing ${what} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }),
-      )
+      failures.push(new Error(`removing ${what} failed: ${messageOf(cause)}`, { cause }))
     }
   }
   if (failures.length > 0) throw new AggregateError(failures, failures.map(f => f.message).join('\n'))
@@ -59,8 +62,13 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
 type Step = readonly [string, () => Promise<void> | void]
 
 /** In an order that never leaves a device with a program that points nowhere. */
-function steps(settings: UninstallSettings, net: Net, pods: readonly string[]): readonly Step[] {
+function steps(
+  settings: UninstallSettings,
+  kernel: UninstallOptions['kernel'],
+  pods: readonly string[],
+): readonly Step[] {
   const { paths, cni } = settings
+  const { net } = kernel
   const links = join(paths.bpf, 'links')
   return [
     [`the network configuration in ${paths.cniConf}`, () => removeConflist(paths.cniConf, cni.confName)],
@@ -69,6 +77,7 @@ function steps(settings: UninstallSettings, net: Net, pods: readonly string[]): 
     ['the overlay device', () => removeOverlay(net)],
     ['the anchor pair and its tc blocks', () => removeAnchor(net)],
     ['routes', () => removeRoutes(net)],
+    ['changes of sysctls', () => restoreSysctls(kernel, paths.state)],
     [`pins in ${paths.bpf}`, () => removePins(paths.bpf)],
     [`the state in ${paths.state}`, () => rm(paths.state, { recursive: true, force: true })],
     // Last and in one go: with it goes the lock that keeps daemons from starting.

@@ -17,6 +17,7 @@ import { conntrackRejected, type DatapathCounter, readCounters } from './counter
 import { readEvents } from './events.ts'
 import { type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
+import { recordedSysctls } from './former-sysctls.ts'
 import type { MtuPlan } from './mtu.ts'
 import { declareNodeDevices, followNodeDevices, readNodeDevices } from './node-devices.ts'
 import { ensureOverlay, removeOverlay } from './overlay.ts'
@@ -277,7 +278,10 @@ function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDir
 
 function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {
   const uplinks = [...tables.uplinks.values()].map(u => u.name)
-  const changed = applySysctls(kernel, desiredSysctls(familiesOf(settings), uplinks))
+  const changed = applySysctls(
+    recordedSysctls(kernel, settings.paths.state),
+    desiredSysctls(familiesOf(settings), uplinks),
+  )
   if (changed.length > 0) log.info({ changed }, 'sysctls of the node were changed')
 }
 

@@ -35,7 +35,7 @@ export function desiredSysctls(families: readonly Family[], uplinks: readonly st
   return [...(families.includes(4) ? four : []), ...(families.includes(6) ? six : [])]
 }
 
-/** Sets what differs and returns it with the value it had, for the log: what else needs it by now, nobody knows. */
+/** Sets what differs and returns it with the value it had, for the log. */
 export function applySysctls(
   kernel: Pick<Kernel, 'sysctl' | 'setSysctl'>,
   desired: readonly Sysctl[],

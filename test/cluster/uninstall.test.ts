@@ -13,6 +13,12 @@ import { eventually } from '../support/eventually.ts'
 import { NEEDS_TCX } from '../support/needs-tcx.ts'
 
 const NAME = 'cluninstall'
+const SYSCTLS = [
+  'ipv4/ip_forward',
+  'ipv4/conf/all/rp_filter',
+  'ipv4/conf/default/rp_filter',
+  'ipv6/conf/all/forwarding',
+]
 
 /** Everything in node1's namespace that could be left behind, as text. */
 function dump(): string {
@@ -28,11 +34,11 @@ function dump(): string {
     run('tc', 'qdisc', 'show'),
     run('ip', 'address', 'show', 'scope', 'global').replace(/^\d+: /gm, ''),
     run('ip', '-4', 'route', 'show', 'table', 'all'),
-    // Forwarding stays on, since others may need it by now; the kernel adds anycast routes with it.
-    run('ip', '-6', 'route', 'show', 'table', 'all').replace(/^(anycast|.*fe80::).*\n/gm, ''),
+    run('ip', '-6', 'route', 'show', 'table', 'all').replace(/^.*fe80::.*\n/gm, ''),
     run('ip', 'rule'),
     run('ip', '-6', 'rule'),
     run('ip', 'neigh', 'show', 'nud', 'permanent'),
+    run('cat', ...SYSCTLS.map(name => `/proc/sys/net/${name}`)),
   ].join('\n')
 }
 
