@@ -6,13 +6,13 @@ import type { Config } from './config/load.ts'
 import { RESTORING } from './endpoint/endpoints.ts'
 import { LinuxKernel } from './kernel/linux.ts'
 import { warmThreadPool } from './kernel/netns/thread-pool.ts'
+import { loadPlugins } from './load-plugins.ts'
 import { type BuildInfo, buildInfo } from './observe/build.ts'
 import { type Condition, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics, type MetricsRegistry } from './observe/metrics.ts'
-import { loadOutsidePlugins } from './outside-plugin.ts'
 import type { Plugin } from './plugin.ts'
-import { enabledPlugins, type RunningPlugins, setUpPlugins } from './run.ts'
+import { type RunningPlugins, setUpPlugins } from './run.ts'
 import { createTables, type Tables } from './state/tables.ts'
 
 export interface Ground {
@@ -59,10 +59,7 @@ export async function layGround(
   const source = createDirectorySource({ directory: config.cluster.directory, tables, log: log.child('cluster') })
   exposeSource(metrics, source)
   health.ask('cluster source', () => source.waitingFor())
-  const enabled = [
-    ...enabledPlugins(ownPlugins, config.sections),
-    ...(await loadOutsidePlugins(config.plugins, config.file, { signal })),
-  ]
+  const enabled = await loadPlugins(config, ownPlugins, { signal })
   const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
   const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
   return { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }

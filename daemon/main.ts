@@ -51,10 +51,7 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
     log: log.child('datapath'),
     metrics,
     objects: OBJECT_DIRECTORY,
-    constants: Object.assign({}, ...[...running.parts.values()].map(p => p.datapath?.config ?? {})) as Record<
-      string,
-      number
-    >,
+    constants: Object.fromEntries([...running.slots.constants].map(([name, { part }]) => [name, part])),
     encryptionOverhead: running.slots.encryption?.part.overheadBytes ?? 0,
     onPodMtu: () =>
       void endpoints.remtu().catch((error: unknown) => log.error({ error }, 'pods could not follow the MTU')),

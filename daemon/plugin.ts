@@ -149,9 +149,11 @@ export interface LinkShaper {
   shape(link: { readonly name: string; readonly role: 'pod' | 'uplink' | 'overlay' }, sizes: LinkSizes): LinkSizes
 }
 
+/** `causeway NAME …`: run by the daemon, whose state it may use. */
 export interface Command {
+  /** Lower-case words joined by -; no other command's. */
   readonly name: string
   readonly summary: string
-  /** Exit status. */
+  /** Exit status. The signal aborts when the caller hangs up or the daemon stops. */
   run(args: readonly string[], out: NodeJS.WritableStream, signal: AbortSignal): Promise<number>
 }

@@ -1,6 +1,7 @@
 /** What others ask of the daemon: CNI requests and the API. Both are there before the datapath is, and wait for it. */
 import { join } from 'node:path'
 import { addCniRoutes } from './api/cni.ts'
+import { addCommandRoutes } from './api/plugin-commands.ts'
 import { Router } from './api/router.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
@@ -26,6 +27,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
   const router = addCniRoutes(new Router(), endpoints)
   const status = () => describe({ ...ground, datapath: up.datapath })
+  addCommandRoutes(router, ground.plugins.slots.commands)
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')
   stack.use(await serveApi(ground.claim, router, apiLog))

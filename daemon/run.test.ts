@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FakeClock, settle } from '../test/support/fake-clock.ts'
 import { type FakeHost, fakeHost } from '../test/support/fake-host.ts'
 import { ConfigError, NotSupported } from './plugin.ts'
-import type { Host, Ipam, Parts, Plugin } from './plugin.ts'
+import type { Command, Host, Ipam, Parts, Plugin } from './plugin.ts'
 import { PluginFailed } from './plugin-life.ts'
 import { enabledPlugins, type RunningPlugins, type RunOptions, setUpPlugins } from './run.ts'
 import { ipamsOf } from './slots.ts'
@@ -45,6 +45,8 @@ function plugin(name: string, said: string[], parts: Parts = {}, after: readonly
     },
   }
 }
+
+const command = (name: string): Command => ({ name, summary: 'Does it.', run: async () => 0 })
 
 const base = plugin('base', [], { ipam: ipam('default') })
 
@@ -90,6 +92,46 @@ test('a plugin that cannot be set up stops the others, and the error names it', 
   })
   assert.deepEqual(said, ['set up a', 'undo a'])
 })
+
+const misshapen: readonly (readonly [what: string, configure: Plugin['configure'], problem: string])[] = [
+  [
+    'stumbles over its section',
+    raw => () => ({ name: (raw as { range: { prefix: string } }).range.prefix }),
+    "set-up failed: Cannot read properties of undefined (reading 'prefix')",
+  ],
+  [
+    'stumbles over its section at once',
+    raw => (raw as { range: { setUp: () => object } }).range.setUp,
+    "its section could not be taken: Cannot read properties of undefined (reading 'setUp')",
+  ],
+  ['gives no set-up', () => 'nothing' as never, 'its section could not be taken: it gave no function that sets it up'],
+  ['returns nothing', () => () => undefined as never, 'it must be an object'],
+  ['has an ipam without pools', () => () => ({ ipam: {} }) as never, "'ipam': 'pools': it must be a list"],
+  [
+    'has an ipam that cannot restore',
+    () => () => ({ ipam: { ...ipam('x'), restore: 1 } }) as never,
+    "'ipam': 'restore': it must be a function",
+  ],
+  [
+    'has a word for a constant',
+    () => () => ({ datapath: { config: { a: 'b' } } }) as never,
+    "'datapath': 'config': 'a' must be a number, a bigint or a boolean",
+  ],
+  [
+    'has a command in capitals',
+    () => () => ({ commands: [{ name: 'Show', summary: 'x', run: async () => 0 }] }),
+    "'commands': 'name': it must be lower-case words joined by -",
+  ],
+]
+for (const [what, configure, problem] of misshapen) {
+  test(`a plugin that ${what} is named`, async () => {
+    await assert.rejects(start([base, { name: 'mine', configure }]).running, (err: unknown) => {
+      assert.ok(err instanceof PluginFailed && err.plugin === 'mine')
+      assert.ok(err.message.endsWith(problem), err.message)
+      return true
+    })
+  })
+}
 
 test('a wrong section keeps everything from being set up', async () => {
   const said: string[] = []
@@ -200,6 +242,21 @@ const refusals: readonly (readonly [what: string, plugins: readonly Plugin[], me
     'an order that breaks after',
     [plugin('early', [], {}, ['absent', 'base']), base],
     'early: must start after base, but comes before it in the order early, base',
+  ],
+  [
+    'a constant set twice',
+    [base, ...['a', 'b'].map(name => plugin(name, [], { datapath: { config: { mode: 1 } } }))],
+    "b: plugins a and b both provide the constant 'mode'; disable one of them",
+  ],
+  [
+    'a command given twice',
+    [base, ...['a', 'b'].map(name => plugin(name, [], { commands: [command('leases')] }))],
+    "b: plugins a and b both provide the command 'leases'; disable one of them",
+  ],
+  [
+    'a command that causeway has itself',
+    [base, plugin('a', [], { commands: [command('status')] })],
+    "a: plugin a has a command 'status', which causeway itself has",
   ],
   ['one name twice', [base, base], 'base: two enabled plugins have this name'],
 ]

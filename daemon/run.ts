@@ -3,6 +3,7 @@ import { abortable } from './abort.ts'
 import { ConfigError, isConfigError, messageOf } from './errors.ts'
 import type { Host, Parts, Plugin, Setup } from './plugin.ts'
 import { PluginFailed, PluginLife } from './plugin-life.ts'
+import { checkParts } from './plugin-parts.ts'
 import { fillSlots, requireDefaultPool, type Slots } from './slots.ts'
 import { type Clock, systemClock } from './state/clock.ts'
 
@@ -44,14 +45,40 @@ export function enabledPlugins(list: readonly Plugin[], sections: Readonly<Recor
     .map(plugin => ({ plugin, section: sections[plugin.name] }))
 }
 
+/** A plugin that has taken its section. */
+export interface ConfiguredPlugin {
+  readonly name: string
+  readonly setUp: Setup
+}
+
+/**
+ * All that can be said of plugins before one is set up. Throws ConfigError (the order, a section, there is none) or
+ * PluginFailed naming the plugin.
+ */
+export function configurePlugins(plugins: readonly EnabledPlugin[]): readonly ConfiguredPlugin[] {
+  checkOrder(plugins.map(({ plugin }) => plugin))
+  if (plugins.length === 0) requireDefaultPool({ ipam: new Map() })
+  return plugins.map(({ plugin, section }) => ({ name: plugin.name, setUp: configure(plugin, section) }))
+}
+
+function configure(plugin: Plugin, section: unknown): Setup {
+  try {
+    const setUp: unknown = plugin.configure(section)
+    if (typeof setUp !== 'function') throw new TypeError('it gave no function that sets it up')
+    return setUp as Setup
+  } catch (cause) {
+    if (isConfigError(cause)) throw cause
+    throw new PluginFailed(plugin.name, `its section could not be taken: ${messageOf(cause)}`, { cause })
+  }
+}
+
 /**
  * Sets all plugins up, one after another. Throws ConfigError (a section, the order, a slot, nobody serves the default
  * pool) or PluginFailed naming the plugin, with what it threw as cause; what was set up is stopped before.
  */
 export async function setUpPlugins(options: RunOptions): Promise<RunningPlugins> {
-  checkOrder(options.plugins.map(({ plugin }) => plugin))
   // All sections are checked before anything is built: a wrong key costs no half start.
-  const setups = options.plugins.map(({ plugin, section }) => ({ name: plugin.name, setUp: plugin.configure(section) }))
+  const setups = configurePlugins(options.plugins)
   await using undo = new AsyncDisposableStack()
   const lives = new Map<string, PluginLife>()
   const parts = new Map<string, Parts>()
@@ -115,7 +142,7 @@ async function setUpOne(life: PluginLife, setUp: Setup, options: RunOptions): Pr
   }
   try {
     const parts = life.setUp(() => setUp(host), options.setupTimeoutMs ?? 30_000)
-    return await (options.signal ? abortable(parts, options.signal) : parts)
+    return checkParts(life.name, await (options.signal ? abortable(parts, options.signal) : parts))
   } catch (cause) {
     if (cause instanceof PluginFailed || isConfigError(cause) || options.signal?.aborted) throw cause
     throw new PluginFailed(life.name, `set-up failed: ${messageOf(cause)}`, { cause })

@@ -1,6 +1,23 @@
 /** The slots that plugins fill: each pool of addresses by one plugin, encryption by at most one. */
 import { ConfigError } from './errors.ts'
-import { DEFAULT_POOL, type Encryption, type Ipam, type Parts } from './plugin.ts'
+import { type Command, DEFAULT_POOL, type Encryption, type Ipam, type Parts } from './plugin.ts'
+
+/** First words of the project's own commands, which no plugin may take. */
+export const OWN_COMMANDS: readonly string[] = [
+  'daemon',
+  'status',
+  'health',
+  'endpoints',
+  'pools',
+  'nodes',
+  'flows',
+  'tables',
+  'metrics',
+  'config',
+  'uninstall',
+  'version',
+  'completion',
+]
 
 /** A part and the plugin it is from. */
 export interface Filled<T> {
@@ -11,26 +28,38 @@ export interface Slots {
   /** By name of the pool. */
   readonly ipam: ReadonlyMap<string, Filled<Ipam>>
   readonly encryption?: Filled<Encryption>
+  /** Load-time constants of the programs, by name. */
+  readonly constants: ReadonlyMap<string, Filled<number | bigint | boolean>>
+  /** By the name that calls it. */
+  readonly commands: ReadonlyMap<string, Filled<Command>>
 }
 
 /** Sorts the parts of all plugins into slots; throws ConfigError naming both plugins when a slot is filled twice. */
 export function fillSlots(parts: ReadonlyMap<string, Parts>): Slots {
   const ipam = new Map<string, Filled<Ipam>>()
-  let encryption: Filled<Encryption> | undefined
+  const encryption = new Map<string, Filled<Encryption>>()
+  const constants = new Map<string, Filled<number | bigint | boolean>>()
+  const commands = new Map<string, Filled<Command>>()
   for (const [plugin, made] of parts) {
-    for (const pool of made.ipam?.pools ?? []) {
-      refuseSecond(plugin, `the pool '${pool}'`, ipam.get(pool))
-      if (made.ipam) ipam.set(pool, { plugin, part: made.ipam })
+    const fill = <T>(slot: Map<string, Filled<T>>, name: string, what: string, part: T): void => {
+      refuseSecond(plugin, what, slot.get(name))
+      slot.set(name, { plugin, part })
     }
-    if (!made.encryption) continue
-    refuseSecond(plugin, 'encryption', encryption)
-    encryption = { plugin, part: made.encryption }
+    if (made.ipam) for (const pool of made.ipam.pools) fill(ipam, pool, `the pool '${pool}'`, made.ipam)
+    if (made.encryption) fill(encryption, '', 'encryption', made.encryption)
+    for (const [name, value] of Object.entries(made.datapath?.config ?? {}))
+      fill(constants, name, `the constant '${name}'`, value)
+    for (const command of made.commands ?? []) {
+      refuseReserved(plugin, command.name)
+      fill(commands, command.name, `the command '${command.name}'`, command)
+    }
   }
-  return encryption ? { ipam, encryption } : { ipam }
+  const encrypting = encryption.get('')
+  return { ipam, constants, commands, ...(encrypting && { encryption: encrypting }) }
 }
 
 /** Throws ConfigError when no plugin serves DEFAULT_POOL, saying which pools there are. */
-export function requireDefaultPool({ ipam }: Slots): void {
+export function requireDefaultPool({ ipam }: Pick<Slots, 'ipam'>): void {
   if (ipam.has(DEFAULT_POOL)) return
   const others = [...ipam].map(([pool, { plugin }]) => `'${pool}' (${plugin})`).join(', ')
   const there = others === '' ? 'no plugin with pools is enabled' : `the pools are ${others}`
@@ -38,9 +67,14 @@ export function requireDefaultPool({ ipam }: Slots): void {
 }
 
 /** Each implementation once, the one that serves DEFAULT_POOL first. */
-export function ipamsOf({ ipam }: Slots): readonly Ipam[] {
+export function ipamsOf({ ipam }: Pick<Slots, 'ipam'>): readonly Ipam[] {
   const all = [...ipam].toSorted(([a], [b]) => Number(b === DEFAULT_POOL) - Number(a === DEFAULT_POOL))
   return [...new Set(all.map(([, { part }]) => part))]
+}
+
+function refuseReserved(plugin: string, command: string): void {
+  if (!OWN_COMMANDS.includes(command)) return
+  throw new ConfigError(plugin, `plugin ${plugin} has a command '${command}', which causeway itself has`)
 }
 
 function refuseSecond(plugin: string, what: string, first: Filled<unknown> | undefined): void {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { addCommandRoutes } from '../api/plugin-commands.ts'
 import { addRoutes } from '../api/routes.ts'
 import { Router } from '../api/router.ts'
 import { serveApi } from '../api/server.ts'
@@ -11,9 +12,11 @@ import type { Status } from '../api/status.ts'
 import { ConfigError } from '../errors.ts'
 import type { FlowLine, FlowQuery } from '../flow/flows.ts'
 import type { FlowRecord } from '../flow/record.ts'
+import { buildInfo } from '../observe/build.ts'
 import { Health } from '../observe/health.ts'
 import { createMetrics } from '../observe/metrics.ts'
-import type { Plugin } from '../plugin.ts'
+import type { Command, Plugin } from '../plugin.ts'
+import { OWN_COMMANDS } from '../slots.ts'
 import { createTables } from '../state/tables.ts'
 import { runCli, type Terminal } from './cli.ts'
 import { commands } from './commands.ts'
@@ -31,7 +34,8 @@ const plugin: Plugin = {
 const programs: Programs = {
   plugins: () => Promise.resolve([plugin]),
   runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
-  uninstall: (config, force, say) => Promise.resolve(say(`${config.paths.run} ${force}`)),
+  checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
+  uninstall: ({ paths }, { force, say }) => Promise.resolve(say(`${paths.run} ${force}`)),
 }
 
 interface Result {
@@ -83,6 +87,16 @@ const drop: FlowRecord = {
   interface: { index: 9, name: 'cw89ab', pod: 'default/db' },
 }
 
+const leases: Command = {
+  name: 'leases',
+  summary: 'Show leases.',
+  async run(args, out) {
+    if (args.includes('--broken')) throw new Error('the cloud is gone')
+    out.write(`leases ${args.join(' ')}\n`)
+    return 4
+  },
+}
+
 /** A daemon that is nothing but its API. */
 async function daemon(flows: readonly FlowLine[] = []) {
   const runDirectory = mkdtempSync(join(tmpdir(), 'cw-cli-'))
@@ -115,6 +129,7 @@ async function daemon(flows: readonly FlowLine[] = []) {
     metrics: createMetrics({ version: '1.2.3', node: '24.0.0' }),
     flows: () => ({ read }),
   })
+  addCommandRoutes(router, new Map([['leases', { plugin: 'mine', part: leases }]]))
   const claim = claimSocket(runDirectory)
   const server = await serveApi(claim, router, silent)
   return {
@@ -208,7 +223,7 @@ node-b  192.0.2.2  10.1.1.0/24  overlay to 192.0.2.2
   assert.match((await at.ask('pools')).out, /^POOL .*\ndefault  ipv4/)
   assert.match((await at.ask('tables')).out, /^NAME .*\nnodes +1 +1\n/)
   assert.match((await at.ask('metrics')).out, /causeway_build_info/)
-  assert.equal((await at.ask('version')).out, 'command 0.1.0\ndaemon  1.2.3\n')
+  assert.equal((await at.ask('version')).out, `command ${buildInfo().version}\ndaemon  1.2.3\n`)
 })
 
 test('flows are lines; what to do about a drop is said once', async () => {
@@ -300,6 +315,54 @@ test('a good configuration is printed with where its values come from', async ()
 
 test('uninstall is given its paths and whether to force', async () => {
   assert.equal((await run(['uninstall', '--force', '--set', 'paths.run=/x'])).out, '/x true\n')
+})
+
+test("a command that is a plugin's is run by the daemon", async () => {
+  await using at = await daemon()
+  const before = ['--socket', join(at.runDirectory, 'api.sock')]
+  assert.deepEqual(await run([...before, 'leases', '--all', '--socket', 'x', '-h']), {
+    status: 4,
+    out: 'leases --all --socket x -h\n',
+    err: '',
+  })
+  const broken = await run([...before, 'leases', '--broken'])
+  assert.deepEqual(broken, { status: 1, out: '', err: 'causeway: the cloud is gone\n' })
+  const mistyped = await run([...before, 'leasse'])
+  assert.equal(mistyped.status, 2)
+  assert.match(mistyped.err, /there is no command leasse; did you mean leases\?/)
+  assert.match((await run(['--table', 'x', 'leases'])).err, /^causeway: leases has no option --table/)
+})
+
+test('help and completion have the commands of plugins while the daemon runs', async () => {
+  await using at = await daemon()
+  const socket = join(at.runDirectory, 'api.sock')
+  const list = (await run(['--help'], { env: { CAUSEWAY_SOCKET: socket } })).out
+  assert.match(list, /^Commands of plugins, which the daemon runs:\n {2}leases {2}Show leases\. \(mine\)$/m)
+  for (const shell of ['bash', 'zsh', 'fish'])
+    assert.match((await run(['completion', shell, '--socket', socket])).out, /\bleases\b/)
+  const without = { env: { CAUSEWAY_SOCKET: join(at.runDirectory, 'nobody.sock') } }
+  assert.doesNotMatch((await run(['--help'], without)).out, /of plugins/)
+  assert.doesNotMatch((await run(['completion', 'bash'], without)).out, /leases/)
+})
+
+test("no plugin may take one of the project's own commands", () => {
+  assert.deepEqual(OWN_COMMANDS, [...new Set(commands.map(command => command.name.split(' ')[0]))])
+})
+
+test('an interrupted command is silent about the interruption only', async () => {
+  const stop = new AbortController()
+  stop.abort(new Error('stopped by SIGINT'))
+  const fail = (error: Error) =>
+    run(['uninstall'], { signal: stop.signal, programs: { ...programs, uninstall: () => Promise.reject(error) } })
+  assert.deepEqual(await fail(stop.signal.reason as Error), { status: 1, out: '', err: '' })
+  assert.equal((await fail(new Error('routes are left'))).err, 'causeway: routes are left\n')
+})
+
+test('uninstall goes by its own keys, whatever else is wrong with the configuration', async () => {
+  const args = ['uninstall', '--set', 'paths.run=/x', '--set', 'unknown=1', '--set', 'mtu=1', '--set', 'paths.new=y']
+  assert.equal((await run(args)).out, '/x false\n')
+  assert.match((await run([...args, '--set', 'paths.bpf=relative'])).err, /paths\.bpf: "relative" is not allowed/)
+  assert.match((await run([...args, '--set', 'cni.confName=x'])).err, /cni\.confName: "x" is not allowed/)
 })
 
 test('options may stand before the command', async () => {

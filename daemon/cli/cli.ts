@@ -1,10 +1,19 @@
 /** Runs one command line: finds the command, gives it its context, turns errors into messages and exit statuses. */
-import { readRunDirectory } from '../config/run-directory.ts'
+import { readRunDirectory } from '../config/settings-part.ts'
 import { isConfigError } from '../errors.ts'
 import { ApiClient, DaemonUnreachable } from './client.ts'
-import { type CommandContext, type CommandSpec, type Format, UsageError } from './command.ts'
+import {
+  type CommandContext,
+  type CommandSpec,
+  type Format,
+  noOptions,
+  type OptionValues,
+  UsageError,
+} from './command.ts'
+import { errorText, isAbortOf } from './error-text.ts'
 import { commandHelp, overview } from './help.ts'
-import { type ParsedLine, parseLine } from './parse.ts'
+import { findForeign, type ForeignLine, type ParsedLine, parseLine, unknownCommand } from './parse.ts'
+import { listPluginCommands, runPluginCommand } from './plugin-command.ts'
 import type { Programs } from './programs.ts'
 
 /** What the command line is run with. */
@@ -22,14 +31,28 @@ export interface Terminal {
 /** Exit status: 0 done, 1 failed, 2 wrong usage, 3 the daemon does not answer. Never rejects. */
 export async function runCli(terminal: Terminal, commands: readonly CommandSpec[]): Promise<number> {
   try {
+    const foreign = findForeign(terminal.args, commands)
+    if (foreign) return await runForeign(foreign, terminal, commands)
     const line = parseLine(terminal.args, commands)
     if (line) return await runLine(line, terminal, commands)
     if (terminal.args.some(arg => arg !== '--help' && arg !== '-h')) throw new UsageError('no command was named')
-    terminal.out(overview(commands))
+    terminal.out(overview(commands, await listPluginCommands(clientOf(noOptions, terminal))))
     return 0
   } catch (error) {
     return report(error, terminal)
   }
+}
+
+/** A name that is none of ours may be a plugin's, which the daemon knows. */
+async function runForeign(
+  { name, options, args }: ForeignLine,
+  terminal: Terminal,
+  commands: readonly CommandSpec[],
+): Promise<number> {
+  const client = clientOf(options, terminal)
+  const known = await listPluginCommands(client)
+  if (!known.some(command => command.name === name)) throw unknownCommand(name, [...commands, ...known])
+  return await runPluginCommand(client(), name, args, text => terminal.out(text))
 }
 
 async function runLine(line: ParsedLine, terminal: Terminal, commands: readonly CommandSpec[]): Promise<number> {
@@ -56,18 +79,23 @@ function contextOf(
     signal,
     programs,
     commands,
-    client() {
-      const socket = options.text('socket') ?? env.CAUSEWAY_SOCKET
-      const config = { file: options.text('config'), set: options.texts('set'), env }
-      return new ApiClient(socket ?? `${readRunDirectory(config)}/api.sock`, signal)
-    },
+    client: clientOf(options, terminal),
     out: text => terminal.out(text),
     err: text => terminal.err(text),
   }
 }
 
+/** Makes clients of the daemon that the options, the environment or the configuration name. */
+function clientOf(options: OptionValues, { env, signal }: Terminal): CommandContext['client'] {
+  return answerMs => {
+    const socket = options.text('socket') ?? env.CAUSEWAY_SOCKET
+    const config = { file: options.text('config'), set: options.texts('set'), env }
+    return new ApiClient(socket ?? `${readRunDirectory(config)}/api.sock`, signal, answerMs)
+  }
+}
+
 function report(error: unknown, terminal: Terminal): number {
-  if (terminal.signal.aborted) return 1
+  if (isAbortOf(error, terminal.signal)) return 1
   if (error instanceof UsageError) {
     const help = error.command === undefined ? 'causeway --help' : `causeway ${error.command} --help`
     terminal.err(`causeway: ${error.message}\nTry ${help}\n`)
@@ -75,13 +103,6 @@ function report(error: unknown, terminal: Terminal): number {
   }
   const what = isConfigError(error) ? 'the configuration cannot be used:\n' : ''
   const unreachable = error instanceof DaemonUnreachable
-  terminal.err(`causeway: ${what}${unreachable ? error.message : messageOf(error)}\n`)
+  terminal.err(`causeway: ${what}${unreachable ? error.message : errorText(error)}\n`)
   return unreachable ? 3 : 1
-}
-
-/** The message with those of its causes, each that says something new. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const cause = error.cause instanceof Error ? messageOf(error.cause) : ''
-  return cause === '' || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`
 }

@@ -1,26 +1,26 @@
 /** HTTP to the daemon over its unix socket. */
 import { type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
+import { CausewayError } from '../errors.ts'
+
+/** The kernel accepts connections for a daemon that hangs; its answers begin at once otherwise. */
+const ANSWER_MS = 10_000
 
 /** No daemon answers at the socket: exit status 3. */
-export class DaemonUnreachable extends Error {
-  override readonly name = 'DaemonUnreachable'
+export class DaemonUnreachable extends CausewayError {
   readonly socket: string
   constructor(socket: string, options: ErrorOptions & { readonly cause: NodeJS.ErrnoException }) {
-    super(`no daemon answers at ${socket}: ${hint(options.cause)}`, options)
+    super('DAEMON_UNREACHABLE', `no daemon answers at ${socket}: ${hint(options.cause)}`, options)
     this.socket = socket
   }
 }
 
 /** The daemon refused the request. */
-export class ApiRefused extends Error {
-  override readonly name = 'ApiRefused'
+export class ApiRefused extends CausewayError {
   readonly status: number
-  readonly code: string
   constructor(status: number, code: string, message: string) {
-    super(message)
+    super(code, message)
     this.status = status
-    this.code = code
   }
 }
 
@@ -32,10 +32,13 @@ export interface ApiAnswer {
 export class ApiClient {
   readonly socket: string
   readonly #signal: AbortSignal
+  readonly #answerMs: number
 
-  constructor(socket: string, signal: AbortSignal) {
+  /** `answerMs`: until an answer has begun; 10 s unless given. */
+  constructor(socket: string, signal: AbortSignal, answerMs = ANSWER_MS) {
     this.socket = socket
     this.#signal = signal
+    this.#answerMs = answerMs
   }
 
   /** The answer's text; throws ApiRefused for a status that is not `expected`, DaemonUnreachable. */
@@ -53,9 +56,9 @@ export class ApiClient {
     return JSON.parse((await this.get(path, expected)).text) as T
   }
 
-  /** The objects of an NDJSON answer as they come. */
-  async *lines<T>(path: string): AsyncGenerator<T> {
-    const response = await this.#request(path)
+  /** The objects of an NDJSON answer as they come; with a body it is a POST. */
+  async *lines<T>(path: string, body?: object): AsyncGenerator<T> {
+    const response = await this.#request(path, body)
     if (response.statusCode !== 200) {
       let text = ''
       for await (const chunk of response) text += String(chunk)
@@ -68,18 +71,28 @@ export class ApiClient {
     }
   }
 
-  async #request(path: string): Promise<IncomingMessage> {
+  async #request(path: string, body?: object): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-    const outgoing = request({ socketPath: this.socket, path, signal: this.#signal }, resolve)
+    const method = body === undefined ? 'GET' : 'POST'
+    const outgoing = request({ socketPath: this.socket, path, method, signal: this.#signal }, resolve)
     outgoing.once('error', reject)
-    outgoing.end()
+    outgoing.end(body && JSON.stringify(body))
+    const late = setTimeout(() => outgoing.destroy(new AnswerLate(this.#answerMs)), this.#answerMs)
     try {
       return await promise
     } catch (error) {
       const cause = error as NodeJS.ErrnoException
       if (this.#signal.aborted || cause.code === undefined) throw error
       throw new DaemonUnreachable(this.socket, { cause })
+    } finally {
+      clearTimeout(late)
     }
+  }
+}
+
+class AnswerLate extends CausewayError {
+  constructor(ms: number) {
+    super('ANSWER_LATE', `it accepts requests and has answered none for ${ms / 1000} s`)
   }
 }
 
@@ -94,6 +107,7 @@ function refusal(status: number, text: string): ApiRefused {
 
 function hint(cause: NodeJS.ErrnoException): string {
   if (cause.code === 'EACCES') return 'permission denied; run the command as root'
+  if (cause instanceof AnswerLate) return `${cause.message}; look at its log, or restart it`
   const start = 'start it with `causeway daemon`, or name its socket with --socket'
   if (cause.code === 'ENOENT') return `there is no such socket; ${start}`
   if (cause.code === 'ECONNREFUSED') return `nobody listens there; ${start}`

@@ -1,4 +1,5 @@
 /** What a command of the command line is: one value from which parsing, help, completion and reference page come. */
+import { CausewayError } from '../errors.ts'
 import type { ApiClient } from './client.ts'
 import type { Programs } from './programs.ts'
 
@@ -42,7 +43,7 @@ export interface CommandContext {
   /** Commands of the command line, for help and completion. */
   readonly commands: readonly CommandSpec[]
   /** A client of the daemon that the options or the configuration name. */
-  readonly client: () => ApiClient
+  readonly client: (answerMs?: number) => ApiClient
   readonly out: (text: string) => void
   readonly err: (text: string) => void
 }
@@ -53,6 +54,9 @@ export interface OptionValues {
   texts(name: string): readonly string[]
   flag(name: string): boolean
 }
+
+/** Those of a command line without any. */
+export const noOptions: OptionValues = { text: () => undefined, texts: () => [], flag: () => false }
 
 /** Options every command takes. */
 export const commonOptions: OptionSpecs = {
@@ -77,11 +81,10 @@ export const formatOption: OptionSpecs = {
 }
 
 /** A wrong command line: exit status 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
+export class UsageError extends CausewayError {
   readonly command: string | undefined
   constructor(message: string, command?: string, options?: ErrorOptions) {
-    super(message, options)
+    super('USAGE', message, options)
     this.command = command
   }
 }

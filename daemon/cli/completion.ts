@@ -1,20 +1,27 @@
 /** Completion scripts for shells, made from the table of commands. */
+import type { CommandInfo } from '../api/plugin-commands.ts'
 import type { CommandSpec, OptionSpec } from './command.ts'
 import { allOptions } from './help.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof shells)[number]
 
-export function completion(shell: Shell, commands: readonly CommandSpec[]): string {
-  if (shell === 'fish') return fish(commands)
+/** The script for a shell. What follows a plugin's command is the plugin's, and nothing is offered there. */
+export function completion(
+  shell: Shell,
+  commands: readonly CommandSpec[],
+  plugins: readonly CommandInfo[] = [],
+): string {
+  if (shell === 'fish') return fish(commands, plugins)
   // zsh runs bash completions once bashcompinit is loaded.
   return shell === 'bash'
-    ? bash(commands)
-    : `#compdef causeway\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`
+    ? bash(commands, plugins)
+    : `#compdef causeway\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands, plugins)}`
 }
 
-function bash(commands: readonly CommandSpec[]): string {
+function bash(commands: readonly CommandSpec[], plugins: readonly CommandInfo[]): string {
   const words = firstWords(commands)
+  const all = [...words, ...plugins.map(({ name }) => name), '--help']
   const cases = commands.map(command => `    '${command.name}'*) words='${candidates(command).join(' ')}' ;;`)
   const seconds = words
     .map(word => [word, secondWords(commands, word)] as const)
@@ -25,7 +32,7 @@ function bash(commands: readonly CommandSpec[]): string {
     '  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"',
     '  local line="${COMP_WORDS[*]:1:COMP_CWORD-1}" words=""',
     '  case "$line" in',
-    `    '') words='${words.join(' ')} --help' ;;`,
+    `    '') words='${all.join(' ')}' ;;`,
     ...seconds,
     ...cases,
     '  esac',
@@ -49,8 +56,10 @@ function valueCases(commands: readonly CommandSpec[]): string[] {
   })
 }
 
-function fish(commands: readonly CommandSpec[]): string {
+function fish(commands: readonly CommandSpec[], plugins: readonly CommandInfo[]): string {
   const lines = ['complete -c causeway -f']
+  for (const { name, summary } of plugins)
+    lines.push(`complete -c causeway -n __fish_use_subcommand -a ${name} -d ${quoted(summary)}`)
   for (const word of firstWords(commands)) {
     const about = commands.find(command => command.name === word)?.summary ?? `${word} …`
     lines.push(`complete -c causeway -n __fish_use_subcommand -a ${word} -d ${quoted(about)}`)

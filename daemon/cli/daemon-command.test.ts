@@ -10,7 +10,12 @@ function run(t: TestContext, runDaemon: Programs['runDaemon'], signal = new Abor
   const exits: unknown[] = []
   t.mock.method(process, 'exit', (status: unknown) => void exits.push(status))
   let said = ''
-  const programs: Programs = { plugins: async () => [], runDaemon, uninstall: async () => {} }
+  const programs: Programs = {
+    plugins: async () => [],
+    checkPlugins: async () => {},
+    runDaemon,
+    uninstall: async () => {},
+  }
   const terminal = { args: ['daemon'], env: { CAUSEWAY_CONFIG: '/dev/null' }, isTty: false, signal, programs }
   const status = runCli({ ...terminal, out: () => {}, err: text => void (said += text) }, commands)
   return { exits, status, said: () => said }

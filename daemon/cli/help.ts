@@ -1,10 +1,12 @@
 /** Help texts, made from the table of commands. */
 import { type CommandSpec, commonOptions, type OptionSpec, type OptionSpecs } from './command.ts'
+import type { CommandInfo } from '../api/plugin-commands.ts'
 import { columns } from './text-table.ts'
 
-/** Usage of the whole command: a line for each. */
-export function overview(commands: readonly CommandSpec[]): string {
+/** Usage of the whole command: a line for each, those of plugins after ours. */
+export function overview(commands: readonly CommandSpec[], plugins: readonly CommandInfo[]): string {
   const lines = columns(commands.map(command => [`  ${invocation(command)}`, command.summary]))
+  const others = plugins.map(({ name, summary, plugin }) => [`  ${name}`, `${summary} (${plugin})`])
   return [
     'Usage: causeway COMMAND [OPTION]…',
     '',
@@ -12,6 +14,7 @@ export function overview(commands: readonly CommandSpec[]): string {
     '',
     'Commands:',
     lines,
+    ...(others.length === 0 ? [] : ['Commands of plugins, which the daemon runs:', columns(others)]),
     'causeway COMMAND --help shows the options of a command.',
     'Exit status: 0 done, 1 failed or not ready, 2 wrong usage, 3 the daemon does not answer.',
     '',
@@ -50,6 +53,9 @@ export function cliPage(commands: readonly CommandSpec[]): string {
     '# Command line',
     '',
     'Printed from the code. Exit status: 0 done, 1 failed or not ready, 2 wrong usage, 3 the daemon does not answer.',
+    '',
+    'Plugins that run may have commands of their own, `causeway [--socket PATH] [--config FILE] NAME …`; `causeway --help`',
+    'lists them. The daemon runs them, what follows the name is theirs, and so is the exit status.',
     '',
     ...sections,
   ].join('\n')

@@ -1,7 +1,14 @@
 /** A command line → a command with checked options and operands. */
 import { type ParseArgsOptionDescriptor, parseArgs } from 'node:util'
 import { nearest } from '../config/nearest.ts'
-import { type CommandSpec, type OptionSpecs, type OptionValues, UsageError } from './command.ts'
+import {
+  type CommandSpec,
+  clientOptions,
+  commonOptions,
+  type OptionSpecs,
+  type OptionValues,
+  UsageError,
+} from './command.ts'
 import { allOptions } from './help.ts'
 
 export interface ParsedLine {
@@ -25,11 +32,26 @@ export function parseLine(args: readonly string[], commands: readonly CommandSpe
   return { command, options, operands: positionals }
 }
 
-/** The command's words are the first words that are neither options nor their values. */
-function findCommand(
-  args: readonly string[],
-  commands: readonly CommandSpec[],
-): { readonly command: CommandSpec; readonly rest: readonly string[] } | undefined {
+/** A command line whose command is none of ours. */
+export interface ForeignLine {
+  readonly name: string
+  /** Options before the name: those of commands that speak to the daemon. */
+  readonly options: OptionValues
+  /** What follows the name, as it was given. */
+  readonly args: readonly string[]
+}
+
+/** Throws UsageError for what stands before the name; undefined when the command is one of ours or none was named. */
+export function findForeign(args: readonly string[], commands: readonly CommandSpec[]): ForeignLine | undefined {
+  const [first] = wordsOf(args, commands)
+  if (!first || commands.some(command => command.name.split(' ')[0] === first.value)) return undefined
+  const specs = { ...clientOptions, ...commonOptions }
+  const { values } = parse(args.slice(0, first.index), specs, { name: first.value })
+  return { name: first.value, options: optionValues(values), args: args.slice(first.index + 1) }
+}
+
+/** The words that are neither options nor their values, with their places. */
+function wordsOf(args: readonly string[], commands: readonly CommandSpec[]) {
   const every = Object.assign({}, ...commands.map(allOptions)) as OptionSpecs
   const { tokens } = parseArgs({
     args: [...args],
@@ -38,8 +60,15 @@ function findCommand(
     allowPositionals: true,
     tokens: true,
   })
-  const words = tokens.filter(token => token.kind === 'positional')
-  const [first, second] = words
+  return tokens.filter(token => token.kind === 'positional')
+}
+
+/** The command's words are the first words. */
+function findCommand(
+  args: readonly string[],
+  commands: readonly CommandSpec[],
+): { readonly command: CommandSpec; readonly rest: readonly string[] } | undefined {
+  const [first, second] = wordsOf(args, commands)
   if (!first) return undefined
   for (const taken of second ? [[first, second], [first]] : [[first]]) {
     const name = taken.map(token => token.value).join(' ')
@@ -47,17 +76,20 @@ function findCommand(
     const indices = new Set(taken.map(token => token.index))
     if (command) return { command, rest: args.filter((_, index) => !indices.has(index)) }
   }
-  throw unknownCommand(first.value, second?.value, commands)
+  throw unknownSecond(first.value, second?.value, commands)
 }
 
-function unknownCommand(first: string, second: string | undefined, commands: readonly CommandSpec[]): UsageError {
-  const below = commands.map(command => command.name.split(' ')).filter(([word, more]) => word === first && more)
-  if (below.length > 0) {
-    const known = below.map(([, word]) => word).join(', ')
-    return new UsageError(
-      second === undefined ? `${first} what? There are ${known}` : `${first} ${second}: there are ${known}`,
-    )
-  }
+/** The first word is one of ours that needs another. */
+function unknownSecond(first: string, second: string | undefined, commands: readonly CommandSpec[]): UsageError {
+  const below = commands.map(command => command.name.split(' ')).filter(([word]) => word === first)
+  const known = below.map(([, word]) => word).join(', ')
+  return new UsageError(
+    second === undefined ? `${first} what? There are ${known}` : `${first} ${second}: there are ${known}`,
+  )
+}
+
+/** Nobody has a command of that name. */
+export function unknownCommand(first: string, commands: readonly Pick<CommandSpec, 'name'>[]): UsageError {
   const meant = nearest(first, new Set(commands.map(command => command.name.split(' ')[0] ?? '')))
   return new UsageError(`there is no command ${first}${meant === undefined ? '' : `; did you mean ${meant}?`}`)
 }
@@ -67,7 +99,7 @@ type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | 
 function parse(
   args: readonly string[],
   specs: OptionSpecs,
-  command: CommandSpec,
+  command: Pick<CommandSpec, 'name'>,
 ): { values: Values; positionals: string[] } {
   try {
     return parseArgs({ args: [...args], options: descriptors(specs), strict: true, allowPositionals: true })

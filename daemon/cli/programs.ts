@@ -2,12 +2,16 @@
 import type { Config, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Plugin } from '../plugin.ts'
+import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 
 export interface Programs {
   plugins(): Promise<readonly Plugin[]>
   runDaemon(config: Config, signal: AbortSignal): Promise<void>
-  uninstall(config: Config, force: boolean, say: (line: string) => void): Promise<void>
+  /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
+  checkPlugins(config: Config): Promise<void>
+  uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
 }
+export type UninstallProgress = Pick<UninstallOptions, 'force' | 'say' | 'signal'>
 
 /** The real ones, loaded when they are first needed: most commands only speak to a running daemon. */
 export const realPrograms: Programs = {
@@ -18,7 +22,15 @@ export const realPrograms: Programs = {
     const { runDaemon } = await import('../main.ts')
     await runDaemon(config, signal)
   },
-  async uninstall(settings, force, say) {
+  async checkPlugins(config) {
+    const [{ plugins }, { loadPlugins }, { configurePlugins }] = await Promise.all([
+      import('../main.ts'),
+      import('../load-plugins.ts'),
+      import('../run.ts'),
+    ])
+    configurePlugins(await loadPlugins(config, plugins))
+  },
+  async uninstall(settings, options) {
     const [{ uninstall }, { LinuxKernel }, { warmThreadPool }] = await Promise.all([
       import('../uninstall.ts'),
       import('../kernel/linux.ts'),
@@ -26,7 +38,7 @@ export const realPrograms: Programs = {
     ])
     await warmThreadPool()
     using kernel = new LinuxKernel()
-    await uninstall({ settings, net: kernel.net, force, say })
+    await uninstall({ ...options, settings, kernel })
   },
 }
 

@@ -1,19 +1,34 @@
 /**
- * `paths.run` alone, for commands that only need the socket: it is found even when the rest of the configuration is
- * wrong or names plugins this program does not know.
+ * Some sections of the configuration alone, for commands that need no more: they work even when the rest is wrong or
+ * names keys and plugins this program does not know.
  */
-import { type Problem, checkSection } from './check.ts'
-import type { Settings } from './schema.ts'
-import { schema } from './schema.ts'
-import { type ConfigInput, readTree } from './load.ts'
 import { ConfigError } from '../errors.ts'
+import { checkSection, type Problem } from './check.ts'
+import { type ConfigInput, readTree } from './load.ts'
+import { type Settings, schema } from './schema.ts'
 
-/** Throws ConfigError when a source cannot be read or `paths.run` itself is wrong. */
-export function readRunDirectory(input: Omit<ConfigInput, 'pluginNames'>): string {
+/** The sections; throws ConfigError when a source cannot be read or a value of one of the needed keys is wrong. */
+export function readSettingsPart<S extends 'paths' | 'cni'>(
+  input: Omit<ConfigInput, 'pluginNames'>,
+  sections: readonly S[],
+  neededKeys: readonly string[],
+): Pick<Settings, S> {
   const { tree } = readTree({ ...input, pluginNames: [] })
   const problems: Problem[] = []
-  const paths = checkSection(schema.fields.paths, tree.children?.get('paths'), 'paths', problems) as Settings['paths']
-  const wrong = problems.find(problem => problem.key === 'paths.run')
+  const read = sections.map(name => [name, checkSection(schema.fields[name], tree.children?.get(name), name, problems)])
+  const wrong = problems.find(({ key }) => neededKeys.some(needed => key === needed || needed.startsWith(`${key}.`)))
   if (wrong) throw new ConfigError(wrong.key, wrong.text)
-  return paths.run
+  // checkSection gives a section's values the form of their schema.
+  return Object.fromEntries(read) as Pick<Settings, S>
+}
+
+/** The directory of the daemon's socket. */
+export function readRunDirectory(input: Omit<ConfigInput, 'pluginNames'>): string {
+  return readSettingsPart(input, ['paths'], ['paths.run']).paths.run
+}
+
+/** What says where on the node the daemon left things. */
+export function readPlaces(input: Omit<ConfigInput, 'pluginNames'>): Pick<Settings, 'paths' | 'cni'> {
+  const paths = Object.keys(schema.fields.paths.fields).map(key => `paths.${key}`)
+  return readSettingsPart(input, ['paths', 'cni'], [...paths, 'cni.confName'])
 }

@@ -24,7 +24,10 @@ function described({ source = [], waitingFor, routing = [], datapath, plugin = {
     kernel: { release: '6.18' },
     startedMs: 0,
     health: { report: () => ({ ready: true, waiting: [] }) },
-    plugins: { parts: new Map([['mine', plugin]]), slots: { ipam: new Map() } },
+    plugins: {
+      parts: new Map([['mine', plugin]]),
+      slots: { ipam: new Map(), constants: new Map(), commands: new Map() },
+    },
     tables: createTables(),
     source: { name: 'directory', problems: () => source, waitingFor: () => waitingFor, run: () => Promise.resolve() },
     datapath: datapath && { facts: () => ({}), problems: routing, status: () => datapath },

@@ -26,6 +26,15 @@ test('lines below the level are left out', () => {
   )
 })
 
+test('what an error gathers, and what it suppresses, is written too', () => {
+  const gathered = new AggregateError([new Error('a')], 'several')
+  const [line] = record('info', log =>
+    log.error({ error: new SuppressedError(gathered, new Error('first'), 'two') }, 'failed'),
+  )
+  const error = line?.error as { suppressed: { message: string }; error: { errors: { message: string }[] } }
+  assert.deepEqual([error.suppressed.message, error.error.errors.map(e => e.message)], ['first', ['a']])
+})
+
 test('an error is written with code, stack and causes', () => {
   const cause = Object.assign(new Error('inner'), { code: 'EPERM' })
   const [line] = record('info', log => log.error({ error: new TypeError('outer', { cause }) }, 'failed'))

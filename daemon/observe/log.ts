@@ -24,9 +24,12 @@ export function createLogger(level: LogLevel, out?: DestinationStream): RootLogg
   return wrap(root, root, '')
 }
 
-/** An error as log lines and API answers show it, its causes below it. */
+/** An error as log lines show it, its causes and what it gathers below it. */
 export function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
+  // `using`: what went wrong first, and what went wrong while that was undone.
+  const both = error instanceof SuppressedError ? { suppressed: error.suppressed, error: error.error } : {}
+  const gathered = error instanceof AggregateError ? { errors: error.errors.map(describeError) } : {}
   const code = (error as { code?: unknown }).code
   return {
     name: error.name,
@@ -34,6 +37,8 @@ export function describeError(error: unknown): unknown {
     ...(code === undefined ? {} : { code }),
     stack: error.stack,
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    ...Object.fromEntries(Object.entries(both).map(([name, inner]) => [name, describeError(inner)])),
+    ...gathered,
   }
 }
 

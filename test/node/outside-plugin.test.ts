@@ -1,9 +1,11 @@
 /** A plugin from outside, written from daemon/plugin.ts alone, is loaded, fills its slot and keeps the slot's promises. */
 import assert from 'node:assert/strict'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { loadOutsidePlugins } from '../../daemon/outside-plugin.ts'
 import { type RunningPlugins, setUpPlugins } from '../../daemon/run.ts'
 import { ipamsOf } from '../../daemon/slots.ts'
@@ -13,7 +15,7 @@ import { ipamCompliance } from '../support/ipam-compliance.ts'
 /** Hands out the last bytes of one /24 in turn. It imports nothing of the project and never lets an address rest. */
 const LIST_IPAM = `
 const refuse = (code: string, message: string): never => {
-  throw Object.assign(new Error(message), { code })
+  throw Object.assign(new Error(message), { code, key: 'list-ipam' })
 }
 
 export const plugin = {
@@ -82,6 +84,24 @@ test('an outside plugin serves the default pool', async () => {
 
 test("an outside plugin's complaint about its section stops the start", async () => {
   await assert.rejects(load({}), { code: 'CONFIG', message: /list-ipam\.prefix/ })
+})
+
+/** The bundle, whose classes are not those of this process. */
+function configCheck(section: string): SpawnSyncReturns<string> {
+  const config = join(folder, 'config.yaml')
+  writeFileSync(config, `plugins:\n  - module: ./list-ipam.ts\n${section}`)
+  const command = fileURLToPath(new URL('../../build/bin/causeway', import.meta.url))
+  return spawnSync(command, ['config', 'check', '--config', config], { encoding: 'utf8', timeout: 60_000 })
+}
+
+test('the command that is installed loads it and asks it about its section', () => {
+  const good = configCheck('    prefix: 192.0.2\n    pool: default\n')
+  assert.deepEqual([good.status, good.stdout, good.stderr], [0, `${join(folder, 'config.yaml')} is good\n`, ''])
+  const bad = configCheck('    prefix: 7\n')
+  assert.deepEqual(
+    [bad.status, bad.stderr],
+    [1, 'causeway: the configuration cannot be used:\nlist-ipam.prefix: allowed: three bytes such as 192.0.2\n'],
+  )
 })
 
 ipamCompliance('list-ipam, from outside', async () => {

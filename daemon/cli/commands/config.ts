@@ -22,11 +22,14 @@ export const configPrint: CommandSpec = {
 export const configCheck: CommandSpec = {
   name: 'config check',
   summary: "Check the configuration, the plugins' sections included.",
+  about: 'Plugins from outside are loaded for it. What only this node can tell, such as its devices, is not looked at.',
   options: configOptions,
   async run(context) {
     const loaded = await load(context)
-    for (const plugin of await context.programs.plugins()) {
-      if (Object.hasOwn(loaded.config.sections, plugin.name)) configure(plugin, loaded)
+    try {
+      await context.programs.checkPlugins(loaded.config)
+    } catch (error) {
+      throw isConfigError(error) ? loaded.explain(error) : error
     }
     context.out(`${loaded.config.file ?? 'the configuration without a file'} is good\n`)
     return 0
@@ -44,14 +47,6 @@ export const configDocs: CommandSpec = {
 
 function load({ options, programs, env }: CommandContext): Promise<LoadedConfig> {
   return loadWith(programs, { file: options.text('config'), set: options.texts('set') }, env)
-}
-
-function configure(plugin: { name: string; configure(raw: unknown): unknown }, loaded: LoadedConfig): void {
-  try {
-    plugin.configure(loaded.config.sections[plugin.name])
-  } catch (error) {
-    throw isConfigError(error) ? loaded.explain(error) : error
-  }
 }
 
 function flat({ module, section }: { module: string; section: object }): object {
