@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Net, Route } from '../kernel/kernel.ts'
-import { namespaceWithPair } from '../kernel/netlink/test-pair.ts'
+import { namespaceWithPair } from '../kernel/netlink/testdata/pair.ts'
 import { createTables, type RouteRow } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 import { LAST_RESORT } from './paths.ts'
