@@ -7,10 +7,19 @@ export interface Answer {
   readonly body: unknown
 }
 
-/** A GET with a JSON answer. Rejects when nobody listens. */
-export async function get(socketPath: string, path: string, signal: AbortSignal): Promise<Answer> {
+/** Of a daemon that listens; one that says nothing for so long is stuck. */
+const ANSWER_TIMEOUT_MS = 5000
+
+/** A GET with a JSON answer. Rejects when nobody listens or the answer does not come in time. */
+export async function get(
+  socketPath: string,
+  path: string,
+  signal: AbortSignal,
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<Answer> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
   return await new Promise((resolve, reject) => {
-    const query = request({ socketPath, path, signal, agent: false }, response => {
+    const query = request({ socketPath, path, signal: limit, agent: false }, response => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)
@@ -24,15 +33,17 @@ export async function get(socketPath: string, path: string, signal: AbortSignal)
   })
 }
 
-/** A GET whose answer is one JSON object a line. Resolves once the answer has begun; lines come until the signal aborts. */
+/** A GET whose answer is one JSON object a line. Resolves once the answer has begun, rejects as `get` does; lines come until the signal aborts. */
 export async function follow(
   socketPath: string,
   path: string,
   signal: AbortSignal,
   onLine: (line: unknown) => void,
+  timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const query = request({ socketPath, path, signal, agent: false }, response => {
+      clearTimeout(limit)
       response.on('error', () => {}) // the signal ends it
       if (response.statusCode !== 200) {
         response.resume()
@@ -43,7 +54,11 @@ export async function follow(
       lines.on('error', () => {}) // readline passes its input's errors on
       resolve()
     })
-    query.on('error', reject)
+    const limit = setTimeout(() => query.destroy(new Error(`GET ${path}: no answer within ${timeoutMs} ms`)), timeoutMs)
+    query.on('error', error => {
+      clearTimeout(limit)
+      reject(error)
+    })
     query.end()
   })
 }

@@ -17,6 +17,10 @@ test('any option of the lab asks for exactly that lab', () => {
   assert.deepEqual({ asked, verb, name }, { asked: { nodes: 3, pods: 2, set: ['a.b=1'] }, verb: 'up', name: 'x1' })
 })
 
+test('no far nodes may be asked for', () => {
+  assert.equal(parseArguments(['--far', '0']).asked?.far, 0)
+})
+
 test('what follows -- belongs to the command', () => {
   const { target, command, name } = parseArguments(['exec', 'node1-a', '--name', 'x', '--', 'ip', '--json', 'a'])
   assert.deepEqual({ target, command, name }, { target: 'node1-a', command: ['ip', '--json', 'a'], name: 'x' })
@@ -25,6 +29,7 @@ test('what follows -- belongs to the command', () => {
 const refused: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   'an unknown verb': [['frob'], /no verb frob; there are up, check/],
   'no nodes': [['--nodes', '0'], /--nodes takes a number from 1 to 200, not 0/],
+  'options of up for another verb': [['check', '--nodes', '3'], /check takes a lab as it is/],
   'half a pod': [['--pods', '1.5'], /--pods takes a number/],
   "a name that could hold another lab's": [['--name', 'a-b'], /a lab's name is 1 to 12 lower-case letters and digits/],
   'a name that leaves the folder': [['--name', '../x'], /a lab's name/],

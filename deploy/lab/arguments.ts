@@ -57,18 +57,20 @@ export function parseArguments(argv: readonly string[]): Arguments {
     },
   })
   const [verb = 'default', target = '', ...rest] = values.help ? ['help'] : positionals
-  const nodes = positive('--nodes', values.nodes ?? '2', MAX_NODES)
+  const nodes = whole('--nodes', values.nodes ?? '2', 1, MAX_NODES)
   const options = {
     nodes,
-    pods: positive('--pods', values.pods ?? '2', MAX_NODES),
+    pods: whole('--pods', values.pods ?? '2', 1, MAX_NODES),
     set: values.set ?? [],
-    ...(values.far === undefined ? {} : { far: positive('--far', values.far, nodes) }),
+    ...(values.far === undefined ? {} : { far: whole('--far', values.far, 0, nodes) }),
     ...(values.daemon === undefined ? {} : { daemon: resolve(values.daemon) }),
   }
   const asked = [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
   const command = end < 0 ? rest : [...rest, ...argv.slice(end + 1)]
   if (!isVerb(verb)) throw new Error(`no verb ${verb}; there are ${VERBS.slice(1).join(', ')}`)
   if (verb === 'exec' && (target === '' || command.length === 0)) throw new Error('exec takes NAME -- COMMAND')
+  if (asked && verb !== 'default' && verb !== 'up')
+    throw new Error(`${verb} takes a lab as it is, with no options of up`)
   if (verb !== 'exec' && (target !== '' || command.length > 0)) throw new Error(`${verb} takes no ${target || '--'}`)
   return {
     verb,
@@ -85,8 +87,8 @@ function isVerb(text: string): text is Verb {
   return (VERBS as readonly string[]).includes(text)
 }
 
-function positive(option: string, text: string, most: number): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value
-  throw new Error(`${option} takes a number from 1 to ${most}, not ${text}`)
+function whole(option: string, text: string, least: number, most: number): number {
+  const value = text === '' ? Number.NaN : Number(text)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new Error(`${option} takes a number from ${least} to ${most}, not ${text}`)
 }

@@ -2,7 +2,8 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
-import { bare, type LabLayout, type NodeLayout, type PodLayout } from './layout.ts'
+import type { Family } from '../../daemon/kernel/kernel.ts'
+import { bare, labLayout, type LabLayout, nodeLayout, type NodeLayout, type PodLayout } from './layout.ts'
 
 export interface LabOptions {
   readonly nodes: number
@@ -28,6 +29,15 @@ export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: reado
   }
   for (const assignment of set) assign(tree, assignment)
   return tree
+}
+
+/** The families that pods of a lab have addresses of; both unless `--set` says otherwise. */
+export function podFamilies({ set }: Pick<LabOptions, 'set'>): readonly Family[] {
+  const layout = labLayout('any')
+  const { families = ['ipv4', 'ipv6'] } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  return (['ipv4', 'ipv6'] as const).flatMap((name, i): Family[] =>
+    Array.isArray(families) && families.includes(name) ? [i === 0 ? 4 : 6] : [],
+  )
 }
 
 function assign(tree: Tree, assignment: string): void {

@@ -17,7 +17,8 @@ const POLL_MS = 10
 
 /** Whether anything of the lab is there, finished or not. */
 export function exists(lab: LabLayout): boolean {
-  return existsSync(lab.complete) || existsSync(lab.cluster) || listNamespaces(lab.netnsPrefix).length > 0
+  const files = existsSync(lab.root) ? readdirSync(lab.root) : []
+  return files.some(name => `${lab.root}/${name}` !== lab.lock) || listNamespaces(lab.netnsPrefix).length > 0
 }
 
 /** Removes everything but the lock and its folder, which the caller holds. Repeating it is fine. */

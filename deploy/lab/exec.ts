@@ -8,8 +8,14 @@ import type { Lab } from './state.ts'
 /** Where set-up puts the command `causeway`, which finds the node's daemon by its configuration. */
 const BIN = fileURLToPath(new URL('../../build/bin', import.meta.url))
 
-/** Runs the command to its end; resolves to its exit status. Throws when the lab has no such pod or node. */
-export async function execIn(lab: Lab, name: string, command: readonly string[]): Promise<number> {
+/** Long enough for a command to end in good order; a second Ctrl-C reaches it through the terminal by itself. */
+const END_TIMEOUT_MS = 5000
+
+/**
+ * Runs the command to its end, or to the end of the signal's patience: SIGTERM, then SIGKILL. Resolves to its exit status.
+ * Throws when the lab has no such pod or node.
+ */
+export async function execIn(lab: Lab, name: string, command: readonly string[], signal: AbortSignal): Promise<number> {
   const station = lab.stations.find(s => s.name === name)
   if (station === undefined)
     throw new Error(`no pod or node ${name}; there are ${lab.stations.map(s => s.name).join(', ')}`)
@@ -19,8 +25,13 @@ export async function execIn(lab: Lab, name: string, command: readonly string[])
     stdio: 'inherit',
     env: { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ''}`, ...(node && { CAUSEWAY_CONFIG: node.config }) },
   })
+  const end = (): void => {
+    child.kill('SIGTERM')
+    setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS).unref()
+  }
+  signal.addEventListener('abort', end, { once: true })
   return await new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']))
+    child.on('close', (code, by) => resolve(code ?? 128 + constants.signals[by ?? 'SIGTERM']))
   })
 }

@@ -1,25 +1,17 @@
 /** `npm run lab`: a cluster of network namespaces on this machine, and its connectivity matrix. */
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { LinuxKernel } from '../../daemon/kernel/linux.ts'
 import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
 import { type Arguments, HELP, parseArguments } from './arguments.ts'
 import { runMatrix } from './check.ts'
-import type { LabOptions } from './configuration.ts'
-import { removeFolder, takeDown } from './down.ts'
+import { builtProject, PROBE } from './built.ts'
 import { execIn } from './exec.ts'
-import { projectFingerprint } from './fingerprint.ts'
-import { labLayout } from './layout.ts'
-import { lockLab } from './lock.ts'
 import { matrix } from './matrix.ts'
-import type { Built } from './node.ts'
+import { removeLab } from './own.ts'
 import { type Lab, loadLab } from './state.ts'
 import { labStatus, statusText } from './status.ts'
 import { heading, jsonLine, line } from './table.ts'
 import { bringUp } from './up.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const probe = join(root, 'build/probe/cw-probe')
 const startedMs = performance.now()
 
 /** Progress goes to standard error: standard output is for results. */
@@ -37,18 +29,11 @@ function present(name: string): Lab {
   return lab
 }
 
-function daemonCommand(options: LabOptions): string[] {
-  const file = options.daemon ?? join(root, 'build/daemon/causeway.cjs')
-  return [process.execPath, file, 'daemon']
-}
-
 async function up(args: Arguments, signal: AbortSignal): Promise<Lab> {
   await warmThreadPool()
   using kernel = new LinuxKernel()
   const options = args.asked ?? loadLab(args.name)?.options ?? args.options
-  const fingerprint = projectFingerprint(root, options.daemon)
-  const built: Built = { probe, cni: join(root, 'build/cni/causeway'), daemon: daemonCommand(options), fingerprint }
-  const lab = await bringUp(args.name, options, { kernel, built, signal, say })
+  const lab = await bringUp(args.name, options, { kernel, built: builtProject(options.daemon), signal, say })
   say(`up: ${lab.nodes.length} nodes, ${lab.stations.filter(s => s.kind === 'pod').length} pods`)
   return lab
 }
@@ -56,7 +41,7 @@ async function up(args: Arguments, signal: AbortSignal): Promise<Lab> {
 async function check(lab: Lab, json: boolean, signal: AbortSignal): Promise<number> {
   const rows = matrix(lab)
   say(`checking ${rows.length} rows`)
-  const results = await runMatrix(lab, rows, probe, signal)
+  const results = await runMatrix(lab, rows, PROBE, signal)
   if (!json) print(heading())
   for (const result of results) print(json ? jsonLine(result) : line(result))
   const failed = results.filter(r => !r.ok).length
@@ -65,10 +50,7 @@ async function check(lab: Lab, json: boolean, signal: AbortSignal): Promise<numb
 }
 
 async function down(name: string, signal: AbortSignal): Promise<number> {
-  const layout = labLayout(name)
-  using _lock = await lockLab(layout.lock, signal)
-  await takeDown(layout)
-  removeFolder(layout)
+  await removeLab(name, signal)
   say('down')
   return 0
 }
@@ -98,7 +80,7 @@ async function dispatch(args: Arguments, signal: AbortSignal): Promise<number> {
     case 'status':
       return await status(present(args.name), args.json, signal)
     case 'exec':
-      return await execIn(present(args.name), args.target, args.command)
+      return await execIn(present(args.name), args.target, args.command, signal)
     case 'down':
       return await down(args.name, signal)
     case 'help':

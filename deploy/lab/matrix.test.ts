@@ -5,10 +5,15 @@ import { labLayout } from './layout.ts'
 import { matrix } from './matrix.ts'
 import { describeLab, type Lab } from './state.ts'
 
-function labOf(nodes: number, pods: number, addresses: (pod: string) => readonly string[]): Lab {
+function labOf(
+  nodes: number,
+  pods: number,
+  addresses: (pod: string) => readonly string[],
+  set: readonly string[] = [],
+): Lab {
   const names = Array.from({ length: nodes }, (_, n) => ['a', 'b', 'c'].slice(0, pods).map(p => `node${n + 1}-${p}`))
   return describeLab(labLayout('x'), {
-    options: { nodes, pods, set: [] },
+    options: { nodes, pods, set },
     fingerprint: '',
     pods: Object.fromEntries(names.flat().map(n => [n, addresses(n)])),
   })
@@ -52,8 +57,16 @@ test('what must not arrive is tried once by protocol and family', () => {
   assert.equal(rows.length, 3 * 2)
 })
 
-test('a family the pods have no address of has no rows of pods', () => {
-  const rows = matrix(labOf(2, 2, () => ['10.0.0.1'])).filter(r => r.family === 6)
+test('a family that pods should have and have not keeps its rows, without an address', () => {
+  const rows = matrix(labOf(2, 2, () => ['10.0.0.1']))
+  assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
+  const without = rows.filter(r => r.address === undefined || r.source === undefined)
+  assert.deepEqual([...new Set(without.map(r => r.family))], [6])
+  assert.equal(new Set(without.map(r => r.way)).size, 7)
+})
+
+test('a family that pods are configured without has no rows of pods', () => {
+  const rows = matrix(labOf(2, 2, () => ['10.0.0.1'], ['families=[ipv4]'])).filter(r => r.family === 6)
   assert.deepEqual([...new Set(rows.map(r => r.way))], ['outside → node'])
 })
 

@@ -1,5 +1,6 @@
 /** The connectivity matrix: which checks there are. Pure. */
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
+import { podFamilies } from './configuration.ts'
 import { familyOf, type Lab, type Station } from './state.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'icmp'
@@ -9,9 +10,10 @@ export interface Row {
   readonly way: string
   readonly from: Station
   readonly to: Station
-  readonly address: Address
-  /** Of the sender, in the same family: what flow records carry. */
-  readonly source: Address
+  /** Undefined when it has none of the family, which it should: the row cannot hold. */
+  readonly address: Address | undefined
+  /** Of the sender, in the same family: what flow records carry. Undefined like the other. */
+  readonly source: Address | undefined
   readonly family: Family
   readonly protocol: Protocol
   readonly bytes: number
@@ -31,11 +33,11 @@ interface Way {
   readonly reaches: boolean
 }
 
-/** All rows of a lab, each node being the sender's once; a family that a pod has no address of has no rows. */
+/** All rows of a lab, each node being the sender's once; and each family that its pods should have addresses of. */
 export function matrix(lab: Lab): Row[] {
   return lab.nodes.flatMap((node, i) => {
     const next = lab.nodes[(i + 1) % lab.nodes.length] ?? node
-    return waysFrom(lab, node.name, next.name).flatMap(rowsOf)
+    return waysFrom(lab, node.name, next.name).flatMap(way => rowsOf(way, podFamilies(lab.options)))
   })
 }
 
@@ -63,12 +65,12 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
   ]
 }
 
-function rowsOf({ name, from, to, reaches }: Way): Row[] {
+function rowsOf({ name, from, to, reaches }: Way, ofPods: readonly Family[]): Row[] {
   if (from === undefined || to === undefined) return []
-  return FAMILIES.flatMap(family => {
+  const families = from.kind === 'pod' || to.kind === 'pod' ? ofPods : FAMILIES
+  return families.flatMap(family => {
     const address = to.addresses.find(a => familyOf(a) === family)
     const source = from.addresses.find(a => familyOf(a) === family)
-    if (address === undefined || source === undefined) return []
     return PROTOCOLS.flatMap(protocol =>
       (reaches ? SIZES : SIZES.slice(0, 1)).map(
         (bytes): Row => ({ way: name, from, to, address, source, family, protocol, bytes, reaches }),

@@ -80,12 +80,17 @@ export async function startProbe(
 ): Promise<void> {
   const log = join(lab.root, `${place.name}.probe.log`)
   spawnInside(lab, place, [built.probe, 'serve', `${PROBE_PORT}`], log)
-  const check = inNamespace(place.netns, [built.probe, 'check', 'tcp', '127.0.0.1', `${PROBE_PORT + 2}`, '1'])
   const deadline = performance.now() + PROBE_TIMEOUT_MS
-  while ((await runCommand(check, { signal })).status !== 0) {
+  while (!(await probeServes(place, built, signal))) {
     if (performance.now() > deadline) throw new Error(`the probe in ${place.name} does not serve; see ${log}`)
     await delay(POLL_MS, undefined, { signal })
   }
+}
+
+/** Whether the servers of a namespace listen. */
+export async function probeServes(place: Place, built: Built, signal: AbortSignal): Promise<boolean> {
+  const check = [built.probe, 'check', 'tcp', '127.0.0.1', `${PROBE_PORT + 2}`, '1']
+  return (await runCommand(inNamespace(place.netns, check), { signal })).status === 0
 }
 
 /** A process that outlives this one, in the place's namespace and the cgroup of its node. */

@@ -12,19 +12,19 @@ export function heading(): string {
 
 /** One line; a row that does not hold is followed by what was seen. */
 export function line(result: RowResult): string {
-  const { row, ok, ms, flows } = result
+  const { row, ok, ms, error, flows } = result
   const columns = [
     row.way.padEnd(WIDTHS.way),
     `${row.from.name} → ${row.to.name}`.padEnd(WIDTHS.ends),
     row.protocol.padEnd(WIDTHS.protocol),
     `IPv${row.family}`.padEnd(WIDTHS.family),
     size(row.bytes).padStart(WIDTHS.size),
-    (row.reaches ? `${ms.toFixed(2)} ms` : ok ? 'refused' : 'arrived').padStart(WIDTHS.time),
+    (row.reaches ? `${ms.toFixed(2)} ms` : ok ? 'unreached' : error === '' ? 'arrived' : '?').padStart(WIDTHS.time),
   ]
   const text = `${ok ? '✔' : '✖'}  ${columns.join(' ')}  ${summary(flows)}`.trimEnd()
   return ok
     ? text
-    : [text, `     ${result.error || 'it arrived and must not'}`, ...flows.map(f => `     ${flowText(f)}`)].join('\n')
+    : [text, `     ${error || 'it arrived and must not'}`, ...flows.map(f => `     ${flowText(f)}`)].join('\n')
 }
 
 /** One object a row, for `--json`. */

@@ -1,13 +1,16 @@
 /** Building a lab: namespaces and wires, daemons at the same time, pods at the same time. */
-import { mkdirSync } from 'node:fs'
-import { basename } from 'node:path'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
 import type { Kernel } from '../../daemon/kernel/kernel.ts'
-import { type LabOptions, nodeManifest, writeManifest } from './configuration.ts'
+import { runCommand } from './command.ts'
+import { daemonConfiguration, type LabOptions, nodeManifest, writeManifest } from './configuration.ts'
 import { exists, removeFolder, takeDown } from './down.ts'
-import { labLayout, type LabLayout, type NodeLayout, nodeLayouts, podLayout } from './layout.ts'
+import { labLayout, type LabLayout, type NodeLayout, nodeLayout, nodeLayouts, podLayout } from './layout.ts'
 import { lockLab } from './lock.ts'
-import { addNamespace, processesIn } from './namespaces.ts'
-import { type Built, isReady, prepareNode, startDaemon, startProbe } from './node.ts'
+import { addNamespace } from './namespaces.ts'
+import { type Built, isReady, prepareNode, probeServes, startDaemon, startProbe } from './node.ts'
 import { nodeRuntime, startPod } from './pod.ts'
 import { describeLab, type Lab, loadLab, saveLab } from './state.ts'
 import { planWiring } from './topology.ts'
@@ -33,12 +36,13 @@ export async function bringUp(name: string, options: LabOptions, context: UpCont
     context.say('it is up already')
     return present
   }
+  await checkOptions(layout, options, context)
   if (exists(layout)) {
     context.say(`removing what was there: ${differs}`)
     await takeDown(layout)
   }
   try {
-    return await build(layout, options, context)
+    return await buildLab(layout, options, context)
   } catch (error) {
     if (context.signal.aborted) {
       await takeDown(layout)
@@ -48,6 +52,24 @@ export async function bringUp(name: string, options: LabOptions, context: UpCont
   }
 }
 
+/** Rejects with what is wrong with `--set`, before a lab that is up is taken down for another. */
+async function checkOptions(
+  layout: LabLayout,
+  { set, daemon }: LabOptions,
+  { built, signal }: UpContext,
+): Promise<void> {
+  const configuration = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  if (daemon !== undefined) return // which has keys of its own
+  const folder = mkdtempSync(join(tmpdir(), 'causeway-lab-'))
+  using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) }
+  const file = join(folder, 'config.yaml')
+  writeFileSync(file, stringify(configuration))
+  const { status, stderr } = await runCommand([...built.daemon.slice(0, -1), 'config', 'check', '--config', file], {
+    signal,
+  })
+  if (status !== 0) throw new Error(stderr.trim())
+}
+
 /**
  * Why a lab that is up cannot be taken as it is; undefined when it can. One whose daemon died is built again rather than
  * mended: a check must start from a defined state.
@@ -55,13 +77,16 @@ export async function bringUp(name: string, options: LabOptions, context: UpCont
 async function difference(lab: Lab, options: LabOptions, { built, signal }: UpContext): Promise<string | undefined> {
   if (JSON.stringify(lab.options) !== JSON.stringify(options)) return 'other options'
   if (lab.fingerprint !== built.fingerprint) return 'the project has changed'
-  const idle = lab.stations.find(s => s.kind !== 'outside' && processesIn([basename(s.netns)]).length === 0)
-  if (idle !== undefined) return `nothing runs in ${idle.name}`
+  const inhabited = lab.stations.filter(s => s.kind !== 'outside')
+  const serves = await Promise.all(inhabited.map(s => probeServes(s, built, signal)))
+  const idle = inhabited.find((_, i) => serves[i] === false)
+  if (idle !== undefined) return `nothing serves in ${idle.name}`
   const ready = await Promise.all(lab.nodes.map(n => isReady(n, signal)))
   return ready.every(r => r) ? undefined : 'a daemon is not ready'
 }
 
-async function build(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
+/** Builds a lab where there is none; the caller holds its name. */
+export async function buildLab(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
   const { built, signal, say } = context
   const nodes = nodeLayouts(layout, options)
   await layWires(layout, nodes, context.kernel)

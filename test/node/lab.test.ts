@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, suite, test } from 'node:test'
@@ -81,7 +82,7 @@ suite('a lab on a network that works', () => {
     const { stdout } = await runCommand(['ip', 'netns', 'pids', `cw-${name}-node2-a`])
     process.kill(Number(stdout.trim()))
     const { stderr } = await runCommand([...LAB, 'up', '--name', name])
-    assert.match(stderr, /removing what was there: nothing runs in node2-a/)
+    assert.match(stderr, /removing what was there: nothing serves in node2-a/)
     assert.ok(rows(await lab(name, 'check', '--json')).every(r => r.ok))
   })
 
@@ -157,6 +158,32 @@ test('an up whose daemon ends says so with the end of its log', async () => {
   await lab(named('bad'), 'down')
   assert.equal(result.status, 1)
   assert.match(result.stderr, /the daemon of node\d ended \(1\):\n(.*\n)*.*nonexistent/)
+})
+
+test('a typo in --set does not cost the lab that is up', async t => {
+  const name = named('typo')
+  t.after(() => lab(name, 'down'))
+  await lab(name, 'up', '--nodes', '1', '--pods', '1')
+  for (const [set, message] of [
+    ['routing.mod=native', /routing\.mod: unknown key; did you mean mode\?/],
+    ['routing.mode', /--set takes key\.in\.the\.configuration=value/],
+  ] as const) {
+    const { status, stderr } = await runCommand([...LAB, 'up', '--name', name, '--set', set])
+    assert.equal(status, 1)
+    assert.match(stderr, message)
+  }
+  const { stderr } = await runCommand([...LAB, 'up', '--name', name])
+  assert.match(stderr, /it is up already/)
+})
+
+test('a signal ends a command that runs in a pod', async t => {
+  const name = named('exec')
+  t.after(() => lab(name, 'down'))
+  await lab(name, 'up', '--nodes', '1', '--pods', '1', ...REFERENCE)
+  const [file, ...args] = [...LAB, 'exec', 'node1-a', '--name', name, '--', 'sh', '-c', 'echo here; exec sleep 60']
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  createInterface({ input: child.stdout }).on('line', () => child.kill('SIGTERM'))
+  assert.equal(await new Promise(done => child.on('close', done)), 128 + constants.signals.SIGTERM)
 })
 
 test('down without a lab succeeds', async () => {

@@ -10,7 +10,7 @@ import type { Tables } from '../../daemon/state/tables.ts'
 import { follow, get } from '../../deploy/lab/api.ts'
 import { daemonConfiguration } from '../../deploy/lab/configuration.ts'
 import { bare, type NodeLayout } from '../../deploy/lab/layout.ts'
-import { isRunning, type Process, processesIn } from '../../deploy/lab/namespaces.ts'
+import { isRunning, type Process, processesIn, send } from '../../deploy/lab/namespaces.ts'
 import { type Built, startDaemon } from '../../deploy/lab/node.ts'
 import { nodeRuntime } from '../../deploy/lab/pod.ts'
 import type { Lab } from '../../deploy/lab/state.ts'
@@ -84,7 +84,7 @@ export class ClusterNode {
   signalDaemon(name: NodeJS.Signals): Process {
     const daemon = this.daemon()
     if (daemon === undefined) throw new Error(`no daemon runs on ${this.name}`)
-    process.kill(daemon.pid, name)
+    send(name, [daemon])
     return daemon
   }
 

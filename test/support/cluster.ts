@@ -2,48 +2,36 @@
  * A lab for tests: real nodes with the real daemon, CNI executable and programs, and what tests do to them. One lab a
  * test file, by a name of its own; what an interrupted run left under that name is removed at the start.
  */
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Kernel } from '../../daemon/kernel/kernel.ts'
 import { LinuxKernel } from '../../daemon/kernel/linux.ts'
 import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
+import { builtProject } from '../../deploy/lab/built.ts'
 import { type LabOptions, removeManifest } from '../../deploy/lab/configuration.ts'
-import { removeFolder, takeDown } from '../../deploy/lab/down.ts'
-import { labLayout, podLayout, PROBE_PORT } from '../../deploy/lab/layout.ts'
-import { lockLab } from '../../deploy/lab/lock.ts'
-import { deleteNamespace, isRunning, processesIn } from '../../deploy/lab/namespaces.ts'
+import { podLayout, PROBE_PORT } from '../../deploy/lab/layout.ts'
+import { deleteNamespace, isRunning, processesIn, send } from '../../deploy/lab/namespaces.ts'
 import type { Built } from '../../deploy/lab/node.ts'
+import { ownLab } from '../../deploy/lab/own.ts'
 import { attachmentOf, startPod } from '../../deploy/lab/pod.ts'
 import type { Lab } from '../../deploy/lab/state.ts'
-import { bringUp } from '../../deploy/lab/up.ts'
+import { buildLab, type UpContext } from '../../deploy/lab/up.ts'
 import { ClusterNode } from './cluster-node.ts'
 import { ClusterStation } from './cluster-station.ts'
 import { inNamespace, mustRun } from '../../deploy/lab/command.ts'
 import { eventually } from './eventually.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The whole of a lab's life in one test file; what takes longer hangs. */
 const LIFE_MS = 10 * 60_000
-
-/** What a lab runs: the bundled daemon, the CNI executable and the probe, as `npm run setup` builds them. */
-export function builtProject(): Built {
-  return {
-    probe: join(ROOT, 'build/probe/cw-probe'),
-    cni: join(ROOT, 'build/cni/causeway'),
-    daemon: [process.execPath, join(ROOT, 'build/daemon/causeway.cjs'), 'daemon'],
-    fingerprint: 'test',
-  }
-}
 
 /** A running lab. Dispose of it in `after`, which also cleans up what a failed test left. */
 export class Cluster implements AsyncDisposable {
   readonly lab: Lab
-  readonly kernel: Kernel & Disposable
+  readonly kernel: Kernel
   readonly nodes: readonly ClusterNode[]
   /** Pods, nodes and the outside host. */
   readonly stations: readonly ClusterStation[]
   readonly built: Built
   readonly signal: AbortSignal
+  readonly #owned: AsyncDisposableStack
 
   /**
    * Brings a lab of that name up. Rejects, with everything removed, when that fails. `say` hears what comes next, such as
@@ -52,33 +40,29 @@ export class Cluster implements AsyncDisposable {
   static async start(name: string, options: Partial<LabOptions> = {}, say: (text: string) => void = () => {}) {
     const built = builtProject()
     await warmThreadPool()
-    const kernel = new LinuxKernel()
     const signal = AbortSignal.timeout(LIFE_MS)
-    try {
-      await removeLab(name, signal)
-      const context = { kernel, built, signal, say }
-      const lab = await bringUp(name, { nodes: 2, pods: 2, set: [], ...options }, context)
-      return new Cluster(lab, kernel, built, signal)
-    } catch (error) {
-      await removeLab(name, AbortSignal.timeout(LIFE_MS))
-      kernel[Symbol.dispose]()
-      throw error
-    }
+    await using stack = new AsyncDisposableStack()
+    const own = stack.use(await ownLab(name, signal))
+    const kernel = stack.use(new LinuxKernel())
+    const context = { kernel, built, signal, say }
+    const lab = await buildLab(own.layout, { nodes: 2, pods: 2, set: [], ...options }, context)
+    return new Cluster(lab, context, stack.move())
   }
 
-  private constructor(lab: Lab, kernel: Kernel & Disposable, built: Built, signal: AbortSignal) {
+  private constructor(lab: Lab, context: Omit<UpContext, 'say'>, owned: AsyncDisposableStack) {
+    const { kernel, built, signal } = context
     this.lab = lab
     this.kernel = kernel
     this.built = built
     this.signal = signal
+    this.#owned = owned
     this.nodes = lab.nodes.map(node => new ClusterNode({ lab, node, kernel, built, signal }))
     this.stations = lab.stations.map(s => new ClusterStation(s, built.probe))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const station of this.stations) station.stopAll()
-    await removeLab(this.lab.layout.name, AbortSignal.timeout(LIFE_MS))
-    this.kernel[Symbol.dispose]()
+    await this.#owned.disposeAsync()
   }
 
   /** A node by its name, such as `node1`. Throws when there is none. */
@@ -109,7 +93,7 @@ export class Cluster implements AsyncDisposable {
   async forgetPod(node: string, index: number): Promise<void> {
     const pod = podLayout(this.lab.layout, this.node(node).layout, index)
     const processes = processesIn([pod.netnsName])
-    for (const { pid } of processes) process.kill(pid, 'SIGKILL')
+    send('SIGKILL', processes)
     await eventually(() => !processes.some(isRunning))
     await deleteNamespace(pod.netnsName)
     removeManifest(this.lab.layout, `pod-${pod.name}`)
@@ -131,13 +115,6 @@ export const FAMILIES = [4, 6] as const
 
 /** Port of the echo server that runs in each pod and on each node. */
 export const ECHO_PORT = PROBE_PORT
-
-async function removeLab(name: string, signal: AbortSignal): Promise<void> {
-  const layout = labLayout(name)
-  using _lock = await lockLab(layout.lock, signal)
-  await takeDown(layout)
-  removeFolder(layout)
-}
 
 function found<T extends { readonly name: string }>(list: readonly T[], name: string): T {
   const one = list.find(each => each.name === name)

@@ -4,27 +4,19 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
 import { createNetns } from '../../../daemon/kernel/netns/create.ts'
+import { builtProject } from '../../../deploy/lab/built.ts'
 import { nodeManifest, writeManifest } from '../../../deploy/lab/configuration.ts'
-import { removeFolder, takeDown } from '../../../deploy/lab/down.ts'
-import { type LabLayout, labLayout, type NodeLayout, nodeLayout } from '../../../deploy/lab/layout.ts'
-import { lockLab } from '../../../deploy/lab/lock.ts'
+import { type LabLayout, type NodeLayout, nodeLayout } from '../../../deploy/lab/layout.ts'
 import { type Built, prepareNode } from '../../../deploy/lab/node.ts'
+import { ownLab } from '../../../deploy/lab/own.ts'
 import { layWires } from '../../../deploy/lab/up.ts'
 import { inNamespace, mustRun, withParent } from '../../../deploy/lab/command.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { Stage } from './spawn-timer.ts'
-
-const ROOT = resolve(import.meta.dirname, '../../..')
-export const BUILT: Built = {
-  probe: join(ROOT, 'build/probe/cw-probe'),
-  cni: join(ROOT, 'build/cni/causeway'),
-  daemon: [process.execPath, join(ROOT, 'build/daemon/causeway.cjs'), 'daemon'],
-  fingerprint: '',
-}
 
 const READY_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 12_000
@@ -40,30 +32,27 @@ export interface RunningDaemon {
 export class BenchNode implements AsyncDisposable {
   readonly layout: NodeLayout
   readonly #lab: LabLayout
+  readonly #built: Built
   readonly #stack: AsyncDisposableStack
   #child: ChildProcess | undefined
 
   /** `name` is a lab's name; what a bench of that name left behind is removed first. */
-  static async create(name: string, signal: AbortSignal, set: readonly string[] = []): Promise<BenchNode> {
-    const lab = labLayout(name)
+  static async create(name: string, signal: AbortSignal): Promise<BenchNode> {
     await using stack = new AsyncDisposableStack()
-    stack.use(await lockLab(lab.lock, signal))
-    await takeDown(lab)
-    stack.defer(async () => {
-      await takeDown(lab)
-      removeFolder(lab)
-    })
+    const { layout: lab } = stack.use(await ownLab(name, signal))
     // Room for many pods, whose addresses cool down for a while.
     const node = { ...nodeLayout(lab, 1), podCidrs: ['10.71.0.0/16', 'fd00:71::/112'] }
     using kernel = new LinuxKernel()
     await layWires(lab, [node], kernel)
     writeManifest(lab, node.name, nodeManifest(node))
-    await prepareNode(lab, node, BUILT, set)
-    return new BenchNode(lab, node, stack.move())
+    const built = builtProject()
+    await prepareNode(lab, node, built, [])
+    return new BenchNode(lab, node, built, stack.move())
   }
 
-  private constructor(lab: LabLayout, layout: NodeLayout, stack: AsyncDisposableStack) {
+  private constructor(lab: LabLayout, layout: NodeLayout, built: Built, stack: AsyncDisposableStack) {
     this.#lab = lab
+    this.#built = built
     this.layout = layout
     this.#stack = stack
   }
@@ -73,9 +62,9 @@ export class BenchNode implements AsyncDisposable {
     return this.#lab.root
   }
 
-  /** Starts the daemon and resolves once it takes pods; `launcher` goes in front of it. Rejects with its log's end. */
-  async startDaemon(launcher: readonly string[] = []): Promise<RunningDaemon> {
-    const command = [...launcher, ...BUILT.daemon, '--config', this.layout.config]
+  /** Starts the daemon and resolves once it takes pods. Rejects with its log's end. */
+  async startDaemon(): Promise<RunningDaemon> {
+    const command = [...this.#built.daemon, '--config', this.layout.config]
     const [file = '', ...args] = inNamespace(this.layout.netns, withParent(command))
     const started = performance.now()
     const child = spawn(file, args, { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] })
@@ -87,12 +76,12 @@ export class BenchNode implements AsyncDisposable {
   }
 
   /** Ends the daemon; pods stay. */
-  async stopDaemon(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  async stopDaemon(): Promise<void> {
     const child = this.#child
     this.#child = undefined
-    if (child === undefined || child.exitCode !== null) return
+    if (child === undefined || (child.exitCode ?? child.signalCode) !== null) return
     const ended = new Promise(done => child.once('exit', done))
-    child.kill(signal)
+    child.kill('SIGTERM')
     const limit = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
     await ended
     clearTimeout(limit)
@@ -100,7 +89,7 @@ export class BenchNode implements AsyncDisposable {
 
   /** Removes all that daemon and pods made on the node; the daemon must have ended. */
   async uninstall(): Promise<void> {
-    const command = [...BUILT.daemon.slice(0, -1), 'uninstall', '--force', '--config', this.layout.config]
+    const command = [...this.#built.daemon.slice(0, -1), 'uninstall', '--force', '--config', this.layout.config]
     await mustRun(inNamespace(this.layout.netns, command))
   }
 

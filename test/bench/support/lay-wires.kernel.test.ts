@@ -8,7 +8,7 @@ import { warmThreadPool } from '../../../daemon/kernel/netns/thread-pool.ts'
 import { inNamespace, mustRun, runCommand } from '../../../deploy/lab/command.ts'
 import { eventually } from '../../support/eventually.ts'
 import { layWires } from './lay-wires.ts'
-import { PROBE } from './spawn-timer.ts'
+import { PROBE } from '../../../deploy/lab/built.ts'
 import { type WirePlaces, wireAddress, WIRES } from './wires.ts'
 
 const stack = new DisposableStack()

@@ -1,10 +1,8 @@
 /**
  * Times programs with `cw-probe spawn`: starting a program from Node costs more than the programs measured here take.
  */
-import { join, resolve } from 'node:path'
+import { PROBE } from '../../../deploy/lab/built.ts'
 import { inNamespace, runCommand } from '../../../deploy/lab/command.ts'
-
-export const PROBE = join(resolve(import.meta.dirname, '../../..'), 'build/probe/cw-probe')
 
 /** One program of a run. `{}` in any text stands for the run's number. */
 export interface Stage {

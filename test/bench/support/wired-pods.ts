@@ -4,19 +4,16 @@
  */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
+import { builtProject, PROBE } from '../../../deploy/lab/built.ts'
 import { nodeCgroup } from '../../../deploy/lab/cgroup.ts'
-import { removeFolder, takeDown } from '../../../deploy/lab/down.ts'
-import { labLayout } from '../../../deploy/lab/layout.ts'
 import { addNamespace } from '../../../deploy/lab/namespaces.ts'
+import { ownLab } from '../../../deploy/lab/own.ts'
 import { familyOf, type Lab, type Station } from '../../../deploy/lab/state.ts'
-import { bringUp } from '../../../deploy/lab/up.ts'
+import { buildLab } from '../../../deploy/lab/up.ts'
 import { inNamespace, mustRun, runCommand, withParent } from '../../../deploy/lab/command.ts'
 import { eventually } from '../../support/eventually.ts'
-import { BUILT } from './bench-node.ts'
-import { PROBE } from './spawn-timer.ts'
 import { layWires } from './lay-wires.ts'
 import { wireAddress, type WireName, type WirePlaces } from './wires.ts'
 
@@ -46,16 +43,12 @@ export class WiredPods implements AsyncDisposable {
   readonly #signal: AbortSignal
 
   /** `name` is a lab's name; a lab of that name is built again. */
-  static async create(name: string, signal: AbortSignal, set: readonly string[] = []): Promise<WiredPods> {
+  static async create(name: string, signal: AbortSignal): Promise<WiredPods> {
     await using stack = new AsyncDisposableStack()
-    const layout = labLayout(name)
-    await takeDown(layout)
-    stack.defer(async () => {
-      await takeDown(layout)
-      removeFolder(layout)
-    })
+    const { layout } = stack.use(await ownLab(name, signal))
     const kernel = stack.use(new LinuxKernel())
-    const lab = await bringUp(name, { nodes: 2, pods: 2, set }, { kernel, built: BUILT, signal, say: () => {} })
+    const context = { kernel, built: builtProject(), signal, say: () => {} }
+    const lab = await buildLab(layout, { nodes: 2, pods: 2, set: [] }, context)
     const places = await makePlaces(lab)
     stack.use(await layWires(kernel, places))
     const core = new Core(nodeCgroup(name, 'bench'))
@@ -104,8 +97,8 @@ export class WiredPods implements AsyncDisposable {
 /** The core that both ends run on, and their cgroup, which tells what they have used. */
 class Core {
   readonly #cgroup: string | undefined
-  /** The last one: interrupts are often served by the first. */
-  readonly #number = availableParallelism() - 1
+  /** The last one of those this process may use: interrupts are often served by the first. */
+  readonly #number = lastAllowedCpu()
 
   constructor(cgroup: string | undefined) {
     this.#cgroup = cgroup
@@ -127,6 +120,12 @@ class Core {
     if (this.#cgroup === undefined) return Number.NaN
     return Number(/^usage_usec (\d+)$/m.exec(readFileSync(join(this.#cgroup, 'cpu.stat'), 'utf8'))?.[1])
   }
+}
+
+/** The list reads such as `0-3,8` (proc_pid_status(5)). */
+function lastAllowedCpu(): number {
+  const list = /^Cpus_allowed_list:.*\b(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+  return Number(list?.[1] ?? 0)
 }
 
 function station(lab: Lab, name: string): Station {

@@ -1,17 +1,16 @@
 /** A lab whose nodes have a container runtime: the daemon's CNI executable is called by that, not by the lab. */
-import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
 import { warmThreadPool } from '../../../daemon/kernel/netns/thread-pool.ts'
 import { get } from '../../../deploy/lab/api.ts'
-import { removeFolder, takeDown } from '../../../deploy/lab/down.ts'
-import { labLayout, type NodeLayout } from '../../../deploy/lab/layout.ts'
+import { builtProject, PROBE } from '../../../deploy/lab/built.ts'
+import type { NodeLayout } from '../../../deploy/lab/layout.ts'
 import { isRunning, processesIn, send } from '../../../deploy/lab/namespaces.ts'
 import { type Built, startDaemon } from '../../../deploy/lab/node.ts'
+import { ownLab, removeLab } from '../../../deploy/lab/own.ts'
 import type { Lab } from '../../../deploy/lab/state.ts'
-import { bringUp } from '../../../deploy/lab/up.ts'
+import { buildLab } from '../../../deploy/lab/up.ts'
 import { mustRun } from '../../../deploy/lab/command.ts'
 import { eventually } from '../eventually.ts'
 import {
@@ -24,9 +23,7 @@ import {
 import { PAUSE_IMAGE } from './containerd-config.ts'
 import { writeImageArchive } from './image-archive.ts'
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-/** The probe, a static program. */
-export const PROBE = join(ROOT, 'build/probe/cw-probe')
+const UP_TIMEOUT_MS = 120_000
 /** Busybox and the probe. */
 export const POD_IMAGE = 'localhost/causeway/probe:1'
 
@@ -41,42 +38,40 @@ export class CriCluster implements AsyncDisposable {
   readonly lab: Lab
   readonly runtimes: readonly Containerd[]
   readonly #built: Built
+  readonly #owned: AsyncDisposableStack
 
-  private constructor(lab: Lab, runtimes: readonly Containerd[], built: Built) {
+  private constructor(lab: Lab, runtimes: readonly Containerd[], built: Built, owned: AsyncDisposableStack) {
     this.lab = lab
     this.runtimes = runtimes
     this.#built = built
+    this.#owned = owned
   }
 
   /** Builds it; what a killed run of that name left is removed first. */
   static async up(name: string, options: ClusterOptions = {}): Promise<CriCluster> {
     const release = options.release ?? INSTALLED_CONTAINERD
-    const built = builtPrograms(release)
+    const built = { ...builtProject(), cniPlugins: referencePlugins(release) }
     await warmThreadPool()
     using kernel = new LinuxKernel()
-    const signal = AbortSignal.timeout(120_000)
+    const signal = AbortSignal.timeout(UP_TIMEOUT_MS)
+    await using stack = new AsyncDisposableStack()
+    const own = stack.use(await ownLab(name, signal))
     const labOptions = { nodes: options.nodes ?? 2, pods: 0, set: options.set ?? [] }
-    const lab = await bringUp(name, labOptions, { kernel, built, signal, say: () => {} })
-    const cluster = new CriCluster(
-      lab,
-      lab.nodes.map(n => new Containerd(lab.layout, n, release)),
-      built,
-    )
-    await cluster.#installRuntimes()
-    return cluster
+    const lab = await buildLab(own.layout, labOptions, { kernel, built, signal, say: () => {} })
+    const runtimes = lab.nodes.map(n => stack.use(new Containerd(lab.layout, n, release)))
+    const files = await nodeFiles(join(lab.layout.root, 'images'))
+    await Promise.all(runtimes.map(r => r.install(files)))
+    return new CriCluster(lab, runtimes, built, stack.move())
   }
 
   /** Removes it with all that runs in it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const runtime of this.runtimes) runtime[Symbol.dispose]()
-    await CriCluster.remove(this.lab.layout.name)
+    await this.#owned.disposeAsync()
   }
 
   /** Removes what there is of a name, also what a killed run left. */
   static async remove(name: string): Promise<void> {
-    const layout = labLayout(name)
-    await takeDown(layout)
-    removeFolder(layout)
+    await removeLab(name, AbortSignal.timeout(UP_TIMEOUT_MS))
   }
 
   /** Ends a node's daemon; pods keep their network. */
@@ -93,27 +88,6 @@ export class CriCluster implements AsyncDisposable {
   /** A JSON answer of a node's daemon. */
   async ask(node: NodeLayout, path: string): Promise<unknown> {
     return (await get(node.socket, path, AbortSignal.timeout(10_000))).body
-  }
-
-  async #installRuntimes(): Promise<void> {
-    try {
-      const files = await nodeFiles(join(this.lab.layout.root, 'images'))
-      await Promise.all(this.runtimes.map(r => r.install(files)))
-    } catch (error) {
-      await this[Symbol.asyncDispose]()
-      throw error
-    }
-  }
-}
-
-/** A lab of these programs is never taken for one that is up already. */
-function builtPrograms(release: ContainerdRelease): Built {
-  return {
-    probe: PROBE,
-    cni: join(ROOT, 'build/cni/causeway'),
-    cniPlugins: referencePlugins(release),
-    daemon: [process.execPath, join(ROOT, 'build/daemon/causeway.cjs'), 'daemon'],
-    fingerprint: randomUUID(),
   }
 }
 

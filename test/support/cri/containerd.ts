@@ -85,7 +85,7 @@ export class Containerd implements Disposable {
         return
       } catch (cause) {
         client[Symbol.dispose]()
-        if (child.exitCode !== null || performance.now() > deadline)
+        if ((child.exitCode ?? child.signalCode) !== null || performance.now() > deadline)
           throw new Error(`containerd of ${this.node.name} does not answer:\n${this.logEnd()}`, { cause })
         await delay(POLL_MS)
       }

@@ -1,0 +1,36 @@
+/** A lab of one process: what was left is gone, nobody else comes in, and nothing stays. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { exists } from './down.ts'
+import { labLayout } from './layout.ts'
+import { addNamespace, listNamespaces } from './namespaces.ts'
+import { ownLab, removeLab } from './own.ts'
+
+const NAME = `own${process.pid}`.slice(0, 12)
+const layout = labLayout(NAME)
+const soon = (): AbortSignal => AbortSignal.timeout(10_000)
+
+test('is empty at first and at last, and nobody else gets it meanwhile', async () => {
+  await addNamespace(`${layout.netnsPrefix}left`)
+  mkdirSync(join(layout.root, 'node1/state'), { recursive: true })
+  {
+    await using lab = await ownLab(NAME, soon())
+    assert.equal(exists(lab.layout), false)
+    const busy = AbortSignal.timeout(300)
+    await assert.rejects(ownLab(NAME, busy), { name: 'AbortError' })
+    await addNamespace(`${layout.netnsPrefix}more`)
+    writeFileSync(join(layout.root, 'file'), '')
+  }
+  assert.deepEqual(listNamespaces(layout.netnsPrefix), [])
+  assert.equal(existsSync(layout.root), false)
+  await removeLab(NAME, soon())
+  assert.equal(existsSync(layout.root), false)
+})
+
+test("a node's folder alone is something that is there", async t => {
+  t.after(() => removeLab(NAME, soon()))
+  mkdirSync(join(layout.root, 'node1/state'), { recursive: true })
+  assert.equal(exists(layout), true)
+})
