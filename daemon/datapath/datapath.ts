@@ -4,7 +4,6 @@
  * ending takes anything down, since traffic goes on without the daemon.
  */
 import { familiesOf, type Settings } from '../config/schema.ts'
-import { NotSupported } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
@@ -15,7 +14,7 @@ import { keepConntrack } from './conntrack.ts'
 import { type ProgramConstants, programConstants } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
-import { type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
+import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
 import type { MtuPlan } from './mtu.ts'
@@ -67,7 +66,7 @@ export class Datapath implements AsyncDisposable {
   static async start(options: DatapathOptions): Promise<Datapath> {
     await using stack = new AsyncDisposableStack()
     const { kernel, settings } = options
-    const tcx = usesTcx(kernel, settings)
+    const tcx = choosesTcx(kernel, settings.datapath.tcx)
     const pins = preparePins(settings.paths.bpf)
     readNodeDevices(nodeDevices(options, pins))
     setSysctls(options)
@@ -287,14 +286,4 @@ function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {
 
 function blocksOf(settings: DatapathSettings): Blocks {
   return { ingress: settings.datapath.ingressBlock, egress: settings.datapath.egressBlock }
-}
-
-/** Throws NotSupported where tcx is asked for and the kernel has none. */
-function usesTcx(kernel: Pick<Kernel, 'feature'>, { datapath }: DatapathSettings): boolean {
-  if (datapath.tcx === 'off') return false
-  const feature = kernel.feature('tcx')
-  if (datapath.tcx === 'on' && feature.state === 'absent') {
-    throw new NotSupported(`datapath.tcx: on (${feature.reason})`, 'Linux 6.6, or datapath.tcx: auto')
-  }
-  return datapath.tcx === 'on' || feature.state === 'present'
 }

@@ -33,6 +33,8 @@ test('programs on devices by tcx links: replaced in place, kept from nobody by a
       'replaced by the next daemon: overlay_in on b: fresh, kept; overlay_out on b: fresh, kept; uplink_in on a: fresh, kept',
       'one device gone: [BpfError: LINK_CREATE of tcx-ingress of device N: ENODEV] overlay_in on b: fresh, kept; overlay_out on b: fresh, kept; uplink_in on c: fresh, made',
       'known to be gone: uplink_in on c: fresh, kept',
+      'wanted nowhere: nothing',
+      'wanted again at once, and again: uplink_in on c: fresh, made',
       'found: c',
       'removed: nothing',
       'not pinned: [BpfError: OBJ_PIN of DIR/uplink_in_N: EPERM] nothing',

@@ -1,8 +1,34 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Machine } from '../kernel/memory/machine.ts'
-import type { Net } from '../kernel/kernel.ts'
-import { type DeviceHook, DeviceHooks, type DeviceProgram, hookedDevices, removeDeviceHooks } from './device-hooks.ts'
+import type { Feature, Net } from '../kernel/kernel.ts'
+import {
+  choosesTcx,
+  type DeviceHook,
+  DeviceHooks,
+  type DeviceProgram,
+  hookedDevices,
+  removeDeviceHooks,
+} from './device-hooks.ts'
+
+const present: Feature = { state: 'present' }
+const absent: Feature = { state: 'absent', reason: 'EINVAL' }
+const unknown: Feature = { state: 'unknown', error: 'EPERM' }
+const refused = { name: 'NotSupported', message: /tcx: on \(EINVAL\) .* Linux 6\.6, or datapath\.tcx: auto/ }
+for (const [wanted, feature, want] of [
+  ['auto', present, true],
+  ['auto', absent, false],
+  ['auto', unknown, false],
+  ['off', present, false],
+  ['on', present, true],
+  ['on', unknown, true],
+  ['on', absent, 'refused'],
+] as const)
+  test(`tcx ${wanted} on a kernel where it is ${feature.state} is ${want}`, () => {
+    const choose = (): boolean => choosesTcx({ feature: () => feature }, wanted)
+    if (want === 'refused') assert.throws(choose, refused)
+    else assert.equal(choose(), want)
+  })
 
 const NOWHERE = '/nonexistent'
 const fds: Readonly<Record<DeviceProgram, number>> = { uplink_in: 1, overlay_in: 2, overlay_out: 3 }

@@ -5,7 +5,8 @@
 import { join } from 'node:path'
 import { attachAsync, type Link, linkFromPin } from '../kernel/bpf/link.ts'
 import { listPins, unpin } from '../kernel/bpf/pin.ts'
-import type { Net } from '../kernel/kernel.ts'
+import { NotSupported } from '../kernel/errors.ts'
+import type { Kernel, Net } from '../kernel/kernel.ts'
 
 /** tc priority of the project's filters where tcx is missing; with their names it tells them from everybody else's. */
 const PRIORITY = 202
@@ -20,6 +21,15 @@ export interface DeviceHook {
   readonly program: DeviceProgram
   /** Interface index. */
   readonly device: number
+}
+
+/** Whether to attach by tcx. Throws NotSupported where it is insisted on and the kernel has none. */
+export function choosesTcx(kernel: Pick<Kernel, 'feature'>, wanted: 'auto' | 'on' | 'off'): boolean {
+  if (wanted === 'off') return false
+  const feature = kernel.feature('tcx')
+  if (wanted === 'on' && feature.state === 'absent')
+    throw new NotSupported(`datapath.tcx: on (${feature.reason})`, 'Linux 6.6, or datapath.tcx: auto')
+  return wanted === 'on' || feature.state === 'present'
 }
 
 /** What is attached where; one instance a daemon. */
@@ -52,13 +62,13 @@ export class DeviceHooks {
       }
     }
     if (failures.length > 0) throw failures[0]
-    this.#removeSurplus(hooks)
+    await this.#removeSurplus(hooks)
   }
 
-  #removeSurplus(hooks: readonly DeviceHook[]): void {
+  async #removeSurplus(hooks: readonly DeviceHook[]): Promise<void> {
     const wanted = new Set(hooks.map(pinName))
     // What the other way of attaching left is surplus as a whole.
-    this.#dropLinks(this.#tcx ? wanted : new Set())
+    await this.#dropLinks(this.#tcx ? wanted : new Set())
     removeFilters(this.#net, this.#tcx ? new Set() : wanted)
   }
 
@@ -85,11 +95,13 @@ export class DeviceHooks {
     this.#net.run([{ op: 'filter-replace', at, priority: PRIORITY, programFd, name: program }])
   }
 
-  #dropLinks(wanted: ReadonlySet<string>): void {
+  async #dropLinks(wanted: ReadonlySet<string>): Promise<void> {
     for (const { name, path } of listPins(this.#directory)) {
       if (wanted.has(name)) continue
-      this.#links.get(name)?.[Symbol.dispose]()
+      using link = this.#links.get(name) ?? linkFromPin(path)
       this.#links.delete(name)
+      // Unpinned only, it would be detached some time later, and the program could not be attached there until then.
+      await link?.detachAsync()
       unpin(path)
     }
   }

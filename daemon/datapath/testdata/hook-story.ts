@@ -56,6 +56,11 @@ net.run([{ op: 'link-delete', link: 'a' }])
 const moved = [hook('uplink_in', 'a'), hook('uplink_in', 'c')]
 await step('one device gone', () => next.apply(moved, () => fresh.programFd('count')))
 await step('known to be gone', () => next.apply(moved.slice(1), () => fresh.programFd('count')))
+await step('wanted nowhere', () => next.apply([], () => fresh.programFd('count')))
+await step('wanted again at once, and again', async () => {
+  for (let time = 0; time < 10; time++)
+    for (const hooks of [moved.slice(1), [], moved.slice(1)]) await next.apply(hooks, () => fresh.programFd('count'))
+})
 const found = hookedDevices(net, pins, 'uplink_in').map(index => net.link(index)?.name)
 process.stdout.write(`found: ${found.join(',')}\n`)
 await step('removed', () => removeDeviceHooks(net, pins))
