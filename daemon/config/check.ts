@@ -26,7 +26,7 @@ export function checkSection(section: Section, tree: Tree | undefined, path: str
       const name = dotted(path, key)
       const child = children.get(key)
       if (part.kind === 'section') return [key, checkSection(part, child, name, problems)]
-      return [key, child ? checkField(part, child, name, problems) : part.byDefault()]
+      return [key, child ? checkField(part, child, name, problems) : checkDefault(part, name, problems)]
     }),
   )
 }
@@ -67,6 +67,14 @@ function checkField(field: Field<unknown>, tree: Tree, name: string, problems: P
   const [value] = candidates(tree)
   problems.push(problem(name, tree, `${shown(value)} is not allowed; allowed: ${field.allowed}`))
   return field.byDefault()
+}
+
+/** A default that is found on the node, such as its host name, may be none that can be used. */
+function checkDefault(field: Field<unknown>, name: string, problems: Problem[]): unknown {
+  const value = field.byDefault()
+  if (!field.schema.safeParse(value).success)
+    problems.push({ key: name, text: `${shown(value)} is not allowed; allowed: ${field.allowed} (default)` })
+  return value
 }
 
 /** Text may be meant as YAML, as itself, or as a list with commas; the first the schema accepts counts. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError } from '../errors.ts'
 import { type LoadedConfig, loadConfig } from './load.ts'
+import { schema } from './schema.ts'
 
 const pluginNames = ['cluster-pool', 'masquerade']
 
@@ -176,6 +177,24 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
     'metrics: {listen: localhost}',
     'metrics.listen: "localhost" is not allowed; allowed: off, or address:port with an IPv6 address in brackets (config.yaml:1)',
   ],
+  ...['localhost:9090', '"[oops]:9090"', '"a b:1"', '"1.2.3:1"'].map(
+    listen =>
+      [
+        `the address ${listen}`,
+        `metrics: {listen: ${listen}}`,
+        `metrics.listen: "${listen.replaceAll('"', '')}" is not allowed; allowed: off, or address:port with an IPv6 address in brackets (config.yaml:1)`,
+      ] as const,
+  ),
+  [
+    'an alias bomb',
+    'a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n',
+    'config.yaml: not usable YAML: Excessive alias count indicates a resource exhaustion attack',
+  ],
+  [
+    'an alias within itself',
+    'routing: &r\n  overlay: *r\n',
+    'config.yaml:2: not usable YAML: an alias stands within what it stands for',
+  ],
   [
     'broken YAML',
     'mtu: 1400\nrouting: [\n',
@@ -198,6 +217,34 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
 for (const [what, yaml, message] of complaints) {
   test(`${what} is refused with key, place and what is allowed`, () => assert.equal(complaint(yaml), message))
 }
+
+test('aliases and merges are read as what they stand for', () => {
+  const { config, locate } = load(
+    [
+      'cluster-pool: &pool {a: 1, b: 2}',
+      'masquerade:',
+      '  <<: [*pool, {b: 3, c: 4}]',
+      '  d: 5',
+      'logLevel: &level warn',
+      'routing: {mode: native}',
+      'uplinks: [*level]',
+      '',
+    ].join('\n'),
+  )
+  assert.deepEqual(config.sections['masquerade'], { a: 1, b: 2, c: 4, d: 5 })
+  assert.deepEqual([config.logLevel, config.uplinks], ['warn', ['warn']])
+  assert.match(locate('masquerade.c') ?? '', /:3$/)
+})
+
+test('a default that this node cannot use is refused like a value', t => {
+  const { fields } = schema
+  t.mock.method(fields.nodeName, 'byDefault', () => 'my_host')
+  assert.equal(
+    complaint(''),
+    'nodeName: "my_host" is not allowed; allowed: the name of a Kubernetes node (RFC 1123, lower case) (default)',
+  )
+  assert.equal(complaint('nodeName: a'), 'accepted')
+})
 
 test('a wrong flag or variable is named as its place', () => {
   assert.equal(complaint('', ['mtu']), '--set mtu: must have the form key.path=value')

@@ -2,6 +2,7 @@
  * Every key of the configuration, its default and its meaning. The type `Settings`, the checks, the error messages and
  * docs/reference/config.md all come from here.
  */
+import { isIPv4, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import * as z from 'zod/mini'
 import type { Family } from '../kernel/kernel.ts'
@@ -15,7 +16,7 @@ const conntrack = section('Connection tracking in the datapath.', {
   }),
   initialEntries: whole(1024, 16_777_216, {
     byDefault: 65_536,
-    about: 'Room for flows in a new map; it never shrinks while the node is up. At most `maxEntries`.',
+    about: 'Room for flows in a new map; it never shrinks while the node is up. More than `maxEntries` counts as that.',
   }),
   tcpEstablishedSeconds: whole(60, 864_000, {
     byDefault: 7440,
@@ -172,10 +173,11 @@ export function familiesOf({ families }: Pick<Settings, 'families'>): readonly F
   return families.map(family => (family === 'ipv4' ? 4 : 6))
 }
 
-/** Splits `address:port`; undefined when it is not of that form. */
+/** Splits `address:port`, where no address stands for all of them; undefined when it is not of that form. */
 export function parseListen(value: string): { readonly host: string; readonly port: number } | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value)
-  const port = Number(match?.[3])
-  if (!match || port > 65_535) return undefined
-  return { host: match[1] ?? match[2] ?? '', port }
+  const match = /^(?:\[(?<six>[^\]]+)\]|(?<four>[^:]*)):(?<port>\d{1,5})$/.exec(value)
+  const { six, four = '', port } = match?.groups ?? {}
+  if (port === undefined || Number(port) > 65_535) return undefined
+  const known = six === undefined ? four === '' || isIPv4(four) : isIPv6(six)
+  return known ? { host: six ?? four, port: Number(port) } : undefined
 }

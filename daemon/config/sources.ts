@@ -2,8 +2,8 @@
  * The three places a configuration is written in: a YAML file, the environment and `--set` flags. Each becomes a tree
  * of keys that know where they were written; nothing is checked here but the form.
  */
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import { ConfigError } from '../errors.ts'
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import { ConfigError, messageOf } from '../errors.ts'
 import type { Shape } from './field.ts'
 import { schema } from './schema.ts'
 import { single, type Tree } from './tree.ts'
@@ -11,24 +11,56 @@ import { single, type Tree } from './tree.ts'
 /** Reads the text of a configuration file; throws ConfigError with file and line when it is not YAML. */
 export function fromFile(file: string, source: string): Tree {
   const lines = new LineCounter()
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, merge: true })
   const broken = document.errors[0]
   const place = (offset: number): string => `${file}:${lines.linePos(offset).line}`
   if (broken) throw new ConfigError(place(broken.pos[0]), `not valid YAML: ${firstLine(broken.message)}`)
-  const startOf = (node: unknown): string => (isNode(node) && node.range ? place(node.range[0]) : file)
-  const read = (node: unknown, from: string): Tree => {
-    if (isSeq(node))
-      return { from, value: node.toJS(document), items: node.items.map(item => read(item, startOf(item))) }
-    if (!isMap(node)) return { from, value: isNode(node) ? node.toJS(document) : null }
-    const children = new Map<string, Tree>()
-    for (const { key, value } of node.items) {
-      children.set(isScalar(key) ? String(key.value) : String(key), read(value, startOf(key)))
-    }
-    return { from, children }
-  }
   if (document.contents === null) return { from: file, children: new Map() }
   if (!isMap(document.contents)) throw new ConfigError(`${file}:1`, 'the file must hold a mapping of keys to values')
-  return read(document.contents, file)
+  refuseMultiplying(document, file)
+  return treeOf(document, document.contents, { from: file, place, around: [] })
+}
+
+/** Aliases may be nested so that they multiply; the YAML library counts them while it makes plain values. */
+function refuseMultiplying(document: Document, file: string): void {
+  try {
+    document.toJS()
+  } catch (cause) {
+    throw new ConfigError(file, `not usable YAML: ${firstLine(messageOf(cause))}`, { cause })
+  }
+}
+
+interface At {
+  readonly from: string
+  readonly place: (offset: number) => string
+  /** The groups and lists that the node stands in. */
+  readonly around: readonly unknown[]
+}
+
+/** What an alias (`*name`) stands for is read as if it stood there; so are the keys of a merge (`<<: *name`). */
+function treeOf(document: Document, node: unknown, at: At): Tree {
+  if (isAlias(node)) return treeOf(document, node.resolve(document), at)
+  const { from, place } = at
+  if (at.around.includes(node))
+    throw new ConfigError(from, 'not usable YAML: an alias stands within what it stands for')
+  const below = (inner: unknown, named: unknown): Tree => {
+    const start = isNode(named) && named.range ? place(named.range[0]) : from
+    return treeOf(document, inner, { from: start, place, around: [...at.around, node] })
+  }
+  if (isSeq(node)) return { from, value: node.toJS(document), items: node.items.map(item => below(item, item)) }
+  if (!isMap(node)) return { from, value: isNode(node) ? node.toJS(document) : null }
+  const merged = new Map<string, Tree>()
+  const own = new Map<string, Tree>()
+  for (const { key, value } of node.items) {
+    const name = isScalar(key) ? String(key.value) : String(key)
+    const tree = below(value, key)
+    // A merge's key, which is no text; of several groups the first that has a key counts (YAML 1.1, "Merge Key").
+    if (isScalar(key) && typeof key.value === 'symbol')
+      for (const group of (tree.items ?? [tree]).toReversed())
+        for (const entry of group.children ?? []) merged.set(...entry)
+    else own.set(name, tree)
+  }
+  return { from, children: new Map([...merged, ...own]) }
 }
 
 /** Reads `key.path=value`. */
