@@ -47,6 +47,8 @@ const speechless: Readonly<Record<string, string>> = {
   'that answers no JSON': 'echo hello',
   'that answers something else': 'echo "{}"',
   'that does not end': 'exec sleep 1000',
+  'whose child does not end': 'sleep 2\ntrue',
+  'that answers without end': 'exec yes',
 }
 for (const [what, script] of Object.entries(speechless))
   test(`a plugin ${what} is taken to speak up to 1.0.0, and the log says so`, async t => {

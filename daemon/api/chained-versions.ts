@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { abortable } from '../abort.ts'
 import { ConfigError } from '../errors.ts'
 import type { Logger } from '../plugin.ts'
 
@@ -20,6 +21,8 @@ export interface ChainedVersionsOptions {
 }
 
 const TIMEOUT_MS = 5000
+/** Characters; some plugins know a dozen versions. */
+const LONGEST_ANSWER = 65_536
 /** Of a plugin that cannot be asked: what nearly all that are in use speak. STATUS and GC come with 1.1.0. */
 const ASSUMED_HIGHEST = '1.0.0'
 
@@ -50,23 +53,28 @@ async function versionsOf(type: string, options: ChainedVersionsOptions): Promis
 
 /** Standard output of VERSION (CNI specification 1.1.0, section 2). */
 async function ask(executable: string, timeoutMs: number): Promise<string> {
-  return await new Promise((resolve, reject) => {
-    const child = spawn(executable, [], {
-      env: { ...process.env, CNI_COMMAND: 'VERSION' },
-      stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
-    })
-    const chunks: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-    child.stdin.on('error', () => {}) // one that ends without reading is judged by its answer
-    child.on('error', reject)
-    child.on('close', (status, signal) => {
-      if (status === 0) resolve(Buffer.concat(chunks).toString())
-      else reject(new Error(`VERSION ended with ${signal === null ? `status ${status}` : signal}`))
-    })
-    child.stdin.end(JSON.stringify({ cniVersion: ASSUMED_HIGHEST }))
+  const env = { ...process.env, CNI_COMMAND: 'VERSION' }
+  const child = spawn(executable, [], { env, stdio: ['pipe', 'pipe', 'ignore'] })
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+    if (text.length > LONGEST_ANSWER) reject(new Error(`VERSION answered with more than ${LONGEST_ANSWER} characters`))
   })
+  child.stdin.on('error', () => {}) // one that ends without reading is judged by its answer
+  child.on('error', reject)
+  child.on('close', (status, signal) => {
+    if (status === 0) resolve(text)
+    else reject(new Error(`VERSION ended with ${signal === null ? `status ${status}` : signal}`))
+  })
+  child.stdin.end(JSON.stringify({ cniVersion: ASSUMED_HIGHEST }))
+  try {
+    return await abortable(promise, AbortSignal.timeout(timeoutMs))
+  } finally {
+    // Standard output may be held open by children of its own, which `close` would wait for.
+    child.stdout.destroy()
+    child.kill('SIGKILL')
+  }
 }
 
 function readVersions(text: string): readonly string[] {
