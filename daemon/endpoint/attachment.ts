@@ -18,6 +18,8 @@ export interface Attachment {
   /** The pod's own side. */
   readonly interface: { readonly name: string; readonly mac: string; readonly mtu: number }
   readonly routeMtu: number
+  /** The MTUs are no longer those that ADD answered. */
+  readonly replanned?: true
   readonly netns: NetnsId & { readonly path: string }
   /** When ADD made it, µs since 1970; a queued DEL that is older is void. */
   readonly time: number

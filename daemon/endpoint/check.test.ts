@@ -110,7 +110,11 @@ test('CHECK accepts what a chained plugin made of the interface, and refuses a r
   const result = await node.add('web')
   inPod(node, { op: 'link-set', link: 'eth0', mtu: 1400 })
   const [host, pod] = result.interfaces
-  await node.check('web', { ...result, interfaces: [host, { ...pod, mtu: 1400 }] })
+  const tuned = { ...result, interfaces: [host, { ...pod, mtu: 1400 }] }
+  await node.check('web', tuned)
+  inPod(node, { op: 'link-set', link: 'eth0', mtu: 1500 })
+  await assert.rejects(node.check('web', tuned), /eth0 has MTU 1500, not 1400/)
+  await assert.rejects(node.check('web', {}), /prevResult has no interface eth0 in a sandbox/)
   await assert.rejects(
     node.check('web', { ...result, ips: result.ips.slice(1) }),
     /prevResult lacks the address 10\.1\.0\.1/,
@@ -132,7 +136,15 @@ test('of a previous result only our interface counts', () => {
     mac: '02:aa:00:00:00:02',
     mtu: 1400,
   })
-  for (const nothing of [undefined, null, 7, {}, { interfaces: 'x' }, { interfaces: [null] }]) {
-    assert.deepEqual(expectationOf(nothing, 'eth0'), {})
+  assert.equal(expectationOf(undefined, 'eth0'), undefined)
+  for (const another of [
+    null,
+    7,
+    {},
+    { interfaces: 'x' },
+    { interfaces: [null] },
+    { interfaces: interfaces.slice(0, 1) },
+  ]) {
+    assert.equal(expectationOf(another, 'eth0'), 'another')
   }
 })

@@ -1,4 +1,5 @@
 /** CHECK: compares what ADD answered with what exists. Reads only; all differences are named, the first decides the code. */
+import { canonicalAddress } from '../kernel/ip.ts'
 import type { Address, LinkInfo, Net } from '../kernel/kernel.ts'
 import { type Attachment, defaultRoute, GATEWAY, hostPrefix } from './attachment.ts'
 import type { EndpointContext } from './context.ts'
@@ -17,7 +18,7 @@ export interface Expectation {
   readonly mac?: string
   readonly mtu?: number
   /** Without prefix lengths. */
-  readonly addresses?: readonly Address[]
+  readonly addresses: readonly Address[]
 }
 
 /**
@@ -31,6 +32,10 @@ export async function checkAttachment(ctx: EndpointContext, request: CheckReques
     if (!attachment) throw new AttachmentDiffers(key, [{ what: 'attachment', message: 'this node knows no such pod' }])
     await upToDate(ctx, key, signal)
     const expected = expectationOf(request.prevResult, request.ifName)
+    if (expected === 'another') {
+      const message = `prevResult has no interface ${request.ifName} in a sandbox`
+      throw new AttachmentDiffers(key, [{ what: 'prev-result', message }])
+    }
     const differences = [
       ...againstResult(attachment, expected),
       ...hostSide(ctx, attachment),
@@ -55,9 +60,9 @@ function difference(what: DifferenceKind, message: string): Difference {
   return { what, message }
 }
 
-function againstResult(attachment: Attachment, expected: Expectation): Difference[] {
+function againstResult(attachment: Attachment, expected: Expectation | undefined): Difference[] {
   const ours = attachment.leases.map(lease => lease.address)
-  const missing = expected.addresses === undefined ? [] : ours.filter(a => expected.addresses?.includes(a) !== true)
+  const missing = expected ? ours.filter(a => !expected.addresses.includes(a)) : []
   return missing.map(a => difference('prev-result', `prevResult lacks the address ${a} that the pod holds`))
 }
 
@@ -79,33 +84,43 @@ function hostSide(ctx: EndpointContext, attachment: Attachment): Difference[] {
   ]
 }
 
-function podSide(ctx: EndpointContext, attachment: Attachment, path: string, expected: Expectation): Difference[] {
+function podSide(
+  ctx: EndpointContext,
+  attachment: Attachment,
+  path: string,
+  expected: Expectation | undefined,
+): Difference[] {
   const now = ctx.kernel.netnsId(path)
   const { dev, ino } = attachment.netns
   if (!now) return [difference('namespace', `${path} is no network namespace`)]
-  if (now.dev !== dev || now.ino !== ino) return [difference('namespace', `${path} is not the namespace of ADD`)]
+  // Of a pod that was taken up without a journal the namespace may not be known; that it holds the peer is told below.
+  if (ino !== 0 && (now.dev !== dev || now.ino !== ino))
+    return [difference('namespace', `${path} is not the namespace of ADD`)]
   using pod = ctx.kernel.openNet(path)
   const link = pod.link(attachment.interface.name)
   if (!link) return [difference('interface', `${attachment.interface.name} is gone`)]
   return [...interfaceOf(ctx, attachment, link, expected), ...addressing(pod, attachment, link)]
 }
 
-/** A chained plugin may have changed the MTU; then its result says so. The MAC is held to what the datapath admits. */
+/**
+ * A chained plugin may have changed the MTU; then its result says so, until the MTU plan has changed since. The MAC is
+ * held to what the datapath admits.
+ */
 function interfaceOf(
   ctx: EndpointContext,
   attachment: Attachment,
   link: LinkInfo,
-  expected: Expectation,
+  expected: Expectation | undefined,
 ): Difference[] {
   const { name, mac } = attachment.interface
-  const mtu = expected.mtu ?? attachment.interface.mtu
+  const mtu = attachment.replanned ? attachment.interface.mtu : (expected?.mtu ?? attachment.interface.mtu)
   const peer = ctx.kernel.net.link(attachment.device.index)?.peerIndex
   const wrong: (string | false)[] = [
     peer !== undefined && peer !== link.index && `${name} is not the other end of ${attachment.device.name}`,
     !link.up && `${name} is down`,
     link.mac !== mac && `${name} has MAC ${link.mac}, not ${mac}`,
-    expected.mac !== undefined && expected.mac !== mac && `prevResult says MAC ${expected.mac}, not ${mac}`,
-    link.mtu !== mtu && link.mtu !== attachment.interface.mtu && `${name} has MTU ${link.mtu}, not ${mtu}`,
+    expected?.mac !== undefined && expected.mac !== mac && `prevResult says MAC ${expected.mac}, not ${mac}`,
+    link.mtu !== mtu && `${name} has MTU ${link.mtu}, not ${mtu}`,
   ]
   return wrong.filter(text => text !== false).map(text => difference('interface', text))
 }
@@ -128,24 +143,36 @@ function addressing(pod: Net, attachment: Attachment, link: LinkInfo): Differenc
 }
 
 /**
- * What a previous result says about our interface; of results before 0.3.0, or without one, nothing. Members of the
- * wrong type count as absent: the executable has refused malformed input.
+ * What a previous result says about our interface: nothing when there is no result, `another` when it has no such
+ * interface in a sandbox and so is not of this attachment. Members of the wrong type count as absent: the executable has
+ * refused malformed input.
  */
-export function expectationOf(prevResult: unknown, ifName: string): Expectation {
+export function expectationOf(prevResult: unknown, ifName: string): Expectation | 'another' | undefined {
+  if (prevResult === undefined) return undefined
   const interfaces = list(member(prevResult, 'interfaces'))
   const index = interfaces.findIndex(i => member(i, 'name') === ifName && (member(i, 'sandbox') ?? '') !== '')
-  if (index < 0) return {}
+  if (index < 0) return 'another'
   const mac = member(interfaces[index], 'mac')
   const mtu = member(interfaces[index], 'mtu')
   const ips = list(member(prevResult, 'ips')).filter(ip => member(ip, 'interface') === index)
   const addresses = ips.flatMap(ip => {
     const address = member(ip, 'address')
-    return typeof address === 'string' ? [address.split('/')[0] ?? ''] : []
+    return typeof address === 'string' ? [canonical(address)] : []
   })
   return {
     addresses,
     ...(typeof mac === 'string' && mac !== '' ? { mac: mac.toLowerCase() } : {}),
     ...(typeof mtu === 'number' && mtu !== 0 ? { mtu } : {}),
+  }
+}
+
+/** Without its length; what is no address is nobody's. */
+function canonical(address: string): Address {
+  const [bare = ''] = address.split('/')
+  try {
+    return canonicalAddress(bare)
+  } catch {
+    return bare
   }
 }
 

@@ -1,4 +1,5 @@
 /** Living pods follow a changed MTU plan: the device, the pod's interface, and the pod's default routes. */
+import { abortable } from '../abort.ts'
 import type { LinkSizes, NetRequest } from '../kernel/kernel.ts'
 import { type Attachment, GATEWAY, rowOf } from './attachment.ts'
 import type { EndpointContext, PodMtu } from './context.ts'
@@ -12,7 +13,10 @@ export function podSizes(ctx: Pick<EndpointContext, 'shapers'>, name: string, mt
 export async function followMtu(ctx: EndpointContext, signal: AbortSignal): Promise<void> {
   const plan = ctx.podMtu()
   if (plan.provisional) return
-  const behind = [...ctx.held.values()].filter(held => held.attachment && !follows(ctx, held.attachment, plan))
+  const behind = [...ctx.held.values()].filter(({ attachment }) => {
+    // A namespace that has lost its name cannot be entered any more.
+    return attachment && !follows(ctx, attachment, plan) && ctx.kernel.netnsId(attachment.netns.path) !== undefined
+  })
   await Promise.all(behind.map(held => followOne(ctx, held.key, signal)))
 }
 
@@ -30,7 +34,7 @@ async function followOne(ctx: EndpointContext, key: string, signal: AbortSignal)
       const changed = resize(ctx, held.attachment, plan)
       held.attachment = changed
       ctx.tables.endpoints.put(rowOf(changed))
-      await ctx.journal.add(changed)
+      await abortable(ctx.journal.add(changed), signal)
     })
   } catch (error) {
     ctx.log.warn({ key, err: error }, 'a pod does not follow the MTU yet; it will be tried again')
@@ -48,5 +52,5 @@ function resize(ctx: EndpointContext, attachment: Attachment, plan: PodMtu): Att
   const routes = pod.routes().filter(r => r.link === index && r.via !== undefined && gateways.includes(r.via))
   pod.run(routes.map((route): NetRequest => ({ op: 'route-add', route: { ...route, mtu: plan.route }, replace: true })))
   const mtu = sizes.mtu ?? plan.device
-  return { ...attachment, interface: { ...attachment.interface, mtu }, routeMtu: plan.route }
+  return { ...attachment, interface: { ...attachment.interface, mtu }, routeMtu: plan.route, replanned: true }
 }
