@@ -23,7 +23,7 @@ const garbled = ['EPROTO', 'EILSEQ', 'EFBIG']
 
 /** One attempt. Throws what the daemon refused with, or code 101 for an answer that cannot be understood. */
 export function ask(host: Host, question: Question, timeoutMs: number): Outcome {
-  const deadlineMs = Math.floor(timeoutMs - Math.min(reserveMs, timeoutMs / 2))
+  const deadlineMs = Math.max(1, Math.floor(timeoutMs - Math.min(reserveMs, timeoutMs / 2)))
   const body: Record<string, unknown> = { deadlineMs }
   for (const name of Object.keys(question.body)) body[name] = question.body[name]
   const exchange = host.exchange(question.socket, `/v1/cni/${question.verb}`, JSON.stringify(body), timeoutMs)

@@ -12,3 +12,20 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
     signal.removeEventListener('abort', onAbort)
   }
 }
+
+/** A signal that aborts, with the same reason, so long after another one. Disposing lets go of both. */
+export function afterAbort(signal: AbortSignal, ms: number): Disposable & { readonly signal: AbortSignal } {
+  const later = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const onAbort = (): void => {
+    timer = setTimeout(() => later.abort(signal.reason), ms)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  return {
+    signal: later.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    },
+  }
+}

@@ -104,6 +104,11 @@ export interface Lease {
   readonly address: string
   readonly pool: string
 }
+/** An address that was given back before the daemon started, and how long before. */
+export interface Released {
+  readonly lease: Lease
+  readonly agoMs: number
+}
 export interface PoolStatus {
   readonly pool: string
   readonly family: Family
@@ -126,10 +131,17 @@ export interface Ipam {
    * AddressNotInPool, UnknownPool.
    */
   allocate(request: AddressRequest, signal: AbortSignal): Promise<Lease>
-  /** Idempotent; a lease held by another owner by now is left alone. The address cools down before it is given again. */
-  release(lease: Lease): Promise<void>
-  /** Claims the leases of pods that outlived the last daemon. Called once, before the first allocate. */
-  restore(leases: readonly Lease[]): Promise<void>
+  /**
+   * Idempotent; a lease held by another owner by now is left alone. The address cools down before it is given again. The
+   * daemon waits until the signal aborts, and asks again later.
+   */
+  release(lease: Lease, signal: AbortSignal): Promise<void>
+  /**
+   * Claims the leases of pods that outlived the last daemon, also those it would not give today; of two owners of one
+   * address the first counts, and the plugin says so in its log. What was released shortly before cools down for the
+   * rest of its time. Called once, before the first allocate.
+   */
+  restore(leases: readonly Lease[], released: readonly Released[]): Promise<void>
   status(): readonly PoolStatus[]
 }
 

@@ -13,7 +13,7 @@ import type { Flows } from './flow/flows.ts'
 import type { Ground } from './ground.ts'
 import { toMapped16 } from './kernel/ip.ts'
 import { describe } from './observe/describe.ts'
-import { ipamsOf } from './slots.ts'
+import { ipamsOf, requirePool } from './slots.ts'
 
 /** What comes up after the first requests may have come in. */
 export interface Upcoming {
@@ -23,7 +23,8 @@ export interface Upcoming {
 
 /** Takes requests until the stack is disposed, which first stops listening, then lets what is under way end. */
 export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDisposableStack): Promise<Endpoints> {
-  const { config, health, log, metrics, tables } = ground
+  const { config, health, log, metrics, plugins, tables } = ground
+  requirePool(plugins.slots, config.network.pool, 'network.pool')
   const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
   const router = addCniRoutes(new Router(), endpoints)
   const status = () => describe({ ...ground, datapath: up.datapath })
@@ -48,6 +49,7 @@ function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof creat
     kernel,
     tables,
     ipams: ipamsOf(plugins.slots),
+    pool: config.network.pool,
     families: familiesOf(config),
     settled: (key, revision, signal) => datapath().endpoints.settled(key, revision, signal),
     inDatapath: a => a.leases.every(l => up.datapath?.knows(toMapped16(l.address), a.device.index) ?? false),

@@ -1,10 +1,10 @@
 /** Starts plugins in order, checks their slots, and stops them in reverse, whatever failed half-way. */
 import { abortable } from './abort.ts'
 import { ConfigError, isConfigError, messageOf } from './errors.ts'
-import type { Host, Parts, Plugin, Setup } from './plugin.ts'
+import { DEFAULT_POOL, type Host, type Parts, type Plugin, type Setup } from './plugin.ts'
 import { PluginFailed, PluginLife } from './plugin-life.ts'
 import { checkParts } from './plugin-parts.ts'
-import { fillSlots, requireDefaultPool, type Slots } from './slots.ts'
+import { fillSlots, requirePool, type Slots } from './slots.ts'
 import { type Clock, systemClock } from './state/clock.ts'
 
 /** A plugin and its section of the configuration. */
@@ -57,7 +57,7 @@ export interface ConfiguredPlugin {
  */
 export function configurePlugins(plugins: readonly EnabledPlugin[]): readonly ConfiguredPlugin[] {
   checkOrder(plugins.map(({ plugin }) => plugin))
-  if (plugins.length === 0) requireDefaultPool({ ipam: new Map() })
+  if (plugins.length === 0) requirePool({ ipam: new Map() }, DEFAULT_POOL, 'plugins')
   return plugins.map(({ plugin, section }) => ({ name: plugin.name, setUp: configure(plugin, section) }))
 }
 
@@ -90,7 +90,7 @@ export async function setUpPlugins(options: RunOptions): Promise<RunningPlugins>
     fillSlots(parts)
   }
   const slots = fillSlots(parts)
-  requireDefaultPool(slots)
+  requirePool(slots, DEFAULT_POOL, 'plugins')
   return running(lives, parts, slots, undo.move())
 }
 

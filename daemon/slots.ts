@@ -58,12 +58,12 @@ export function fillSlots(parts: ReadonlyMap<string, Parts>): Slots {
   return { ipam, constants, commands, ...(encrypting && { encryption: encrypting }) }
 }
 
-/** Throws ConfigError when no plugin serves DEFAULT_POOL, saying which pools there are. */
-export function requireDefaultPool({ ipam }: Pick<Slots, 'ipam'>): void {
-  if (ipam.has(DEFAULT_POOL)) return
-  const others = [...ipam].map(([pool, { plugin }]) => `'${pool}' (${plugin})`).join(', ')
+/** Throws ConfigError for that key when no plugin serves the pool, saying which pools there are. */
+export function requirePool({ ipam }: Pick<Slots, 'ipam'>, pool: string, key: string): void {
+  if (ipam.has(pool)) return
+  const others = [...ipam].map(([name, { plugin }]) => `'${name}' (${plugin})`).join(', ')
   const there = others === '' ? 'no plugin with pools is enabled' : `the pools are ${others}`
-  throw new ConfigError('plugins', `no enabled plugin serves the pool '${DEFAULT_POOL}'; ${there}`)
+  throw new ConfigError(key, `no enabled plugin serves the pool '${pool}'; ${there}`)
 }
 
 /** Each implementation once, the one that serves DEFAULT_POOL first. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryNode, netnsPath } from '../../test/support/memory-node.ts'
+import { fakeHost } from '../../test/support/fake-host.ts'
+import { clusterPool } from '../../plugins/cluster-pool/plugin.ts'
 import { PoolExhausted } from '../errors.ts'
 import { AttachmentError } from '../endpoint/errors.ts'
 import { addCniRoutes, answerCni, causeChain, cniError, type CniVerb } from './cni.ts'
@@ -89,6 +91,28 @@ test('a namespace that does not exist is an error of the environment', async () 
     [status, json],
     [400, { code: 4, msg: 'CNI_NETNS /run/netns/web is no network namespace', details: '' }],
   )
+})
+
+test('a wish that no pool gives is a wrong configuration, by the name of the field', async () => {
+  const { tables, ...host } = fakeHost()
+  const parts = await clusterPool.configure({ pools: [{ name: 'default', ranges: ['10.1.0.0/16'] }] })({
+    ...host,
+    tables,
+  })
+  assert.ok(parts.ipam)
+  tables.nodes.put({ name: host.nodeName, addresses: [], podCidrs: ['10.1.3.0/24'], labels: {} })
+  await using node = await MemoryNode.start({ endpoints: { ipams: [parts.ipam], families: [4] } })
+  node.machine.addNamespace(web.netns)
+  assert.deepEqual(await ask(node, 'add', { ...web, runtimeConfig: { ips: ['10.99.0.1'] } }), {
+    status: 400,
+    json: {
+      code: 7,
+      msg: 'runtimeConfig.ips: 10.99.0.1 is not among the addresses that pool default gives here: 10.1.3.0/24',
+      details: '10.99.0.1 is not among the addresses that pool default gives here: 10.1.3.0/24',
+    },
+  })
+  const given = await ask(node, 'add', { ...web, runtimeConfig: { ips: ['10.1.3.9'] } })
+  assert.deepEqual((given.json['ips'] as { address: string }[])[0]?.address, '10.1.3.9/32')
 })
 
 test('details carry the whole chain of causes', () => {

@@ -19,7 +19,7 @@ const name = z.string().check(z.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/))
 const ifName = z.string().check(z.minLength(1), z.maxLength(15), z.regex(/^[^/:\s]+$/))
 const path = z.string().check(z.startsWith('/'), z.maxLength(4095))
 const mac = z.string().check(z.regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i))
-const deadline = z.number().check(z.positive(), z.maximum(3_600_000))
+const deadline = z.int().check(z.positive(), z.maximum(3_600_000))
 const text = z._default(z.string(), '')
 
 const common = { network: name, deadlineMs: z._default(deadline, DEADLINE_MS) }

@@ -6,6 +6,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import * as z from 'zod/mini'
 import type { Family } from '../kernel/kernel.ts'
+import { DEFAULT_POOL } from '../plugin.ts'
 import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
 
 /** RFC 5382 REQ-5 (TCP), RFC 4787 REQ-5 (UDP) and RFC 5508 REQ-2 (ICMP) give the lower bounds the defaults keep. */
@@ -141,6 +142,10 @@ export const schema = section('', {
     name: text(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'letters, digits, _, . and -', {
       byDefault: 'causeway',
       about: 'Name of the CNI network; part of every attachment key.',
+    }),
+    pool: text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'the name of a pool that a plugin serves', {
+      byDefault: DEFAULT_POOL,
+      about: "Pool of this node's pods, unless one wishes for a particular address of another.",
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {

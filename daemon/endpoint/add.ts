@@ -2,6 +2,8 @@
  * ADD: gives a pod its interface. The steps are in steps.ts; whatever fails, all that was done is taken back by the one
  * way everything is taken back, `removeAll`.
  */
+import { abortable } from '../abort.ts'
+import { messageOf } from '../errors.ts'
 import { canonicalAddress, familyOf } from '../kernel/ip.ts'
 import type { Address, LinkInfo, NetnsId } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
@@ -71,7 +73,9 @@ async function make(
   await settle(ctx, held.key, revision, signal)
   progress.passed('add.settled')
   if (signal.aborted) throw endOfWait('the datapath', signal.reason)
-  await ctx.journal.add(attachment)
+  await abortable(ctx.journal.add(attachment), signal).catch(error => {
+    throw signal.aborted ? endOfWait('the journal', signal.reason) : error
+  })
   progress.passed('add.journal')
   requireDevice(ctx, attachment)
   // From here on a link event finds the attachment, hence no await between the look above and this.
@@ -134,14 +138,19 @@ function isHealthy(ctx: EndpointContext, known: Attachment, request: AddRequest,
 }
 
 async function lease(ctx: EndpointContext, request: AddRequest, held: Held, signal: AbortSignal): Promise<void> {
-  const pool = ctx.pool === undefined ? {} : { pool: ctx.pool }
   const wishes = wishesOf(request)
   for (const family of ctx.families) {
     const wish = wishes.find(address => familyOf(address) === family)
-    const common = { owner: held.key, pod: request.pod, family, ...pool }
-    const leased = await ctx.leases.allocate(wish === undefined ? common : { ...common, address: wish }, signal)
+    const asked = { owner: held.key, pod: request.pod, family, ...(wish !== undefined && { address: wish }) }
+    const leased = await ctx.leases.allocate(asked, signal).catch((error: unknown) => {
+      throw codeOf(error) === 'ADDRESS_NOT_IN_POOL' ? wrongWish(error) : error
+    })
     held.leases = [...held.leases, leased]
   }
+}
+
+function wrongWish(cause: unknown): AttachmentError {
+  return new AttachmentError('BAD_REQUEST', `runtimeConfig.ips: ${messageOf(cause)}`, { cause })
 }
 
 function plan(ctx: EndpointContext, request: AddRequest, held: Held): Wiring {
@@ -218,7 +227,7 @@ function attachmentOf(
 ): Attachment {
   return {
     key: wiring.key,
-    id: nextId(ctx),
+    id: ++ctx.ids.last,
     pod: request.pod,
     leases: wiring.leases,
     device: { name: wiring.device, index: link.index, mac: wiring.hostMac },
@@ -227,11 +236,4 @@ function attachmentOf(
     netns: { ...netns, path: request.netns },
     time: ctx.now(),
   }
-}
-
-/** Above every id in use, so that a number in an old flow record does not soon mean another pod. */
-function nextId(ctx: EndpointContext): number {
-  let highest = 0
-  for (const row of ctx.tables.endpoints.values()) highest = Math.max(highest, row.id)
-  return highest + 1
 }

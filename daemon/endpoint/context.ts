@@ -46,8 +46,8 @@ export interface EndpointContext {
   readonly podMtu: () => PodMtu
   readonly shapers: readonly LinkShaper[]
   readonly families: readonly Family[]
-  /** Absent: the default pool. */
-  readonly pool?: string
+  /** The highest id an attachment has had, so that a number in an old flow record does not soon mean another pod. */
+  readonly ids: { last: number }
   readonly fault: Fault
   readonly log: Logger
   readonly metrics: EndpointMetrics

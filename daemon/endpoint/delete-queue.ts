@@ -4,7 +4,9 @@
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { messageOf } from '../errors.ts'
 import { tryLockDirectory } from '../kernel/file-lock.ts'
+import { codeOf } from './errors.ts'
 import type { AttachmentId } from './key.ts'
 
 export interface QueuedDelete extends AttachmentId {
@@ -22,16 +24,21 @@ export interface QueueContent {
   readonly unreadable: readonly { readonly file: string; readonly reason: string }[]
 }
 
-/** A directory that is not there is an empty queue. Files being written (temporary names) are left alone. */
+/**
+ * A directory that is not there is an empty queue. Files being written (temporary names) are left alone, and one that is
+ * gone by now was taken back by its writer. Throws when the disk refuses: what cannot be read now may be read later.
+ */
 export function readDeleteQueue(directory: string): QueueContent {
   const deletes: QueuedDelete[] = []
   const unreadable: { file: string; reason: string }[] = []
   for (const name of namesIn(directory, /^\d{20}-\d+\.json$/)) {
     const file = join(directory, name)
+    const text = absentAs(undefined, () => readFileSync(file, 'utf8'))
+    if (text === undefined) continue
     try {
-      deletes.push(parse(file, readFileSync(file, 'utf8')))
+      deletes.push(parse(file, text))
     } catch (error) {
-      unreadable.push({ file, reason: error instanceof Error ? error.message : String(error) })
+      unreadable.push({ file, reason: messageOf(error) })
     }
   }
   return { deletes, unreadable }
@@ -54,12 +61,17 @@ export function removeFromQueue(file: string): void {
 }
 
 function namesIn(directory: string, form: RegExp): string[] {
+  return absentAs([], () => readdirSync(directory))
+    .filter(name => form.test(name))
+    .sort()
+}
+
+/** What reading gives, or that value for what is not there. */
+function absentAs<T>(absent: T, read: () => T): T {
   try {
-    return readdirSync(directory)
-      .filter(name => form.test(name))
-      .sort()
+    return read()
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (codeOf(error) === 'ENOENT') return absent
     throw error
   }
 }

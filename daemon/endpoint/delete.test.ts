@@ -69,6 +69,24 @@ test('a DEL the kernel refuses keeps the address, says why, and succeeds the nex
   assert.deepEqual(node.observe(), [])
 })
 
+test('however often it comes, a DEL waits until the datapath has let go of the pod', async () => {
+  let stuck = false
+  const settled = async (): Promise<void> => {
+    if (stuck) throw new Error('the map takes no deletions')
+  }
+  await using node = await MemoryNode.start({ endpoints: { settled } })
+  await node.add('web')
+  stuck = true
+  for (let times = 0; times < 2; times++) {
+    await assert.rejects(node.del('web'), error => codeOf(error) === 'NOT_SETTLED')
+    assert.ok(node.daemon.kernel.net.link(deviceName('causeway/web/eth0')))
+    assert.equal(node.daemon.ipam.leases.length, 2)
+  }
+  stuck = false
+  await node.del('web')
+  assert.equal(node.daemon.ipam.leases.length, 0)
+})
+
 test('a DEL that failed and never comes again is finished by the reconciliation', async () => {
   await using node = await MemoryNode.start()
   await node.add('web')

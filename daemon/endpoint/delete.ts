@@ -2,25 +2,29 @@
  * Taking a pod's interface away: DEL, the undo of a failed ADD, and what reconciliation finds left over. The order keeps
  * an address from being given to another pod while anything still answers for it: datapath, device, journal, address.
  */
+import { abortable } from '../abort.ts'
 import type { EndpointContext, Held } from './context.ts'
 import { AttachmentError, kernelError } from './errors.ts'
 import { deviceName } from './key.ts'
 import { Progress } from './metrics.ts'
 
-/** How long the datapath may take to forget a pod before DEL asks the runtime to try again. */
-const FORGET_MS = 10_000
+/** How long the datapath, the kernel and the IPAM may each take before DEL asks the runtime to try again. */
+const PATIENCE_MS = 10_000
 
 /**
  * DEL: ends an ADD of the key that is still under way, then removes everything the key holds. Idempotent; an unknown key
  * and a namespace that is gone are success. Throws when something could not be removed, which is then still held.
  */
 export async function deleteAttachment(ctx: EndpointContext, key: string, signal: AbortSignal): Promise<void> {
-  const progress = new Progress(ctx.metrics.step, ctx.fault)
   ctx.locks.interrupt(key, new AttachmentError('CANCELLED', `ADD of ${key} was ended by its DEL`))
-  await ctx.locks.run(key, signal, async () => {
-    progress.passed('del.begin')
-    await removeAll(ctx, key, progress)
-  })
+  await ctx.locks.run(key, signal, () => deleteInTurn(ctx, key))
+}
+
+/** The same for a caller that has the key's turn. */
+export async function deleteInTurn(ctx: EndpointContext, key: string): Promise<void> {
+  const progress = new Progress(ctx.metrics.step, ctx.fault)
+  progress.passed('del.begin')
+  await removeAll(ctx, key, progress)
 }
 
 /**
@@ -41,12 +45,12 @@ export async function removeAll(ctx: EndpointContext, key: string, progress?: Pr
   progress?.passed('del.address')
 }
 
+/** Waits also when the row is gone already: an earlier attempt may have given up waiting. */
 async function forget(ctx: EndpointContext, key: string): Promise<void> {
   const { endpoints } = ctx.tables
-  if (!endpoints.get(key)) return
-  const revision = endpoints.delete(key)
+  const revision = endpoints.get(key) ? endpoints.delete(key) : endpoints.revision
   try {
-    await ctx.settled(key, revision, AbortSignal.timeout(FORGET_MS))
+    await ctx.settled(key, revision, AbortSignal.timeout(PATIENCE_MS))
   } catch (error) {
     throw new AttachmentError('NOT_SETTLED', `remove ${key} from the datapath`, { cause: error })
   }
@@ -56,14 +60,14 @@ async function removeDevice(ctx: EndpointContext, key: string): Promise<void> {
   const name = deviceName(key)
   try {
     const link = ctx.kernel.net.link(name)
-    if (link) await ctx.reaper.delete(link.index)
+    if (link) await abortable(ctx.reaper.delete(link.index), AbortSignal.timeout(PATIENCE_MS))
   } catch (error) {
     throw kernelError(`delete device ${name} of ${key}`, error)
   }
 }
 
 /** A disk that takes no writes does not keep an address: at the next start an entry without its device is dropped. */
-function leaveJournal(ctx: EndpointContext, key: string): void {
+export function leaveJournal(ctx: EndpointContext, key: string): void {
   try {
     ctx.journal.remove(key)
   } catch (error) {
@@ -72,8 +76,10 @@ function leaveJournal(ctx: EndpointContext, key: string): void {
 }
 
 async function releaseAll(ctx: EndpointContext, held: Held): Promise<void> {
+  const signal = AbortSignal.timeout(PATIENCE_MS)
+  held.leases = [...held.leases, ...(await ctx.leases.late(held.key, signal))]
   for (const lease of held.leases) {
-    await ctx.leases.release(lease)
+    await ctx.leases.release(lease, signal)
     held.leases = held.leases.filter(other => other !== lease)
   }
 }

@@ -24,16 +24,17 @@ import { Leases } from './leases.ts'
 import { endpointMetrics, type Verb } from './metrics.ts'
 import { onLinkEvent, reconcileEndpoints, repairHosts } from './reconcile-endpoints.ts'
 import { followMtu } from './remtu.ts'
-import { replayQueue, restoreAttachments } from './restore.ts'
+import { namedNamespaces } from './rebuild.ts'
+import { replayQueue } from './replay.ts'
+import { restoreAttachments } from './restore.ts'
 import { requireAvailable } from './status.ts'
 import type { Fault } from './steps.ts'
 
 export interface EndpointsOptions {
   readonly kernel: Kernel
   readonly tables: Pick<Tables, 'endpoints'>
-  /** The first one's first pool is the default. */
   readonly ipams: readonly Ipam[]
-  /** Pool of all pods, in place of the default. */
+  /** Pool of all pods that wish for no particular address; DEFAULT_POOL unless given. */
   readonly pool?: string
   readonly families: readonly Family[]
   readonly settled: Settled
@@ -52,6 +53,8 @@ export interface EndpointsOptions {
   /** Interval of the comparison with the kernel. */
   readonly reconcileMs?: number
   readonly files?: JournalFiles
+  /** Where namespaces of pods may be; asked when the journal is lost. Those in /run/netns unless given. */
+  readonly netnsPaths?: () => readonly string[]
   /** Microseconds since 1970. */
   readonly now?: () => number
 }
@@ -97,22 +100,31 @@ class NodeEndpoints implements Endpoints {
   readonly #owned = new AsyncDisposableStack()
   readonly #inFlight = new Map<Promise<unknown>, Verb>()
   readonly #locks = new KeyedMutex()
+  readonly #background = new Set<Promise<void>>()
+  #reconciling: Promise<void> | undefined
   #restored = false
 
   constructor(options: EndpointsOptions) {
     this.#options = options
     this.#metrics = endpointMetrics(options.metrics)
-    this.#leases = new Leases(options.ipams)
+    this.#leases = new Leases(options.ipams, options.pool)
     this.#initialized = options.tables.endpoints.initializer('endpoint')
     // Whoever waits gets the rejection; nobody need wait.
     this.#ready.promise.catch(() => {})
   }
 
-  async restore(): Promise<void> {
+  restore(): Promise<void> {
+    return this.#inBackground(this.#restore())
+  }
+
+  async #restore(): Promise<void> {
+    const { deleteQueuePath, netnsPaths = namedNamespaces } = this.#options
     const ctx = this.#createContext()
     // Before the look at the devices: what vanishes between the two is then told by an event.
     this.#owned.use(this.#watch(ctx))
-    await restoreAttachments(ctx, this.#options.deleteQueuePath)
+    await restoreAttachments(ctx, netnsPaths)
+    await replayQueue(ctx, deleteQueuePath, this.#stop.signal)
+    this.#stop.signal.throwIfAborted()
     this.#initialized()
     this.#restored = true
     this.#ready.resolve(ctx)
@@ -144,7 +156,7 @@ class NodeEndpoints implements Endpoints {
     return this.#serve('gc', on, deadlineMs, signal, (ctx, own) => collectGarbage(ctx, request, own))
   }
   status(): void {
-    requireAvailable(this.waiting(), this.#options.families, this.#leases.status(this.#options.pool))
+    requireAvailable(this.waiting(), this.#options.families, this.#leases.status())
   }
 
   async remtu(): Promise<void> {
@@ -155,21 +167,37 @@ class NodeEndpoints implements Endpoints {
   }
   async reconcile(): Promise<void> {
     if (!this.#restored || this.#stop.signal.aborted) return
+    this.#reconciling ??= this.#inBackground(this.#reconcile()).finally(() => {
+      this.#reconciling = undefined
+    })
+    await this.#reconciling
+  }
+
+  async #reconcile(): Promise<void> {
+    const { signal } = this.#stop
     try {
       const ctx = await this.#ready.promise
-      await reconcileEndpoints(ctx, this.#stop.signal)
-      await followMtu(ctx, this.#stop.signal)
-      await replayQueue(ctx, this.#options.deleteQueuePath)
+      await reconcileEndpoints(ctx, signal)
+      await followMtu(ctx, signal)
+      await replayQueue(ctx, this.#options.deleteQueuePath, signal)
     } catch (error) {
       this.#options.log.error({ err: error }, 'comparing pods with the kernel failed; it will be tried again')
     }
+  }
+
+  /** Work of the daemon's own that a stop lets end. */
+  #inBackground(work: Promise<void>): Promise<void> {
+    this.#background.add(work)
+    const ended = (): void => void this.#background.delete(work)
+    work.then(ended, ended)
+    return work
   }
 
   /** Ends what only waits, lets the rest finish within bounds; pods and their traffic are not touched. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new AttachmentError('STOPPING', 'the daemon is stopping'))
     this.#ready.reject(this.#stop.signal.reason)
-    const running = Promise.all([Promise.allSettled(this.#inFlight.keys()), this.#locks.idle()])
+    const running = Promise.allSettled([...this.#inFlight.keys(), ...this.#background, this.#locks.idle()])
     await abortable(running, AbortSignal.timeout(STOP_MS)).catch(() => {
       this.#options.log.warn(
         { verbs: [...this.#inFlight.values()] },
@@ -183,7 +211,8 @@ class NodeEndpoints implements Endpoints {
     const options = this.#options
     const { kernel, log } = options
     const files = options.files ?? nodeFiles()
-    const journal = new Journal({ path: options.journalPath, bootId: kernel.bootId, files, log })
+    const now = options.now ?? (() => Date.now() * 1000)
+    const journal = new Journal({ path: options.journalPath, bootId: kernel.bootId, files, log, now })
     this.#owned.use(journal)
     return {
       kernel,
@@ -195,16 +224,16 @@ class NodeEndpoints implements Endpoints {
       settled: options.settled,
       inDatapath: options.inDatapath ?? (() => true),
       leases: this.#leases,
-      reaper: new DeviceReaper(kernel.net, { stuck: this.#metrics.stuck }),
+      reaper: new DeviceReaper(kernel.net),
       held: new Map(),
       blocks: options.blocks,
       podMtu: options.podMtu,
       shapers: options.shapers ?? [],
       families: options.families,
-      ...(options.pool === undefined ? {} : { pool: options.pool }),
+      ids: { last: 0 },
       fault: options.fault ?? (() => {}),
       metrics: this.#metrics,
-      now: options.now ?? (() => Date.now() * 1000),
+      now,
     }
   }
 

@@ -4,14 +4,26 @@ import type { Attachment } from './attachment.ts'
 
 export type JournalRecord =
   | { readonly op: 'add'; readonly attachment: Attachment }
-  | { readonly op: 'del'; readonly key: string }
+  /** `time`: when, µs since 1970. */
+  | { readonly op: 'del'; readonly key: string; readonly time?: number }
+  /** In a rewritten journal, what is left of a `del`. */
+  | { readonly op: 'released'; readonly lease: Lease; readonly time: number }
 
 /** Undefined for anything that is not a record of the current version. */
 export function parseRecord(value: unknown): JournalRecord | undefined {
   if (!isObject(value)) return undefined
-  if (value['op'] === 'del') return typeof value['key'] === 'string' ? { op: 'del', key: value['key'] } : undefined
-  const { attachment } = value
-  return value['op'] === 'add' && isAttachment(attachment) ? { op: 'add', attachment } : undefined
+  const { op, key, time, attachment, lease } = value
+  const at = typeof time === 'number' ? { time } : undefined
+  switch (op) {
+    case 'add':
+      return isAttachment(attachment) ? { op, attachment } : undefined
+    case 'del':
+      return typeof key === 'string' ? { op, key, ...at } : undefined
+    case 'released':
+      return isLease(lease) && at ? { op, lease, ...at } : undefined
+    default:
+      return undefined
+  }
 }
 
 function isAttachment(value: unknown): value is Attachment {

@@ -10,6 +10,9 @@ import { type JournalFiles, nodeFiles } from './journal-files.ts'
 import { decode, encodeHeader, encodeRecord } from './journal-format.ts'
 import { Journal, type JournalOptions } from './journal.ts'
 
+/** Microseconds since 1970. */
+const NOW = 1_700_000_100_000_000
+
 interface Place extends Disposable {
   readonly path: string
   readonly log: FakeLog
@@ -23,7 +26,7 @@ function place(): Place {
   return {
     path,
     log,
-    open: change => new Journal({ path, bootId: 'boot-1', files: nodeFiles(), log, ...change }),
+    open: change => new Journal({ path, bootId: 'boot-1', files: nodeFiles(), log, now: () => NOW, ...change }),
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   }
 }
@@ -208,6 +211,47 @@ test('a daemon starts with a journal it cannot write, and holds what it read', a
   disk.full = false
   await journal.add(attachment('c'))
   assert.equal(names(at.open()), 'a c')
+})
+
+test('what was released is remembered for an hour, or until somebody has it again', async () => {
+  using at = place()
+  const first = at.open()
+  const other = {
+    ...attachment('b'),
+    leases: [{ owner: 'b', family: 4, address: '10.1.0.2', pool: 'default' }],
+  } as const
+  await first.add(attachment('a'))
+  await first.add(other)
+  first.remove(attachment('a').key)
+  first.remove(other.key)
+  const addresses = (journal: Journal) => journal.released().map(({ lease, time }) => `${lease.address} ${time - NOW}`)
+  assert.deepEqual(addresses(at.open()), ['10.1.0.1 0', '10.1.0.2 0'])
+  await at.open().add(attachment('c'))
+  assert.deepEqual(addresses(at.open()), ['10.1.0.2 0'])
+  assert.deepEqual(addresses(at.open({ now: () => NOW + 3_600_000_000 })), [])
+})
+
+test('a journal says whether attachments of this boot may be missing from it', async () => {
+  using at = place()
+  assert.equal(at.open().complete, false)
+  await at.open().add(attachment('a'))
+  assert.equal(at.open().complete, true)
+  assert.equal(at.open({ bootId: 'boot-2' }).complete, false)
+  assert.equal(at.open({ bootId: 'boot-2' }).complete, true)
+})
+
+test('a journal that was closed takes no more, since its file may be the next daemon’s', async () => {
+  using at = place()
+  const journal = at.open()
+  await journal.add(attachment('a'))
+  await journal[Symbol.asyncDispose]()
+  const bytes = readFileSync(at.path)
+  await assert.rejects(journal.add(attachment('b')), error => codeOf(error) === 'JOURNAL')
+  assert.throws(
+    () => journal.remove(attachment('a').key),
+    error => codeOf(error) === 'JOURNAL',
+  )
+  assert.deepEqual(readFileSync(at.path), bytes)
 })
 
 test('whichever bit flips, the reader finds every record', () => {

@@ -5,7 +5,7 @@
  * a boot.
  */
 import { dirname } from 'node:path'
-import type { Logger } from '../plugin.ts'
+import type { Lease, Logger } from '../plugin.ts'
 import type { Attachment } from './attachment.ts'
 import { AttachmentError } from './errors.ts'
 import type { JournalFiles } from './journal-files.ts'
@@ -20,11 +20,22 @@ export interface JournalOptions {
   readonly bootId: string
   readonly files: JournalFiles
   readonly log: Logger
+  /** Microseconds since 1970. */
+  readonly now: () => number
   /** The journal is rewritten when it is larger than this and more than half of it is stale. Bytes. */
   readonly compactBytes?: number
   /** By the version they start from; one for each older version. */
   readonly migrations?: ReadonlyMap<number, Migration>
 }
+
+/** An address that was given back, and when: µs since 1970. */
+export interface ReleasedLease {
+  readonly lease: Lease
+  readonly time: number
+}
+
+/** The longest an address may cool down: an hour. */
+const KEEP_RELEASED_US = 3600e6
 
 /** What opening found that was not as it was written. */
 export interface JournalDamage {
@@ -40,8 +51,12 @@ interface Waiter {
 
 export class Journal {
   readonly damage: JournalDamage
+  /** False when attachments of this boot may be missing: there was no journal of this boot, or records were lost. */
+  readonly complete: boolean
   readonly #options: JournalOptions
   readonly #live = new Map<string, Attachment>()
+  /** By address; whoever holds it next ends it. */
+  readonly #released = new Map<string, ReleasedLease>()
   #fd: number | undefined
   #closed = false
   #size = 0
@@ -62,6 +77,7 @@ export class Journal {
     const { repaired, lost, tornBytes } = decoded
     const bad = this.#replay(decoded)
     this.damage = { repaired, lost: lost + bad, tornBytes }
+    this.complete = decoded.header?.bootId === options.bootId && this.damage.lost === 0
     if (repaired + lost + bad + tornBytes > 0) {
       options.log.warn({ path: options.path, ...this.damage }, 'the journal was damaged; intact copies were used')
     }
@@ -74,6 +90,12 @@ export class Journal {
 
   entries(): Attachment[] {
     return [...this.#live.values()]
+  }
+
+  /** Addresses that were given back lately, oldest first: their cooling down outlives the daemon. */
+  released(): ReleasedLease[] {
+    const since = this.#options.now() - KEEP_RELEASED_US
+    return [...this.#released.values()].filter(({ time }) => time > since).sort((a, b) => a.time - b.time)
   }
 
   /**
@@ -99,7 +121,7 @@ export class Journal {
   remove(key: string): void {
     if (!this.#live.has(key)) return
     try {
-      this.#append({ op: 'del', key })
+      this.#append({ op: 'del', key, time: this.#options.now() })
     } catch (error) {
       throw journalError(`delete ${key} from the journal`, error)
     } finally {
@@ -134,8 +156,22 @@ export class Journal {
   }
 
   #apply(record: JournalRecord): void {
-    if (record.op === 'add') this.#live.set(record.attachment.key, record.attachment)
-    else this.#live.delete(record.key)
+    switch (record.op) {
+      case 'add':
+        for (const { address } of record.attachment.leases) this.#released.delete(address)
+        this.#live.set(record.attachment.key, record.attachment)
+        return
+      case 'del':
+        for (const lease of this.#live.get(record.key)?.leases ?? []) this.#release(lease, record.time)
+        this.#live.delete(record.key)
+        return
+      case 'released':
+        return this.#release(record.lease, record.time)
+    }
+  }
+
+  #release(lease: Lease, time: number | undefined): void {
+    if (time !== undefined) this.#released.set(lease.address, { lease, time })
   }
 
   #append(record: JournalRecord): void {
@@ -250,7 +286,11 @@ export class Journal {
 
   #writeTemporary(): { readonly fd: number; size: number; sequence: number } {
     const { files, path, bootId } = this.#options
-    const records = this.entries().map((attachment, i) => encodeRecord(i + 1, { op: 'add', attachment }))
+    const content: JournalRecord[] = [
+      ...this.entries().map(attachment => ({ op: 'add', attachment }) as const),
+      ...this.released().map(({ lease, time }) => ({ op: 'released', lease, time }) as const),
+    ]
+    const records = content.map((record, i) => encodeRecord(i + 1, record))
     const bytes = Buffer.concat([encodeHeader({ version: JOURNAL_VERSION, bootId }), ...records])
     const fd = files.create(`${path}.new`)
     try {

@@ -10,11 +10,8 @@ interface Turn {
 export class KeyedMutex {
   readonly #turns = new Map<string, Turn[]>()
 
-  /** Number of keys with an operation running or waiting. */
-  get size(): number {
-    return this.#turns.size
-  }
-  held(key: string): boolean {
+  /** Whether an operation of the key runs or waits. */
+  busy(key: string): boolean {
     return this.#turns.has(key)
   }
 

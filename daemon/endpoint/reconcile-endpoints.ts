@@ -6,13 +6,14 @@ import type { NetEvent } from '../kernel/kernel.ts'
 import type { Attachment } from './attachment.ts'
 import type { EndpointContext } from './context.ts'
 import { removeAll } from './delete.ts'
+import { codeOf } from './errors.ts'
 import { deviceName } from './key.ts'
 import { planRepair } from './plan-repair.ts'
 import { isOurs } from './plan-restore.ts'
 
 /** Attachments no operation is working on just now. */
 function settledAttachments(ctx: EndpointContext): Attachment[] {
-  return [...ctx.held.values()].flatMap(held => (held.attachment && !ctx.locks.held(held.key) ? [held.attachment] : []))
+  return [...ctx.held.values()].flatMap(held => (held.attachment && !ctx.locks.busy(held.key) ? [held.attachment] : []))
 }
 
 /** Compares everything with the kernel once. Failures are logged and left for the next time. */
@@ -21,7 +22,7 @@ export async function reconcileEndpoints(ctx: EndpointContext, signal: AbortSign
   const links = ctx.kernel.net.links()
   const present = new Set(links.map(link => link.index))
   const gone = settledAttachments(ctx).filter(attachment => !present.has(attachment.device.index))
-  const broken = [...ctx.held.values()].filter(held => !held.attachment && !ctx.locks.held(held.key))
+  const broken = [...ctx.held.values()].filter(held => !held.attachment && !ctx.locks.busy(held.key))
   // Names, not indices: a device being made right now belongs to a key that is held already.
   const named = new Set([...ctx.held.keys()].map(deviceName))
   const strays = links.filter(link => isOurs(link) && !named.has(link.name))
@@ -81,10 +82,18 @@ async function retryRemoval(ctx: EndpointContext, key: string, signal: AbortSign
   )
 }
 
-async function guarded(ctx: EndpointContext, on: object, what: string, action: () => Promise<void>): Promise<void> {
+/** A removal that is tried again when it fails. */
+export async function guarded(
+  ctx: EndpointContext,
+  on: object,
+  what: string,
+  action: () => Promise<void>,
+): Promise<void> {
   try {
     await action()
   } catch (error) {
+    // A stop ends what waits for its turn.
+    if (codeOf(error) === 'STOPPING') return
     ctx.log.error({ ...on, what, err: error }, 'a leftover could not be removed; it will be tried again')
   }
 }

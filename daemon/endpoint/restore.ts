@@ -1,89 +1,95 @@
 /** The start of a daemon: carries out `planRestore`, so that pods which outlived the last daemon go on unharmed. */
-import { rowOf } from './attachment.ts'
+import type { Lease } from '../plugin.ts'
+import { type Attachment, rowOf } from './attachment.ts'
 import type { EndpointContext } from './context.ts'
-import { clearUnfinished, readDeleteQueue, removeFromQueue } from './delete-queue.ts'
-import { deleteAttachment, removeAll } from './delete.ts'
-import { attachmentKey } from './key.ts'
-import { planRestore, type RestorePlan, voidBecause } from './plan-restore.ts'
-import { repairHosts } from './reconcile-endpoints.ts'
+import { leaveJournal, removeAll } from './delete.ts'
+import { planRestore, type RestorePlan } from './plan-restore.ts'
+import { rebuildAttachments } from './rebuild.ts'
+import { guarded, repairHosts } from './reconcile-endpoints.ts'
 
-/** Bound of one queued DEL. */
-const REPLAY_MS = 60_000
+interface Taken extends RestorePlan {
+  /** Leases that count for the pools only. */
+  readonly guesses: readonly Lease[]
+}
 
 /**
  * Leases are claimed before anything is released or allocated, rows are written before anything is pruned. Rejects when
  * the kernel cannot be read or a pool refuses a lease; a single leftover that cannot be removed is logged and retried by
- * the periodic reconciliation.
+ * the periodic reconciliation. `netnsPaths` is asked when the journal cannot say whose devices are whose.
  */
-export async function restoreAttachments(ctx: EndpointContext, queuePath: string): Promise<void> {
-  const plan = planRestore({
-    attachments: ctx.journal.entries(),
+export async function restoreAttachments(ctx: EndpointContext, netnsPaths: () => readonly string[]): Promise<void> {
+  const attachments = ctx.journal.entries()
+  ctx.ids.last = attachments.reduce((highest, { id }) => Math.max(highest, id), 0)
+  const plan = withRebuilt(ctx, netnsPaths, {
+    attachments,
     links: ctx.kernel.net.links(),
     netnsAt: path => ctx.kernel.netnsId(path),
   })
   await claim(ctx, plan)
   for (const attachment of plan.keep) ctx.tables.endpoints.put(rowOf(attachment))
   report(ctx, plan)
-  for (const { key } of plan.drop) forgetInJournal(ctx, key)
+  for (const { key } of plan.drop) leaveJournal(ctx, key)
   repairHosts(ctx)
-  await Promise.all([...plan.remove.map(r => removeLeftover(ctx, r.attachment.key)), ...removeStrays(ctx, plan)])
-  await replayQueue(ctx, queuePath).catch((error: unknown) => {
-    ctx.log.error({ err: error }, 'a queued DEL could not be carried out; it will be tried again')
+  await Promise.all([
+    ...plan.remove.map(({ attachment: { key } }) => guarded(ctx, { key }, 'leftover', () => removeAll(ctx, key))),
+    ...plan.strays.map(link => guarded(ctx, { device: link.name }, 'stray', () => ctx.reaper.delete(link.index))),
+  ])
+}
+
+/** Devices nobody answers for are strays, unless the journal that would answer for them is lost. */
+function withRebuilt(
+  ctx: EndpointContext,
+  netnsPaths: () => readonly string[],
+  input: Parameters<typeof planRestore>[0],
+): Taken {
+  const plan = planRestore(input)
+  if (ctx.journal.complete || plan.strays.length === 0) return { ...plan, guesses: [] }
+  const rebuilt = rebuildAttachments(ctx, plan.strays, netnsPaths())
+  const indices = new Set(rebuilt.map(attachment => attachment.device.index))
+  for (const attachment of rebuilt) {
+    ctx.metrics.found.inc({ what: 'unjournalled' })
+    ctx.log.error({ key: attachment.key }, 'a pod is not in the journal and was taken up as the kernel knows it')
+    rejournal(ctx, attachment)
+  }
+  return {
+    ...plan,
+    keep: [...plan.keep, ...rebuilt],
+    strays: plan.strays.filter(link => !indices.has(link.index)),
+    // The other pools an address may be from must not give it to anybody either.
+    guesses: rebuilt
+      .flatMap(attachment => attachment.leases)
+      .flatMap(lease =>
+        ctx.leases
+          .poolsOf(lease.address)
+          .slice(1)
+          .map(pool => ({ ...lease, pool })),
+      ),
+  }
+}
+
+function rejournal(ctx: EndpointContext, attachment: Attachment): void {
+  ctx.journal.add(attachment).catch((error: unknown) => {
+    ctx.log.error({ key: attachment.key, err: error }, 'the journal still lacks a pod')
   })
 }
 
-async function claim(ctx: EndpointContext, plan: RestorePlan): Promise<void> {
+async function claim(ctx: EndpointContext, plan: Taken): Promise<void> {
   for (const attachment of plan.keep) {
     ctx.held.set(attachment.key, { key: attachment.key, leases: [...attachment.leases], attachment })
   }
   for (const { attachment } of plan.remove) {
     ctx.held.set(attachment.key, { key: attachment.key, leases: [...attachment.leases] })
   }
-  const unclaimed = await ctx.leases.restore([...ctx.held.values()].flatMap(held => held.leases))
+  const leases = [...ctx.held.values()].flatMap(held => held.leases).concat(plan.guesses)
+  const now = ctx.now()
+  // When a pod went that no daemon saw going is not known.
+  const gone = plan.drop.flatMap(attachment => attachment.leases.map(lease => ({ lease, time: now })))
+  const released = [...ctx.journal.released(), ...gone].map(({ lease, time }) => ({
+    lease,
+    agoMs: (now - time) / 1000,
+  }))
+  const unclaimed = await ctx.leases.restore(leases, released)
   for (const lease of unclaimed) ctx.log.warn({ lease }, 'a living pod holds an address of a pool nobody serves')
-}
-
-/** Carries out DELs left by the CNI executable; an entry is taken away only when it was carried out or is void. */
-export async function replayQueue(ctx: EndpointContext, queuePath: string): Promise<void> {
-  clearUnfinished(queuePath)
-  const { deletes, unreadable } = readDeleteQueue(queuePath)
-  for (const { file, reason } of unreadable) {
-    ctx.log.error({ file, reason }, 'a queued DEL cannot be read and is dropped')
-    removeFromQueue(file)
-  }
-  for (const entry of deletes) {
-    const key = attachmentKey(entry)
-    const reason = voidBecause(entry, ctx.kernel.bootId, ctx.held.get(key)?.attachment)
-    if (reason === undefined) await deleteAttachment(ctx, key, AbortSignal.timeout(REPLAY_MS))
-    ctx.log.info({ key, voidBecause: reason }, 'queued DEL replayed')
-    removeFromQueue(entry.file)
-  }
-}
-
-function removeStrays(ctx: EndpointContext, plan: RestorePlan): Promise<void>[] {
-  return plan.strays.map(async link => {
-    try {
-      await ctx.reaper.delete(link.index)
-    } catch (error) {
-      ctx.log.error({ device: link.name, err: error }, 'a device nobody answers for could not be deleted')
-    }
-  })
-}
-
-async function removeLeftover(ctx: EndpointContext, key: string): Promise<void> {
-  try {
-    await removeAll(ctx, key)
-  } catch (error) {
-    ctx.log.error({ key, err: error }, 'a leftover could not be removed; it will be tried again')
-  }
-}
-
-function forgetInJournal(ctx: EndpointContext, key: string): void {
-  try {
-    ctx.journal.remove(key)
-  } catch (error) {
-    ctx.log.warn({ key, err: error }, 'the journal still names an attachment that is gone')
-  }
 }
 
 function report(ctx: EndpointContext, plan: RestorePlan): void {

@@ -92,6 +92,13 @@ export class Leases {
     return true
   }
 
+  /** Lets an address that nobody holds cool down until then; to be called in order of time. */
+  rest(value: bigint, until: number): void {
+    if (this.#byAddress.has(value)) return
+    this.#cooling.set(value, until)
+    this.#rangeOf(value)?.take(value)
+  }
+
   /** Frees what has cooled down. */
   cool(now: number): void {
     for (const [value, until] of this.#cooling) {

@@ -14,6 +14,7 @@ interface Node extends AsyncDisposable {
   readonly clock: FakeClock
   podCidrs(...podCidrs: string[]): void
   take(owner: string, more?: Partial<AddressRequest>, signal?: AbortSignal): Promise<Lease>
+  release(lease: Lease): Promise<void>
 }
 
 /** The plugin on a node whose row has the pod ranges given, or which has no row yet. */
@@ -36,6 +37,7 @@ async function node(pools: unknown, podCidrs?: readonly string[]): Promise<Node>
     podCidrs: set,
     take: (owner, more, signal = never) =>
       ipam.allocate({ owner, pod: { namespace: '', name: '', uid: '' }, family: 4, ...more }, signal),
+    release: lease => ipam.release(lease, never),
     [Symbol.asyncDispose]: () => host.stop(),
   }
 }
@@ -146,9 +148,9 @@ test('a pod range added later gives addresses to those who ask, one taken away n
 test('a released address is not given before its time, even when nothing else is left', async () => {
   await using n = await node([{ name: 'default', cooldownSeconds: 20 }], ['10.64.1.0/30'])
   const [a, b] = [await n.take('a'), await n.take('b')]
-  await n.ipam.release(b)
+  await n.release(b)
   await n.clock.advance(5000)
-  await n.ipam.release(a)
+  await n.release(a)
   let given = ''
   void n.take('c').then(lease => (given = lease.address))
   await n.clock.advance(14_999)
@@ -164,7 +166,7 @@ test('a released address is not given before its time, even when nothing else is
 test('those who wait are served in the order they came, also before a later request', async () => {
   await using n = await node(undefined, ['10.64.1.4/31'])
   const leases = [await n.take('a'), await n.take('b')]
-  for (const lease of leases) await n.ipam.release(lease)
+  for (const lease of leases) await n.release(lease)
   const order: string[] = []
   const waiting = ['c', 'd'].map(owner => n.take(owner).then(lease => order.push(`${owner} ${lease.address}`)))
   await n.clock.advance(29_999)
@@ -181,7 +183,7 @@ test('those who wait are served in the order they came, also before a later requ
 
 test('a particular address that cools down is waited for', async () => {
   await using n = await node(undefined, ['10.64.1.0/24'])
-  await n.ipam.release(await n.take('a', { address: '10.64.1.9' }))
+  await n.release(await n.take('a', { address: '10.64.1.9' }))
   assert.equal(
     await givenUp(n, { address: '10.64.1.9' }),
     '10.64.1.9 of pool default was released lately and is free in 30 s',
@@ -193,7 +195,7 @@ test('a particular address that cools down is waited for', async () => {
 
 test('without a cooldown a released address is free at once', async () => {
   await using n = await node([{ name: 'default', cooldownSeconds: 0 }], ['10.64.1.8/32'])
-  await n.ipam.release(await n.take('a'))
+  await n.release(await n.take('a'))
   assert.equal((await n.take('b')).address, '10.64.1.8')
 })
 
@@ -231,13 +233,41 @@ test('pod ranges that overlap or are no prefixes do no harm', async () => {
 test('restored leases are known before the node is', async () => {
   await using n = await node(undefined)
   const lease: Lease = { owner: 'a', family: 4, address: '10.64.1.1', pool: 'default' }
-  await n.ipam.restore([lease, { ...lease, owner: 'b' }, { ...lease, owner: 'a', address: '10.64.1.2' }])
+  await n.ipam.restore([lease, { ...lease, owner: 'b' }, { ...lease, owner: 'a', address: '10.64.1.2' }], [])
   assert.deepEqual(n.host.log.lines, [
     'error lease was not restored: a holds it owner=b family=4 address=10.64.1.1 pool=default',
     'error lease was not restored: a holds 10.64.1.1 owner=a family=4 address=10.64.1.2 pool=default',
   ])
   n.podCidrs('10.64.1.0/24')
   assert.equal((await n.take('c')).address, '10.64.1.2')
+})
+
+test('what was released before the start cools down for the rest of its time', async () => {
+  await using n = await node(undefined)
+  const lease = (address: string): Lease => ({ owner: 'gone', family: 4, address, pool: 'default' })
+  const held: Lease = { ...lease('10.64.1.4'), owner: 'a' }
+  const ago = { '10.64.1.1': 5_000, '10.64.1.2': 20_000, '10.64.1.3': 30_000, '10.64.1.4': 1_000 }
+  await n.ipam.restore(
+    [held],
+    Object.entries(ago).map(([address, agoMs]) => ({ lease: lease(address), agoMs })),
+  )
+  n.podCidrs('10.64.1.0/29')
+  assert.deepEqual(n.ipam.status()[0], {
+    pool: 'default',
+    family: 4,
+    ranges: ['10.64.1.0/29'],
+    total: 6,
+    used: 1,
+    cooling: 2,
+    excluded: 0,
+    free: 3,
+  })
+  const next = async () => (await n.take(`o${n.clock.now()}`)).address
+  assert.equal(await next(), '10.64.1.3')
+  await n.clock.advance(10_000)
+  assert.equal(await next(), '10.64.1.2')
+  await n.clock.advance(15_000)
+  assert.equal(await next(), '10.64.1.1')
 })
 
 test('stopping refuses those who wait', async () => {
@@ -253,7 +283,7 @@ test('gauges say how full each pool is and who waits', async () => {
     ['10.64.1.0/29'],
   )
   await n.take('a')
-  await n.ipam.release(await n.take('b'))
+  await n.release(await n.take('b'))
   await n.take('c')
   void n.take('d').catch(() => undefined)
   await settle()

@@ -1,6 +1,14 @@
 /** Addresses from ranges of the cluster, as far as they are pod ranges of this node. */
 import { InvalidAddress, type IpPrefix, networkOf, parsePrefix } from '../../daemon/kernel/ip.ts'
-import { DEFAULT_POOL, type Host, type Ipam, type Lease, type Plugin, UnknownPool } from '../../daemon/plugin.ts'
+import {
+  DEFAULT_POOL,
+  type Host,
+  type Ipam,
+  type Lease,
+  type Plugin,
+  type Released,
+  UnknownPool,
+} from '../../daemon/plugin.ts'
 import { type Clock, systemClock } from '../../daemon/state/clock.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import type { NodeRow } from '../../daemon/state/tables.ts'
@@ -61,11 +69,12 @@ class ClusterPools implements Ipam {
     this.#poolOf(lease)?.release(lease)
   }
 
-  async restore(leases: readonly Lease[]): Promise<void> {
+  async restore(leases: readonly Lease[], released: readonly Released[]): Promise<void> {
     for (const lease of leases) {
       const problem = this.#poolOf(lease)?.restore(lease) ?? undefined
       if (problem !== undefined) this.#host.log.error({ ...lease }, `lease was not restored: ${problem}`)
     }
+    for (const each of released.toSorted((a, b) => b.agoMs - a.agoMs)) this.#poolOf(each.lease)?.restoreReleased(each)
   }
 
   status(): ReturnType<Ipam['status']> {

@@ -15,6 +15,7 @@ import {
   type Lease,
   PoolExhausted,
   type PoolStatus,
+  type Released,
 } from '../../daemon/plugin.ts'
 import type { Clock } from '../../daemon/state/clock.ts'
 import { Leases } from './leases.ts'
@@ -118,6 +119,12 @@ export class Pool {
     if (held !== undefined) return `${lease.owner} holds ${held}`
     this.#leases.take(lease.owner, value)
     return undefined
+  }
+
+  /** An address released before the daemon started cools down for the rest of its time. */
+  restoreReleased({ lease, agoMs }: Released): void {
+    const restMs = this.#cooldownMs - Math.max(0, agoMs)
+    if (restMs > 0) this.#leases.rest(parseAddress(lease.address).value, this.#clock.now() + restMs)
   }
 
   status(): PoolStatus {

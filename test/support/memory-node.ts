@@ -153,13 +153,14 @@ export class MemoryNode {
     const log = new FakeLog()
     const metrics = new FakeMetrics()
     const stop = new AbortController()
-    const reconciler = mapReconciler(this.map, kernel, tables, stop.signal)
+    const reconciler = mapReconciler(this.map, kernel, tables, stop)
     const endpoints = createEndpoints({
       kernel,
       tables,
       ipams: [ipam],
       families: [4, 6],
-      settled: (key, revision, signal) => reconciler.settled(key, revision, AbortSignal.any([signal, stop.signal])),
+      settled: (key, revision, signal) => reconciler.settled(key, revision, signal),
+      netnsPaths: () => this.machine.namespacePaths,
       blocks: () => BLOCKS,
       podMtu: () => ({ device: 1500, route: 1450 }),
       journalPath: this.journalPath,
@@ -200,7 +201,12 @@ export function killAt(daemon: Daemon, step: string, nth = 1): void {
 }
 
 /** The rows in a map that outlives the daemon, by the project's own reconciler. */
-function mapReconciler(map: MemoryNode['map'], kernel: MemoryKernel, tables: Tables, signal: AbortSignal) {
+function mapReconciler(map: MemoryNode['map'], kernel: MemoryKernel, tables: Tables, stop: AbortController) {
+  // A process that was stopped at a request of its own has no reconciler that goes on.
+  const checkAlive = (): void => {
+    if (kernel.stopped) stop.abort()
+    kernel.checkAlive()
+  }
   const owned = (row: EndpointRow): string[] => row.addresses.filter(address => map.lookup(address)?.owner === row.key)
   const reconciler = new Reconciler<EndpointRow>({
     name: 'endpoints',
@@ -209,16 +215,16 @@ function mapReconciler(map: MemoryNode['map'], kernel: MemoryKernel, tables: Tab
     metrics: new FakeMetrics(),
     target: {
       update: row => {
-        kernel.checkAlive()
+        checkAlive()
         for (const address of row.addresses) map.update(address, { index: row.device.index, owner: row.key })
         return true
       },
       delete: row => {
-        kernel.checkAlive()
+        checkAlive()
         map.deleteBatch(owned(row))
       },
       prune: desired => {
-        kernel.checkAlive()
+        checkAlive()
         const wanted = new Set([...desired].flatMap(row => row.addresses))
         const stale = [...map.entries()].map(([address]) => address).filter(address => !wanted.has(address))
         map.deleteBatch(stale)
@@ -227,7 +233,7 @@ function mapReconciler(map: MemoryNode['map'], kernel: MemoryKernel, tables: Tab
     },
   })
   // Ends with the signal; what a killed daemon's reconciler still throws concerns nobody.
-  reconciler.start(signal).catch(() => {})
+  reconciler.start(stop.signal).catch(() => {})
   return reconciler
 }
 

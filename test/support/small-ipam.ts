@@ -1,7 +1,7 @@
 /** An IPAM for tests of what uses one: one pool a family, lowest free address first, cooling as long as told. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AddressInUse, PoolExhausted } from '../../daemon/errors.ts'
-import type { AddressRequest, Ipam, Lease, PoolStatus } from '../../daemon/plugin.ts'
+import type { AddressRequest, Ipam, Lease, PoolStatus, Released } from '../../daemon/plugin.ts'
 
 export interface SmallIpamOptions {
   /** Addresses a family. */
@@ -9,6 +9,8 @@ export interface SmallIpamOptions {
   readonly pool?: string
   /** Milliseconds an address is not given again. */
   readonly coolMs?: number
+  /** Whether a release is refused. */
+  readonly keeps?: (lease: Lease) => boolean
 }
 
 export class SmallIpam implements Ipam {
@@ -39,14 +41,18 @@ export class SmallIpam implements Ipam {
     return lease
   }
   release(lease: Lease): Promise<void> {
+    if (this.#options.keeps?.(lease)) return Promise.reject(new Error(`${lease.address} is not taken back`))
     if (this.#leases.get(lease.address)?.owner === lease.owner) {
       this.#leases.delete(lease.address)
       this.#cooling.set(lease.address, Date.now() + (this.#options.coolMs ?? 0))
     }
     return Promise.resolve()
   }
-  restore(leases: readonly Lease[]): Promise<void> {
+  restore(leases: readonly Lease[], released: readonly Released[]): Promise<void> {
     for (const lease of leases) this.#leases.set(lease.address, lease)
+    for (const { lease, agoMs } of released) {
+      this.#cooling.set(lease.address, Date.now() + (this.#options.coolMs ?? 0) - agoMs)
+    }
     return Promise.resolve()
   }
   status(): readonly PoolStatus[] {

@@ -38,6 +38,10 @@ export class Machine {
     return new MemoryKernel(this)
   }
 
+  get namespacePaths(): readonly string[] {
+    return [...this.#namespaces.keys()]
+  }
+
   addNamespace(path: string): NetnsId {
     if (this.#namespaces.has(path)) throw refuse('EEXIST', `add namespace ${path}`)
     const namespace = new Namespace(this.#nextId())
