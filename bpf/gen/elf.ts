@@ -2,10 +2,8 @@
 
 export interface ElfSymbol {
   readonly name: string
-  /** Name of the section it lies in. */
-  readonly section: string
+  /** In its section. */
   readonly offset: number
-  readonly size: number
 }
 interface SectionHeader {
   readonly nameAt: number
@@ -49,9 +47,7 @@ export class Elf {
     const view = new DataView(table.buffer, table.byteOffset, table.byteLength)
     return Array.from({ length: table.length / 24 }, (_, i) => ({
       name: textAt(strings, view.getUint32(24 * i, true)),
-      section: this.#names[view.getUint16(24 * i + 6, true)] ?? '',
       offset: Number(view.getBigUint64(24 * i + 8, true)),
-      size: Number(view.getBigUint64(24 * i + 16, true)),
     }))
   }
 

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { afterEach, beforeEach, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -12,12 +12,12 @@ const PARTS = ['bpf/gen', 'bpf/lib', 'daemon/kernel', 'daemon/datapath', 'deploy
 
 describe('npm run gen', () => {
   let tree: string
-  before(() => {
+  beforeEach(() => {
     tree = mkdtempSync(join(tmpdir(), 'causeway-gen-'))
     for (const part of PARTS) cpSync(join(ROOT, part), join(tree, part), { recursive: true })
     symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
   })
-  after(() => rmSync(tree, { recursive: true }))
+  afterEach(() => rmSync(tree, { recursive: true }))
 
   const gen = (...args: readonly string[]): void => {
     execFileSync(process.execPath, [join(tree, 'bpf/gen/main.ts'), ...args])

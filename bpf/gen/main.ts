@@ -3,7 +3,7 @@
  *
  *   bpf/lib/shared.h → daemon/datapath/shared.gen.ts      bpf/lib/config.h → daemon/datapath/config.gen.ts
  *
- * Layouts and defaults come from an object compiled for this alone, which mentions everything the headers declare, for
+ * Layouts and types come from an object compiled for this alone, which mentions everything the headers declare, for
  * a compiler leaves out what nothing mentions. Comments come from the headers. The results are committed; `--check`
  * writes nothing and exits 1 naming a file that differs from what would be generated.
  */

@@ -111,10 +111,10 @@ describe('generated TypeScript', () => {
     assert.equal(btf.find('enum', 'big')?.values[0]?.value, 1n << 32n)
   })
 
-  it('of constants tells types, defaults and what they are for, in the order of the source', () => {
+  it('of constants tells types and what they are for, in the order of the source', () => {
     const text = constantsSource(btf, elf, new Map([['second', 'the second']]))
     assert.match(text, /\/\*\* The second\. \*\/\n {2}readonly second: number\n {2}readonly first_ns: bigint\n/)
-    assert.match(text, /second: 7,\n {2}first_ns: 5000000000n,\n {2}minus: -3,\n {2}on: true,\n/)
+    assert.match(text, /readonly minus: number\n {2}readonly on: boolean\n}/)
   })
 
   for (const [name, message] of [

@@ -34,23 +34,3 @@ export interface DatapathConfig {
   /** A flow event wakes the reader each time so many more bytes wait, otherwise it looks by a timer; 0 wakes it always. */
   readonly event_batch_bytes: number
 }
-
-/** What bpf/lib/config.h says. */
-export const defaultDatapathConfig: DatapathConfig = {
-  overlay_ifindex: 0,
-  overlay_mtu: 1450,
-  overlay_vni: 202,
-  ct_tcp_opening_ns: 60000000000n,
-  ct_tcp_established_ns: 8000000000000n,
-  ct_tcp_closing_ns: 120000000000n,
-  ct_tcp_closed_ns: 10000000000n,
-  ct_udp_opening_ns: 30000000000n,
-  ct_udp_ns: 120000000000n,
-  ct_icmp_ns: 30000000000n,
-  ct_other_ns: 600000000000n,
-  ct_full_drops: 0,
-  flow_events: 7,
-  drop_events_per_second: 1000,
-  drop_events_burst: 1000,
-  event_batch_bytes: 0,
-}

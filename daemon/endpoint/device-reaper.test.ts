@@ -2,21 +2,24 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NetRequest } from '../kernel/kernel.ts'
 import { Machine } from '../kernel/memory/machine.ts'
-import { DeviceReaper } from './device-reaper.ts'
+import { DeviceReaper, type ReaperOptions } from './device-reaper.ts'
 
 /** A machine whose grace periods end when told, and the requests that were made. */
-function scene() {
+function scene(options: ReaperOptions = {}) {
   const ends: (() => void)[] = []
   const machine = new Machine({ gracePeriod: () => new Promise(resolve => ends.push(resolve)) })
   const kernel = machine.process()
   const asked: (readonly NetRequest[])[] = []
-  const reaper = new DeviceReaper({
-    link: ref => kernel.net.link(ref),
-    runBlocking: requests => {
-      asked.push(requests)
-      return kernel.net.runBlocking(requests)
+  const reaper = new DeviceReaper(
+    {
+      link: ref => kernel.net.link(ref),
+      runBlocking: requests => {
+        asked.push(requests)
+        return kernel.net.runBlocking(requests)
+      },
     },
-  })
+    options,
+  )
   const make = (name: string): number => {
     kernel.net.run([{ op: 'link-add', link: { kind: 'veth', name, peer: { name: `${name}p` } } }])
     return kernel.net.link(name)?.index ?? 0
@@ -80,4 +83,21 @@ test('a refusal reaches those whose device is still there, and the next try succ
   await end()
   await again
   assert.equal(kernel.net.link('a'), undefined)
+})
+
+test('a deletion the kernel does not finish keeps no other waiting, and is counted until it ends', async () => {
+  const counts: number[] = []
+  const { kernel, reaper, make, end } = scene({ patienceMs: 1, stuck: { set: n => void counts.push(n) } })
+  const [a, b, c] = [make('a'), make('b'), make('c')]
+  await assert.rejects(reaper.delete(a), { name: 'TimeoutError' })
+  await assert.rejects(reaper.delete(b), { name: 'TimeoutError' })
+  // Two threads wait by now; the others are kept for reading and writing files.
+  await assert.rejects(reaper.delete(c), /has not finished 2 earlier deletions/)
+  await end()
+  await end()
+  assert.deepEqual(counts, [1, 2, 1, 0])
+  assert.deepEqual(
+    ['a', 'b', 'c'].map(name => kernel.net.link(name)?.index),
+    [undefined, undefined, c],
+  )
 })

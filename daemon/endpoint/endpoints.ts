@@ -224,7 +224,7 @@ class NodeEndpoints implements Endpoints {
       settled: options.settled,
       inDatapath: options.inDatapath ?? (() => true),
       leases: this.#leases,
-      reaper: new DeviceReaper(kernel.net),
+      reaper: new DeviceReaper(kernel.net, { stuck: this.#metrics.stuck }),
       held: new Map(),
       blocks: options.blocks,
       podMtu: options.podMtu,

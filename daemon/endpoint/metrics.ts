@@ -10,6 +10,7 @@ export interface EndpointMetrics {
   readonly inFlight: Gauge
   readonly errors: Counter
   readonly found: Counter
+  readonly stuck: Gauge
 }
 
 const BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 60]
@@ -21,6 +22,7 @@ export function endpointMetrics(metrics: Metrics): EndpointMetrics {
     inFlight: metrics.gauge('cni_requests_in_flight', 'CNI requests being served or waiting.', ['verb']),
     errors: metrics.counter('cni_errors_total', 'Failed CNI requests by stable error code.', ['verb', 'code']),
     found: metrics.counter('endpoint_repairs_total', 'What was found otherwise than it was left.', ['what']),
+    stuck: metrics.gauge('device_deletions_stuck', 'Deletions of devices that the kernel does not finish.'),
   }
 }
 

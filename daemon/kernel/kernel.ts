@@ -191,7 +191,10 @@ export interface Net extends Disposable {
    * tried. Deleting the absent succeeds. Names mean the link that has them when the request's turn comes.
    */
   run(requests: readonly NetRequest[]): void
-  /** The same on a thread, over a socket of its own: for what waits for a grace period (deleting devices). */
+  /**
+   * The same on a thread, over a socket of its own: for what waits for a grace period (deleting devices). The kernel
+   * cannot be told to stop: a device somebody still refers to keeps the thread until it is let go of.
+   */
   runBlocking(requests: readonly NetRequest[]): Promise<void>
   link(ref: LinkRef): LinkInfo | undefined
   links(): LinkInfo[]

@@ -1,7 +1,18 @@
 /** Devices and routes of the node under test: what `bpf_fib_lookup` and a packet's destination MAC are judged by. */
 import type { Net, NetRequest } from '../../daemon/kernel/kernel.ts'
 import { writeSysctl } from '../../daemon/kernel/sysctl.ts'
-import { A, B, HOST, OVERLAY_MAC, type PodFacts, ROUTER, UPLINK_MAC } from './world.ts'
+import {
+  A,
+  B,
+  FAMILIES,
+  HOST,
+  NATIVE_NODE,
+  OVERLAY_MAC,
+  type PodFacts,
+  ROUTER,
+  TUNNEL_END,
+  UPLINK_MAC,
+} from './world.ts'
 
 /** Interface indices. */
 export interface Devices {
@@ -27,8 +38,9 @@ export function makeDevices(net: Net, netnsPath: string): Devices {
     },
     { op: 'address-add', link: 'up', address: `${HOST[4]}/24` },
     { op: 'address-add', link: 'up', address: `${HOST[6]}/64`, noDad: true },
-    { op: 'neighbour-add', link: 'up', address: ROUTER[4], mac: ROUTER.mac },
-    { op: 'neighbour-add', link: 'up', address: ROUTER[6], mac: ROUTER.mac },
+    // The node asks for its neighbours from here: what it sends for pods bears no address of its own.
+    { op: 'address-add', link: 'up', address: 'fe80::7/64', noDad: true },
+    ...neighbours(),
     ...routes(),
   ])
   const index = (name: string): number => net.link(name)?.index ?? 0
@@ -47,6 +59,12 @@ function podLinks(name: string, pod: PodFacts): NetRequest[] {
   return pair(name, pod.hostMac)
 }
 
+function neighbours(): NetRequest[] {
+  return [ROUTER, TUNNEL_END].flatMap(node =>
+    FAMILIES.map(f => ({ op: 'neighbour-add', link: 'up', address: node[f], mac: node.mac }) as const),
+  )
+}
+
 function routes(): NetRequest[] {
   const via = (dst: string, gateway: string): NetRequest => ({ op: 'route-add', route: { dst, via: gateway } })
   const refuse = (dst: string, type: 'unreachable' | 'blackhole'): NetRequest => ({
@@ -56,9 +74,8 @@ function routes(): NetRequest[] {
   return [
     via('0.0.0.0/0', ROUTER[4]),
     via('::/0', ROUTER[6]),
-    // A next hop nobody has resolved yet.
-    via('10.30.0.0/24', '192.168.7.3'),
-    via('fd00:30::/64', 'fd00:7::3'),
+    via('10.30.0.0/24', NATIVE_NODE[4]),
+    via('fd00:30::/64', NATIVE_NODE[6]),
     refuse('10.99.0.0/24', 'unreachable'),
     refuse('fd00:99::/64', 'unreachable'),
     refuse('10.98.0.0/24', 'blackhole'),

@@ -2,10 +2,9 @@
  * A node for tests of the programs: a namespace with devices and routes, and one set of maps with all programs loaded.
  * Packets go in by test run; what comes out are a verdict, the packet, and the effects on maps and events.
  */
-import { resolve } from 'node:path'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { bytes, codec, type Layout, perCpu, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { EbpfMap } from '../../daemon/kernel/bpf/map.ts'
 import { possibleCpus } from '../../daemon/kernel/bpf/map-info.ts'
@@ -89,7 +88,7 @@ export class TestNode implements Disposable {
   readonly fragments: EbpfMap<FragKey, FragValue>
   readonly metrics: EbpfMap<MetricKey, Counters>
   readonly forwarded: EbpfMap<number, Counters>
-  readonly #stack = new DisposableStack()
+  readonly #stack: DisposableStack
   readonly #netns: OpenNetns
   readonly #net: Net
   readonly #objects = new Map<string, LoadedObject>()
@@ -100,23 +99,42 @@ export class TestNode implements Disposable {
 
   /** `await compilePrograms()` first. */
   constructor(options: NodeOptions = {}) {
-    this.#netns = this.#stack.use(openNewNetns())
-    this.#net = this.#stack.use(new NetlinkNet(this.#netns.path))
+    using stack = new DisposableStack()
+    this.#netns = stack.use(openNewNetns())
+    this.#net = stack.use(new NetlinkNet(this.#netns.path))
     this.devices = makeDevices(this.#net, this.#netns.path)
-    this.#load(options)
-    this.#prelude = this.#stack.use(loadObject(preludePath()))
-    this.#preludes = this.#stack.use(this.#prelude.map('preludes', codec(u32, bytes(20))))
+    this.#load(options, stack)
+    this.#prelude = stack.use(loadObject(preludePath()))
+    this.#preludes = stack.use(this.#prelude.map('preludes', codec(u32, bytes(20))))
+    const map = <K, V>(name: string, key: Layout<K>, value: Layout<V>): EbpfMap<K, V> =>
+      stack.use(this.object('pod').map(name, codec(key, value)))
     const counters: Layout<Counters> = perCpu(metricValueLayout, possibleCpus())
-    this.endpoints = this.#map('endpoints', addressLayout, endpointValueLayout)
-    this.conntrack = this.#map('conntrack', ctKeyLayout, ctValueLayout)
-    this.fragments = this.#map('fragments', fragKeyLayout, fragValueLayout)
-    this.metrics = this.#map('metrics', metricKeyLayout, counters)
-    this.forwarded = this.#map('forwarded', u32, counters)
+    this.endpoints = map('endpoints', addressLayout, endpointValueLayout)
+    this.conntrack = map('conntrack', ctKeyLayout, ctValueLayout)
+    this.fragments = map('fragments', fragKeyLayout, fragValueLayout)
+    this.metrics = map('metrics', metricKeyLayout, counters)
+    this.forwarded = map('forwarded', u32, counters)
     const onRecord = (view: DataView, offset: number): void => {
       this.#events.push(decodeEvent(view, offset))
     }
-    this.#ring = this.#stack.use(new RingBuffer(this.object('pod').mapFd('events'), { onRecord }))
+    this.#ring = stack.use(new RingBuffer(this.object('pod').mapFd('events'), { onRecord }))
     this.#populate()
+    this.#stack = stack.move()
+  }
+
+  /** Path of the node's namespace. */
+  get netns(): string {
+    return this.#netns.path
+  }
+
+  /** Attaches a program to a device's side, for frames that really travel. */
+  attach(program: ProgramName, on: keyof Devices, side: 'ingress' | 'egress'): void {
+    const link = this.devices[on]
+    const programFd = this.object(OBJECT_OF[program]).programFd(program)
+    this.#net.run([
+      { op: 'clsact-add', link },
+      { op: 'filter-replace', at: { link, side }, priority: 1, programFd, name: program },
+    ])
   }
 
   /** Runs one packet through a program as if it came by a device. */
@@ -166,7 +184,7 @@ export class TestNode implements Disposable {
     this.#stack.dispose()
   }
 
-  #load({ constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 }: NodeOptions): void {
+  #load({ constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 }: NodeOptions, stack: DisposableStack): void {
     const sizes: Readonly<Record<string, number>> = { conntrack: conntrackEntries, events: eventBytes }
     const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, ...constants }
     let first: LoadedObject | undefined
@@ -175,14 +193,10 @@ export class TestNode implements Disposable {
       const maps = first
         ? Object.fromEntries(shared.map(([map, reuseFd]) => [map, { reuseFd, maxEntries: sizes[map] ?? 0 }]))
         : Object.fromEntries(Object.entries(sizes).map(([map, maxEntries]) => [map, { maxEntries }]))
-      const object = this.#stack.use(loadObject(join(ROOT, 'build/bpf', `${name}.o`), { constants: all, maps }))
+      const object = stack.use(loadObject(join(ROOT, 'build/bpf', `${name}.o`), { constants: all, maps }))
       first ??= object
       this.#objects.set(name, object)
     }
-  }
-
-  #map<K, V>(name: string, key: Layout<K>, value: Layout<V>): EbpfMap<K, V> {
-    return this.#stack.use(this.object('pod').map(name, codec(key, value)))
   }
 
   #programFd(program: ProgramName, { underlay, vni, otherHost, vlan }: Prelude, length: number): number {

@@ -41,12 +41,20 @@ export const ROUTER: Both & { readonly mac: string } = { 4: '192.168.7.254', 6: 
 export const OVERLAID: Both = { 4: '10.20.0.5', 6: 'fd00:20::5' }
 export const OVERLAID_ON_6: Both = { 4: '10.26.0.5', 6: 'fd00:26::5' }
 export const NATIVE: Both = { 4: '10.30.0.5', 6: 'fd00:30::5' }
-/** Prefixes of the above, with the node's tunnel address; the native one has a route only. */
+/** The other node's ends of the tunnels, which are neighbours on the uplink; by the family of the underlay. */
+export const TUNNEL_END: Both & { readonly mac: string } = {
+  4: '192.168.7.2',
+  6: 'fd00:7::2',
+  mac: '02:00:00:00:07:02',
+}
+/** Next hop to the native one; nobody has resolved it yet. */
+export const NATIVE_NODE: Both = { 4: '192.168.7.3', 6: 'fd00:7::3' }
+/** Prefixes of the pods above, with the node's tunnel address; the native one has a route only. */
 export const PREFIXES: readonly { readonly prefix: string; readonly tunnel: string | undefined }[] = [
-  { prefix: '10.20.0.0/24', tunnel: '192.168.7.2' },
-  { prefix: 'fd00:20::/64', tunnel: '192.168.7.2' },
-  { prefix: '10.26.0.0/24', tunnel: 'fd00:7::2' },
-  { prefix: 'fd00:26::/64', tunnel: 'fd00:7::2' },
+  { prefix: '10.20.0.0/24', tunnel: TUNNEL_END[4] },
+  { prefix: 'fd00:20::/64', tunnel: TUNNEL_END[4] },
+  { prefix: '10.26.0.0/24', tunnel: TUNNEL_END[6] },
+  { prefix: 'fd00:26::/64', tunnel: TUNNEL_END[6] },
   { prefix: '10.30.0.0/24', tunnel: undefined },
   { prefix: 'fd00:30::/64', tunnel: undefined },
 ]
