@@ -1,14 +1,16 @@
 /** The whole of a pod network in the lab: the daemon, the CNI executable and the programs, by every way of routing. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { mustRun, runCommand } from '../../deploy/lab/command.ts'
 import { traces } from '../support/machine-traces.ts'
+import { sweepLabs } from '../support/sweep-labs.ts'
 
 const MAIN = join(fileURLToPath(new URL('../..', import.meta.url)), 'deploy/lab/main.ts')
 /** Of this process alone: two runs of the tests must not take each other's lab away. */
 const NAME = `m${process.pid}`
+before(() => sweepLabs(['m']))
 
 interface JsonRow {
   readonly way: string

@@ -12,11 +12,14 @@ import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { mustRun, runCommand } from '../../deploy/lab/command.ts'
 import { traces } from '../support/machine-traces.ts'
+import { sweepLabs } from '../support/sweep-labs.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const LAB = [process.execPath, join(ROOT, 'deploy/lab/main.ts')]
+const LABS = ['ref', 'one', 'two', 'kill', 'int', 'bad', 'none', 'set', 'typo', 'exec'] as const
 /** Names of this process alone: two runs of the tests must not take each other's labs away. */
-const named = (what: string): string => `${what}${process.pid}`.slice(0, 12)
+const named = (what: (typeof LABS)[number]): string => `${what}${process.pid}`
+before(() => sweepLabs(LABS))
 const REFERENCE = ['--daemon', join(ROOT, 'test/support/reference-daemon.ts')]
 
 async function lab(name: string, ...args: readonly string[]): Promise<string> {
@@ -39,14 +42,14 @@ function rows(output: string): JsonRow[] {
     .map(line => JSON.parse(line) as JsonRow)
 }
 
-/** Starts `up` and sends it a signal once it prints a line that starts so; resolves to its exit status. */
-async function interruptUp(name: string, line: string, signal: NodeJS.Signals): Promise<number | null> {
+/** Starts `up` and sends it a signal once it prints a line that starts so; resolves to how it ended: status or signal. */
+async function interruptUp(name: string, line: string, signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
   const [file = '', ...args] = [...LAB, 'up', '--name', name, ...REFERENCE]
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   createInterface({ input: child.stderr }).on('line', text => {
     if (text.startsWith(`lab: ${line}`)) child.kill(signal)
   })
-  return await new Promise(done => child.on('close', done))
+  return await new Promise(done => child.on('close', (status, by) => done(by ?? status ?? 0)))
 }
 
 suite('a lab on a network that works', () => {
@@ -108,12 +111,8 @@ suite('a lab on a network that works', () => {
   test("adds nothing to the machine's own namespace", () => {
     const now = traces(name)
     assert.deepEqual(
-      { links: now.links, rules: now.rules, routes: now.routes },
-      {
-        links: traced.links,
-        rules: traced.rules,
-        routes: traced.routes,
-      },
+      { ...now, namespaces: [], mounts: [], cgroups: [], folders: [] },
+      { ...traced, namespaces: [], mounts: [], cgroups: [], folders: [] },
     )
   })
 })
@@ -131,7 +130,7 @@ test('two labs live side by side and end apart', async t => {
 for (const line of ['starting 2 daemons', 'starting 4 pods']) {
   test(`an up killed at "${line}" is cleaned by the next down`, async () => {
     const start = traces(named('kill'))
-    await interruptUp(named('kill'), line, 'SIGKILL')
+    assert.equal(await interruptUp(named('kill'), line, 'SIGKILL'), 'SIGKILL')
     assert.notDeepEqual(traces(named('kill')), start)
     await lab(named('kill'), 'down')
     assert.deepEqual(traces(named('kill')), start)
@@ -140,7 +139,7 @@ for (const line of ['starting 2 daemons', 'starting 4 pods']) {
   test(`an up killed at "${line}" does not keep the next up from succeeding`, async t => {
     const start = traces(named('kill'))
     t.after(() => lab(named('kill'), 'down'))
-    await interruptUp(named('kill'), line, 'SIGKILL')
+    assert.equal(await interruptUp(named('kill'), line, 'SIGKILL'), 'SIGKILL')
     await lab(named('kill'), 'up', ...REFERENCE)
     assert.ok(rows(await lab(named('kill'), 'check', '--json')).every(r => r.ok))
     await lab(named('kill'), 'down')
