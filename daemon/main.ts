@@ -10,7 +10,7 @@ import { Datapath } from './datapath/datapath.ts'
 import { OBJECT_DIRECTORY } from './datapath/objects.ts'
 import type { Endpoints } from './endpoint/endpoints.ts'
 import { exposeCounters } from './flow/counters.ts'
-import { createFlows } from './flow/flows.ts'
+import { createFlows, type Flows } from './flow/flows.ts'
 import { type Ground, layGround } from './ground.ts'
 import { Jobs } from './jobs.ts'
 import { announceWhenReady } from './readiness.ts'
@@ -59,9 +59,14 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
   })
 }
 
-function flowsOf({ tables, config, metrics }: Ground, datapath: Datapath) {
+function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath): Flows {
   exposeCounters(metrics, () => datapath.counters())
-  return createFlows({ records: handler => datapath.events(handler), tables, nodeName: config.nodeName })
+  return createFlows({
+    records: handler => datapath.events(handler),
+    tables,
+    nodeName: config.nodeName,
+    linkName: index => kernel.net.link(index)?.name,
+  })
 }
 
 /** Every writer of the tables has declared itself by now: from here on leftovers may be pruned. */

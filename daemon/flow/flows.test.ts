@@ -41,6 +41,8 @@ const FLOW = EventKind.EVENT_FLOW
 interface Bench extends Disposable {
   readonly flows: Flows
   readonly tables: Tables
+  /** Devices whose names were asked for. */
+  readonly asked: readonly number[]
   /** The device is number SOURCE unless given. */
   push(source: number, destination: number, kind?: number, ifindex?: number): void
 }
@@ -48,16 +50,19 @@ function bench(keep = 16): Bench {
   const tables = createTables()
   let handler: (record: Uint8Array) => void = () => {}
   let closed = false
+  const asked: number[] = []
   const flows = createFlows({
     keep,
     tables,
     nodeName: 'node-a',
+    linkName: index => (asked.push(index), index === 77 ? 'cw-vxlan' : undefined),
     records: h => ((handler = h), { [Symbol.dispose]: () => void (closed = true) }),
     clocks: () => ({ wallMs: 0, monotonicNs: 0n }),
   })
   return {
     flows,
     tables,
+    asked,
     push: (source, destination, kind = FLOW, ifindex = source) =>
       handler(eventBytes(source, destination, kind, ifindex)),
     [Symbol.dispose]() {
@@ -228,6 +233,16 @@ test('the device of a record has its name as long as a table knows it', async ()
   at.tables.endpoints.delete('k')
   await note()
   assert.deepEqual(names, [undefined, 'cw0', 'eth0'])
+})
+
+test('a device that no table knows is asked for once', async () => {
+  using at = bench()
+  at.push(8, 9, DROP, 77)
+  at.push(8, 9, DROP, 77)
+  const names: (string | undefined)[] = []
+  const query = { last: 9, follow: false, filter: () => true, signal: new AbortController().signal }
+  for await (const line of at.flows.read(query)) if (!('lost' in line)) names.push(line.interface.name)
+  assert.deepEqual([names, at.asked], [['cw-vxlan', 'cw-vxlan'], [77]])
 })
 
 const filters: readonly (readonly [query: string, want: readonly string[]])[] = [

@@ -18,6 +18,8 @@ export interface FlowsOptions {
   readonly records: (handler: (record: Uint8Array) => void) => Disposable
   readonly tables: Pick<Tables, 'endpoints' | 'pods' | 'hostAddresses' | 'nodes' | 'uplinks'>
   readonly nodeName: string
+  /** What the kernel calls the device with an index; undefined when it is gone. */
+  readonly linkName: (index: number) => string | undefined
   /** Events kept for those who ask later. */
   readonly keep?: number
   readonly clocks?: ReadClocks
@@ -45,7 +47,7 @@ export function createFlows(options: FlowsOptions): Flows {
   const source = options.records(record => ring.push(record.subarray(0, EVENT_SIZE)))
   const context = {
     owner: (address: string) => names.find(address),
-    interfaceOf: interfaces(tables),
+    interfaceOf: interfaces(tables, options.linkName),
     wallClockUs: wallClock(options.clocks),
   }
   const recordOf = (event: DataView): FlowRecord => {

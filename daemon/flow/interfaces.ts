@@ -1,4 +1,4 @@
-/** Devices of this node that the datapath knows: pods' host sides, with the pod behind each, and uplinks. */
+/** Devices of this node: pods' host sides, with the pod behind each, uplinks, and others by what the kernel calls them. */
 import type { Tables } from '../state/tables.ts'
 import { podName } from './names.ts'
 
@@ -8,12 +8,16 @@ export interface KnownInterface {
   readonly pod?: string
 }
 
-/** A look-up by interface index; it reads the tables again only when they have changed. */
+/**
+ * A look-up by interface index; it reads the tables again only when they have changed, and asks for the name of a device
+ * that stands in neither, such as the overlay's, once meanwhile.
+ */
 export function interfaces(
   tables: Pick<Tables, 'endpoints' | 'uplinks'>,
+  linkName: (index: number) => string | undefined,
 ): (index: number) => KnownInterface | undefined {
   const { endpoints, uplinks } = tables
-  let known = new Map<number, KnownInterface>()
+  let known = new Map<number, KnownInterface | undefined>()
   let readAt = ''
   return index => {
     const revisions = `${endpoints.revision} ${uplinks.revision}`
@@ -23,6 +27,10 @@ export function interfaces(
         known.set(device.index, { name: device.name, pod: podName(pod, key) })
       for (const uplink of uplinks.values()) known.set(uplink.index, { name: uplink.name })
       readAt = revisions
+    }
+    if (!known.has(index)) {
+      const name = linkName(index)
+      known.set(index, name === undefined ? undefined : { name })
     }
     return known.get(index)
   }
