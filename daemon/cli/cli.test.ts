@@ -216,7 +216,7 @@ default/web  10.1.0.2, fd00::2  eth0       cw0123  1450  default  3
   )
   assert.equal(
     (await at.ask('nodes')).out,
-    `NAME    ADDRESSES  POD RANGES   WAY
+    `NAME    ADDRESSES  POD RANGES   PATHS
 node-b  192.0.2.2  10.1.1.0/24  overlay to 192.0.2.2
 `,
   )

@@ -39,12 +39,12 @@ export const nodes: CommandSpec = {
   async run(context) {
     const client = context.client()
     const rows = await client.json<NodeRow[]>('/v1/tables/nodes')
-    const ways = await client.json<IpcacheRow[]>('/v1/tables/ipcache')
-    const list = rows.map(row => ({ ...row, ways: waysTo(row.name, ways) }))
+    const entries = await client.json<IpcacheRow[]>('/v1/tables/ipcache')
+    const list = rows.map(row => ({ ...row, paths: pathsTo(row.name, entries) }))
     print(context, list, all =>
       textTable(
-        ['name', 'addresses', 'pod ranges', 'way'],
-        all.map(row => [row.name, row.addresses.join(', '), row.podCidrs.join(', '), row.ways.join(', ')]),
+        ['name', 'addresses', 'pod ranges', 'paths'],
+        all.map(row => [row.name, row.addresses.join(', '), row.podCidrs.join(', '), row.paths.join(', ')]),
       ),
     )
     return 0
@@ -67,9 +67,9 @@ function endpointCells(row: EndpointRow): string[] {
   return [podName(pod, row.key), addresses.join(', '), own.name, device.name, String(own.mtu), row.pool, String(row.id)]
 }
 
-function waysTo(node: string, rows: readonly IpcacheRow[]): string[] {
-  const ways = rows
+function pathsTo(node: string, rows: readonly IpcacheRow[]): string[] {
+  const paths = rows
     .filter(row => row.node === node)
     .map(({ path }) => (path.kind === 'overlay' ? `overlay to ${path.tunnel}` : path.kind))
-  return [...new Set(ways)]
+  return [...new Set(paths)]
 }
