@@ -82,8 +82,8 @@ export class PluginLife implements AsyncDisposable {
 
   /** Nobody is left to throw to: what fails while stopping is logged. */
   #quietly(what: string, ending: PromiseLike<unknown>): Promise<unknown> {
-    return Promise.resolve(ending).catch((err: unknown) => {
-      this.#log.warn({ plugin: this.name, err }, `${what} failed while stopping`)
+    return Promise.resolve(ending).catch((error: unknown) => {
+      this.#log.warn({ plugin: this.name, error }, `${what} failed while stopping`)
     })
   }
 }

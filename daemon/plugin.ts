@@ -10,6 +10,7 @@ import type { Tables } from './state/tables.ts'
 export { AddressInUse, AddressNotInPool, CausewayError, ConfigError, PoolExhausted, UnknownPool } from './errors.ts'
 export { NotSupported } from './kernel/errors.ts'
 
+/** Lines are JSON objects; an error goes under the key `error`, where it is written with code, stack and causes. */
 export interface Logger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
@@ -146,9 +147,8 @@ export interface Ipam {
 }
 
 export interface Encryption {
-  readonly device: string
+  /** What it adds to a packet; paths get MTUs that leave room for it. */
   readonly overheadBytes: number
-  publicKey(): string
 }
 
 /** Load-time constants a plugin sets in the project's programs, by their name in bpf/lib/config.h. */
@@ -158,7 +158,7 @@ export interface DatapathPart {
 
 export interface LinkShaper {
   /** Pure: the sizes a link shall have, given those planned so far. */
-  shape(link: { readonly name: string; readonly role: 'pod' | 'uplink' | 'overlay' }, sizes: LinkSizes): LinkSizes
+  shape(link: { readonly name: string; readonly role: 'pod' }, sizes: LinkSizes): LinkSizes
 }
 
 /** `causeway NAME …`: run by the daemon, whose state it may use. */

@@ -224,12 +224,7 @@ const refusals: readonly (readonly [what: string, plugins: readonly Plugin[], me
   ],
   [
     'encryption provided twice',
-    [
-      base,
-      ...['a', 'b'].map(name =>
-        plugin(name, [], { encryption: { device: '', overheadBytes: 0, publicKey: () => '' } }),
-      ),
-    ],
+    [base, ...['a', 'b'].map(name => plugin(name, [], { encryption: { overheadBytes: 0 } }))],
     'b: plugins a and b both provide encryption; disable one of them',
   ],
   [

@@ -46,7 +46,7 @@ async function versionsOf(type: string, options: ChainedVersionsOptions): Promis
     return readVersions(await ask(executable, timeoutMs))
   } catch (error) {
     const assumed = own.slice(0, own.indexOf(ASSUMED_HIGHEST) + 1)
-    log.warn({ executable, err: error, assumed }, 'a chained CNI plugin cannot be asked which versions it speaks')
+    log.warn({ executable, error, assumed }, 'a chained CNI plugin cannot be asked which versions it speaks')
     return assumed
   }
 }

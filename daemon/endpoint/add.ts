@@ -89,7 +89,7 @@ async function takeBack(ctx: EndpointContext, key: string): Promise<void> {
   try {
     await removeAll(ctx, key)
   } catch (error) {
-    ctx.log.error({ key, err: error }, 'a failed ADD could not be undone; it will be tried again')
+    ctx.log.error({ key, error }, 'a failed ADD could not be undone; it will be tried again')
   }
 }
 

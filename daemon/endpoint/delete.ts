@@ -71,7 +71,7 @@ export function leaveJournal(ctx: EndpointContext, key: string): void {
   try {
     ctx.journal.remove(key)
   } catch (error) {
-    ctx.log.warn({ key, err: error }, 'the journal still names an attachment that is gone')
+    ctx.log.warn({ key, error }, 'the journal still names an attachment that is gone')
   }
 }
 

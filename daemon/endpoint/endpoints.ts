@@ -181,7 +181,7 @@ class NodeEndpoints implements Endpoints {
       await followMtu(ctx, signal)
       await replayQueue(ctx, this.#options.deleteQueuePath, signal)
     } catch (error) {
-      this.#options.log.error({ err: error }, 'comparing pods with the kernel failed; it will be tried again')
+      this.#options.log.error({ error }, 'comparing pods with the kernel failed; it will be tried again')
     }
   }
 
@@ -243,7 +243,7 @@ class NodeEndpoints implements Endpoints {
       // Events of the time of restoring are looked at once it is over.
       void this.#ready.promise
         .then(() => onLinkEvent(ctx, event, this.#stop.signal))
-        .catch((error: unknown) => ctx.log.error({ err: error }, 'a link event was not followed'))
+        .catch((error: unknown) => ctx.log.error({ error }, 'a link event was not followed'))
     })
   }
 
@@ -308,7 +308,7 @@ class NodeEndpoints implements Endpoints {
     }
     const code = codeOf(error) ?? 'INTERNAL'
     this.#metrics.errors.inc({ verb, code })
-    this.#options.log.warn({ ...on, verb, seconds, code, err: error }, 'CNI request failed')
+    this.#options.log.warn({ ...on, verb, seconds, code, error }, 'CNI request failed')
   }
 
   #count(verb: Verb): void {

@@ -84,7 +84,7 @@ export class Journal {
     try {
       this.#rewrite()
     } catch (error) {
-      options.log.error({ path: options.path, err: error }, 'the journal cannot be written; ADD will fail')
+      options.log.error({ path: options.path, error }, 'the journal cannot be written; ADD will fail')
     }
   }
 
@@ -197,7 +197,7 @@ export class Journal {
     try {
       this.#options.files.truncate(fd, this.#size)
     } catch (error) {
-      this.#options.log.debug({ err: error }, 'the journal could not be cut back after a failed write')
+      this.#options.log.debug({ error }, 'the journal could not be cut back after a failed write')
     }
   }
 

@@ -55,7 +55,7 @@ export function repairHosts(ctx: EndpointContext): void {
     }
     if (repairs.length > 0) net.run(repairs.flatMap(repair => repair.requests))
   } catch (error) {
-    ctx.log.error({ err: error }, 'host sides could not be repaired; it will be tried again')
+    ctx.log.error({ error }, 'host sides could not be repaired; it will be tried again')
   }
 }
 
@@ -94,6 +94,6 @@ export async function guarded(
   } catch (error) {
     // A stop ends what waits for its turn.
     if (codeOf(error) === 'STOPPING') return
-    ctx.log.error({ ...on, what, err: error }, 'a leftover could not be removed; it will be tried again')
+    ctx.log.error({ ...on, what, error }, 'a leftover could not be removed; it will be tried again')
   }
 }

@@ -37,7 +37,7 @@ async function followOne(ctx: EndpointContext, key: string, signal: AbortSignal)
       await abortable(ctx.journal.add(changed), signal)
     })
   } catch (error) {
-    ctx.log.warn({ key, err: error }, 'a pod does not follow the MTU yet; it will be tried again')
+    ctx.log.warn({ key, error }, 'a pod does not follow the MTU yet; it will be tried again')
   }
 }
 

@@ -24,7 +24,7 @@ function read(ctx: EndpointContext, queuePath: string): readonly QueuedDelete[] 
     }
     return deletes
   } catch (error) {
-    ctx.log.error({ queuePath, err: error }, 'queued DELs cannot be read; it will be tried again')
+    ctx.log.error({ queuePath, error }, 'queued DELs cannot be read; it will be tried again')
     return []
   }
 }
@@ -48,6 +48,6 @@ async function replay(
     })
   } catch (error) {
     if (signal.aborted) return
-    ctx.log.error({ key, err: error }, 'a queued DEL could not be carried out; it will be tried again')
+    ctx.log.error({ key, error }, 'a queued DEL could not be carried out; it will be tried again')
   }
 }

@@ -69,7 +69,7 @@ function withRebuilt(
 
 function rejournal(ctx: EndpointContext, attachment: Attachment): void {
   ctx.journal.add(attachment).catch((error: unknown) => {
-    ctx.log.error({ key: attachment.key, err: error }, 'the journal still lacks a pod')
+    ctx.log.error({ key: attachment.key, error }, 'the journal still lacks a pod')
   })
 }
 

@@ -167,7 +167,7 @@ test('a failing row is tried again from 100 ms to 60 s and does not hold up the 
   assert.deepEqual(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000])
   assert.deepEqual(
     log.lines.filter(line => line.startsWith('warn')),
-    ['warn update failed and will be tried again reconciler=memory key=a rows=1 err=a is broken'],
+    ['warn update failed and will be tried again reconciler=memory key=a rows=1 error=a is broken'],
   )
   target.broken.clear()
   await clock.advance(60_000)

@@ -203,9 +203,9 @@ export class Reconciler<T> implements AnyReconciler {
     try {
       const rows = await this.#target.differing(this.#carried.values(), signal)
       return Array.from(rows, row => this.#table.keyOf(row))
-    } catch (err) {
+    } catch (error) {
       this.#log.debug(
-        { reconciler: this.name, err },
+        { reconciler: this.name, error },
         'the target cannot tell what it lacks; every row is carried again',
       )
       return [...this.#carried.keys()]
@@ -245,7 +245,7 @@ export class Reconciler<T> implements AnyReconciler {
   #logFailures(operation: Operation, failures: readonly (Failure & { readonly key: string })[]): void {
     const first = failures.find(failure => failure.attempts === 1) ?? failures[0]
     if (!first) return
-    const fields = { reconciler: this.name, key: first.key, rows: failures.length, err: first.error }
+    const fields = { reconciler: this.name, key: first.key, rows: failures.length, error: first.error }
     const log = first.attempts === 1 ? this.#log.warn : this.#log.debug
     log.call(this.#log, fields, `${operation} failed and will be tried again`)
   }

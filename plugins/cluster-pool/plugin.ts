@@ -98,9 +98,9 @@ class ClusterPools implements Ipam {
   #podCidrOf(text: string): IpPrefix[] {
     try {
       return [networkOf(parsePrefix(text))]
-    } catch (err) {
-      if (!(err instanceof InvalidAddress)) throw err
-      this.#host.log.warn({ node: this.#host.nodeName, err }, 'a pod range of the node was left out')
+    } catch (error) {
+      if (!(error instanceof InvalidAddress)) throw error
+      this.#host.log.warn({ node: this.#host.nodeName, error }, 'a pod range of the node was left out')
       return []
     }
   }

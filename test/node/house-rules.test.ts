@@ -143,6 +143,11 @@ const FORBIDDEN: readonly (readonly [reason: string, pattern: RegExp, broken: st
     /\bfrom '\.{1,2}\/[^']*(?<!\.(?:ts|mts|mjs|js|json))'/,
     "import { Table } from './table'",
   ],
+  [
+    'a log has an error under the key error',
+    /\.(?:debug|info|warn|error)\(\s*\{[^}]*\berr\b/,
+    "log.warn({ err: error }, 'it failed')",
+  ],
   ['a test that runs alone silences the others', /\btest\.only\(|\bonly: true/, "test.only('x')"],
 ]
 for (const [reason, pattern, broken] of FORBIDDEN) {
