@@ -92,10 +92,12 @@ const cni = section('The CNI network configuration that is written for the conta
 
 const uplinks = field(
   z.union([z.literal('auto'), z.array(z.string().check(z.regex(/^[^\s/]{1,64}$/))).check(z.minLength(1))]),
-  'auto, or a list of device names, in which * and ? stand for any characters',
+  'auto, or a list of device names, in which * stands for any characters and ? for one',
   {
     byDefault: 'auto',
-    about: 'Devices that lead to other nodes; auto takes those that carry the default routes and the node address.',
+    about:
+      'Devices that lead to other nodes. auto takes those with an address of the Node object; as long as there are none, ' +
+      'those of before, else those of the default routes.',
   },
 )
 

@@ -8,6 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
 import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
+import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { keepConntrack } from './conntrack.ts'
@@ -18,7 +19,7 @@ import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './devic
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
 import type { MtuPlan } from './mtu.ts'
-import { declareNodeDevices, followNodeDevices, readNodeDevices } from './node-devices.ts'
+import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
 import { ensureOverlay, removeOverlay } from './overlay.ts'
 import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
@@ -41,7 +42,7 @@ export interface DatapathOptions {
   /** Load-time constants of plugins. */
   readonly constants?: ProgramConstants
   readonly encryptionOverhead?: number
-  /** Called when pods' MTUs have changed. */
+  /** Called after each plan that was carried out: pods' MTUs may be others than before. */
   readonly onPodMtu: () => void
   /** Called after routes of the node have changed, those of its pods perhaps among them. */
   readonly onRoutes: () => void
@@ -61,6 +62,8 @@ export class Datapath implements AsyncDisposable {
   readonly #routes: Reconciler<RouteRow>
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
   readonly #devicesKnown: () => void
+  readonly #looks: Attempts
+  readonly #sysctls: Attempts
 
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
@@ -94,6 +97,8 @@ export class Datapath implements AsyncDisposable {
     this.#pins = parts.pins
     this.#tcx = parts.tcx
     this.#devicesKnown = declareNodeDevices(tables)
+    this.#looks = new Attempts('links and addresses of the node could not be read', log)
+    this.#sysctls = new Attempts('sysctls of the node could not be set', log)
     this.#planner = parts.planner
     this.#programs = parts.programs
     const common = { log, metrics }
@@ -135,8 +140,9 @@ export class Datapath implements AsyncDisposable {
     return this.#planner.informed
   }
   get problems(): readonly string[] {
-    const { problems, failure } = this.#planner
-    return failure === undefined ? problems : [...problems, failure]
+    const { settings, tables } = this.#options
+    const failures = [this.#planner, this.#looks, this.#sysctls].flatMap(of => of.failure ?? [])
+    return [...missingUplinks(settings.uplinks, [...tables.uplinks.values()]), ...this.#planner.problems, ...failures]
   }
   /** Gives the handler each event record, valid during the call only, until disposed. */
   events(handler: (record: Uint8Array) => void): Disposable {
@@ -173,7 +179,7 @@ export class Datapath implements AsyncDisposable {
       ...this.#reconcilers.map(r => r.start(signal)),
       this.#followDevices(signal),
       this.#planner.run(() => this.#follow(), signal),
-      keepSysctls(() => setSysctls(this.#options), signal),
+      keepSysctls(() => this.#sysctls.make(() => setSysctls(this.#options)), signal),
       watchRoutes(kernel.net, () => this.#followRoutes(), signal),
       keepConntrack(
         {
@@ -201,7 +207,13 @@ export class Datapath implements AsyncDisposable {
   }
 
   #followDevices(signal: AbortSignal): Promise<void> {
-    const follow = { onChange: () => this.#routes.refresh(), onFirst: this.#devicesKnown }
+    const follow = {
+      log: this.#options.log,
+      attempts: this.#looks,
+      onChange: () => this.#routes.refresh(),
+      onOwnDevice: () => this.#planner.repair(),
+      onFirst: this.#devicesKnown,
+    }
     return followNodeDevices({ ...nodeDevices(this.#options, this.#pins), ...follow }, signal)
   }
 
@@ -210,9 +222,12 @@ export class Datapath implements AsyncDisposable {
     this.#options.onRoutes()
   }
 
-  /** Brings devices and programs to a new plan. */
+  /** Brings devices and programs to a plan, whatever has become of them meanwhile. */
   async #follow(): Promise<void> {
+    ensureAnchor(this.#options.kernel.net, this.blocks)
     await this.#programs.follow(planPrograms(this.#options, this.#planner))
+    // IPv4 says nothing of routes that went with their device.
+    this.#routes.refresh()
     this.#options.onPodMtu()
   }
 }
@@ -264,7 +279,9 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
   const { port, vni } = routing.overlay
   const hooks: DeviceHook[] = [...tables.uplinks.values()].map(u => ({ program: 'uplink_in', device: u.index }))
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants({ datapath }), ...constants } }
-  const { index, mtu } = ensureOverlay(kernel.net, { port, mtu: planner.mtu.overlay, provisional: !planner.informed })
+  const families = familiesOf(settings)
+  const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
+  const { index, mtu } = ensureOverlay(kernel.net, wanted)
   hooks.push({ program: 'overlay_in', device: index }, { program: 'overlay_out', device: index })
   const overlay = { ifindex: index, mtu, vni }
   return { hooks, constants: { ...programConstants({ datapath, overlay }), ...constants } }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AddressInfo, LinkInfo } from '../kernel/kernel.ts'
-import type { NodeRow } from '../state/tables.ts'
-import { chooseUplinks, hostAddressRows, type UplinkChoice } from './node-devices.ts'
+import { FakeClock, settle } from '../../test/support/fake-clock.ts'
+import { FakeLog } from '../../test/support/fake-log.ts'
+import type { AddressInfo, LinkInfo, Net } from '../kernel/kernel.ts'
+import { Machine } from '../kernel/memory/machine.ts'
+import { createTables, type NodeRow } from '../state/tables.ts'
+import { Attempts } from './attempts.ts'
+import { chooseUplinks, followNodeDevices, hostAddressRows, missingUplinks, type UplinkChoice } from './node-devices.ts'
 
 const link = (index: number, name: string, more: Partial<LinkInfo> = {}): LinkInfo => ({
   index,
@@ -43,7 +47,8 @@ const links = [
   link(4, 'eth2', { up: false }),
   link(5, 'cw0123456789ab'),
   link(6, 'cw-vxlan'),
-  link(7, 'cwan0'),
+  link(7, 'bond0.7'),
+  link(8, 'cwan0'),
 ]
 const addresses = [
   address(1, '127.0.0.1', 8, 'host'),
@@ -56,8 +61,10 @@ const addresses = [
   address(5, '10.9.9.9', 32),
 ]
 const self: NodeRow = { name: 'n1', addresses: ['172.30.0.1'], podCidrs: [], labels: {} }
-const names = (choice: Omit<UplinkChoice, 'former'> & Partial<UplinkChoice>): string =>
-  chooseUplinks(links, addresses, { former: [], ...choice })
+type Choice = Pick<UplinkChoice, 'configured' | 'self'> &
+  Partial<Pick<UplinkChoice, 'former'>> & { readonly defaultRouteLinks: readonly number[] }
+const names = (choice: Choice): string =>
+  chooseUplinks(links, addresses, { former: [], ...choice, defaultRouteLinks: () => choice.defaultRouteLinks })
     .map(u => u.name)
     .join(' ')
 
@@ -103,10 +110,16 @@ const cases: readonly [string, Parameters<typeof names>[0], string][] = [
     'eth1',
   ],
   [
-    'a name may end in a star; devices of the project never match',
+    'a star stands for any characters; devices of the project never match',
     { configured: ['*'], self, defaultRouteLinks: [] },
-    'eth0 eth1 cwan0',
+    'eth0 eth1 bond0.7 cwan0',
   ],
+  [
+    'stars and question marks may stand anywhere, and everything else means itself',
+    { configured: ['e?h0', '*1', 'bond0.?', 'eth+', 'cwan'], self, defaultRouteLinks: [] },
+    'eth0 eth1 bond0.7',
+  ],
+  ['a dot is a dot', { configured: ['bond0?7', 'eth.'], self, defaultRouteLinks: [] }, 'bond0.7'],
 ]
 for (const [name, choice, want] of cases) test(name, () => assert.equal(names(choice), want))
 
@@ -127,5 +140,115 @@ test('an address that several devices have is one row, the same at each look', (
   assert.deepEqual(
     hostAddressRows(links, unnumbered).map(r => `${r.address} ${r.device}`),
     ['10.255.0.1 lo'],
+  )
+})
+
+test('a configured name that no device stands for is a problem', () => {
+  const uplinks = chooseUplinks(links, addresses, {
+    configured: ['eth0', 'eth2', 'wan*'],
+    self,
+    former: [],
+    defaultRouteLinks: () => [],
+  })
+  assert.deepEqual(missingUplinks(['eth0', 'eth2', 'wan*', 'e?h0'], uplinks), [
+    'uplinks: no device that is up is named eth2',
+    'uplinks: no device that is up is named wan*',
+  ])
+  assert.deepEqual(missingUplinks('auto', []), [])
+})
+
+/** The loop on a machine in memory with a device eth0, and what happens there, in words. */
+function following() {
+  const { net } = new Machine().process()
+  net.run([{ op: 'link-add', link: { kind: 'bridge', name: 'eth0', up: true } }])
+  const tables = createTables()
+  const clock = new FakeClock()
+  const log = new FakeLog()
+  const attempts = new Attempts('the look failed', log)
+  const said: string[] = []
+  const state = { broken: false }
+  const watched: Net = new Proxy(net, {
+    get: (of, name: keyof Net) => {
+      if (name === 'links') said.push('look')
+      if (name === 'links' && state.broken) throw new Error('ENOBUFS')
+      const member: unknown = of[name]
+      return typeof member === 'function' ? member.bind(of) : member
+    },
+  })
+  const stop = new AbortController()
+  const running = followNodeDevices(
+    {
+      net: watched,
+      tables,
+      nodeName: 'n1',
+      uplinks: ['eth0', 'eth9'],
+      attempts,
+      log,
+      clock,
+      onChange: () => said.push('changed'),
+      onOwnDevice: () => said.push('own device'),
+      onFirst: () => said.push('known'),
+    },
+    stop.signal,
+  )
+  const end = async (): Promise<void> => {
+    stop.abort()
+    await running
+  }
+  const told = (): string => said.splice(0).join(', ')
+  return { net, tables, clock, log, attempts, state, told, [Symbol.asyncDispose]: end }
+}
+
+test('it looks after events of devices and of the own Node object, not of pods or other nodes', async () => {
+  await using at = following()
+  await settle()
+  assert.equal(at.told(), 'look, changed, known')
+  assert.deepEqual(
+    [...at.tables.uplinks.values()].map(u => u.name),
+    ['eth0'],
+  )
+  at.tables.nodes.put({ ...self, name: 'n2' })
+  at.net.run([{ op: 'link-add', link: { kind: 'bridge', name: 'cw0123456789ab' } }])
+  await settle()
+  assert.equal(at.told(), '')
+  at.tables.nodes.put(self)
+  await settle()
+  assert.equal(at.told(), 'look, known')
+  at.net.run([{ op: 'link-set', link: 'eth0', mtu: 9000 }])
+  await settle()
+  assert.equal(at.told(), 'look, changed, known')
+})
+
+test('it tells that a device of the project has changed', async () => {
+  await using at = following()
+  await settle()
+  at.told()
+  at.net.run([{ op: 'link-add', link: { kind: 'bridge', name: 'cw-vxlan' } }])
+  await settle()
+  assert.match(at.told(), /^own device, /)
+})
+
+test('a look that fails is told and made again, and ends nothing', async () => {
+  await using at = following()
+  await settle()
+  at.told()
+  at.state.broken = true
+  at.net.run([{ op: 'link-set', link: 'eth0', mtu: 9000 }])
+  await settle()
+  assert.deepEqual([at.told(), at.attempts.failure], ['look', 'the look failed: ENOBUFS'])
+  at.state.broken = false
+  await at.clock.advance(1000)
+  assert.deepEqual([at.told(), at.attempts.failure], ['look, changed, known', undefined])
+  assert.equal(at.tables.uplinks.get('eth0')?.mtu, 9000)
+})
+
+test('a configured uplink that is missing is logged once', async () => {
+  await using at = following()
+  await settle()
+  at.net.run([{ op: 'link-set', link: 'eth0', mtu: 9000 }])
+  await settle()
+  assert.deepEqual(
+    at.log.lines.filter(line => line.startsWith('warn')),
+    ['warn uplinks: no device that is up is named eth9'],
   )
 })

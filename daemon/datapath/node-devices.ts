@@ -3,10 +3,13 @@
  * a renamed or replaced uplink and another MTU are ordinary events: the tables follow and everything planned from them.
  */
 import type { AddressInfo, LinkInfo, Net } from '../kernel/kernel.ts'
+import type { Logger } from '../plugin.ts'
+import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { HostAddressRow, NodeRow, Tables, UplinkRow } from '../state/tables.ts'
+import type { Attempts } from './attempts.ts'
 import { isOwnDevice } from './own-device.ts'
 import { isPodDevice } from './pod-device.ts'
 
@@ -19,20 +22,22 @@ export interface UplinkChoice {
   readonly self: NodeRow | undefined
   /** Uplinks as far as is known: of the last choice, or of the last daemon. */
   readonly former: readonly number[]
-  readonly defaultRouteLinks: readonly number[]
+  /** Asked only when it decides: a node may have very many routes. */
+  readonly defaultRouteLinks: () => readonly number[]
 }
 
-/** Which links lead to other nodes. Configured names may end in `*`. Pure. */
+/** Which links lead to other nodes; configured names are patterns in which `*` and `?` stand for any characters. Pure. */
 export function chooseUplinks(
   links: readonly LinkInfo[],
   addresses: readonly AddressInfo[],
   choice: UplinkChoice,
 ): UplinkRow[] {
   const candidates = links.filter(l => !l.loopback && !isOwnDevice(l.name) && l.up)
+  const { configured } = choice
   const chosen =
-    choice.configured === 'auto'
+    configured === 'auto'
       ? automatic(candidates, addresses, choice)
-      : candidates.filter(l => matches(l.name, choice.configured))
+      : candidates.filter(l => configured.some(pattern => matches(l.name, pattern)))
   return chosen.map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
 }
 
@@ -51,6 +56,14 @@ export function hostAddressRows(links: readonly LinkInfo[], addresses: readonly 
   return [...rows.values()]
 }
 
+/** Configured uplinks that no device stands for, as problems for `status`. Pure. */
+export function missingUplinks(configured: 'auto' | readonly string[], uplinks: readonly UplinkRow[]): string[] {
+  const patterns = configured === 'auto' ? [] : configured
+  return patterns
+    .filter(pattern => !uplinks.some(u => matches(u.name, pattern)))
+    .map(pattern => `uplinks: no device that is up is named ${pattern}`)
+}
+
 export interface NodeDevicesOptions {
   readonly net: Net
   readonly tables: Tables
@@ -58,11 +71,22 @@ export interface NodeDevicesOptions {
   readonly uplinks: 'auto' | readonly string[]
   /** Uplinks that the last daemon left its program on; they stay until the own Node object says otherwise. */
   readonly former?: readonly number[]
+}
+
+export interface FollowOptions extends NodeDevicesOptions {
   /** Called after each look at the kernel that changed a table. */
   readonly onChange: () => void
+  /** Called when a device of the project other than pods' has changed. */
+  readonly onOwnDevice: () => void
   /** Called once both tables hold what the kernel says; see `declareNodeDevices`. */
   readonly onFirst?: () => void
+  /** Makes the looks; one that fails is made again after a second. */
+  readonly attempts: Attempts
+  readonly log: Logger
+  readonly clock?: Clock
 }
+
+const RETRY_MS = 1000
 
 /** Declares the writer of both tables; the result says that it has finished its first sync. */
 export function declareNodeDevices({ uplinks, hostAddresses }: Tables): () => void {
@@ -73,31 +97,53 @@ export function declareNodeDevices({ uplinks, hostAddresses }: Tables): () => vo
 }
 
 /** Keeps both tables in step with the kernel until the signal aborts. */
-export async function followNodeDevices(options: NodeDevicesOptions, signal: AbortSignal): Promise<void> {
+export async function followNodeDevices(options: FollowOptions, signal: AbortSignal): Promise<void> {
+  const { net, tables, nodeName, attempts, clock = systemClock } = options
   const events = new Nudge()
-  using _watch = options.net.watch(['link', 'address4', 'address6'], event => {
-    if (event.kind !== 'link' || !isPodDevice(event.name)) events.nudge()
-  })
-  const look = (): void => {
-    if (readNodeDevices(options)) options.onChange()
-    options.onFirst?.()
+  let changed = true
+  let self: NodeRow | undefined
+  let missing: readonly string[] = []
+  const nudge = (): void => {
+    changed = true
+    events.nudge()
   }
-  await eachChange([events, options.tables.nodes], look, signal)
+  using _watch = net.watch(['link', 'address4', 'address6'], event => {
+    if (event.kind === 'link' && isPodDevice(event.name)) return
+    if (event.kind === 'link' && isOwnDevice(event.name)) options.onOwnDevice()
+    nudge()
+  })
+  const look = async (): Promise<void> => {
+    const node = tables.nodes.get(nodeName)
+    // Other nodes come and go without a word about this one's devices.
+    if (!changed && node === self) return
+    changed = false
+    self = node
+    const succeeded = await attempts.make(() => {
+      if (readNodeDevices(options)) options.onChange()
+      options.onFirst?.()
+    })
+    if (!succeeded) clock.after(RETRY_MS, nudge)
+    missing = warnMissing(options, missing)
+  }
+  await eachChange([events, tables.nodes], look, signal)
+}
+
+/** Logs what is missing and was not before; answers what is. */
+function warnMissing({ uplinks, tables, log }: FollowOptions, before: readonly string[]): readonly string[] {
+  const missing = missingUplinks(uplinks, [...tables.uplinks.values()])
+  for (const problem of missing) if (!before.includes(problem)) log.warn({}, problem)
+  return missing
 }
 
 /** One look at the kernel; true when a table changed. */
-export function readNodeDevices(options: Omit<NodeDevicesOptions, 'onChange'>): boolean {
+export function readNodeDevices(options: NodeDevicesOptions): boolean {
   const { net, tables } = options
   const links = net.links()
   const addresses = net.addresses()
-  const defaultRouteLinks = net
-    .routes()
-    .filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0'))
-    .map(r => r.link)
   const current = [...tables.uplinks.values()].map(u => u.index)
   const former = current.length > 0 ? current : (options.former ?? [])
   const self = tables.nodes.get(options.nodeName)
-  const choice = { configured: options.uplinks, self, former, defaultRouteLinks }
+  const choice = { configured: options.uplinks, self, former, defaultRouteLinks: () => defaultRouteLinks(net) }
   const before = [tables.uplinks.revision, tables.hostAddresses.revision]
   const after = [
     replaceRows(tables.uplinks, chooseUplinks(links, addresses, choice)),
@@ -106,14 +152,30 @@ export function readNodeDevices(options: Omit<NodeDevicesOptions, 'onChange'>): 
   return String(before) !== String(after)
 }
 
-function automatic(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): LinkInfo[] {
-  const own = new Set(choice.self?.addresses ?? [])
-  const holding = new Set(addresses.filter(a => own.has(a.address)).map(a => a.link))
-  const ways = [holding, new Set(choice.former), new Set(choice.defaultRouteLinks)]
-  return ways.map(indices => links.filter(l => indices.has(l.index))).find(found => found.length > 0) ?? []
+function defaultRouteLinks(net: Net): number[] {
+  return net
+    .routes()
+    .filter(r => r.table === 254 && (r.dst === '0.0.0.0/0' || r.dst === '::/0'))
+    .map(r => r.link)
 }
 
-function matches(name: string, patterns: 'auto' | readonly string[]): boolean {
-  if (patterns === 'auto') return true
-  return patterns.some(p => (p.endsWith('*') ? name.startsWith(p.slice(0, -1)) : name === p))
+function automatic(links: readonly LinkInfo[], addresses: readonly AddressInfo[], choice: UplinkChoice): LinkInfo[] {
+  const own = new Set(choice.self?.addresses ?? [])
+  const ways = [
+    () => addresses.filter(a => own.has(a.address)).map(a => a.link),
+    () => choice.former,
+    choice.defaultRouteLinks,
+  ]
+  for (const way of ways) {
+    const indices = new Set(way())
+    const found = links.filter(l => indices.has(l.index))
+    if (found.length > 0) return found
+  }
+  return []
+}
+
+/** Whether a device's name fits a pattern in which `*` stands for any characters and `?` for one. */
+function matches(name: string, pattern: string): boolean {
+  const literal = pattern.replaceAll(/[\\^$.|+()[\]{}]/g, '\\$&')
+  return new RegExp(`^${literal.replaceAll('*', '.*').replaceAll('?', '.')}$`).test(name)
 }

@@ -6,6 +6,7 @@ import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { HostAddressRow, Tables } from '../state/tables.ts'
+import { Attempts } from './attempts.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
 import { findWays, planPaths, type RoutingMode, type Ways } from './paths.ts'
 import { grantRanges, type Ranges } from './ranges.ts'
@@ -43,15 +44,15 @@ export class PathPlanner implements Disposable {
   #mtu: MtuPlan | undefined
   /** What on the devices the last call back was for; undefined when it is to be made again. */
   #carriedOut: string | undefined
+  readonly #attempts: Attempts
   problems: readonly string[] = []
-  /** Why the last plan could not be carried out; undefined when it was. */
-  failure: string | undefined
 
   constructor(options: PathPlannerOptions) {
     const { tables } = options
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#strays = new StrayPods(tables.pods)
+    this.#attempts = new Attempts('the plan of paths could not be carried out, the last one stays', options.log)
     this.#initialized = [tables.routes.initializer('paths'), tables.ipcache.initializer('paths')]
   }
 
@@ -64,6 +65,11 @@ export class PathPlanner implements Disposable {
     const { nodes, pods, uplinks } = this.#options.tables
     const known = this.#options.mtu !== 'auto' || uplinks.size > 0
     return known && this.#grounded && [nodes, pods, uplinks].every(table => table.initialized)
+  }
+
+  /** Why the last plan could not be carried out; undefined when it was. */
+  get failure(): string | undefined {
+    return this.#attempts.failure
   }
 
   /** The MTUs of the last plan, which is made if there was none. */
@@ -131,22 +137,17 @@ export class PathPlanner implements Disposable {
 
   async #carryOut(onPlan: () => Promise<void>): Promise<boolean> {
     const { nodes, pods, uplinks } = this.#options.tables
-    try {
+    const succeeded = await this.#attempts.make(async () => {
       const wanted = JSON.stringify([this.plan(), this.informed, [...uplinks.values()]])
-      if (wanted !== this.#carriedOut) {
-        this.#carriedOut = wanted
-        await onPlan()
-      }
-      this.failure = undefined
-      if (nodes.initialized && pods.initialized && uplinks.initialized)
-        for (const finish of this.#initialized.splice(0)) finish()
-      return true
-    } catch (error) {
-      this.#carriedOut = undefined
-      this.failure = error instanceof Error ? error.message : String(error)
-      this.#options.log.error({ error }, 'the plan of paths could not be carried out; the last one stays for now')
-      return false
-    }
+      if (wanted === this.#carriedOut) return
+      // Before the call: a repair that is asked for during it comes after it.
+      this.#carriedOut = wanted
+      await onPlan()
+    })
+    if (!succeeded) this.#carriedOut = undefined
+    else if (nodes.initialized && pods.initialized && uplinks.initialized)
+      for (const finish of this.#initialized.splice(0)) finish()
+    return succeeded
   }
 
   async #gather(signal: AbortSignal): Promise<void> {

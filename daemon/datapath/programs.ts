@@ -61,12 +61,12 @@ export class Programs<S extends InUse> implements AsyncDisposable {
     return this.#current
   }
 
-  /** Brings programs and devices to a plan. */
+  /** Brings programs and devices to a plan, and puts back what somebody has taken away. */
   async follow(plan: ProgramPlan): Promise<void> {
     await this.#inTurn(async () => {
       this.#plan = plan
       if (!sameConstants(plan.constants, this.#constants)) await this.#replace(this.#current.conntrackCapacity)
-      else if (this.#settled) await this.#options.attachDevices(this.#current, plan.hooks)
+      else if (this.#settled) await this.#attachAgain()
       else await this.#settle()
     })
   }
@@ -105,6 +105,12 @@ export class Programs<S extends InUse> implements AsyncDisposable {
     old[Symbol.dispose]()
     await this.#finish()
     this.#options.log.info({ conntrack: next.conntrackCapacity }, 'programs were replaced')
+  }
+
+  /** Where somebody has taken the set away it is back; elsewhere nothing changes. */
+  async #attachAgain(): Promise<void> {
+    this.#options.attachPods(this.#current)
+    await this.#options.attachDevices(this.#current, this.#plan.hooks)
   }
 
   /** Some hooks may run the new set by now. What cannot go back either, as to a device that is gone, is tried again. */

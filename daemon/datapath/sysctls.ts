@@ -50,10 +50,10 @@ export function applySysctls(
   return changed
 }
 
-/** Looks again at intervals until the signal aborts: tools such as systemd-sysctl set these without being asked. */
-export async function keepSysctls(apply: () => void, signal: AbortSignal): Promise<void> {
+/** Applies at intervals until the signal aborts: tools such as systemd-sysctl set these without being asked. */
+export async function keepSysctls(apply: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    apply()
+    await apply()
     await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
   }
 }

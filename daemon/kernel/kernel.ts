@@ -35,7 +35,7 @@ export interface LinkCommon extends LinkSizes {
   readonly alias?: string
   readonly group?: number
   readonly up?: boolean
-  /** IPv6 address generation: `none` keeps the kernel from adding a link-local address. */
+  /** IPv6 address generation: `none` keeps the kernel from adding a link-local address. Moot on a kernel without IPv6. */
   readonly addrGenMode?: 'eui64' | 'none'
   readonly master?: LinkRef
 }
@@ -143,6 +143,8 @@ export interface LinkInfo extends Required<LinkSizes> {
   readonly master: number
   /** Peer's index in its own namespace (IFLA_LINK), 0 when there is none. */
   readonly peerIndex: number
+  /** Of a VXLAN device. */
+  readonly vxlan?: { readonly port: number; readonly external: boolean }
 }
 export interface AddressInfo {
   readonly link: number

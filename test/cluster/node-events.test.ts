@@ -3,6 +3,8 @@
  * somebody takes back, nodes that come and go. Daemons follow, and what can go on goes on.
  */
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { LinkInfo } from '../../daemon/kernel/kernel.ts'
 import { nodeManifest, removeManifest, writeManifest } from '../../deploy/lab/configuration.ts'
@@ -207,6 +209,37 @@ suite('a node of a cluster', () => {
     await eventually(() => names.every(name => cluster.kernel.sysctl(name, node.layout.netns) === '1'), PATIENT)
     await everyoneReachesEveryone()
   })
+
+  test('whose overlay device or anchor somebody takes away or down has it back soon, with the programs on it', async () => {
+    const soon = { timeoutMs: 10_000 }
+    const overlay = async (): Promise<boolean> => {
+      using net = node.net()
+      const link = net.link('cw-vxlan')
+      const pins = readdirSync(join(node.layout.paths.bpf, 'links'))
+      return link?.up === true && ['in', 'out'].every(way => pins.includes(`overlay_${way}_${link.index}`))
+    }
+    const reachesFar = async (): Promise<boolean> =>
+      (await pod.check('tcp', cluster.station('node3-a').address(4), ECHO_PORT, 1000, '--timeout', 1000)).ok
+    for (const change of [
+      ['link', 'delete', 'cw-vxlan'],
+      ['link', 'set', 'cw-vxlan', 'down'],
+    ]) {
+      await node.run(['ip', ...change])
+      await eventually(async () => (await overlay()) && (await reachesFar()), soon)
+    }
+    await node.run(['ip', 'link', 'delete', 'cw-anchor0'])
+    const filters = async (side: string): Promise<string> =>
+      (await runOrEmpty(['tc', 'filter', 'show', 'dev', 'cw-anchor0', side])).replaceAll('\n', ' ')
+    await eventually(
+      async () => /pod_out/.test(await filters('ingress')) && /pod_in/.test(await filters('egress')),
+      soon,
+    )
+    await everyoneReachesEveryone()
+  })
+  /** Output of a program that may fail, as on a device that is not there at the moment. */
+  async function runOrEmpty(command: readonly string[]): Promise<string> {
+    return await node.run(command).catch(() => '')
+  }
 
   test('learns of a node that joins and forgets one that leaves', async () => {
     const joins = nodeLayout(cluster.lab.layout, 77)

@@ -28,17 +28,27 @@ suite('an overlay over IPv6', () => {
   after(() => cluster?.[Symbol.asyncDispose]())
 
   test('has its devices and routes of all families fit', async () => {
-    const node = cluster.node('node1')
-    const text = async (): Promise<string> =>
-      [
-        await node.run(['ip', '-o', 'link', 'show', 'cw-vxlan']),
-        await node.run(['ip', 'route', 'show', '10.71.2.0/24']),
-        await node.run(['ip', '-6', 'route', 'show', 'fd00:71:0:2::/112']),
-        await cluster.station('node1-a').run(['ip', 'route', 'show', 'default']),
-        await cluster.station('node1-a').run(['ip', '-6', 'route', 'show', 'default']),
-      ].join('')
-    await eventually(async () => [...(await text()).matchAll(/ mtu 1430/g)].length === 5)
+    for (const [node, other] of [
+      ['node1', 2],
+      ['node2', 1],
+    ] as const)
+      await eventually(async () => [...(await mtus(node, other)).matchAll(/ mtu 1430/g)].length === 7)
   })
+  /** What of a node and its pods carries packets to the other node, as ip(8) shows it. */
+  async function mtus(name: string, other: number): Promise<string> {
+    const node = cluster.node(name)
+    const pods = [cluster.station(`${name}-a`), cluster.station(`${name}-b`)]
+    const shown = [
+      node.run(['ip', '-o', 'link', 'show', 'cw-vxlan']),
+      node.run(['ip', 'route', 'show', `10.71.${other}.0/24`]),
+      node.run(['ip', '-6', 'route', 'show', `fd00:71:0:${other}::/112`]),
+      ...pods.flatMap(pod => [
+        pod.run(['ip', 'route', 'show', 'default']),
+        pod.run(['ip', '-6', 'route', 'show', 'default']),
+      ]),
+    ]
+    return (await Promise.all(shown)).join('')
+  }
 
   for (const family of FAMILIES) {
     test(`carries IPv${family} between pods and between nodes and pods`, async () => {
@@ -83,4 +93,20 @@ suite('an overlay over IPv6', () => {
       )
     })
   }
+
+  test('of another port is made anew by daemons that are configured so', async () => {
+    for (const node of cluster.nodes) await node.endDaemon('SIGTERM')
+    for (const node of cluster.nodes) await node.startDaemon({ set: ['routing.overlay.port=4789'] })
+    using crossing = new PacketSocket(cluster.netns('underlay'), 'node1')
+    const { error } = await cluster
+      .station('node1-a')
+      .check('tcp', cluster.station('node2-a').address(4), ECHO_PORT, 100_000)
+    assert.equal(error, undefined)
+    await crossing.text(/^eth .*\nipv6 fd00:30::1 > fd00:30::2 .*\nudp \d+ > 4789/)
+    for (const node of cluster.nodes)
+      assert.match(
+        await node.run(['ip', '-d', 'link', 'show', 'cw-vxlan']),
+        /external.* dstport 4789 | dstport 4789 .*external/s,
+      )
+  })
 })

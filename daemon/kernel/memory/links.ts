@@ -9,7 +9,8 @@ type LinkSet = Extract<NetRequest, { readonly op: 'link-set' }>
 export function addLink(ns: Namespace, spec: LinkSpec, namespaceAt: NamespaceAt): void {
   checkName(spec.name)
   if (spec.kind !== 'veth' && spec.kind !== 'netkit') {
-    change(ns, ns.add(created(spec.kind, spec)), spec)
+    const vxlan = spec.kind === 'vxlan' ? { vxlan: { port: spec.port, external: spec.external } } : {}
+    change(ns, ns.add({ ...created(spec.kind, spec), ...vxlan }), spec)
     return
   }
   const other = spec.peer.netns === undefined ? ns : namespaceAt(spec.peer.netns)
@@ -36,10 +37,11 @@ export function setLink(ns: Namespace, request: LinkSet): void {
 
 /** A link as `Net.link()` reports it. */
 export function describeLink(link: MemoryLink): LinkInfo {
-  const { index, name, kind, mac, alias, group, up, loopback, master } = link
+  const { index, name, kind, mac, alias, group, up, loopback, master, vxlan } = link
   const carrier = up && (link.peer === undefined || link.peer.link.up)
   const peerIndex = link.peer?.link.index ?? 0
-  return { ...link.sizes, index, name, kind, mac, alias, group, up, carrier, loopback, master, peerIndex }
+  const own = vxlan === undefined ? {} : { vxlan }
+  return { ...link.sizes, index, name, kind, mac, alias, group, up, carrier, loopback, master, peerIndex, ...own }
 }
 
 function created(kind: string, spec: LinkCommon): Parameters<Namespace['add']>[0] {

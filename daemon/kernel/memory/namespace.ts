@@ -31,6 +31,7 @@ export interface MemoryLink {
   master: number
   sizes: Required<LinkSizes>
   readonly loopback: boolean
+  readonly vxlan?: { readonly port: number; readonly external: boolean }
   /** The other end of a pair. */
   peer?: { readonly namespace: Namespace; readonly link: MemoryLink }
 }
@@ -72,7 +73,9 @@ export class Namespace {
   }
 
   /** Registers a link under the next free index; EEXIST when the name is taken. */
-  add(link: Pick<MemoryLink, 'name' | 'kind' | 'loopback' | 'sizes'> & { readonly mac?: string }): MemoryLink {
+  add(
+    link: Pick<MemoryLink, 'name' | 'kind' | 'loopback' | 'sizes' | 'vxlan'> & { readonly mac?: string },
+  ): MemoryLink {
     if (this.named(link.name)) throw refuse('EEXIST', `add link ${link.name}`, 'File exists')
     const index = ++this.#lastIndex
     const made: MemoryLink = {

@@ -165,8 +165,9 @@ test('an external vxlan comes up on its port', () => {
   const mac = '02:ca:05:e0:00:01'
   const vxlan = { kind: 'vxlan', external: true, port: 4790, name: 'cw-vxlan', mtu: 1400, mac, up: true } as const
   net.run([{ op: 'link-add', link: { ...vxlan, addrGenMode: 'none' } }])
-  assert.deepEqual(pick(linkNamed(net, 'cw-vxlan'), 'kind', 'mtu', 'mac', 'up'), {
+  assert.deepEqual(pick(linkNamed(net, 'cw-vxlan'), 'kind', 'vxlan', 'mtu', 'mac', 'up'), {
     kind: 'vxlan',
+    vxlan: { port: 4790, external: true },
     mtu: 1400,
     mac,
     up: true,

@@ -7,6 +7,7 @@ import {
   IFLA,
   IFLA_INET6_ADDR_GEN_MODE,
   IFLA_INFO,
+  IFLA_VXLAN,
   NLM_F,
   RTEXT_FILTER_SKIP_STATS,
   RTM,
@@ -155,10 +156,12 @@ export function decodeLink(message: Received): LinkInfo {
   const a = new Attributes(message.body.subarray(16))
   const gsoMaxSize = a.u32(IFLA.GSO_MAX_SIZE) ?? 0
   const groMaxSize = a.u32(IFLA.GRO_MAX_SIZE) ?? 0
+  const info = a.nested(IFLA.LINKINFO)
+  const kind = info.text(IFLA_INFO.KIND) ?? ''
   return {
     index: view.getInt32(4, true),
     name: a.text(IFLA.IFNAME) ?? '',
-    kind: a.nested(IFLA.LINKINFO).text(IFLA_INFO.KIND) ?? '',
+    kind,
     mac: macText(a.bytes(IFLA.ADDRESS)),
     alias: a.text(IFLA.IFALIAS) ?? '',
     group: a.u32(IFLA.GROUP) ?? 0,
@@ -172,7 +175,13 @@ export function decodeLink(message: Received): LinkInfo {
     groMaxSize,
     gsoIpv4MaxSize: a.u32(IFLA.GSO_IPV4_MAX_SIZE) ?? gsoMaxSize,
     groIpv4MaxSize: a.u32(IFLA.GRO_IPV4_MAX_SIZE) ?? groMaxSize,
+    ...(kind === 'vxlan' ? { vxlan: vxlanOf(info.nested(IFLA_INFO.DATA)) } : {}),
   }
+}
+
+function vxlanOf(data: Attributes): NonNullable<LinkInfo['vxlan']> {
+  const [high = 0, low = 0] = data.bytes(IFLA_VXLAN.PORT) ?? []
+  return { port: (high << 8) | low, external: data.u8(IFLA_VXLAN.COLLECT_METADATA) === 1 }
 }
 
 /** Whether a message is about a link itself: the same types also tell of a bridge's ports (AF_BRIDGE). */

@@ -1,5 +1,5 @@
 /** A network namespace over rtnetlink: the port `Net` of kernel.ts. */
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
 import type {
   Address,
   AddressInfo,
@@ -20,7 +20,7 @@ import { openNetns } from '../netns/netns-file.ts'
 import { errnoName, errnoValue, systemError } from '../sys.ts'
 import type { Ack } from './ack.ts'
 import { decodeAddress, encodeAddressDump } from './address.ts'
-import { carryOut, type Step } from './carry-out.ts'
+import { carryOut, type Step, type Steps } from './carry-out.ts'
 import { NETLINK } from './constants.ts'
 import { watchEvents } from './events.ts'
 import { decodeLink, encodeLinkDump, encodeLinkGet, isLinkMessage } from './link.ts'
@@ -31,11 +31,13 @@ import { decodeRoute, decodeRouteLookup, encodeRouteDump, encodeRouteLookup } fr
 import { decodeRule, encodeRuleDump } from './rule.ts'
 import { NetlinkSocket, type Outcome } from './socket.ts'
 import { decodeFilter, decodeQdisc, encodeFilterDump, encodeQdiscDump } from './traffic-control.ts'
+import { withoutIpv6 } from './without-ipv6.ts'
 
 /** Holds the namespace open, and one socket in it, until disposed; used afterwards it throws SystemError EBADF. */
 export class NetlinkNet implements Net {
   readonly #fd: number
   readonly #socket: NetlinkSocket
+  readonly #ipv6 = existsSync('/proc/sys/net/ipv6')
   #open = true
 
   /** Opens the namespace at a path. Throws SystemError or NotANetns. */
@@ -51,7 +53,7 @@ export class NetlinkNet implements Net {
 
   run(requests: readonly NetRequest[]): void {
     using files = new NetnsFiles()
-    const steps = carryOut(requests, path => files.open(path))
+    const steps = this.#carryOut(requests, files)
     for (let step = steps.next(); step.done !== true; ) step = steps.next(this.#transact(step.value, files))
   }
 
@@ -59,7 +61,7 @@ export class NetlinkNet implements Net {
   async runBlocking(requests: readonly NetRequest[]): Promise<void> {
     using files = new NetnsFiles()
     using socket = new NetlinkSocket(NETLINK.ROUTE, this.#netnsFd)
-    const steps = carryOut(requests, path => files.open(path))
+    const steps = this.#carryOut(requests, files)
     for (let step = steps.next(); step.done !== true; ) {
       const { messages, netns } = step.value
       using elsewhere = netns === undefined ? undefined : new NetlinkSocket(NETLINK.ROUTE, files.open(netns))
@@ -121,6 +123,10 @@ export class NetlinkNet implements Net {
   get #netnsFd(): number {
     if (this.#open) return this.#fd
     throw systemError('use network namespace', errnoValue('EBADF'), 'it was closed')
+  }
+
+  #carryOut(requests: readonly NetRequest[], files: NetnsFiles): Steps {
+    return carryOut(this.#ipv6 ? requests : requests.map(withoutIpv6), path => files.open(path))
   }
 
   #transact({ messages, netns }: Step, files: NetnsFiles): Outcome[] {
