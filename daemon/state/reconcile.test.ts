@@ -1,106 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
-import { FakeClock, settle } from '../../test/support/fake-clock.ts'
-import { FakeLog } from '../../test/support/fake-log.ts'
-import { FakeMetrics } from '../../test/support/fake-metrics.ts'
+import { test } from 'node:test'
+import { settle } from '../../test/support/fake-clock.ts'
 import { Random } from '../../test/support/random.ts'
-import { Reconciler } from './reconcile.ts'
 import { NotSettled } from './settle.ts'
-import { type ReadonlyTable, Table } from './table.ts'
-import type { Target } from './target.ts'
-
-interface Row {
-  readonly key: string
-  readonly value: number
-}
-
-/** A target in memory that writes down what it is asked, and fails where it is told to. */
-class MemoryTarget implements Target<Row> {
-  readonly rows = new Map<string, number>()
-  readonly calls: string[] = []
-  readonly broken = new Set<string>()
-  #gate: Promise<void> | undefined
-
-  update(row: Row, previous: Row | undefined): boolean | Promise<boolean> {
-    this.calls.push(`put ${row.key}=${row.value}${previous ? ` was ${previous.value}` : ''}`)
-    this.#check(row.key)
-    const wrong = this.rows.get(row.key) !== row.value
-    this.rows.set(row.key, row.value)
-    return this.#gate ? this.#gate.then(() => wrong) : wrong
-  }
-  delete(row: Row): void {
-    this.calls.push(`delete ${row.key}=${row.value}`)
-    this.#check(row.key)
-    this.rows.delete(row.key)
-  }
-  prune(desired: ReadonlyTable<Row>): number {
-    this.calls.push('prune')
-    this.#check('prune')
-    const extra = [...this.rows.keys()].filter(key => desired.get(key) === undefined)
-    for (const key of extra) this.rows.delete(key)
-    return extra.length
-  }
-  /** Makes updates wait until the result is called. */
-  hold(): () => void {
-    const gate = Promise.withResolvers<void>()
-    this.#gate = gate.promise
-    return () => {
-      this.#gate = undefined
-      gate.resolve()
-    }
-  }
-  /** Calls since the last look. */
-  said(): string {
-    return this.calls.splice(0).join(', ')
-  }
-  toString(): string {
-    return [...this.rows]
-      .map(([key, value]) => `${key}=${value}`)
-      .sort()
-      .join(' ')
-  }
-  #check(key: string): void {
-    if (this.broken.has(key)) throw new Error(`${key} is broken`)
-  }
-}
-
-class BatchTarget extends MemoryTarget {
-  updateBatch(rows: readonly Row[]): number {
-    this.calls.push(`batch of ${rows.length}`)
-    if (rows.some(row => this.broken.has(row.key))) throw new Error('batch is broken')
-    const wrong = rows.filter(row => this.rows.get(row.key) !== row.value)
-    for (const row of wrong) this.rows.set(row.key, row.value)
-    return wrong.length
-  }
-  deleteBatch(rows: readonly Row[]): void {
-    this.calls.push(`delete ${rows.map(row => row.key).join(' ')}`)
-    for (const row of rows) this.rows.delete(row.key)
-  }
-}
-
-const stop = new AbortController()
-after(() => {
-  stop.abort()
-})
-const never = new AbortController().signal
-
-function started(target: MemoryTarget = new MemoryTarget(), random = 0) {
-  const table = new Table<Row>('rows', row => row.key)
-  const clock = new FakeClock()
-  const log = new FakeLog()
-  const metrics = new FakeMetrics()
-  const reconciler = new Reconciler({
-    name: 'memory',
-    table,
-    target,
-    log,
-    metrics,
-    clock,
-    retry: { random: () => random },
-  })
-  const run = (signal = stop.signal): Promise<void> => reconciler.start(signal)
-  return { table, target, clock, log, metrics, reconciler, run }
-}
+import { BatchTarget, MemoryTarget, never, started } from './testdata/memory-target.ts'
 
 test('rows of one synchronous block are carried together, deletions first', async () => {
   const { table, target, run } = started(new BatchTarget())
@@ -130,24 +33,6 @@ test('a row reaches a free target without timers, within the microtasks after th
   assert.equal(turned, false)
   assert.equal(target.said(), 'prune, put a=1')
   assert.equal(clock.next, timers)
-})
-
-test('nothing is pruned before every writer is done, however long that takes', async () => {
-  const { table, target, clock, reconciler, run } = started()
-  target.rows.set('left over', 1)
-  const done = [table.initializer('one'), table.initializer('two')]
-  void run()
-  table.put({ key: 'a', value: 1 })
-  await clock.advance(24 * 3600_000)
-  assert.equal(target.rows.has('left over'), true)
-  assert.deepEqual(reconciler.status().waitingFor, ['one', 'two'])
-  done[0]?.()
-  await clock.advance(24 * 3600_000)
-  assert.equal(target.rows.has('left over'), true)
-  done[1]?.()
-  await settle()
-  assert.equal(target.toString(), 'a=1')
-  assert.equal(reconciler.status().pruned, true)
 })
 
 test('a failing row is tried again from 100 ms to 60 s and does not hold up the others', async () => {
@@ -242,88 +127,6 @@ test('other work has its turn between the parts of a failing batch', async () =>
   assert.ok(most <= 2, `${most} calls in one stretch`)
 })
 
-test('a refresh every 30 minutes mends what somebody else changed and counts it', async () => {
-  const { table, target, clock, metrics, run } = started(new BatchTarget())
-  void run()
-  for (const key of ['a', 'b', 'c']) table.put({ key, value: 1 })
-  await clock.advance(29 * 60_000)
-  const wrong = (operation: string): number =>
-    metrics.value('reconciler_found_wrong_total', { reconciler: 'memory', operation })
-  assert.deepEqual([wrong('update'), wrong('prune')], [0, 0])
-  target.rows.set('a', 7)
-  target.rows.delete('b')
-  target.rows.set('stranger', 1)
-  await clock.advance(60_000)
-  assert.equal(target.toString(), 'a=1 b=1 c=1')
-  assert.deepEqual([wrong('update'), wrong('prune')], [2, 1])
-  await clock.advance(30 * 60_000)
-  assert.deepEqual([wrong('update'), wrong('prune')], [2, 1])
-})
-
-test('a refresh asked for during a refresh comes after it, so that events do not keep it from its end', async () => {
-  const { table, target, reconciler, run } = started()
-  for (let i = 0; i < 600; i++) table.put({ key: `k${i}`, value: 1 })
-  void run()
-  await reconciler.settled('k599', 600, never)
-  while (!reconciler.status().pruned) await settle()
-  target.said()
-  reconciler.refresh()
-  while (target.calls.length < 300) await new Promise(setImmediate)
-  reconciler.refresh()
-  while (target.calls.length < 1202) await new Promise(setImmediate)
-  await settle()
-  const calls = target.said().split(', ')
-  assert.deepEqual([calls.indexOf('prune'), calls.lastIndexOf('prune'), calls.length], [600, 1201, 1202])
-})
-
-test('what the last process left is no mistake of anybody, also when a refresh comes before the first prune', async () => {
-  const { table, target, clock, metrics, run } = started()
-  target.rows.set('left over', 1)
-  const done = table.initializer('slow source')
-  void run()
-  await clock.advance(31 * 60_000)
-  done()
-  await settle()
-  assert.equal(target.toString(), '')
-  assert.equal(metrics.value('reconciler_found_wrong_total', { reconciler: 'memory', operation: 'prune' }), 0)
-})
-
-test('a target that can tell what it lacks is asked once a refresh, and only that is carried', async () => {
-  class TellingTarget extends MemoryTarget {
-    differing(rows: Iterable<Row>): Row[] {
-      this.calls.push('look')
-      if (this.broken.has('look')) throw new Error('look is broken')
-      return [...rows].filter(row => this.rows.get(row.key) !== row.value)
-    }
-  }
-  const { table, target, metrics, reconciler, run } = started(new TellingTarget())
-  void run()
-  for (const key of ['a', 'b', 'c']) table.put({ key, value: 1 })
-  await settle()
-  target.said()
-  target.rows.set('b', 7)
-  reconciler.refresh()
-  await settle()
-  assert.equal(target.said(), 'look, put b=1 was 1, prune')
-  assert.equal(metrics.value('reconciler_found_wrong_total', { reconciler: 'memory', operation: 'update' }), 1)
-  target.broken.add('look')
-  reconciler.refresh()
-  await settle()
-  assert.equal(target.said(), 'look, put a=1 was 1, put b=1 was 1, put c=1 was 1, prune')
-})
-
-test('a refresh of many rows lets a new row pass', async () => {
-  const { table, target, reconciler, run } = started()
-  void run()
-  for (let i = 0; i < 2000; i++) table.put({ key: `k${i}`, value: 1 })
-  for (let i = 0; i < 5; i++) await settle()
-  target.said()
-  reconciler.refresh()
-  await Promise.resolve()
-  await reconciler.settled('new', table.put({ key: 'new', value: 1 }), never)
-  assert.ok(target.calls.length < 600, `${target.calls.length} calls before the new row`)
-})
-
 test('waiting ends when the row is carried, not before', async () => {
   const { table, target, reconciler, run } = started()
   void run()
@@ -379,19 +182,6 @@ test('stopping tells everyone who waits, and drops the place in the table', asyn
   await assert.rejects(waiting, /does not run/)
   await assert.rejects(reconciler.settled('a', table.revision + 1, never), /does not run/, 'who comes later, too')
   assert.deepEqual([table.followers, clock.next], [[], undefined])
-})
-
-test('a prune that fails is tried again', async () => {
-  const { target, clock, reconciler, run } = started()
-  target.rows.set('left over', 1)
-  target.broken.add('prune')
-  void run()
-  await settle()
-  assert.equal(reconciler.status().pruneError, 'prune is broken')
-  target.broken.clear()
-  await clock.advance(100)
-  assert.equal(target.toString(), '')
-  assert.equal(reconciler.status().pruneError, undefined)
 })
 
 test('under random changes and failures the target ends as the table is, before any refresh', async () => {

@@ -218,14 +218,18 @@ suite('a node of a cluster', () => {
       const pins = readdirSync(join(node.layout.paths.bpf, 'links'))
       return link?.up === true && ['in', 'out'].every(way => pins.includes(`overlay_${way}_${link.index}`))
     }
-    const reachesFar = async (): Promise<boolean> =>
-      (await pod.check('tcp', cluster.station('node3-a').address(4), ECHO_PORT, 1000, '--timeout', 1000)).ok
+    const far = cluster.station('node3-a')
+    const reachFar = async (): Promise<boolean> => {
+      const ways = [pod, cluster.station('node1')].flatMap(from => FAMILIES.map(family => ({ from, family })))
+      const checks = ways.map(w => w.from.check('tcp', far.address(w.family), ECHO_PORT, 1000, '--timeout', 1000))
+      return (await Promise.all(checks)).every(check => check.ok)
+    }
     for (const change of [
       ['link', 'delete', 'cw-vxlan'],
       ['link', 'set', 'cw-vxlan', 'down'],
     ]) {
       await node.run(['ip', ...change])
-      await eventually(async () => (await overlay()) && (await reachesFar()), soon)
+      await eventually(async () => (await overlay()) && (await reachFar()), soon)
     }
     await node.run(['ip', 'link', 'delete', 'cw-anchor0'])
     const filters = async (side: string): Promise<string> =>
