@@ -38,9 +38,18 @@ struct expiry {
 	__u64 expired;
 };
 
+/* Whether the flow was opened while the address had a holder that has gone since. */
+static __always_inline bool opened_before_departure(const struct address *address, const struct ct_value *flow)
+{
+	const __u64 *left = bpf_map_lookup_elem(&departed, address);
+
+	return left && flow->created <= *left;
+}
+
 static long expire_one(void *map, const struct ct_key *key, struct ct_value *flow, struct expiry *expiry)
 {
-	if (flow->expires > expiry->now) {
+	if (flow->expires > expiry->now && !opened_before_departure(&key->a, flow) &&
+	    !opened_before_departure(&key->b, flow)) {
 		expiry->live++;
 		return 0;
 	}

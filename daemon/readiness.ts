@@ -27,8 +27,10 @@ export async function announceWhenReady(options: ReadinessOptions, signal: Abort
   }
   await eachChange([nodes], look, AbortSignal.any([signal, known.signal]))
   if (signal.aborted) return
-  ownNode.pass()
+  // Whoever finds the daemon ready finds the network configuration, too.
+  ownNode.fail('known; the network configuration is being written')
   if (config.cni.writeConf) await announceNetwork(config, log)
+  ownNode.pass()
 }
 
 /** The network configuration is the runtime's sign that pods can be started. */

@@ -53,7 +53,16 @@ async function declaredMetrics() {
   const unused = () => Promise.reject(new Error('not called'))
   const log = { debug() {}, info() {}, warn() {}, error() {} }
   await keepConntrack(
-    { metrics, log, limit: 0, capacity: () => 0, rejected: () => 0, expire: unused, grow: unused },
+    {
+      metrics,
+      log,
+      limit: 0,
+      capacity: () => 0,
+      rejected: () => 0,
+      departed: () => false,
+      expire: unused,
+      grow: unused,
+    },
     AbortSignal.abort(),
   )
   return metrics.list()

@@ -44,6 +44,15 @@ struct {
 	__type(value, struct ct_value);
 } conntrack SEC(".maps");
 
+/* Address of a local pod that went → when, by bpf_ktime_get_ns. Kept until expiry has come by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct address);
+	__type(value, __u64);
+} departed SEC(".maps");
+
 /* An entry is of use for the seconds a datagram's fragments are on their way; LRU needs no other expiry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -45,13 +45,18 @@ class Entries {
   expired = 0
   found = 0
   failing: string | undefined
+  runMs = 0
   #capacity = 1024
 
   readonly expire = async (): Promise<{ live: number; expired: number }> => {
     this.told.push(`${this.clock.now()}: expire`)
     this.#failOnce('expire')
-    return await Promise.resolve({ live: this.live, expired: this.expired })
+    this.gone = false
+    if (this.runMs > 0) await new Promise<void>(resolve => this.clock.after(this.runMs, resolve))
+    return { live: this.live, expired: this.expired }
   }
+  gone = false
+  readonly departed = (): boolean => this.gone
   readonly rejected = (): number => {
     this.#failOnce('count')
     return this.found
@@ -119,6 +124,17 @@ test('flows that find no room are noticed within a second', async () => {
     entries.found = 900
   }
   assert.deepEqual(await kept(entries, 3900, [[2500, burst]]), ['0: expire', '3000: expire', '3000: grow to 4096'])
+})
+
+test('flows of pods that went end within a second, and runs for them take a twentieth of the time at most', async () => {
+  const entries = new Entries()
+  entries.runMs = 100
+  const leave = (): void => void (entries.gone = true)
+  const told = await kept(entries, 7000, [
+    [3500, leave],
+    [4150, leave],
+  ])
+  assert.deepEqual(told, ['0: expire', '4100: expire', '6200: expire'])
 })
 
 test('ends at once while it rests', async () => {

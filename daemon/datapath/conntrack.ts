@@ -1,7 +1,7 @@
 /**
  * Keeps the conntrack map: expires entries inside the kernel by running the program `ct_expire`, as often as there is
  * something to expire or the map fills, and lets the map grow before it is full. A burst that fills it all the same is
- * noticed within a second. While no daemon runs nothing expires; the programs go on.
+ * noticed within a second, and so is a pod that went: the flows of its addresses end then. While no daemon runs nothing expires; the programs go on.
  */
 import type { Logger, Metrics } from '../plugin.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
@@ -16,6 +16,8 @@ export interface ExpiryCount {
 export interface ConntrackOptions {
   readonly expire: () => Promise<ExpiryCount>
   readonly capacity: () => number
+  /** Whether pods have gone whose flows a run is to end. */
+  readonly departed: () => boolean
   /** Packets so far whose flow found no room. */
   readonly rejected: () => number
   /** Capacity up to which the map may grow. */
@@ -31,8 +33,10 @@ export const INTERVAL = { shortest: 1000, first: 5000, longest: 60_000 } as cons
 /** The map grows when more than this share of it is live. */
 const FULL_SHARE = 0.75
 
-/** How often is looked whether flows found no room. */
+/** How often is looked whether flows found no room, or pods went. */
 const LOOK_MS = 1000
+/** Runs for pods that went take at most this share of the time, however many pods come and go. */
+const DEPARTED_SHARE = 0.05
 
 /** The next interval: shorter when a run found much, longer when it found little. Pure. */
 export function nextInterval(currentMs: number, count: ExpiryCount): number {
@@ -72,10 +76,13 @@ export async function keepConntrack(
   try {
     while (!signal.aborted) {
       try {
+        const began = clock.now()
         const { intervalMs, rejected } = await run()
         const end = clock.now() + intervalMs
+        const free = clock.now() + (clock.now() - began) / DEPARTED_SHARE
+        const calm = (): boolean => options.rejected() <= rejected && (clock.now() < free || !options.departed())
         do await pause(Math.min(LOOK_MS, end - clock.now()))
-        while (!signal.aborted && clock.now() < end && options.rejected() <= rejected)
+        while (!signal.aborted && clock.now() < end && calm())
       } catch (error) {
         options.log.error({ error }, 'conntrack could not be looked after; it is tried again')
         await pause(INTERVAL.first)

@@ -11,7 +11,7 @@ import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
-import { keepConntrack } from './conntrack.ts'
+import { type ExpiryCount, keepConntrack } from './conntrack.ts'
 import { type ProgramConstants, programConstants } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
@@ -19,6 +19,7 @@ import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './devic
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
 import type { MtuPlan } from './mtu.ts'
+import { Departed } from './departed.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
 import { ensureOverlay, removeOverlay } from './overlay.ts'
 import { PathPlanner } from './path-planner.ts'
@@ -64,6 +65,7 @@ export class Datapath implements AsyncDisposable {
   readonly #devicesKnown: () => void
   readonly #looks: Attempts
   readonly #sysctls: Attempts
+  readonly #departed = new Departed(() => this.#set.departed)
 
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
@@ -109,6 +111,7 @@ export class Datapath implements AsyncDisposable {
       target: endpointTarget(
         () => this.#set.endpoints,
         () => this.#set.devices,
+        address => this.#departed.add(address),
       ),
     })
     const hosts = new Reconciler({
@@ -185,7 +188,8 @@ export class Datapath implements AsyncDisposable {
         {
           log,
           metrics,
-          expire: () => this.#set.expireConntrack(),
+          expire: () => this.#expireConntrack(),
+          departed: () => this.#departed.any,
           capacity: () => this.#set.conntrackCapacity,
           rejected: () => conntrackRejected(this.counters()),
           limit: settings.datapath.conntrack.maxEntries,
@@ -204,6 +208,13 @@ export class Datapath implements AsyncDisposable {
 
   get #set(): ProgramSet {
     return this.#programs.current
+  }
+
+  async #expireConntrack(): Promise<ExpiryCount> {
+    const ended = this.#departed.beginRun()
+    const count = await this.#set.expireConntrack()
+    ended()
+    return count
   }
 
   #followDevices(signal: AbortSignal): Promise<void> {

@@ -55,7 +55,9 @@ class Endpoints {
   readonly pods = endpointTarget(
     () => this.addresses,
     () => this.devices,
+    address => void this.gone.push(address),
   )
+  readonly gone: string[] = []
   readonly hosts = hostAddressTarget(() => this.addresses)
 
   shown(): string[] {
@@ -92,6 +94,7 @@ test('a pod is known by its addresses and its device, and written only when some
   await maps.pods.delete(row, signal)
   await maps.pods.delete(row, signal)
   assert.deepEqual(maps.shown(), [])
+  assert.deepEqual(maps.gone, ['10.64.0.2', 'fd00::2'])
 })
 
 test('what a pod no longer has goes with the update', async () => {
@@ -124,6 +127,7 @@ test('pods and the node share a map, and neither target removes what is the othe
   hosts.put(host('172.30.0.1'))
   assert.equal(await maps.hosts.prune(hosts, signal), 1)
   assert.equal(await maps.pods.prune(pods, signal), 2)
+  assert.deepEqual(maps.gone, ['10.64.0.3'])
   assert.deepEqual(maps.shown(), ['10.64.0.2: pod 1 on 7', '172.30.0.1: host', 'device 7: pod 1 on 7'])
   await maps.hosts.delete(host('10.64.0.2'), signal)
   await maps.pods.delete(pod(4, 3, '172.30.0.1'), signal)

@@ -15,11 +15,20 @@ export type IpcacheMap = BpfMap<IpcacheKey, IpcacheValue>
 /** A growing map is replaced, so targets ask for the current one each time. */
 type Current<M> = () => M
 
-/** Pods' addresses and devices. An address is deleted only while it still leads to the row's own device. */
-export function endpointTarget(current: Current<EndpointMap>, devices: Current<DeviceMap>): Target<EndpointRow> {
+/**
+ * Pods' addresses and devices. An address is deleted only while it still leads to the row's own device; `gone` is then
+ * told of it.
+ */
+export function endpointTarget(
+  current: Current<EndpointMap>,
+  devices: Current<DeviceMap>,
+  gone: (address: string) => void,
+): Target<EndpointRow> {
   const remove = (address: string, index: number): void => {
     const key = toMapped16(address)
-    if (current().lookup(key)?.ifindex === index) current().delete(key)
+    if (current().lookup(key)?.ifindex !== index) return
+    current().delete(key)
+    gone(address)
   }
   // The kernel gives an index again: it may be another pod's by now.
   const forget = ({ id, device }: EndpointRow): void => {
@@ -43,10 +52,11 @@ export function endpointTarget(current: Current<EndpointMap>, devices: Current<D
     },
     prune(desired) {
       const indices = new Set([...desired.values()].map(row => row.device.index))
-      const gone = [...devices().entries()].map(([index]) => index).filter(index => !indices.has(index))
-      devices().deleteBatch(gone)
+      const surplus = [...devices().entries()].map(([index]) => index).filter(index => !indices.has(index))
+      devices().deleteBatch(surplus)
       const wanted = new Set([...desired.values()].flatMap(row => row.addresses))
-      return gone.length + pruneAddresses(current(), wanted, value => !(value.flags & EndpointFlags.ENDPOINT_HOST))
+      const isPod = (value: EndpointValue): boolean => (value.flags & EndpointFlags.ENDPOINT_HOST) === 0
+      return surplus.length + pruneAddresses(current(), wanted, isPod, gone)
     },
   }
 }
@@ -142,11 +152,13 @@ function pruneAddresses(
   map: EndpointMap,
   wanted: ReadonlySet<string>,
   mine: (value: EndpointValue) => boolean,
+  gone: (address: string) => void = () => {},
 ): number {
   const surplus = [...map.entries()]
     .filter(([key, value]) => mine(value) && !wanted.has(fromMapped16(key)))
     .map(([key]) => key)
   map.deleteBatch(surplus)
+  for (const key of surplus) gone(fromMapped16(key))
   return surplus.length
 }
 

@@ -32,6 +32,7 @@ export const MAP_LAYOUTS: Layouts = {
   devices: { version: 1 },
   ipcache: { version: 1 },
   conntrack: { version: 1 },
+  departed: { version: 1 },
   fragments: { version: 1, transient: true },
   events: { version: 1, transient: true },
   metrics: { version: 1, transient: true },

@@ -1,7 +1,7 @@
 /** The loaded programs with their maps, typed. How one set takes another's place: `programs.ts`. */
 import { closeSync } from 'node:fs'
 import { join } from 'node:path'
-import { codec, u32 } from '../kernel/bpf/layout.ts'
+import { codec, u32, u64 } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
 import { duplicateFd } from '../kernel/bpf/syscall.ts'
@@ -30,6 +30,7 @@ export interface ProgramSet extends Disposable {
   readonly endpoints: EbpfMap<Uint8Array, EndpointValue>
   readonly devices: EbpfMap<number, EndpointValue>
   readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
+  readonly departed: EbpfMap<Uint8Array, bigint>
   readonly conntrackCapacity: number
   /** Both descriptors are the set's, valid until it is disposed. */
   programFd(name: string): number
@@ -55,12 +56,14 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const endpoints = stack.use(mapOfFd(set.mapFd('endpoints'), codec(addressLayout, endpointValueLayout)))
   const devices = stack.use(mapOfFd(set.mapFd('devices'), codec(u32, endpointValueLayout)))
   const ipcache = stack.use(mapOfFd(set.mapFd('ipcache'), codec(ipcacheKeyLayout, ipcacheValueLayout)))
+  const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
   return {
     endpoints,
     devices,
     ipcache,
+    departed,
     conntrackCapacity,
     programFd: name => set.programFd(name),
     mapFd: name => set.mapFd(name),

@@ -11,6 +11,8 @@ import {
   FlowMoment,
   Hook,
 } from '../../daemon/datapath/shared.gen.ts'
+import { Departed } from '../../daemon/datapath/departed.ts'
+import { fromMapped16 } from '../../daemon/kernel/ip.ts'
 import { ipv4, payload } from '../support/packet.ts'
 import { tcp, udp } from '../support/packet-transport.ts'
 import { counts, eventText, flows } from './effects.ts'
@@ -171,6 +173,37 @@ test('expiry does not tell again of a connection whose end was seen', async () =
   assert.deepEqual(await sweep(node), { live: 0, expired: 1 })
   assert.deepEqual(node.takeEvents(), [])
 })
+
+test('expiry ends what an address’s last holder had open, whichever end it was, and nothing of the next one’s', async () => {
+  using node = new TestNode()
+  const departed = new Departed(() => node.departed)
+  const open = (from: 'a' | 'b', sport: number): void => {
+    const [src, dst] = from === 'a' ? [A, B] : [B, A]
+    node.send('pod_out', from, [fromPod(src), ip(4, src, dst), udp({ sport, dport: 5000 }), payload(2)])
+  }
+  open('a', 1)
+  open('b', 2)
+  await tick()
+  departed.add(B[4])
+  await tick()
+  open('b', 3)
+  assert.equal(departed.any, true)
+  const ended = departed.beginRun()
+  assert.deepEqual(await sweep(node), { live: 1, expired: 2 })
+  assert.deepEqual(flows(node), [`flow udp ${B[4]}:3 > ${A[4]}:5000 1/0`])
+  departed.add(A[4])
+  ended()
+  assert.deepEqual(
+    [...node.departed.entries()].map(([address]) => fromMapped16(address)),
+    [A[4]],
+  )
+})
+
+/** Entries are stamped by the coarse clock, which moves with the timer interrupt. */
+async function tick(): Promise<void> {
+  const began = process.hrtime.bigint()
+  while (process.hrtime.bigint() - began < 20_000_000n) await new Promise(resolve => setImmediate(resolve))
+}
 
 test('expiry tells nothing where ends are not asked for', async () => {
   using node = new TestNode({ constants: { flow_events: FlowMoment.FLOW_FIRST } })

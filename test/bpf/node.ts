@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { bytes, codec, type Layout, perCpu, u32 } from '../../daemon/kernel/bpf/layout.ts'
+import { bytes, codec, type Layout, perCpu, u32, u64 } from '../../daemon/kernel/bpf/layout.ts'
 import type { EbpfMap } from '../../daemon/kernel/bpf/map.ts'
 import { possibleCpus } from '../../daemon/kernel/bpf/map-info.ts'
 import { loadObject, type LoadedObject } from '../../daemon/kernel/bpf/object.ts'
@@ -85,6 +85,7 @@ export class TestNode implements Disposable {
   readonly devices: Devices
   readonly endpoints: EbpfMap<Uint8Array, EndpointValue>
   readonly conntrack: EbpfMap<CtKey, CtValue>
+  readonly departed: EbpfMap<Uint8Array, bigint>
   readonly fragments: EbpfMap<FragKey, FragValue>
   readonly metrics: EbpfMap<MetricKey, Counters>
   readonly forwarded: EbpfMap<number, Counters>
@@ -111,6 +112,7 @@ export class TestNode implements Disposable {
     const counters: Layout<Counters> = perCpu(metricValueLayout, possibleCpus())
     this.endpoints = map('endpoints', addressLayout, endpointValueLayout)
     this.conntrack = map('conntrack', ctKeyLayout, ctValueLayout)
+    this.departed = map('departed', addressLayout, u64)
     this.fragments = map('fragments', fragKeyLayout, fragValueLayout)
     this.metrics = map('metrics', metricKeyLayout, counters)
     this.forwarded = map('forwarded', u32, counters)
