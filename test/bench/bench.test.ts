@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { against, compare, interleave, median, quantile } from './bench.ts'
+import { against, beside, compare, interleave, median, quantile } from './bench.ts'
 
 test('the median of an even number of samples lies between the two in the middle', () => {
   assert.equal(median([4, 1, 3, 2]), 2.5)
@@ -31,6 +31,12 @@ test('cases take turns and the first round is not counted', async () => {
   const samples = await interleave({ a: one('a'), b: one('b') }, context)
   assert.equal(order.join(''), 'ababab')
   assert.deepEqual(samples, { a: [3, 5], b: [4, 6] })
+})
+
+test('a peer beside a figure has ratios of each round where both have as many', () => {
+  const what = { bench: 'b', case: 'c', unit: 'ms', ...beside('p', [1, 100, 1], [2, 200, 4]) }
+  const { ratio, quartiles, peerValue, ours } = against(what, [1, 100, 1], 10)
+  assert.deepEqual([ours, peerValue, ratio, quartiles], [1, 4, 0.5, [0.375, 0.5]])
 })
 
 test('a peer printed beside a figure decides nothing', () => {

@@ -11,7 +11,7 @@ export interface Result {
   readonly peer?: string
   /** Median of the peer, in `unit`. */
   readonly peerValue?: number
-  /** Median of per-round ratios ours / peer. */
+  /** Median of per-round ratios ours / peer; the ratio of the two figures where there are no quartiles. */
   readonly ratio?: number
   /** Lower and upper quartile of the ratios. */
   readonly quartiles?: readonly [number, number]
@@ -72,8 +72,7 @@ export function compare(
   peer: readonly number[],
   limit?: { readonly ratio: number; readonly atLeast?: boolean },
 ): Result {
-  const ratios = ours.map((v, i) => v / (peer[i] ?? Number.NaN))
-  const ratio = median(ratios)
+  const { ratio, ...rest } = beside(what.peer, ours, peer)
   const verdict =
     limit === undefined
       ? {}
@@ -84,12 +83,22 @@ export function compare(
   return {
     ...what,
     ours: median(ours),
-    peerValue: median(peer),
+    ...rest,
     ratio,
-    quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
     samples: ours.length,
     ...verdict,
   }
+}
+
+/** A peer to be printed beside a figure of ours, by one value of each a round. */
+export function beside(name: string, ours: readonly number[], peer: readonly number[]) {
+  const ratios = ours.map((v, i) => v / (peer[i] ?? Number.NaN))
+  return {
+    peer: name,
+    peerValue: median(peer),
+    ratio: median(ratios),
+    quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+  } as const
 }
 
 /**
@@ -103,6 +112,8 @@ export function against(
     readonly unit: string
     readonly peer?: string
     readonly peerValue?: number
+    readonly ratio?: number
+    readonly quartiles?: readonly [number, number]
   },
   samples: readonly number[],
   limit: number,
@@ -110,9 +121,9 @@ export function against(
 ): Result {
   const ours = value(samples)
   return {
+    ...(what.peerValue === undefined ? {} : { ratio: ours / what.peerValue }),
     ...what,
     ours,
-    ...(what.peerValue === undefined ? {} : { ratio: ours / what.peerValue }),
     target: `≤ ${limit} ${what.unit}`,
     ok: ours <= limit,
     samples: samples.length,

@@ -32,7 +32,9 @@ async function main(): Promise<number> {
     return 2
   }
   const stop = new AbortController()
-  process.once('SIGINT', () => stop.abort(new Error('interrupted')))
+  // A second one finds the clean-up under way and changes nothing.
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => stop.abort(new Error(`interrupted by ${name}`)))
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   let missed = 0

@@ -1,0 +1,27 @@
+/** Every bench runs to its end and prints what people and programs expect of it; how fast is not the question here. */
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { warmThreadPool } from '../../daemon/kernel/netns/thread-pool.ts'
+import type { Result } from './bench.ts'
+import { benches } from './benches.ts'
+
+before(() => warmThreadPool())
+
+/** Figures that stand without a peer. */
+const ALONE = /^forwarding --test-run|resident$/
+
+for (const bench of benches)
+  test(`${bench.name} prints figures beside its peers`, async t => {
+    const results: Result[] = []
+    for await (const result of bench.run({ rounds: 1, say: () => {}, signal: t.signal })) results.push(result)
+    assert.ok(results.length > 0)
+    for (const result of results) {
+      const { ours, unit, samples, ratio, peer, target, ok } = result
+      const text = JSON.stringify(result)
+      assert.equal(result.bench, bench.name)
+      assert.ok(ours > 0 && Number.isFinite(ours) && unit !== '' && samples > 0, text)
+      assert.equal(typeof ok, target === undefined ? 'undefined' : 'boolean', text)
+      if (!ALONE.test(`${result.bench} ${result.case}`)) assert.ok(peer !== undefined && Number(ratio) > 0, text)
+    }
+    assert.equal(new Set(results.map(r => `${r.case} ${r.peer}`)).size, results.length)
+  })
