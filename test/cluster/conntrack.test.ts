@@ -107,12 +107,15 @@ suite('the table of connections', () => {
     const rounds = [32_768, 65_536, 131_072, 262_144]
     for (const [i, entries] of rounds.entries()) {
       const set = [...settings, `initialEntries=${entries}`].map(s => `datapath.conntrack.${s}`)
+      const had = pins()
       let ended = false
-      const starting = node.startDaemon({ set }).finally(() => (ended = true))
+      const end = (): void => void (ended = true)
+      const starting = node.startDaemon({ set }).then(end, end)
       // From now on the new map is pinned; whether it is in use already is chance.
-      await eventually(() => ended || pins().some(name => name.includes('_was_')), { pollMs: 0 })
+      const taken = (): boolean => pins().some(name => name.includes('_was_') && !had.includes(name))
+      await eventually(() => ended || taken(), { pollMs: 0 })
       await node.endDaemon('SIGKILL')
-      await starting.catch(() => undefined)
+      await starting
       await open(FLOWS, FIRST + FLOWS * (i + 1))
     }
     await node.startDaemon()
