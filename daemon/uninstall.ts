@@ -92,6 +92,6 @@ async function removePods(net: Net, pods: readonly string[]): Promise<void> {
 }
 
 function removeRoutes(net: Net): void {
-  const routes = net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL)
+  const routes = net.routes(CAUSEWAY_PROTOCOL)
   if (routes.length > 0) net.run(routes.map(route => ({ op: 'route-delete', route })))
 }

@@ -27,7 +27,7 @@ import { loadProgramSet, type ProgramSet } from './program-set.ts'
 import { type ProgramPlan, Programs } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { routeTarget } from './route-target.ts'
-import { applySysctls, desiredSysctls, keepSysctls } from './sysctls.ts'
+import { applySysctls, desiredSysctls, keepSysctls, requireFamilies } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
   Settings,
@@ -72,6 +72,7 @@ export class Datapath implements AsyncDisposable {
     await using stack = new AsyncDisposableStack()
     const { kernel, settings } = options
     const tcx = choosesTcx(kernel, settings.datapath.tcx)
+    requireFamilies(kernel, familiesOf(settings))
     const pins = preparePins(settings.paths.bpf)
     readNodeDevices(nodeDevices(options, pins))
     setSysctls(options)

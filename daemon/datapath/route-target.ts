@@ -52,7 +52,7 @@ function routesOf(net: Net): RouteInfo[] {
       .filter(l => isPodDevice(l.name))
       .map(l => l.index),
   )
-  return net.routes().filter(r => r.protocol === CAUSEWAY_PROTOCOL && !pods.has(r.link))
+  return net.routes(CAUSEWAY_PROTOCOL).filter(route => !pods.has(route.link))
 }
 
 function sameWay(have: RouteInfo | undefined, want: Route, links: ReadonlyMap<string, number>): boolean {

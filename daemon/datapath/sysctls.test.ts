@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Machine } from '../kernel/memory/machine.ts'
 import { deviceSysctl } from '../kernel/sysctl-name.ts'
-import { applySysctls, desiredSysctls } from './sysctls.ts'
+import { applySysctls, desiredSysctls, requireFamilies } from './sysctls.ts'
 
 const UPLINKS = ['eth0', 'eth1', 'eth0.100']
 
@@ -31,4 +31,11 @@ test('a family that is off is left alone', () => {
     desiredSysctls([6], []).map(s => s.name),
     ['net.ipv6.conf.all.forwarding'],
   )
+})
+
+test('a family that pods shall have and the kernel lacks is refused with what to do', () => {
+  const without = { sysctl: () => undefined }
+  assert.throws(() => requireFamilies(without, [4, 6]), { code: 'NOT_SUPPORTED', message: /families: \[ipv4\]/ })
+  requireFamilies(without, [4])
+  requireFamilies(new Machine().process(), [4, 6])
 })

@@ -1,5 +1,6 @@
 /** What the node's namespace must allow for pods to be reached, kept so while the daemon runs. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NotSupported } from '../kernel/errors.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 import { deviceSysctl } from '../kernel/sysctl-name.ts'
 
@@ -33,6 +34,12 @@ export function desiredSysctls(families: readonly Family[], uplinks: readonly st
     { name: 'net.ipv6.conf.all.forwarding', value: '1', why: 'the host forwards what the programs leave to it' },
   ]
   return [...(families.includes(4) ? four : []), ...(families.includes(6) ? six : [])]
+}
+
+/** Throws NotSupported for a family that pods shall have and the kernel was started without. */
+export function requireFamilies(kernel: Pick<Kernel, 'sysctl'>, families: readonly Family[]): void {
+  if (!families.includes(6) || kernel.sysctl('net.ipv6.conf.all.forwarding') !== undefined) return
+  throw new NotSupported('IPv6', 'a kernel that was started without ipv6.disable=1, or families: [ipv4]')
 }
 
 /** Sets what differs and returns it with the value it had, for the log. */

@@ -201,8 +201,11 @@ export interface Net extends Disposable {
   link(ref: LinkRef): LinkInfo | undefined
   links(): LinkInfo[]
   addresses(): AddressInfo[]
-  /** Unicast, local, unreachable and blackhole routes of all tables; of several next hops the first. */
-  routes(): RouteInfo[]
+  /**
+   * Unicast, local, unreachable and blackhole routes of all tables; of several next hops the first. With a protocol only
+   * those of it, which the kernel picks out: a router's node may have a million of others.
+   */
+  routes(protocol?: number): RouteInfo[]
   /** Rules that look up a table. */
   rules(): Rule[]
   neighbours(): NeighbourInfo[]

@@ -59,8 +59,8 @@ export class MemoryNet implements Net {
   addresses(): AddressInfo[] {
     return [...this.#alive.addresses]
   }
-  routes(): RouteInfo[] {
-    return [...this.#alive.routes]
+  routes(protocol?: number): RouteInfo[] {
+    return this.#alive.routes.filter(r => protocol === undefined || r.protocol === protocol)
   }
   rules(): Rule[] {
     return [...this.#alive.rules]

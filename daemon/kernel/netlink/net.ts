@@ -81,8 +81,8 @@ export class NetlinkNet implements Net {
   addresses(): AddressInfo[] {
     return this.#list(encodeAddressDump(), 'list addresses', decodeAddress)
   }
-  routes(): RouteInfo[] {
-    return this.#list(encodeRouteDump(), 'list routes', decodeRoute)
+  routes(protocol?: number): RouteInfo[] {
+    return this.#list(encodeRouteDump(protocol), 'list routes', decodeRoute)
   }
   rules(): Rule[] {
     return this.#list(encodeRuleDump(), 'list rules', decodeRule)

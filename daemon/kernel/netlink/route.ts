@@ -56,8 +56,10 @@ function defaultScope(route: Route, dst: Uint8Array): keyof typeof RT_SCOPE {
   return direct && dst.length === 4 ? 'link' : 'global'
 }
 
-export function encodeRouteDump(): Message {
-  return { type: RTM.GETROUTE, flags: 0, body: new BodyWriter().u32(AF.UNSPEC).u32(0).u32(0).finish() }
+/** Asks for all routes, or for those of one protocol (NETLINK_GET_STRICT_CHK has the kernel look at it). */
+export function encodeRouteDump(protocol = 0): Message {
+  const body = new BodyWriter().u32(AF.UNSPEC).u8(RT_TABLE.UNSPEC).u8(protocol).u8(0).u8(0).u32(0)
+  return { type: RTM.GETROUTE, flags: 0, body: body.finish() }
 }
 
 /** Asks for the route the kernel would take. */

@@ -1,7 +1,7 @@
 /** Addresses, routes, rules and neighbours on the kernel; each test in namespaces of its own. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { Route } from '../kernel.ts'
+import { CAUSEWAY_PROTOCOL, type NetRequest, type Route } from '../kernel.ts'
 import { openNewNetns } from '../netns/create.ts'
 import { NetlinkNet } from './net.ts'
 import { until } from '../testdata/until.ts'
@@ -24,6 +24,26 @@ test('addresses are added, replaced, listed and deleted', () => {
     { op: 'address-delete', link, address: 'fd01::1/128' },
   ])
   assert.deepEqual(own(), [])
+})
+
+test('routes of one protocol are listed without the others, in both families and every table', () => {
+  using pair = namespaceWithPair()
+  const add = (route: Route): NetRequest => ({ op: 'route-add', route })
+  pair.net.run([
+    add({ dst: '10.1.0.0/16', link: 'a' }),
+    add({ dst: 'fd01::/64', link: 'a', table: 700 }),
+    add({ dst: '10.2.0.0/16', type: 'unreachable' }),
+    add({ dst: '10.3.0.0/16', link: 'a', protocol: 4 }),
+    add({ dst: 'fd03::/64', link: 'a', protocol: 4 }),
+  ])
+  const listed = (protocol: number): string[] =>
+    pair.net
+      .routes(protocol)
+      .map(r => r.dst)
+      .sort()
+  assert.deepEqual(listed(CAUSEWAY_PROTOCOL), ['10.1.0.0/16', '10.2.0.0/16', 'fd01::/64'])
+  assert.deepEqual(listed(4), ['10.3.0.0/16', 'fd03::/64'])
+  assert.deepEqual(listed(7), [])
 })
 
 const routes: readonly { readonly name: string; readonly route: Route; readonly want?: Partial<Route> }[] = [
