@@ -57,14 +57,15 @@ export const dropReasons: readonly DropReason[] = [
     value: 7,
     name: 'no_route',
     text: 'The node has no route to the destination.',
-    whatToDo: 'Ask `ip route get DESTINATION` on the node; for a pod of another node look at `causeway nodes`.',
+    whatToDo:
+      "Ask `ip route get DESTINATION` on the node; for a pod of another node look at `causeway nodes`. An address of the node's own range that no pod has ends here, as after a pod was deleted.",
   },
   {
     value: 8,
     name: 'tunnel',
     text: "The overlay's tunnel metadata could not be set or read.",
     whatToDo:
-      'Look whether the device cw-vxlan is there and up (`ip -d link show cw-vxlan`); a daemon that starts makes it anew when it is gone.',
+      'Look whether the device cw-vxlan is there and up (`ip -d link show cw-vxlan`); the daemon makes it anew when it is gone, and `causeway status` says why it cannot.',
   },
   {
     value: 9,
