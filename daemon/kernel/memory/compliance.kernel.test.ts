@@ -4,138 +4,28 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Kernel, Net, NetRequest } from '../kernel.ts'
-import { CAUSEWAY_PROTOCOL } from '../kernel.ts'
-import { LinuxKernel } from '../linux.ts'
-import { createNetns, deleteNetns } from '../netns/create.ts'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { deviceSysctl } from '../sysctl-name.ts'
-import { Machine } from './machine.ts'
-
-interface Place {
-  readonly kernel: Kernel
-  readonly node: Net
-  readonly pod: Net
-  readonly podPath: string
-}
-
-function inMemory(): Place & Disposable {
-  const machine = new Machine()
-  machine.addNamespace('/node')
-  machine.addNamespace('/pod')
-  const kernel = machine.process()
-  const [node, pod] = [kernel.openNet('/node'), kernel.openNet('/pod')]
-  return { kernel, node, pod, podPath: '/pod', [Symbol.dispose]: () => {} }
-}
-
-function onLinux(): Place & Disposable {
-  const stack = new DisposableStack()
-  const directory = mkdtempSync(join(tmpdir(), 'cw-compliance-'))
-  stack.defer(() => rmSync(directory, { recursive: true }))
-  const path = (name: string): string => {
-    const at = join(directory, name)
-    createNetns(at)
-    stack.defer(() => deleteNetns(at))
-    return at
-  }
-  const podPath = path('pod')
-  const kernel = stack.use(new LinuxKernel())
-  const node = stack.use(kernel.openNet(path('node')))
-  const pod = stack.use(kernel.openNet(podPath))
-  return { kernel, node, pod, podPath, [Symbol.dispose]: () => stack.dispose() }
-}
-
-/** A namespace as lines, links by name. */
-function dump(net: Net): string[] {
-  const links = net.links()
-  const name = (index: number): string => links.find(link => link.index === index)?.name ?? String(index)
-  const peers = (index: number): string => (index === 0 ? '' : ` peer ${index}`)
-  const sizes = (l: (typeof links)[number]): string =>
-    l.loopback ? '' : ` ${l.mtu} ${l.gsoMaxSize} ${l.groMaxSize} ${l.gsoIpv4MaxSize} ${l.groIpv4MaxSize}`
-  const ours = (protocol: number): boolean => protocol === CAUSEWAY_PROTOCOL
-  return [
-    ...links.map(
-      l =>
-        `link ${l.index} ${l.name} ${l.kind} ${l.up ? 'up' : 'down'} carrier ${l.up && l.carrier} group ${l.group}` +
-        ` alias '${l.alias}' master ${name(l.master)}${peers(l.peerIndex)}${sizes(l)}` +
-        (l.mac.startsWith('02:00') ? ` ${l.mac}` : ''),
-    ),
-    ...net
-      .addresses()
-      .filter(a => !a.address.startsWith('fe80:'))
-      .map(a => `address ${a.family} ${a.address}/${a.prefixLength} ${a.scope} dev ${name(a.link)}`),
-    ...net
-      .routes()
-      .filter(r => ours(r.protocol))
-      .map(
-        r => `route ${r.family} ${r.dst} via ${r.via} dev ${name(r.link)} mtu ${r.mtu} metric ${r.metric} ${r.table}`,
-      ),
-    ...net
-      .neighbours()
-      .filter(n => n.permanent && n.mac.startsWith('02:'))
-      .map(n => `neighbour ${n.address} ${n.mac} dev ${name(n.link)}`),
-    ...net
-      .qdiscs()
-      .filter(q => q.kind === 'clsact')
-      .map(q => `clsact ${name(q.link)} ${q.ingressBlock} ${q.egressBlock}`),
-  ].sort()
-}
-
-/** The code of each refusal, `ok` where there was none, then both dumps. */
-function outcome(place: Place, steps: readonly Step[]): string[] {
-  const codes = steps.map(step => {
-    try {
-      const net = place[step.in]
-      net.run(step.run(place.podPath))
-      return 'ok'
-    } catch (error) {
-      return (error as { code?: string }).code ?? String(error)
-    }
-  })
-  return [codes.join(' '), 'node:', ...dump(place.node), 'pod:', ...dump(place.pod)]
-}
-
-interface Step {
-  readonly in: 'node' | 'pod'
-  readonly run: (podPath: string) => NetRequest[]
-}
-const node = (...requests: NetRequest[]): Step => ({ in: 'node', run: () => requests })
-const pod = (...requests: NetRequest[]): Step => ({ in: 'pod', run: () => requests })
-
-const pair: Step = {
-  in: 'node',
-  run: netns => [
-    {
-      op: 'link-add',
-      link: {
-        kind: 'veth',
-        name: 'cw0',
-        mac: '02:00:00:00:00:01',
-        mtu: 1400,
-        alias: 'a/b/c',
-        addrGenMode: 'none',
-        peer: { name: 'eth0', mac: '02:00:00:00:00:02', mtu: 1400, netns },
-      },
-    },
-  ],
-}
-const ups = [pair, node({ op: 'link-set', link: 'cw0', up: true }), pod({ op: 'link-set', link: 'eth0', up: true })]
-const bridge: NetRequest = { op: 'link-add', link: { kind: 'bridge', name: 'br0' } }
-const address = { op: 'address-add', link: 'eth0', address: '10.1.0.5/32' } as const
-const address6 = { op: 'address-add', link: 'eth0', address: 'fd00::5/128', noDad: true } as const
-const route = (dst: string, rest: object): NetRequest => ({
-  op: 'route-add',
-  route: { dst, protocol: CAUSEWAY_PROTOCOL, ...rest },
-})
-const gateway = route('169.254.1.1/32', { link: 'eth0', scope: 'link' })
-const standard = route('0.0.0.0/0', { link: 'eth0', via: '169.254.1.1', mtu: 1350 })
-const standard6 = route('::/0', { link: 'eth0', via: 'fe80::1', onlink: true, mtu: 1350 })
-const toPod = route('10.1.0.5/32', { link: 'cw0', scope: 'link' })
-const toPod6 = route('fd00::5/128', { link: 'cw0' })
-const neighbour = { op: 'neighbour-add', link: 'cw0', address: '10.1.0.5', mac: '02:00:00:00:00:02' } as const
-const clsact = { op: 'clsact-add', link: 'cw0', ingressBlock: 71, egressBlock: 72 } as const
+import { CAUSEWAY_PROTOCOL, type NetRequest } from '../kernel.ts'
+import { type Step, inMemory, node, onLinux, outcome, pod } from './testdata/place.ts'
+import {
+  address,
+  address6,
+  bridge,
+  clsact,
+  filter,
+  gateway,
+  neighbour,
+  nowhere,
+  pair,
+  route,
+  ruleAdd,
+  ruleDelete,
+  standard,
+  standard6,
+  toPod,
+  toPod6,
+  unroute,
+  ups,
+} from './testdata/steps.ts'
 
 const cases: readonly [string, readonly Step[]][] = [
   ['an empty namespace', []],
@@ -254,6 +144,102 @@ const cases: readonly [string, readonly Step[]][] = [
       node({ op: 'link-set', link: 'cw0', alias: 'x'.repeat(256) }),
     ],
   ],
+  ['routes that lead nowhere', [node(route('10.9.0.0/16', nowhere), route('fd09::/64', nowhere))]],
+  ['a blackhole', [node(route('10.9.0.0/16', { type: 'blackhole' }), route('fd09::/64', { type: 'blackhole' }))]],
+  [
+    'a route that leads nowhere is not a unicast one',
+    [
+      node(route('10.9.0.0/16', nowhere), route('fd09::/64', nowhere)),
+      node(unroute('10.9.0.0/16'), unroute('fd09::/64')),
+    ],
+  ],
+  [
+    'a route deleted by its type',
+    [
+      node(
+        route('10.9.0.0/16', nowhere),
+        route('fd09::/64', nowhere),
+        unroute('10.9.0.0/16', nowhere),
+        unroute('fd09::/64', nowhere),
+      ),
+    ],
+  ],
+  ...(['10.1.0.5/32', 'fd00::5/128'] as const).map((dst): [string, readonly Step[]] => [
+    `routes to ${dst} told apart by metric`,
+    [
+      ...ups,
+      node(route(dst, { link: 'cw0', metric: 20 }), route(dst, { link: 'cw0', metric: 10 })),
+      node(route(dst, { link: 'cw0', metric: 30 }), unroute(dst, { metric: 20 }), unroute(dst)),
+    ],
+  ]),
+  [
+    'a route of another protocol, gateway or device is not the one to be deleted',
+    [
+      ...ups,
+      pod(address, gateway, standard, standard6),
+      pod(
+        unroute('0.0.0.0/0', { protocol: 4 }),
+        unroute('0.0.0.0/0', { via: '169.254.1.2' }),
+        unroute('0.0.0.0/0', { link: 'lo' }),
+        unroute('0.0.0.0/0', { mtu: 1400 }),
+        unroute('::/0', { protocol: 4 }),
+        unroute('::/0', { via: 'fe80::2' }),
+        unroute('::/0', { link: 'lo' }),
+      ),
+    ],
+  ],
+  [
+    'a route deleted by all that it has',
+    [
+      ...ups,
+      pod(address, gateway, standard, standard6),
+      pod(
+        unroute('0.0.0.0/0', { protocol: CAUSEWAY_PROTOCOL, via: '169.254.1.1', link: 'eth0', mtu: 1350 }),
+        unroute('::/0', { protocol: CAUSEWAY_PROTOCOL, via: 'fe80::1', link: 'eth0', mtu: 1200 }),
+      ),
+    ],
+  ],
+  [
+    'a route in another table',
+    [...ups, node(route('10.1.0.5/32', { link: 'cw0', table: 900 }), unroute('10.1.0.5/32'))],
+  ],
+  ['a route with a source address', [...ups, pod(address, route('10.2.0.0/16', { link: 'eth0', src: '10.1.0.5' }))]],
+  [
+    'rules',
+    [
+      node(
+        ruleAdd(),
+        ruleAdd({ family: 6, from: 'fd00::/64' }),
+        ruleAdd({ priority: 71, mark: { value: 1, mask: 255 } }),
+      ),
+    ],
+  ],
+  ['a rule twice', [node(ruleAdd({ to: '10.1.0.0/16' }), ruleAdd({ to: '10.1.0.0/16' }))]],
+  ['rules that differ in what they are for', [node(ruleAdd({ to: '10.1.0.0/16' }), ruleAdd({ to: '10.2.0.0/16' }))]],
+  [
+    'a rule deleted by a part of what it has',
+    [node(ruleAdd({ to: '10.1.0.0/16' }), { op: 'rule-delete', rule: { table: 900, priority: 70, family: 4 } })],
+  ],
+  [
+    'a rule deleted that is another',
+    [node(ruleAdd({ to: '10.1.0.0/16' }), ruleDelete({ to: '10.2.0.0/16' }), ruleDelete({ priority: 71 }))],
+  ],
+  ['filters on a block, in order', [pair, node(clsact), filter({ block: 71 }, 2, 'b'), filter({ block: 71 }, 1, 'a')]],
+  ['a filter replaced', [pair, node(clsact), filter({ block: 71 }, 1, 'a'), filter({ block: 71 }, 1, 'b')]],
+  [
+    'filters on both sides of a device, one deleted',
+    [
+      pair,
+      node({ op: 'clsact-add', link: 'cw0' }),
+      filter({ link: 'cw0', side: 'ingress' }, 1, 'in'),
+      filter({ link: 'cw0', side: 'egress' }, 1, 'out'),
+      node({ op: 'filter-delete', at: { link: 'cw0', side: 'ingress' }, priority: 1 }),
+    ],
+  ],
+  [
+    'filters go with the last device bound to their block',
+    [pair, node(clsact), filter({ block: 71 }, 1, 'a'), node({ op: 'link-delete', link: 'cw0' }), pair, node(clsact)],
+  ],
   ['a name that is too long', [node({ op: 'link-add', link: { kind: 'bridge', name: 'a-name-of-16-byte' } })]],
   ['requests go on past a refusal', [node(bridge, bridge, { op: 'link-set', link: 'br0', up: true })]],
 ]
@@ -265,76 +251,3 @@ for (const [name, steps] of cases) {
     assert.deepEqual(outcome(memory, steps), outcome(linux, steps))
   })
 }
-
-test('in memory as on Linux: IPv6 that is off refuses addresses until it is on', () => {
-  const off = (place: Place): string[] => {
-    place.node.run(pair.run(place.podPath))
-    const name = (device: string): string => deviceSysctl(6, device, 'disable_ipv6')
-    const read = () =>
-      ['all', 'default', 'eth0'].map(device => place.kernel.sysctl(name(device), place.podPath)).join(' ')
-    place.kernel.setSysctl(name('all'), '1', place.podPath)
-    const refused = outcome(place, [pod(address6)])
-    const before = read()
-    place.kernel.setSysctl(name('all'), '0', place.podPath)
-    return [...refused, before, ...outcome(place, [pod(address6)]), read()]
-  }
-  using memory = inMemory()
-  using linux = onLinux()
-  assert.deepEqual(off(memory), off(linux))
-})
-
-test('in memory as on Linux: a setting is known by its name, a dot in a device written as a slash', () => {
-  const names = [
-    'net.ipv4.ip_forward',
-    'net/ipv4/ip_forward',
-    'net.ipv4.no_such_thing',
-    'net.ipv6.conf.all.forwarding',
-    'net.ipv6.conf.none.forwarding',
-    'net.ipv6.conf.eth0.forwarding',
-    'net.ipv6.conf.eth0/100.accept_ra',
-    'net.ipv6.conf.eth0.100.accept_ra',
-    deviceSysctl(6, 'eth0.100', 'accept_ra'),
-    deviceSysctl(4, 'eth0', 'rp_filter'),
-    deviceSysctl(4, 'eth0', 'no_such_thing'),
-  ]
-  const look = (place: Place): (string | undefined)[] => {
-    place.pod.run([
-      { op: 'link-add', link: { kind: 'bridge', name: 'eth0' } },
-      { op: 'link-add', link: { kind: 'bridge', name: 'eth0.100' } },
-    ])
-    for (const name of ['net.ipv4.ip_forward', deviceSysctl(4, 'eth0', 'rp_filter')])
-      place.kernel.setSysctl(name, '0', place.podPath)
-    place.kernel.setSysctl(deviceSysctl(6, 'eth0.100', 'accept_ra'), '2', place.podPath)
-    assert.throws(() => place.kernel.setSysctl('net.ipv6.conf.eth0.100.accept_ra', '2', place.podPath), {
-      code: 'ENOENT',
-    })
-    return names.map(name => `${name} ${place.kernel.sysctl(name, place.podPath)}`)
-  }
-  using memory = inMemory()
-  using linux = onLinux()
-  assert.deepEqual(look(memory), look(linux))
-})
-
-test('in memory as on Linux: a namespace that is not there cannot be opened', () => {
-  using memory = inMemory()
-  using linux = onLinux()
-  for (const { kernel } of [memory, linux]) {
-    assert.throws(() => kernel.openNet('/run/netns/none'), { code: 'ENOENT' })
-    assert.equal(kernel.netnsId('/run/netns/none'), undefined)
-  }
-})
-
-test('in memory as on Linux: the end of a namespace ends the pair, and an event tells so', async () => {
-  for (const make of [inMemory, onLinux]) {
-    using place = make()
-    place.node.run(pair.run(place.podPath))
-    const index = place.node.link('cw0')?.index
-    const { promise, resolve } = Promise.withResolvers<void>()
-    using _ = place.node.watch(['link'], event => {
-      if (event.kind === 'link' && event.gone && event.index === index) resolve()
-    })
-    place.pod.run([{ op: 'link-delete', link: 'eth0' }])
-    await promise
-    assert.equal(place.node.link('cw0'), undefined)
-  }
-})

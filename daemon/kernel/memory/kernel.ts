@@ -2,7 +2,7 @@
  * The `Kernel` port over a machine in memory, as one process sees it. A test can have a request refused (`failAt`) or
  * the process ended at it (`stopAt`, `stop`): then nothing is undone and every later request throws `Stopped`.
  */
-import type { Feature, Kernel, Net, NetnsId } from '../kernel.ts'
+import type { Feature, FeatureName, Kernel, Net, NetnsId } from '../kernel.ts'
 import type { Machine } from './machine.ts'
 import type { Namespace } from './namespace.ts'
 import { MemoryNet } from './net.ts'
@@ -83,8 +83,8 @@ export class MemoryKernel implements Kernel {
     const ns = netnsPath === undefined ? this.machine.host : this.machine.namespaceAt(netnsPath)
     ns.sysctls.set(name, value)
   }
-  feature(): Feature {
-    return { state: 'present' }
+  feature(name: FeatureName): Feature {
+    return this.machine.lacks.has(name) ? { state: 'absent', reason: `${name} is left out` } : { state: 'present' }
   }
 
   #find(path: string): Namespace | undefined {

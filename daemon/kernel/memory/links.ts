@@ -32,7 +32,7 @@ export function setLink(ns: Namespace, request: LinkSet): void {
     link.name = request.rename
   }
   change(ns, link, request)
-  ns.notify({ kind: 'link', gone: false, index: link.index, name: link.name })
+  ns.notify('link', { kind: 'link', gone: false, index: link.index, name: link.name })
 }
 
 /** A link as `Net.link()` reports it. */

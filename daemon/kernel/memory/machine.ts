@@ -3,7 +3,7 @@
  * left in the kernel stays, and `toString()` prints all of it for comparisons.
  */
 import { randomUUID } from 'node:crypto'
-import type { BpfMap, NetnsId } from '../kernel.ts'
+import type { BpfMap, FeatureName, NetnsId } from '../kernel.ts'
 import { MemoryKernel } from './kernel.ts'
 import { MemoryMap } from './map.ts'
 import { Namespace } from './namespace.ts'
@@ -14,12 +14,15 @@ export interface MachineOptions {
   readonly bootId?: string
   /** What a blocking request waits for, in place of the kernel's grace period; a turn of the event loop by default. */
   readonly gracePeriod?: () => Promise<void>
+  /** What this kernel has not; everything else is present. */
+  readonly lacks?: readonly FeatureName[]
 }
 
 export class Machine {
   readonly bootId: string
   readonly host: Namespace
   readonly gracePeriod: () => Promise<void>
+  readonly lacks: ReadonlySet<FeatureName>
   readonly #namespaces = new Map<string, Namespace>()
   readonly #maps = new Map<string, MemoryMap<never, never>>()
   #lastInode = 0x1000
@@ -27,6 +30,7 @@ export class Machine {
   constructor(options: MachineOptions = {}) {
     this.bootId = options.bootId ?? randomUUID()
     this.gracePeriod = options.gracePeriod ?? (() => new Promise(resolve => setImmediate(resolve)))
+    this.lacks = new Set(options.lacks)
     this.host = new Namespace(this.#nextId())
     const lo = this.host.links.get(1)
     if (lo) lo.up = true

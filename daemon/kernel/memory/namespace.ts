@@ -3,7 +3,8 @@
  * addresses, routes, neighbours and qdiscs with their link, a shared block and its filters with the last qdisc bound.
  *
  * Left out on purpose, because dumps are compared without them: routes the kernel adds by itself (protocol kernel, table
- * local), link-local IPv6 addresses, learnt neighbours.
+ * local) and its default rules, link-local IPv6 addresses, learnt neighbours. What goes with a link or because it goes
+ * down is told as that change of the link alone.
  */
 import type {
   AddressInfo,
@@ -12,6 +13,7 @@ import type {
   LinkSizes,
   NeighbourInfo,
   NetEvent,
+  NetGroup,
   NetnsId,
   QdiscInfo,
   RouteInfo,
@@ -45,7 +47,7 @@ export interface MemoryFilter {
 }
 
 export interface Watcher {
-  notify(event: NetEvent): void
+  notify(group: NetGroup, event: NetEvent): void
 }
 
 export class Namespace {
@@ -89,7 +91,7 @@ export class Namespace {
     }
     this.links.set(index, made)
     this.sysctls.inherit(link.name)
-    this.notify({ kind: 'link', gone: false, index, name: link.name })
+    this.notify('link', { kind: 'link', gone: false, index, name: link.name })
     return made
   }
 
@@ -115,7 +117,7 @@ export class Namespace {
     this.filters = this.filters.filter(f => this.#placeExists(f.place))
     for (const port of this.links.values()) if (port.master === link.index) port.master = 0
     this.sysctls.forget(link.name)
-    this.notify({ kind: 'link', gone: true, index: link.index, name: link.name })
+    this.notify('link', { kind: 'link', gone: true, index: link.index, name: link.name })
     link.peer?.namespace.remove(link.peer.link)
   }
 
@@ -134,10 +136,17 @@ export class Namespace {
 
   /** Where a device is bound to a block, filters go to the block only (tcf_block_find in cls_api.c). */
   requireUnbound(at: FilterPlace): void {
-    if ('block' in at) return
+    if (!('block' in at) && this.blockAt(at) !== at) {
+      throw refuse('EOPNOTSUPP', `find filter place ${at.link} ${at.side}`)
+    }
+  }
+
+  /** The block that a side of a device is bound to, or else the place itself: where its filters are. */
+  blockAt(at: FilterPlace): FilterPlace {
+    if ('block' in at) return at
     const qdisc = this.qdiscs.find(q => q.link === this.find(at.link)?.index)
-    const block = at.side === 'ingress' ? qdisc?.ingressBlock : qdisc?.egressBlock
-    if ((block ?? 0) !== 0) throw refuse('EOPNOTSUPP', `find filter place ${at.link} ${at.side}`)
+    const block = (at.side === 'ingress' ? qdisc?.ingressBlock : qdisc?.egressBlock) ?? 0
+    return block === 0 ? at : { block }
   }
 
   /** Whether a qdisc is there to carry filters at that place. */
@@ -161,8 +170,8 @@ export class Namespace {
     this.watchers.clear()
   }
 
-  notify(event: NetEvent): void {
-    for (const watcher of this.watchers) watcher.notify(event)
+  notify(group: NetGroup, event: NetEvent): void {
+    for (const watcher of this.watchers) watcher.notify(group, event)
   }
 
   #madeUpMac(index: number): string {

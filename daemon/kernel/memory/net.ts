@@ -14,11 +14,12 @@ import type {
   RouteInfo,
   Rule,
 } from '../kernel.ts'
-import { apply, lookupRoute } from './apply.ts'
+import { apply } from './apply.ts'
 import type { MemoryKernel } from './kernel.ts'
 import { describeLink } from './links.ts'
 import type { Namespace } from './namespace.ts'
 import { Stopped } from './refuse.ts'
+import { lookupRoute } from './routes.ts'
 
 export class MemoryNet implements Net {
   readonly #kernel: MemoryKernel
@@ -73,20 +74,25 @@ export class MemoryNet implements Net {
   }
   filters(at: FilterPlace): FilterInfo[] {
     if (!this.#alive.hasPlace(at)) return []
-    const place = this.#alive.place(at)
+    const place = this.#alive.place(this.#alive.blockAt(at))
     const found = this.#alive.filters.filter(f => f.place === place).map(({ priority, name }) => ({ priority, name }))
     return found.sort((a, b) => a.priority - b.priority)
   }
   routeTo(address: string): RouteInfo | undefined {
     return lookupRoute(this.#alive, address)
   }
-  /** Events arrive in a later turn, as those of a socket do, and never after the process has ended. */
+  /**
+   * Events arrive in a later turn, as those of a socket do, and never after the process has ended; kinds without a name
+   * once a turn.
+   */
   watch(groups: readonly NetGroup[], onEvent: (event: NetEvent) => void): Disposable {
-    const links = groups.includes('link')
+    const coming = new Set<NetEvent['kind']>()
     const watcher = {
-      notify: (event: NetEvent) => {
-        if (event.kind !== 'link' || !links) return
+      notify: (group: NetGroup, event: NetEvent) => {
+        if (!groups.includes(group) || coming.has(event.kind)) return
+        if (event.kind !== 'link') coming.add(event.kind)
         setImmediate(() => {
+          coming.delete(event.kind)
           if (!this.#kernel.stopped && this.#ns.watchers.has(watcher)) onEvent(event)
         })
       },
