@@ -270,16 +270,16 @@ suite('a node of a cluster', () => {
     const attached = await node.programs()
     removeManifest(cluster.lab.layout, 'node1')
     await eventually(async () => !(await node.table('nodes')).some(n => n.name === 'node1'), PATIENT)
-    await eventually(async () => !(await cluster.node('node2').table('nodes')).some(n => n.name === 'node1'), PATIENT)
+    const others = [cluster.node('node2'), cluster.node('node3')]
+    for (const other of others)
+      await eventually(async () => !(await other.table('ipcache')).some(r => r.node === 'node1'), PATIENT)
     assert.deepEqual(await node.programs(), attached)
     assert.ok(await isReady(node.layout, cluster.signal))
     assert.ok((await pod.check('tcp', cluster.station('node1-b').address(6), ECHO_PORT, 1000)).ok)
     writeManifest(cluster.lab.layout, 'node1', nodeManifest(node.layout))
-    await eventually(async () => (await cluster.node('node2').table('ipcache')).some(r => r.node === 'node1'), PATIENT)
-    await eventually(
-      async () => (await cluster.station('node2-a').check('tcp', pod.address(6), ECHO_PORT, 1)).ok,
-      PATIENT,
-    )
+    for (const from of ['node2-a', 'node3-a'].map(name => cluster.station(name)))
+      for (const family of FAMILIES)
+        await eventually(async () => (await from.check('tcp', pod.address(family), ECHO_PORT, 1)).ok, PATIENT)
     await everyoneReachesEveryone()
     assert.deepEqual([(await local.stop()).error, (await host.stop()).error], [undefined, undefined])
   })
