@@ -5,6 +5,7 @@
  */
 import type { ListenOptions } from 'node:net'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { messageOf } from '../errors.ts'
 import type { Logger } from '../plugin.ts'
 import { readJson } from './body.ts'
 import { cniErrorAnswer } from './cni.ts'
@@ -94,7 +95,7 @@ function errorAnswer(path: string, error: unknown): ApiAnswer {
   if (path.startsWith('/v1/cni/')) return cniErrorAnswer(error)
   const given = (error as { code?: unknown } | undefined)?.code
   const code = typeof given === 'string' ? given : 'INTERNAL'
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return { status: error instanceof ApiError ? error.status : 500, json: { error: { code, message } } }
 }
 

@@ -2,7 +2,7 @@
  * A place inside an object from outside the daemon: the value found there and the way to it, so that whoever reads the
  * value can say exactly what is wrong with it and where.
  */
-import { CausewayError } from '../errors.ts'
+import { CausewayError, messageOf } from '../errors.ts'
 
 export type Path = readonly (string | number)[]
 
@@ -76,7 +76,7 @@ export class ObjectField {
     try {
       return convert(text)
     } catch (error) {
-      this.fail(error instanceof Error ? error.message : String(error), { cause: error })
+      this.fail(messageOf(error), { cause: error })
     }
   }
 

@@ -5,6 +5,7 @@
 import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
 import type { NodeRow, PodRow } from '../state/tables.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
+import { OBJECT_NAME } from './object-name.ts'
 
 export type ParsedObject =
   | { readonly kind: 'Node'; readonly place: string; readonly row: NodeRow }
@@ -91,13 +92,12 @@ function podAddresses(status: ObjectField): string[] {
   return unique(fields.filter(field => !isEmpty(field)).map(field => field.converted(canonicalAddress)))
 }
 
-/** Names of nodes and pods are DNS subdomains (Kubernetes, "Object Names and IDs"). */
 function name(object: ObjectField): string {
   return object
     .at('metadata')
     .at('name')
     .converted(text => {
-      if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(text)) return text
+      if (OBJECT_NAME.test(text)) return text
       throw new RangeError(`${JSON.stringify(text)} is no name: lower case letters, digits, - and . only`)
     })
 }

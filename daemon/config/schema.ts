@@ -5,6 +5,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import * as z from 'zod/mini'
+import { OBJECT_NAME } from '../cluster/object-name.ts'
 import type { Family } from '../kernel/kernel.ts'
 import { DEFAULT_POOL } from '../plugin.ts'
 import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
@@ -118,7 +119,7 @@ const listen = field(
 
 /** The configuration without the plugins' sections. */
 export const schema = section('', {
-  nodeName: text(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'the name of a Kubernetes node (RFC 1123, lower case)', {
+  nodeName: text(OBJECT_NAME, 'the name of a Kubernetes node (RFC 1123, lower case)', {
     byDefault: () => hostname().toLowerCase(),
     shownDefault: 'the host name',
     about: 'Name of this node in the cluster source.',
