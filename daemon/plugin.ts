@@ -133,8 +133,8 @@ export interface Ipam {
    */
   allocate(request: AddressRequest, signal: AbortSignal): Promise<Lease>
   /**
-   * Idempotent; a lease held by another owner by now is left alone. The address cools down before it is given again. The
-   * daemon waits until the signal aborts, and asks again later.
+   * Idempotent; a lease held by another owner by now is left alone. The address should cool down before it is given
+   * again, since others may still talk to its last holder. The daemon waits until the signal aborts, and asks again later.
    */
   release(lease: Lease, signal: AbortSignal): Promise<void>
   /**

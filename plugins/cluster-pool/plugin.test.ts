@@ -80,6 +80,7 @@ for (const { name, ranges, exclude, ...subject } of COMPLIANCE) {
     const n = await node([{ name: 'some', ranges, exclude }], ranges)
     return {
       ...subject,
+      cools: true,
       ipam: n.ipam,
       pool: 'some',
       cool: () => n.clock.advance(30_000),

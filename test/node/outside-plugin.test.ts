@@ -115,6 +115,7 @@ ipamCompliance('list-ipam, from outside', async () => {
     size: 12,
     address: '192.0.2.20',
     foreign: '192.0.2.200',
+    cools: false,
     cool: async () => {},
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   }

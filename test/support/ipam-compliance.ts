@@ -4,6 +4,7 @@ import { suite, test } from 'node:test'
 import { parseAddress } from '../../daemon/kernel/ip.ts'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import { type AddressRequest, CausewayError, type Ipam, type Lease } from '../../daemon/plugin.ts'
+import { Random } from './random.ts'
 
 /** A fresh implementation with exactly `size` addresses in one pool of one family, none of them held. */
 export interface IpamSubject extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface IpamSubject extends AsyncDisposable {
   readonly address: string
   /** An address of the same family that the pool never gives. */
   readonly foreign: string
+  /** Whether a released address rests before it is given again. */
+  readonly cools: boolean
   /** Lets so much time pass that what was released may be given again. */
   cool(): Promise<void>
 }
@@ -30,6 +33,7 @@ export function ipamCompliance(name: string, create: () => Promise<IpamSubject>)
   suite(`slot ipam: ${name}`, () => {
     ownership(check)
     limits(check)
+    cooling(check)
     restoring(check)
     property(check)
   })
@@ -135,6 +139,50 @@ function limits(check: Check): void {
   })
 }
 
+function cooling(check: Check): void {
+  check('a released address rests, where addresses do, and another is given meanwhile', async b => {
+    const lease = await b.take('a')
+    await b.release(lease)
+    assert.equal(b.status.cooling, b.cools ? 1 : 0)
+    const next = await b.take('b')
+    if (b.cools) assert.notEqual(next.address, lease.address)
+    await b.cool()
+    assert.equal(b.status.cooling, 0)
+  })
+  check('who finds nothing but resting addresses waits for one', async b => {
+    const [lease] = await b.fill()
+    assert.ok(lease)
+    await b.release(lease)
+    const waiting = b.take('next')
+    if (b.cools) assert.equal(await b.isWaiting(waiting), true)
+    await b.cool()
+    assert.equal((await waiting).address, lease.address)
+  })
+  check('who gives up waiting is told what for, and has reserved nothing', async b => {
+    const [lease] = await b.fill()
+    assert.ok(lease)
+    if (b.cools) await b.release(lease)
+    const { used } = b.status
+    const patience = new AbortController()
+    const waiting = b.ipam.allocate(b.request('impatient'), patience.signal)
+    const refused = b.refused('POOL_EXHAUSTED', waiting)
+    if (b.cools) assert.equal(await b.isWaiting(refused), true)
+    patience.abort(new Error('enough'))
+    await refused
+    assert.equal(b.status.used, used)
+    if (!b.cools) await b.release(lease)
+    await b.cool()
+    assert.equal((await b.take('next')).address, lease.address)
+  })
+  check('addresses released before the start rest as those released since', async b => {
+    const lease: Lease = { owner: 'gone', family: b.family, address: b.address, pool: b.pool }
+    await b.ipam.restore([], [{ lease, agoMs: 0 }])
+    assert.deepEqual([b.status.used, b.status.cooling], [0, b.cools ? 1 : 0])
+    await b.cool()
+    assert.equal((await b.take('a', b.address)).address, b.address)
+  })
+}
+
 function restoring(check: Check): void {
   check('restored leases keep their owners and are not given to others', async b => {
     const restored: Lease = { owner: 'a', family: b.family, address: b.address, pool: b.pool }
@@ -163,14 +211,13 @@ function restoring(check: Check): void {
 
 function property(check: Check): void {
   check('no random sequence gives an address twice or loses one', async b => {
-    const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-    const random = randomFrom(seed)
+    const random = new Random()
     const held = new Map<string, Lease>()
     const log: string[] = []
     for (let step = 0; step < 400; step++) {
       log.push(await randomStep(b, held, random))
       const addresses = [...held.values()].map(lease => lease.address)
-      const story = `SEED=${seed}, step ${step}:\n${log.slice(-20).join('\n')}`
+      const story = `${random.replay}; step ${step}:\n${log.slice(-20).join('\n')}`
       assert.equal(new Set(addresses).size, addresses.length, story)
       assert.equal(b.status.used, held.size, story)
     }
@@ -181,45 +228,36 @@ function property(check: Check): void {
 }
 
 /** One step; answers what it did. `held` is what the owners hold afterwards. */
-async function randomStep(b: Bench, held: Map<string, Lease>, random: () => number): Promise<string> {
-  const owner = `o${Math.floor(random() * b.size * 1.5)}`
+async function randomStep(b: Bench, held: Map<string, Lease>, random: Random): Promise<string> {
+  const owner = `o${random.below(Math.ceil(b.size * 1.5))}`
   const lease = held.get(owner)
-  const kind = random()
-  if (kind < 0.05) {
+  const kind = random.below(100)
+  if (kind < 5) {
     await b.cool()
     return 'cool'
   }
-  if (kind < 0.35 && lease) {
+  if (kind < 35 && lease) {
     await b.release(lease)
     held.delete(owner)
     return `${owner} releases ${lease.address}`
   }
-  if (kind < 0.45 && lease) {
+  if (kind < 45 && lease) {
     await b.release({ ...lease, owner: 'stranger' })
     return `a stranger releases ${lease.address}`
   }
-  const address = kind < 0.6 ? b.address : undefined
-  // A pool with nothing but cooling addresses lets a request wait; this one has no time for that.
+  const address = kind < 60 ? b.address : undefined
+  // A pool with nothing but cooling addresses lets a request wait; this one is given up after a while, or at once.
   const patience = new AbortController()
   const asked = b.ipam.allocate(b.request(owner, address), patience.signal)
-  setImmediate(() => {
-    patience.abort()
-  })
-  const answer = await asked.then(
+  const answered = asked.then(
     given => given,
     (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
   )
+  for (let turns = random.below(20); turns > 0; turns--) await new Promise(resolve => setImmediate(resolve))
+  patience.abort()
+  const answer = await answered
   if (!(answer instanceof Error)) held.set(owner, answer)
   return `${owner} asks for ${address ?? 'any'}: ${answer instanceof Error ? answer.message : answer.address}`
-}
-
-/** Park–Miller, so that a seed gives the same steps everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = (seed % 2_147_483_646) + 1
-  return () => {
-    state = (state * 48_271) % 2_147_483_647
-    return state / 2_147_483_647
-  }
 }
 
 /** A subject with the few words the tests speak. */
@@ -231,6 +269,7 @@ class Bench {
   readonly address: string
   readonly foreign: string
   readonly never = new AbortController().signal
+  readonly cools: boolean
   readonly cool: () => Promise<void>
 
   constructor(subject: IpamSubject) {
@@ -240,6 +279,7 @@ class Bench {
     this.size = subject.size
     this.address = subject.address
     this.foreign = subject.foreign
+    this.cools = subject.cools
     this.cool = () => subject.cool()
   }
 
@@ -254,6 +294,14 @@ class Bench {
   }
   take(owner: string, address?: string): Promise<Lease> {
     return this.ipam.allocate(this.request(owner, address), this.never)
+  }
+  /** Whether a request has no answer although everything else had its turn. */
+  async isWaiting(request: Promise<unknown>): Promise<boolean> {
+    let answered = false
+    const note = (): void => void (answered = true)
+    request.then(note, note)
+    for (let turns = 0; turns < 20; turns++) await new Promise(resolve => setImmediate(resolve))
+    return !answered
   }
   release(lease: Lease): Promise<void> {
     return this.ipam.release(lease, this.never)
