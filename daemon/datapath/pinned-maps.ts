@@ -12,6 +12,7 @@ import {
   type ObjectContents,
   readObject,
 } from '../kernel/bpf/object.ts'
+import { type ObjectFile, readObjectFile } from '../kernel/bpf/object-file.ts'
 import { type Copied, copyMissing, type Migration } from './map-copy.ts'
 import { type MapPin, pinnedMap, pinsOf, putInUse, removeOthers } from './map-pins.ts'
 
@@ -71,15 +72,18 @@ export interface LoadedSet extends Disposable {
  */
 export async function loadSet(options: LoadOptions): Promise<LoadedSet> {
   using stack = new DisposableStack()
-  const objects = options.objects.map(path => ({ path, contents: readObject(path) }))
+  const objects = options.objects.map(path => {
+    const file = readObjectFile(path)
+    return { file, contents: readObject(file) }
+  })
   refuseUnknown(
     options.constants,
     objects.map(o => o.contents),
   )
   const maps: MapsInUse = { directory: options.directory, layouts: options.layouts ?? MAP_LAYOUTS, fds: new Map() }
   const programs = new Map<string, number>()
-  for (const { path, contents } of objects) {
-    const object = stack.use(await loadOver(maps, path, contents, options))
+  for (const { file, contents } of objects) {
+    const object = stack.use(await loadOver(maps, file, contents, options))
     for (const [name, fd] of object.programs) programs.set(name, fd)
     for (const [name, fd] of object.maps) if (maps.layouts[name] && !maps.fds.has(name)) maps.fds.set(name, fd)
   }
@@ -108,7 +112,7 @@ interface MapsInUse {
 /** One object, with the maps of those before it, pinned ones, or new ones. */
 async function loadOver(
   { directory, layouts, fds }: MapsInUse,
-  path: string,
+  file: ObjectFile,
   contents: ObjectContents,
   { sizes, constants }: LoadOptions,
 ): Promise<LoadedObject> {
@@ -125,7 +129,7 @@ async function loadOver(
   })
   const names = new Set(contents.constants.map(c => c.name))
   const own = Object.entries(constants).filter(([name]) => names.has(name))
-  return await loadObjectAsync(path, { maps: Object.fromEntries(maps), constants: Object.fromEntries(own) })
+  return await loadObjectAsync(file, { maps: Object.fromEntries(maps), constants: Object.fromEntries(own) })
 }
 
 interface OldMap {

@@ -10,7 +10,7 @@ import { lazyMemory } from './mmap.ts'
 const declarations = {
   setPrint: 'void *libbpf_set_print(void *print)',
   versionString: 'const char *libbpf_version_string()',
-  open: 'void *bpf_object__open_file(const char *path, void *options)',
+  open: 'void *bpf_object__open_mem(const void *bytes, size_t size, bpf_object_open_opts *options)',
   load: 'int bpf_object__load(void *object)',
   close: 'void bpf_object__close(void *object)',
   btf: 'void *bpf_object__btf(void *object)',
@@ -72,6 +72,8 @@ function openLibrary(): Library {
   }
 }
 function bind(library: Library): Libbpf {
+  // The beginning of it: libbpf takes what the first field says there is.
+  koffi.struct('bpf_object_open_opts', { sz: 'size_t', object_name: 'const char *' })
   const functions = Object.entries(declarations).map(([name, declaration]) => [name, library.func(declaration)])
   return Object.fromEntries(functions) as Libbpf // the same keys
 }

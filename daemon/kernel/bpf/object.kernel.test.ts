@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { copyFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { SystemError } from '../errors.ts'
 import { bytes, codec, perCpu, u32, u64 } from './layout.ts'
 import { newMap } from './map.ts'
 import { possibleCpus } from './map-info.ts'
 import { loadObject, loadObjectAsync, readObject } from './object.ts'
+import { readObjectFile } from './object-file.ts'
 import { LoadError, MapMismatch, ObjectError, VerifierError } from './object-errors.ts'
 import { programInfo } from './program.ts'
 import { readSkbContext, skbContext, testRun, xdpContext } from './test-run.ts'
@@ -64,6 +66,16 @@ describe('an object file', () => {
       )
     })
   }
+
+  it('is loaded as it was read, though the file was replaced since', () => {
+    const path = objects.path('replaced')
+    copyFileSync(objects.path('maps'), path)
+    const file = readObjectFile(path)
+    copyFileSync(objects.path('refused'), path)
+    assert.ok(readObject(file).programs.some(({ name }) => name === 'constants'))
+    using object = loadObject(file, { constants: { answer: 7 } })
+    assert.equal(testRun(object.programFd('constants'), { data: packet }).retval, 6)
+  })
 
   it('that is not there says so', () => {
     assert.throws(

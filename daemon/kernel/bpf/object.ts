@@ -9,6 +9,7 @@ import type { Codec } from './layout.ts'
 import { libbpf, withMessages } from './libbpf.ts'
 import { type EbpfMap, mapOfFd } from './map.ts'
 import { lazyMemory, type MappedMemory } from './mmap.ts'
+import { type ObjectFile, readObjectFile } from './object-file.ts'
 import { LoadError, type MapShape, VerifierError } from './object-errors.ts'
 import {
   type Handle,
@@ -60,15 +61,16 @@ export class LoadedObject implements Disposable {
 }
 
 /**
- * Loads an object, whole or not at all. Throws ObjectError for names and values that do not fit it, MapMismatch,
+ * Loads an object, of a file or of bytes read before, whole or not at all. Throws ObjectError for names and values that do not fit it, MapMismatch,
  * VerifierError naming the program, LoadError for everything else that libbpf reports.
  */
-export function loadObject(path: string, options: ObjectOptions = {}): LoadedObject {
+export function loadObject(from: string | ObjectFile, options: ObjectOptions = {}): LoadedObject {
+  const file = fileOf(from)
   return withMessages(messages => {
-    using object = prepare(path, options, messages)
+    using object = prepare(file, options, messages)
     using logs = new VerifierLogs(object)
     const result: number = libbpf().load(object.handle)
-    if (result < 0) throw logs.error(-result) ?? new LoadError('loading', path, -result, messages)
+    if (result < 0) throw logs.error(-result) ?? new LoadError('loading', file.path, -result, messages)
     return loaded(object)
   })
 }
@@ -77,12 +79,13 @@ export function loadObject(path: string, options: ObjectOptions = {}): LoadedObj
  * The same on a thread of libuv's pool: verifying a large program takes the better part of a second. Several objects
  * verify in parallel when the maps they share exist and are given as `reuseFd`.
  */
-export async function loadObjectAsync(path: string, options: ObjectOptions = {}): Promise<LoadedObject> {
-  using object = withMessages(messages => prepare(path, options, messages))
+export async function loadObjectAsync(from: string | ObjectFile, options: ObjectOptions = {}): Promise<LoadedObject> {
+  const file = fileOf(from)
+  using object = withMessages(messages => prepare(file, options, messages))
   using logs = new VerifierLogs(object)
   const result = await new Promise<number>((resolve, reject) => {
     libbpf().load.async(object.handle, (error: unknown, r: number) => {
-      if (error) reject(new Error(`loading ${path} could not be queued`, { cause: error }))
+      if (error) reject(new Error(`loading ${file.path} could not be queued`, { cause: error }))
       else resolve(r)
     })
   })
@@ -90,13 +93,18 @@ export async function loadObjectAsync(path: string, options: ObjectOptions = {})
   const error = logs.error(-result)
   if (error) throw error
   // Messages of a thread cannot be listened to: a second attempt fails in the same way and says why.
-  return loadObject(path, options)
+  return loadObject(file, options)
+}
+
+function fileOf(from: string | ObjectFile): ObjectFile {
+  return typeof from === 'string' ? readObjectFile(from) : from
 }
 
 /** Throws LoadError. */
-export function readObject(path: string): ObjectContents {
+export function readObject(from: string | ObjectFile): ObjectContents {
+  const file = fileOf(from)
   return withMessages(messages => {
-    using object = openObject(path, messages)
+    using object = openObject(file, messages)
     return {
       programs: [...object.programs].map(([name, p]) => ({ name, section: libbpf().programSection(p) as string })),
       maps: [...object.maps].map(([name, m]) => ({ name, maxEntries: libbpf().mapMaxEntries(m), ...mapShape(m) })),

@@ -1,11 +1,13 @@
 /** An object file in libbpf's hands: opened, configured, not yet loaded. */
 import koffi from 'koffi'
+import { parse } from 'node:path'
 import { lastErrno } from '../sys.ts'
 import { type Btf, parseBtf } from './btf.ts'
 import { attachType, type AttachType, mapType, nameOf, programType, type ProgramType } from './codes.ts'
 import { type Constants, writeConstants } from './constants.ts'
 import { libbpf } from './libbpf.ts'
 import { mapInfo } from './map-info.ts'
+import type { ObjectFile } from './object-file.ts'
 import { LoadError, MapMismatch, type MapShape, ObjectError } from './object-errors.ts'
 
 export interface ProgramOptions {
@@ -43,10 +45,13 @@ export interface OpenObject extends Disposable {
   readonly maps: ReadonlyMap<string, Handle>
 }
 
+/** The object's name in libbpf comes before `.rodata` in that map's name, so it has none of the path's folders. */
+const openOptions = (path: string): object => ({ sz: 16, object_name: parse(path).name })
+
 /** Throws LoadError; the caller disposes of the object. */
-export function openObject(path: string, messages: readonly string[]): OpenObject {
+export function openObject({ path, bytes }: ObjectFile, messages: readonly string[]): OpenObject {
   const lib = libbpf()
-  const handle: Handle = lib.open(path, null)
+  const handle: Handle = lib.open(bytes, bytes.length, openOptions(path))
   const errno = lastErrno()
   if (!handle) throw new LoadError('opening', path, errno, messages)
   const close = (): void => lib.close(handle)
@@ -61,12 +66,12 @@ export function openObject(path: string, messages: readonly string[]): OpenObjec
 }
 
 /** Opens an object and sets what was asked for. Throws as `loadObject` does. */
-export function prepare(path: string, options: ObjectOptions, messages: readonly string[]): OpenObject {
-  const object = openObject(path, messages)
+export function prepare(file: ObjectFile, options: ObjectOptions, messages: readonly string[]): OpenObject {
+  const object = openObject(file, messages)
   try {
     configurePrograms(object, options)
     configureMaps(object, options.maps ?? {})
-    writeConstants(path, object.btf, object.maps, options.constants ?? {})
+    writeConstants(file.path, object.btf, object.maps, options.constants ?? {})
     return object
   } catch (error) {
     object[Symbol.dispose]()
