@@ -211,11 +211,14 @@ export class Datapath implements AsyncDisposable {
     return this.#programs.current
   }
 
+  /** A run over a map that was copied already would end flows that live on in the copy. */
   async #expireConntrack(): Promise<ExpiryCount> {
-    const ended = this.#departed.beginRun()
-    const count = await this.#set.expireConntrack()
-    ended()
-    return count
+    return await this.#programs.use(async set => {
+      const ended = this.#departed.beginRun()
+      const count = await set.expireConntrack()
+      ended()
+      return count
+    })
   }
 
   #followDevices(signal: AbortSignal): Promise<void> {

@@ -1,10 +1,8 @@
 /** The loaded programs with their maps, typed. How one set takes another's place: `programs.ts`. */
-import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { codec, u32, u64 } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
-import { duplicateFd } from '../kernel/bpf/syscall.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
 import { CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { addressLayout, type EndpointValue, endpointValueLayout } from './shared.gen.ts'
@@ -35,7 +33,7 @@ export interface ProgramSet extends Disposable {
   /** Both descriptors are the set's, valid until it is disposed. */
   programFd(name: string): number
   mapFd(name: string): number
-  /** One run over the whole map, on a thread; the set may be disposed meanwhile. */
+  /** One run over the whole map, on a thread; the set must stay undisposed meanwhile. */
   expireConntrack(): Promise<ExpiryCount>
   /** See LoadedSet: call around attaching. */
   pin(): void
@@ -75,13 +73,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
 }
 
 async function expire(programFd: number): Promise<ExpiryCount> {
-  // The run waits for a thread, and the set's own descriptor may be closed by then.
-  const held = duplicateFd(programFd)
-  try {
-    const context = await runSyscallProgram(held, new Uint8Array(CT_EXPIRY_SIZE))
-    const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
-    return { live: Number(live), expired: Number(expired) }
-  } finally {
-    closeSync(held)
-  }
+  const context = await runSyscallProgram(programFd, new Uint8Array(CT_EXPIRY_SIZE))
+  const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
+  return { live: Number(live), expired: Number(expired) }
 }

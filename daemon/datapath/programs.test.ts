@@ -160,6 +160,32 @@ test('changes asked for at once are made one after the other', async () => {
   ])
 })
 
+test('a set in use is replaced only afterwards, and a set being put in place is used only afterwards', async () => {
+  const { kernel, programs } = await started()
+  const gate = Promise.withResolvers<void>()
+  const before = programs.use(async set => {
+    await gate.promise
+    return set.name
+  })
+  const grown = programs.grow(2048)
+  const after = programs.use(async set => await Promise.resolve(set.name))
+  await settle()
+  assert.deepEqual(kernel.told(), [])
+  gate.resolve()
+  await grown
+  assert.deepEqual([await before, await after], ['set1', 'set2'])
+})
+
+test('a use that fails holds up nobody', async () => {
+  const { kernel, programs } = await started()
+  await assert.rejects(
+    programs.use(() => Promise.reject(new Error('refused'))),
+    /refused/,
+  )
+  await programs.grow(2048)
+  assert.equal(kernel.told().at(0), 'load set2 mtu 1450 conntrack 2048')
+})
+
 test('growing to what is there already changes nothing', async () => {
   const { kernel, programs } = await started()
   await Promise.all([programs.grow(2048), programs.grow(2048)])

@@ -78,12 +78,17 @@ export class Programs<S extends InUse> implements AsyncDisposable {
     })
   }
 
+  /** Works on a set that is not replaced meanwhile. */
+  async use<T>(work: (set: S) => Promise<T>): Promise<T> {
+    return await this.#inTurn(() => work(this.#current))
+  }
+
   /** Closes descriptors once the change that is under way has ended; everything attached and pinned goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inTurn(() => Promise.resolve(this.#current[Symbol.dispose]()))
   }
 
-  #inTurn(change: () => Promise<void>): Promise<void> {
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(change)
     this.#last = turn.catch(() => undefined)
     return turn
