@@ -110,13 +110,18 @@ const told: readonly [NetGroup, NetRequest, NetRequest][] = [
   ['rule4', ruleAdd(), ruleDelete()],
   ['rule6', ruleAdd({ family: 6 }), ruleDelete({ family: 6 })],
 ]
+/** Linux adds the local route of an IPv6 address from a work queue: a listener of routes hears of it at any time. */
+function changesBeside(group: NetGroup): NetRequest[] {
+  return told.flatMap(([of, each]) => (group === 'route6' && of === 'address6' ? [] : [each]))
+}
+
 for (const [group, , undo] of told) {
   test(`in memory as on Linux: a listener of ${group} hears of each change once, and of no other`, async () => {
     const hear = async (place: Place): Promise<string[]> => {
       place.node.run([bridge])
       const events: string[] = []
       using _ = place.node.watch([group], event => events.push(event.kind))
-      for (const [, each] of told) place.node.run([each])
+      for (const each of changesBeside(group)) place.node.run([each])
       await until(
         () => events.length > 0,
         () => `no event of ${group}`,
