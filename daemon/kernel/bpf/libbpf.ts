@@ -24,6 +24,7 @@ const declarations = {
   setType: 'int bpf_program__set_type(void *program, int type)',
   setAttachType: 'int bpf_program__set_expected_attach_type(void *program, int type)',
   setLog: 'int bpf_program__set_log_buf(void *program, void *buffer, size_t size)',
+  setLogLevel: 'int bpf_program__set_log_level(void *program, uint32_t level)',
   mapName: 'const char *bpf_map__name(void *map)',
   mapFd: 'int bpf_map__fd(void *map)',
   mapType: 'int bpf_map__type(void *map)',

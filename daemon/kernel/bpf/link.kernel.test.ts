@@ -108,7 +108,8 @@ describe('a link', () => {
       const before = seen()
       using link = attachIn(pair, old, hook(pair.hook))
       // A netkit program sees what its own side sends, any other what arrives.
-      using sender = new FrameSender(pair.netns, pairKind === 'netkit' ? pair.hook : pair.peer)
+      const own = pairKind === 'netkit'
+      using sender = new FrameSender(pair.netns, own ? pair.hook : pair.peer, { toldOfDrops: own })
       const burst = 20
       for (let round = 0; round < rounds; round++) {
         const sent = Array.from({ length: burst }, () => sender.send())
@@ -201,10 +202,10 @@ describe('a link', () => {
     })
   })
 
-  it('to netkit, of a veth, fails with EINVAL', () => {
+  it('to netkit, of a veth, fails with the code of a kernel that knows netkit, or does not', () => {
     using pair = openPair()
     assert.throws(() => attachIn(pair, 'pass', { kind: 'netkit', ifindex: pair.hook, side: 'peer' }), {
-      code: 'EINVAL',
+      code: lacking('netkit') === false ? 'ENXIO' : 'EINVAL',
       command: 'LINK_CREATE',
     })
   })

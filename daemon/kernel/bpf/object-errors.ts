@@ -27,17 +27,20 @@ export class LoadError extends SystemError {
 }
 
 const LAST_LINES = 12
+/** Begins the account that the verifier of Linux 7.2 and newer gives after its log; what led there, at length, follows. */
+const ACCOUNT = /^Verification failed/
+const HISTORY = /^Causal path/
 
-/** The kernel's verifier refused a program: which one, the end of its log in the message, the whole in `log`. */
+/** The kernel's verifier refused a program: which one, what it objects to in the message, its whole log in `log`. */
 export class VerifierError extends SystemError {
   override readonly name = 'VerifierError'
   readonly object: string
   readonly program: string
   readonly log: string
-  /** The end of the log, where the verifier says what it objects to. */
+  /** Where the verifier says what it objects to. */
   readonly lastLines: readonly string[]
   constructor(object: string, program: string, errno: number, log: string) {
-    const lastLines = log.trimEnd().split('\n').slice(-LAST_LINES)
+    const lastLines = objection(log.trimEnd().split('\n'))
     super(`verifying program ${program} of ${object}`, errno, errnoName(errno))
     this.message += `\n${lastLines.join('\n')}`
     this.object = object
@@ -45,6 +48,15 @@ export class VerifierError extends SystemError {
     this.log = log
     this.lastLines = lastLines
   }
+}
+
+/** The end of the log, or of its part before the account, with the account. */
+function objection(lines: readonly string[]): string[] {
+  const account = lines.findIndex(line => ACCOUNT.test(line))
+  if (account < 0) return lines.slice(-LAST_LINES)
+  const history = lines.findIndex((line, i) => i > account && HISTORY.test(line))
+  const told = lines.slice(Math.max(0, account - LAST_LINES / 2), history < 0 ? lines.length : history)
+  return told.filter(line => line !== '')
 }
 
 export type MapShape = Pick<MapInfo, 'type' | 'keySize' | 'valueSize' | 'flags'>

@@ -47,6 +47,26 @@ describe('an object file', () => {
     assert.equal(testRun(object.programFd('constants'), { data: packet }).retval, 100 - 2 + 1000 + 5 + 9)
   })
 
+  it('tells what each program cost the verifier, when asked', async () => {
+    const only = ['constants', 'pass']
+    for (const object of [
+      loadObject(objects.path('maps'), { only, statistics: true }),
+      await loadObjectAsync(objects.path('maps'), { only, statistics: true }),
+    ]) {
+      using loaded = object
+      assert.deepEqual([...loaded.statistics.keys()].sort(), only)
+      const { instructions = 0, stackBytes = -1 } = loaded.statistics.get('constants') ?? {}
+      assert.ok(instructions > 2 && instructions < 1000 && stackBytes >= 0 && stackBytes <= 512)
+    }
+    using silent = loadObject(objects.path('maps'), { only })
+    assert.equal(silent.statistics.size, 0)
+  })
+
+  it('names the program that is refused also when statistics were asked for', () => {
+    const refused = (): unknown => loadObject(objects.path('refused'), { statistics: true })
+    assert.throws(refused, error => error instanceof VerifierError && error.program === 'out_of_bounds')
+  })
+
   const misfits = [
     [{ constants: { nothing: 1 } }, /has no constant nothing; it has answer, negative/],
     [{ constants: { answer: -1 } }, /constant answer: -1 is no unsigned integer of 4 bytes/],

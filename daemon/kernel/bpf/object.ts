@@ -21,6 +21,7 @@ import {
   required,
 } from './open-object.ts'
 import { duplicateFd } from './syscall.ts'
+import { readStatistics, type VerifierStatistics } from './verifier-statistics.ts'
 
 export type { MapOptions, ObjectOptions, ProgramOptions } from './open-object.ts'
 
@@ -36,11 +37,14 @@ export class LoadedObject implements Disposable {
   readonly path: string
   readonly programs: ReadonlyMap<string, number>
   readonly maps: ReadonlyMap<string, number>
+  /** By program; empty unless asked for. */
+  readonly statistics: ReadonlyMap<string, VerifierStatistics>
   #open = true
-  constructor(path: string, programs: ReadonlyMap<string, number>, maps: ReadonlyMap<string, number>) {
+  constructor({ path, programs, maps, statistics }: Pick<LoadedObject, 'path' | 'programs' | 'maps' | 'statistics'>) {
     this.path = path
     this.programs = programs
     this.maps = maps
+    this.statistics = statistics
   }
   /** Descriptor of a program, this object's; throws ObjectError when it has none of that name. */
   programFd(name: string): number {
@@ -68,10 +72,10 @@ export function loadObject(from: string | ObjectFile, options: ObjectOptions = {
   const file = fileOf(from)
   return withMessages(messages => {
     using object = prepare(file, options, messages)
-    using logs = new VerifierLogs(object)
+    using logs = new VerifierLogs(object, options)
     const result: number = libbpf().load(object.handle)
     if (result < 0) throw logs.error(-result) ?? new LoadError('loading', file.path, -result, messages)
-    return loaded(object)
+    return loaded(object, logs)
   })
 }
 
@@ -82,14 +86,14 @@ export function loadObject(from: string | ObjectFile, options: ObjectOptions = {
 export async function loadObjectAsync(from: string | ObjectFile, options: ObjectOptions = {}): Promise<LoadedObject> {
   const file = fileOf(from)
   using object = withMessages(messages => prepare(file, options, messages))
-  using logs = new VerifierLogs(object)
+  using logs = new VerifierLogs(object, options)
   const result = await new Promise<number>((resolve, reject) => {
     libbpf().load.async(object.handle, (error: unknown, r: number) => {
       if (error) reject(new Error(`loading ${file.path} could not be queued`, { cause: error }))
       else resolve(r)
     })
   })
-  if (result >= 0) return loaded(object)
+  if (result >= 0) return loaded(object, logs)
   const error = logs.error(-result)
   if (error) throw error
   // Messages of a thread cannot be listened to: a second attempt fails in the same way and says why.
@@ -116,23 +120,37 @@ export function readObject(from: string | ObjectFile): ObjectContents {
 /** A log this large keeps the reason also where the kernel keeps a log's beginning only (before Linux 6.4). */
 const LOG_BYTES = 16 << 20
 
-/** Where the kernel writes what the verifier thinks of each program; only used for one that is refused. */
+/** BPF_LOG_STATS (include/linux/bpf_verifier.h): nothing but the numbers at the end. */
+const LOG_STATISTICS = 4
+
+/** Where the kernel writes what the verifier thinks of each program that is refused, and of all when asked. */
 class VerifierLogs implements Disposable {
   readonly #object: OpenObject
   readonly #logs = new Map<string, MappedMemory>()
 
-  constructor(object: OpenObject) {
+  constructor(object: OpenObject, { statistics = false }: ObjectOptions) {
     this.#object = object
     for (const [name, program] of object.programs) {
       const log = lazyMemory(LOG_BYTES)
       this.#logs.set(name, log)
       libbpf().setLog(program, log.pointer, LOG_BYTES)
+      if (statistics) libbpf().setLogLevel(program, LOG_STATISTICS)
     }
   }
 
-  /** The refused program's error. libbpf asks for a log only when a program failed, and stops there. */
-  error(errno: number): VerifierError | undefined {
+  /** Of the programs whose log tells them. */
+  statistics(): Map<string, VerifierStatistics> {
+    const found = new Map<string, VerifierStatistics>()
     for (const [name, log] of this.#logs) {
+      const statistics = readStatistics(koffi.decode.string(log.pointer))
+      if (statistics !== undefined) found.set(name, statistics)
+    }
+    return found
+  }
+
+  /** The refused program's error. libbpf stops there: of all that have a log its is the last. */
+  error(errno: number): VerifierError | undefined {
+    for (const [name, log] of [...this.#logs].reverse()) {
       const text = koffi.decode.string(log.pointer)
       if (text !== '') return new VerifierError(this.#object.path, name, errno, text)
     }
@@ -144,11 +162,13 @@ class VerifierLogs implements Disposable {
   }
 }
 
-function loaded(object: OpenObject): LoadedObject {
+function loaded(object: OpenObject, logs: VerifierLogs): LoadedObject {
   const lib = libbpf()
   // libbpf 1.4 and newer hold a descriptor of something else for a map that is not created.
   const mapFd = (map: Handle): number => (lib.mapAutocreate(map) ? lib.mapFd(map) : -1)
-  return new LoadedObject(object.path, ownFds(object.programs, lib.programFd), ownFds(object.maps, mapFd))
+  const statistics = logs.statistics()
+  const programs = ownFds(object.programs, lib.programFd)
+  return new LoadedObject({ path: object.path, programs, maps: ownFds(object.maps, mapFd), statistics })
 }
 
 /** Descriptors that survive the object's closing; those of what was left out are negative. */

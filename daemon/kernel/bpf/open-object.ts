@@ -33,6 +33,8 @@ export interface ObjectOptions {
   readonly constants?: Constants
   /** Loads these programs only. */
   readonly only?: readonly string[]
+  /** Asks the verifier what each program cost it. */
+  readonly statistics?: boolean
 }
 
 /** libbpf's opaque pointers. */

@@ -1,7 +1,7 @@
 /**
  * Run in a network namespace of its own, in which the threads of libuv's pool are then born: attaches a program of the
  * object named on the command line to every hook of a kind (`xdp` or `tcx`) of some devices from threads. Prints what it
- * saw as JSON, with the turns the event loop took while links were made, detached and closed.
+ * saw as JSON, with how long the process waited while links were made and detached, and how often its loop turned.
  */
 import { attachAsync, type Hook } from '../link.ts'
 import { loadObject } from '../object.ts'
@@ -19,7 +19,7 @@ for (let i = 0; i < PAIRS; i++) {
 const program = object.programFd(kind === 'tcx' ? 'pass' : 'xdp_old')
 const devices = net.links().filter(link => link.kind === 'veth')
 const hooks = devices.flatMap(({ index }) => hooksOf(index))
-const turns: number[] = []
+const turns: { readonly count: number; readonly waitedMs: number }[] = []
 const links = await countingTurns(() => Promise.all(hooks.map(hook => attachAsync(program, hook))))
 const ifindexes = links.map(link => link.info().ifindex)
 const failure: unknown = await attachAsync(program, hooksOf(9999)[0]).catch((error: unknown) => error)
@@ -38,6 +38,8 @@ function hooksOf(ifindex: number): [Hook, ...Hook[]] {
 }
 
 async function countingTurns<T>(work: () => Promise<T>): Promise<T> {
+  const started = performance.now()
+  const cpu = process.cpuUsage()
   let count = 0
   const tick = (): void => void (count++, (immediate = setImmediate(tick)))
   let immediate = setImmediate(tick)
@@ -45,6 +47,7 @@ async function countingTurns<T>(work: () => Promise<T>): Promise<T> {
     return await work()
   } finally {
     clearImmediate(immediate)
-    turns.push(count)
+    const { user, system } = process.cpuUsage(cpu)
+    turns.push({ count, waitedMs: performance.now() - started - (user + system) / 1000 })
   }
 }
