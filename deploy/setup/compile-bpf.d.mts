@@ -7,3 +7,4 @@ interface Unit {
 }
 export function compileObject(unit: Unit): Promise<void>
 export function compileIfStale(unit: Unit): Promise<void>
+export function keepObject(unit: Omit<Unit, 'output'>): Promise<string>

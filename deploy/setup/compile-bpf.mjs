@@ -1,12 +1,16 @@
 /** Compiles the eBPF programs: each `bpf/NAME.bpf.c` becomes `build/bpf/NAME.o`. */
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SetupError } from './setup-error.mjs'
 
 const CLANG = 'clang-19'
 const FLAGS = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-Wall', '-Wextra', '-Werror', '-Wshadow']
+/** Objects are kept here by what they were made from, as many as a few states of the tree have. */
+const KEPT = 'build/objects'
+const KEPT_FILES = 100
 /** Compilers at a time: the smallest machine the project is built on has two cores. */
 const PARALLEL = 2
 /** Folders of the C compiler's own headers, by Node's name of the architecture (Debian multiarch). */
@@ -40,15 +44,43 @@ export async function compileIfStale({ root, source, output }) {
  * Throws SetupError, with the compiler's messages on stderr.
  */
 export async function compileObject({ root, source, output }) {
+  const kept = await keepObject({ root, source })
   mkdirSync(dirname(output), { recursive: true })
   const temporary = `${output}.${process.pid}`
+  copyFileSync(kept, temporary)
+  renameSync(temporary, output)
+}
+
+/** Compiles one source file unless that was done before with the same headers and flags. Answers where the object lies. */
+export async function keepObject({ root, source }) {
+  const folder = join(root, KEPT)
+  const kept = join(folder, `${basename(source, '.bpf.c')}-${digestOf([...inputsOf(root), source])}.o`)
+  if (existsSync(kept)) return kept
+  mkdirSync(folder, { recursive: true })
+  const temporary = `${kept}.${process.pid}`
   const includes = ['-I', join(root, 'bpf/lib'), `-I/usr/include/${MULTIARCH[process.arch] ?? process.arch}`]
   const status = await run(CLANG, [...FLAGS, ...includes, '-c', source, '-o', temporary])
   if (status !== 0) {
     rmSync(temporary, { force: true })
     throw new SetupError(`${source} does not compile`, 'see the messages above')
   }
-  renameSync(temporary, output)
+  renameSync(temporary, kept)
+  forgetOldest(folder)
+  return kept
+}
+
+/** Names count: they are in the object's debug information. */
+function digestOf(paths) {
+  const hash = createHash('sha256')
+  for (const path of paths.sort()) hash.update(`${path}\0`).update(readFileSync(path))
+  return hash.digest('hex').slice(0, 16)
+}
+
+function forgetOldest(folder) {
+  const files = readdirSync(folder).map(name => join(folder, name))
+  if (files.length <= KEPT_FILES) return
+  const made = new Map(files.map(file => [file, statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0]))
+  for (const file of files.sort((a, b) => made.get(b) - made.get(a)).slice(KEPT_FILES)) rmSync(file, { force: true })
 }
 
 function run(command, args) {

@@ -18,6 +18,11 @@ export function machineFacts() {
   }
 }
 
+/** Such as '12'; empty when os-release(5) tells none. */
+export function debianVersion() {
+  return valueOf('VERSION_ID', readOsRelease())
+}
+
 function readOsRelease() {
   try {
     return readFileSync('/etc/os-release', 'utf8')
@@ -59,9 +64,12 @@ function findProblem(facts) {
 
 /** ID, VERSION_ID and PRETTY_NAME of os-release(5). */
 function describe(text) {
-  const value = key => new RegExp(`^${key}="?([^"\n]*)"?$`, 'm').exec(text)?.[1] ?? ''
   return {
-    name: value('PRETTY_NAME') || 'an unknown distribution',
-    supported: value('ID') === 'debian' && ['12', '13'].includes(value('VERSION_ID')),
+    name: valueOf('PRETTY_NAME', text) || 'an unknown distribution',
+    supported: valueOf('ID', text) === 'debian' && ['12', '13'].includes(valueOf('VERSION_ID', text)),
   }
+}
+
+function valueOf(key, text) {
+  return new RegExp(`^${key}="?([^"\n]*)"?$`, 'm').exec(text)?.[1] ?? ''
 }

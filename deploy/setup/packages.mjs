@@ -29,6 +29,19 @@ export const TEST_PACKAGES = [
   'runc',
 ]
 
+/** For guests besides; `version` is Debian's, such as '12'. */
+export function vmPackages(version) {
+  return [
+    'qemu-system-x86', // on Debian 12 it brings virtiofsd
+    ...(version === '12' ? [] : ['virtiofsd']),
+    'busybox-static',
+    'kmod', // depmod, modprobe
+    'lz4', // kernels
+    'wireguard-tools',
+    'xz-utils', // modules
+  ]
+}
+
 /** Packages of which only a program is used, which another package may have brought: Docker's containerd.io has both. */
 const PROGRAMS = { containerd: 'containerd', runc: 'runc' }
 

@@ -2,19 +2,19 @@
  * Set-up: brings a fresh Debian 12 or 13 machine to where the project builds and runs, and does nothing, quickly, when
  * nothing changed. Plain JavaScript without dependencies, because it runs before there are any, on Node 20.
  *
- *   setup.mjs [--tests] [--build] [--force] [--run FILE [arguments…]]
+ *   setup.mjs [--tests] [--vm] [--build] [--force] [--run FILE [arguments…]]
  *
  * Order: machine → npm dependencies (they bring Node 24) → Debian packages → eBPF objects, CNI executable, probe.
- * `--tests` adds what tests and benches need, `--build` leaves Debian packages out, `--force` compiles again, `--run`
+ * `--tests` adds what tests and benches need, `--vm` what guests need, `--build` leaves Debian packages out, `--force` compiles again, `--run`
  * ends by running FILE with Node 24.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { holdLock } from './lock.mjs'
-import { checkDisk, checkMachine } from './machine.mjs'
+import { checkDisk, checkMachine, debianVersion } from './machine.mjs'
 import { installNpm, npmIsCurrent } from './npm.mjs'
-import { BUILD_PACKAGES, installPackages, missingPackages, TEST_PACKAGES } from './packages.mjs'
+import { BUILD_PACKAGES, installPackages, missingPackages, TEST_PACKAGES, vmPackages } from './packages.mjs'
 import { runWithNode24 } from './run.mjs'
 import { SetupError } from './setup-error.mjs'
 
@@ -24,11 +24,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 function parseArguments(argv) {
   const at = argv.indexOf('--run')
   const own = at < 0 ? argv : argv.slice(0, at)
-  const unknown = own.find(a => !['--tests', '--build', '--force'].includes(a))
+  const unknown = own.find(a => !['--tests', '--vm', '--build', '--force'].includes(a))
   if (unknown) throw new SetupError(`unknown argument ${unknown}`, 'see the head of deploy/setup/setup.mjs')
   if (at >= 0 && argv[at + 1] === undefined) throw new SetupError('--run needs a file', 'name it after --run')
   return {
     tests: own.includes('--tests'),
+    vm: own.includes('--vm'),
     packages: !own.includes('--build'),
     force: own.includes('--force'),
     file: at < 0 ? undefined : argv[at + 1],
@@ -60,13 +61,17 @@ function compiled(names) {
   return names.length > 0 && `compiled ${names.join(', ')}`
 }
 
+function packagesFor({ tests, vm }) {
+  return [...BUILD_PACKAGES, ...(tests ? TEST_PACKAGES : []), ...(vm ? vmPackages(debianVersion()) : [])]
+}
+
 async function setUp(options) {
   if (!npmIsCurrent(root)) {
     checkDisk(root)
     await step(() => installNpm(root))
   }
   if (options.packages) {
-    const missing = missingPackages([...BUILD_PACKAGES, ...(options.tests ? TEST_PACKAGES : [])])
+    const missing = missingPackages(packagesFor(options))
     if (missing.length > 0) {
       checkDisk('/usr')
       await step(() => installPackages(missing, join(root, 'build/setup')))
