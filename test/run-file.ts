@@ -20,6 +20,8 @@ export interface FileRun {
   readonly testTimeoutMs: number
   /** Runs only tests whose name matches this regular expression. */
   readonly namePattern?: string | undefined
+  /** Takes the file's results as TAP (testanything.org, version 13). */
+  readonly tap?: string | undefined
   /** Ends the file when aborted, which makes it a failed one. */
   readonly signal: AbortSignal
 }
@@ -79,9 +81,10 @@ async function runProcess(run: FileRun, tally: Tally): Promise<void> {
   }
 }
 
-function startProcess({ file, cwd, testTimeoutMs, namePattern }: FileRun): ChildProcess {
+function startProcess({ file, cwd, testTimeoutMs, namePattern, tap }: FileRun): ChildProcess {
   const name = namePattern === undefined ? [] : [`--test-name-pattern=${namePattern}`]
   const reporter = [`--test-reporter=${REPORTER}`, '--test-reporter-destination=stdout']
+  if (tap !== undefined) reporter.push('--test-reporter=tap', `--test-reporter-destination=${tap}`)
   // This process may be a test file itself.
   const own = process.execArgv.filter(option => !option.startsWith('--test-'))
   const args = [...own, ...reporter, `--test-timeout=${testTimeoutMs}`, ...name, file]
