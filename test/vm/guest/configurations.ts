@@ -1,0 +1,125 @@
+/**
+ * The load-time configurations (bpf/lib/config.h) with which every object is loaded: all features off, all on, those the
+ * daemon sets, and a cover in which each two values of different constants meet. Pure.
+ */
+import { checkSection } from '../../../daemon/config/check.ts'
+import { type Settings, schema } from '../../../daemon/config/schema.ts'
+import { programConstants } from '../../../daemon/datapath/constants.ts'
+
+/** Values by the name of a constant. */
+export type Configuration = Readonly<Record<string, number | bigint>>
+export interface NamedConfiguration {
+  readonly name: string
+  readonly values: Configuration
+}
+
+interface Parameter {
+  readonly name: string
+  /** Features off first, all on last. */
+  readonly levels: readonly Configuration[]
+}
+
+const SECOND_NS = 1_000_000_000n
+const LIFETIMES = [
+  'ct_tcp_opening_ns',
+  'ct_tcp_established_ns',
+  'ct_tcp_closing_ns',
+  'ct_tcp_closed_ns',
+  'ct_udp_opening_ns',
+  'ct_udp_ns',
+  'ct_icmp_ns',
+  'ct_other_ns',
+]
+const lifetimes = (ns: bigint): Configuration => Object.fromEntries(LIFETIMES.map(name => [name, ns]))
+
+/** Constants that only make sense together are one parameter. */
+export const PARAMETERS: readonly Parameter[] = [
+  {
+    name: 'overlay',
+    levels: [
+      { overlay_ifindex: 0, overlay_mtu: 0, overlay_vni: 0 },
+      { overlay_ifindex: 7, overlay_mtu: 1450, overlay_vni: 202 },
+      { overlay_ifindex: 0x7fff_ffff, overlay_mtu: 65_485, overlay_vni: 0xff_ffff },
+    ],
+  },
+  { name: 'lifetimes', levels: [lifetimes(0n), lifetimes(8000n * SECOND_NS)] },
+  { name: 'full', levels: [{ ct_full_drops: 0 }, { ct_full_drops: 1 }] },
+  { name: 'flows', levels: [0, 2, 7].map(flow_events => ({ flow_events })) },
+  {
+    name: 'drops',
+    levels: [
+      { drop_events_per_second: 0, drop_events_burst: 0 },
+      { drop_events_per_second: 1000, drop_events_burst: 1000 },
+    ],
+  },
+  { name: 'batches', levels: [{ event_batch_bytes: 0 }, { event_batch_bytes: 262_144 }] },
+]
+
+/** All of them; the names are unique. */
+export function configurations(): NamedConfiguration[] {
+  return [
+    { name: 'off', values: chosen(PARAMETERS.map(() => 0)) },
+    { name: 'on', values: chosen(PARAMETERS.map(p => p.levels.length - 1)) },
+    { name: 'as compiled', values: {} },
+    ...profiles(),
+    ...pairwise(PARAMETERS.map(p => p.levels.length)).map((levels, i) => ({
+      name: `pairs ${i + 1}`,
+      values: chosen(levels),
+    })),
+  ]
+}
+
+/** What the daemon sets for the configurations that docs and lab know. */
+function profiles(): NamedConfiguration[] {
+  const { datapath } = checkSection(schema, undefined, '', []) as Settings
+  const overlay = { ifindex: 7, mtu: 1450, vni: 202 }
+  const quiet = { ...datapath, flowEvents: false }
+  const strict = { ...datapath, conntrack: { ...datapath.conntrack, whenFull: 'drop' as const } }
+  const profile = (name: string, input: Parameters<typeof programConstants>[0]): NamedConfiguration => {
+    // The profile's values are numbers: none of these constants is of another type.
+    return { name, values: programConstants(input) as Configuration }
+  }
+  return [
+    profile('native routing', { datapath }),
+    profile('VXLAN', { datapath, overlay }),
+    profile('VXLAN without flow events', { datapath: quiet, overlay }),
+    profile('native routing, a full conntrack drops', { datapath: strict }),
+  ]
+}
+
+function chosen(levels: readonly number[]): Configuration {
+  return Object.assign({}, ...PARAMETERS.map((p, i) => p.levels[levels[i] ?? 0])) as Configuration
+}
+
+/**
+ * Rows of levels in which each two levels of different parameters meet at least once, for as many levels as `counts`
+ * gives: of all rows greedily the one that meets most pairs not met yet.
+ */
+export function pairwise(counts: readonly number[]): number[][] {
+  const missing = new Set(pairsOf(counts))
+  const all = product(counts)
+  const rows: number[][] = []
+  while (missing.size > 0) {
+    const gain = (row: readonly number[]): number => pairsIn(row).filter(pair => missing.has(pair)).length
+    const best = all.reduce((a, b) => (gain(b) > gain(a) ? b : a))
+    for (const pair of pairsIn(best)) missing.delete(pair)
+    rows.push(best)
+  }
+  return rows
+}
+
+function product(counts: readonly number[]): number[][] {
+  return counts.reduce<number[][]>((rows, n) => rows.flatMap(row => range(n).map(level => [...row, level])), [[]])
+}
+
+function pairsOf(counts: readonly number[]): string[] {
+  return [...new Set(product(counts).flatMap(pairsIn))]
+}
+
+function pairsIn(row: readonly number[]): string[] {
+  return row.flatMap((a, i) => row.slice(i + 1).map((b, j) => `${i}=${a} ${i + 1 + j}=${b}`))
+}
+
+function range(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i)
+}
