@@ -13,6 +13,7 @@ import { addNamespace } from './namespaces.ts'
 import { type Built, isReady, prepareNode, probeServes, startDaemon, startProbe } from './node.ts'
 import { nodeRuntime, startPod } from './pod.ts'
 import { describeLab, type Lab, loadLab, saveLab } from './state.ts'
+import { together } from './together.ts'
 import { planWiring } from './topology.ts'
 
 export interface UpContext {
@@ -92,15 +93,15 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
   await layWires(layout, nodes, context.kernel)
   mkdirSync(layout.cluster, { recursive: true })
   for (const node of nodes) writeManifest(layout, node.name, nodeManifest(node))
-  await Promise.all(nodes.map(n => prepareNode(layout, n, built, options.set)))
+  await together(nodes.map(n => prepareNode(layout, n, built, options.set)))
   say(`starting ${count(nodes.length, 'daemon')}`)
-  await Promise.all(nodes.map(n => startDaemon(layout, n, built, signal)))
+  await together(nodes.map(n => startDaemon(layout, n, built, signal)))
   say(`starting ${count(nodes.length * options.pods, 'pod')}`)
-  const pods = await Promise.all(nodes.map(n => startPods(layout, n, options.pods, context)))
+  const pods = await together(nodes.map(n => startPods(layout, n, options.pods, context)))
   const saved = { options, fingerprint: built.fingerprint, pods: Object.fromEntries(pods.flat()) }
   const lab = describeLab(layout, saved)
   const inhabited = lab.stations.filter(s => s.kind !== 'outside')
-  await Promise.all(inhabited.map(s => startProbe(layout, s, built, signal)))
+  await together(inhabited.map(s => startProbe(layout, s, built, signal)))
   saveLab(layout, saved)
   return lab
 }
@@ -109,7 +110,7 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
 export async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], kernel: Kernel): Promise<void> {
   const routed = nodes.some(n => n.far)
   const names = ['underlay', 'outside', ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
-  await Promise.all(names.map(n => addNamespace(`${layout.netnsPrefix}${n}`)))
+  await together(names.map(n => addNamespace(`${layout.netnsPrefix}${n}`)))
   keepNetfilterOut(kernel, layout.underlay.netns)
   if (routed) {
     keepNetfilterOut(kernel, layout.router.netns)
@@ -134,7 +135,7 @@ export function keepNetfilterOut(kernel: Kernel, netns: string): void {
 async function startPods(layout: LabLayout, node: NodeLayout, pods: number, { kernel, signal }: UpContext) {
   const runtime = nodeRuntime(layout, node, signal)
   const layouts = Array.from({ length: pods }, (_, i) => podLayout(layout, node, i))
-  return await Promise.all(
+  return await together(
     layouts.map(async pod => {
       const addresses = await startPod(layout, pod, runtime, netns => kernel.openNet(netns))
       return [pod.name, addresses] as const
