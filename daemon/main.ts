@@ -16,6 +16,7 @@ import { Jobs } from './jobs.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
+import { ServicePlanner } from './service/planner.ts'
 
 export { plugins }
 
@@ -28,9 +29,10 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const ground = await layGround(config, plugins, base, signal)
     const up: Upcoming = {}
     const endpoints = await takeRequests(ground, up, requests)
+    const services = base.use(new ServicePlanner({ tables: ground.tables, nodeName: config.nodeName }))
     up.datapath = base.use(await startDatapath(ground, endpoints))
     up.flows = base.use(flowsOf(ground, up.datapath))
-    const jobs = base.use(startLoops(ground, up.datapath))
+    const jobs = base.use(startLoops(ground, up.datapath, services))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground), stop))
@@ -70,9 +72,14 @@ function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath
 }
 
 /** Every writer of the tables has declared itself by now: from here on leftovers may be pruned. */
-function startLoops({ plugins: running, source, conditions }: Ground, datapath: Datapath): Jobs {
+function startLoops(
+  { plugins: running, source, conditions }: Ground,
+  datapath: Datapath,
+  services: ServicePlanner,
+): Jobs {
   const jobs = new Jobs()
   running.start()
+  jobs.run('services', stop => services.run(stop))
   jobs.run('the datapath', stop => datapath.run(stop))
   jobs.run(`cluster source ${source.name}`, stop => source.run(stop))
   conditions.datapath.pass()

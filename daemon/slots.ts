@@ -10,6 +10,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'endpoints',
   'pools',
   'nodes',
+  'services',
   'flows',
   'tables',
   'metrics',

@@ -23,7 +23,8 @@ interface Node extends Disposable {
 function node(): Node {
   const root = mkdtempSync(join(tmpdir(), 'cw-uninstall-'))
   const at = (name: string): string => join(root, name)
-  const paths = { run: at('run'), state: at('state'), bpf: at('bpf'), cniConf: at('cni'), cniBin: at('bin') }
+  const places = { run: at('run'), state: at('state'), bpf: at('bpf'), cniConf: at('cni'), cniBin: at('bin') }
+  const paths = { ...places, cgroup: at('cgroup') }
   for (const path of [paths.run, paths.state]) {
     mkdirSync(path)
     writeFileSync(join(path, 'file'), '')

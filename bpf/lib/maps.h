@@ -53,6 +53,49 @@ struct {
 	__type(value, __u64);
 } departed SEC(".maps");
 
+/* What clients speak to. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct service_key);
+	__type(value, struct service_value);
+} services SEC(".maps");
+
+/* Who takes new flows. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct slot_key);
+	__type(value, struct backend);
+} service_slots SEC(".maps");
+
+/* Every backend by its id, for those who were given to it before. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct backend);
+} backends SEC(".maps");
+
+/* Written by the socket programs. LRU: a socket that goes tells nobody. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct socket_peer_key);
+	__type(value, struct socket_peer);
+} socket_peers SEC(".maps");
+
+/* Written by the programs; an entry that has not been used for the service's time is void. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct affinity_key);
+	__type(value, struct affinity_value);
+} affinities SEC(".maps");
+
 /* An entry is of use for the seconds a datagram's fragments are on their way; LRU needs no other expiry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

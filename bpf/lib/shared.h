@@ -75,6 +75,72 @@ struct ct_value {
 	__u32 pad;
 };
 
+/* Who asks for a service. */
+enum service_scope {
+	SERVICE_INSIDE = 0,  /* pods and processes of this node */
+	SERVICE_OUTSIDE = 1, /* whatever arrives from elsewhere */
+};
+
+enum service_flags {
+	SERVICE_SILENT = 1, /* without a backend nothing is answered; otherwise clients are refused */
+};
+
+/* services: what clients speak to → who serves it. */
+struct service_key {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 scope; /* enum service_scope */
+};
+
+struct service_value {
+	__u32 id;               /* of its slots and affinities */
+	__u32 count;            /* slots 0 to count - 1 take new flows */
+	__u32 affinity_seconds; /* a client stays with its backend for so long after its last connection; 0: it need not
+				 */
+	__u32 flags;            /* enum service_flags */
+};
+
+/* service_slots: the backends that take new flows of a service, without gaps. */
+struct slot_key {
+	__u32 service;
+	__u32 index;
+};
+
+struct backend {
+	struct address address;
+	__u32 id; /* of this backend in this service; never given again */
+	__be16 port;
+	__u8 pad[2];
+};
+
+/* socket_peers: where a socket really sends to → where its program believes it does. */
+struct socket_peer_key {
+	__u64 cookie;
+	struct address address;
+	__be16 port;
+	__u8 pad[6];
+};
+
+struct socket_peer {
+	struct address address;
+	__be16 port;
+	__u8 pad[2];
+};
+
+/* affinities: a client of a service → the backend it was given. */
+struct affinity_key {
+	struct address client; /* of sockets: the cookie of their network namespace in the last two words */
+	__u32 service;
+	__u32 pad;
+};
+
+struct affinity_value {
+	__u64 used; /* bpf_ktime_get_coarse_ns of the last connection */
+	__u32 backend;
+	__u32 pad;
+};
+
 /* fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 struct frag_key {
 	struct address source;
@@ -98,7 +164,8 @@ enum hook {
 	HOOK_OVERLAY_IN = 5,
 	HOOK_OVERLAY_OUT = 6,
 	HOOK_EXPIRY = 7, /* not a hook: the program that expires conntrack */
-	HOOK_MAX = 8,
+	HOOK_SOCKET = 8, /* a socket's connect or sendmsg */
+	HOOK_MAX = 9,
 };
 
 /* What an event tells. */
@@ -131,6 +198,7 @@ enum drop_reason {
 	DROP_MULTICAST = 12,        /* multicast without the multicast plugin */
 	DROP_FORGED_NEIGHBOUR = 13, /* ARP or neighbour advertisement for an address that is not the pod's */
 	DROP_LOOP = 14,             /* overlay packet whose source is a local pod */
+	DROP_NO_BACKEND = 15,       /* service that nobody serves */
 };
 
 /* events: what the ring buffer carries. */

@@ -5,6 +5,7 @@ import { configCheck, configDocs, configPrint } from './commands/config.ts'
 import { daemon } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { services } from './commands/services.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
 import { uninstall } from './commands/uninstall.ts'
 import { version } from './commands/version.ts'
@@ -16,6 +17,7 @@ export const commands: readonly CommandSpec[] = [
   endpoints,
   pools,
   nodes,
+  services,
   flows,
   tables,
   metrics,

@@ -25,6 +25,42 @@ const podRow = {
   labels: {},
 }
 
+const service = (rest: object): object => ({ apiVersion: 'v1', kind: 'Service', metadata: { name: 's1' }, ...rest })
+const serviceRow = {
+  namespace: 'default',
+  name: 's1',
+  type: 'ClusterIP',
+  clusterIPs: [],
+  externalIPs: [],
+  loadBalancerIPs: [],
+  sourceRanges: [],
+  ports: [],
+  affinitySeconds: 0,
+  externalTrafficPolicy: 'Cluster',
+  internalTrafficPolicy: 'Cluster',
+  healthCheckNodePort: 0,
+  publishNotReadyAddresses: false,
+  annotations: {},
+}
+const slice = (rest: object): object => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: 'e1', labels: { 'kubernetes.io/service-name': 's1' } },
+  addressType: 'IPv4',
+  ...rest,
+})
+const sliceRow = { namespace: 'default', name: 'e1', service: 's1', ports: [], endpoints: [] }
+const endpoint = {
+  addresses: ['10.1.0.1'],
+  ready: true,
+  serving: true,
+  terminating: false,
+  nodeName: '',
+  zone: '',
+  hintZones: [],
+  hintNodes: [],
+}
+
 const good: readonly (readonly [what: string, object: unknown, rows: readonly unknown[]])[] = [
   ['a node with nothing but a name', node({}), [nodeRow]],
   [
@@ -84,6 +120,108 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
   ],
   ['a pod that has no address yet', pod({ status: { podIP: '', podIPs: [] } }), [podRow]],
   ['a pod that has ended, without its addresses', pod({ status: { phase: 'Succeeded', podIP: '10.1.0.2' } }), [podRow]],
+  ['a service with nothing but a name', service({}), [serviceRow]],
+  [
+    'a service with all its fields',
+    service({
+      metadata: { name: 's1', annotations: { a: 'b' } },
+      spec: {
+        type: 'LoadBalancer',
+        clusterIP: '10.96.0.1',
+        clusterIPs: ['10.96.0.1', 'FD00::1'],
+        externalIPs: ['198.51.100.1'],
+        loadBalancerSourceRanges: ['203.0.113.7/24'],
+        ports: [{ name: 'dns', protocol: 'UDP', port: 53, targetPort: 5353, nodePort: 30053 }],
+        sessionAffinity: 'ClientIP',
+        sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } },
+        externalTrafficPolicy: 'Local',
+        internalTrafficPolicy: 'Local',
+        healthCheckNodePort: 30100,
+        trafficDistribution: 'PreferClose',
+        publishNotReadyAddresses: true,
+      },
+      status: {
+        loadBalancer: { ingress: [{ ip: '203.0.113.1' }, { ip: '203.0.113.2', ipMode: 'Proxy' }, { hostname: 'x' }] },
+      },
+    }),
+    [
+      {
+        ...serviceRow,
+        type: 'LoadBalancer',
+        clusterIPs: ['10.96.0.1', 'fd00::1'],
+        externalIPs: ['198.51.100.1'],
+        loadBalancerIPs: ['203.0.113.1'],
+        sourceRanges: ['203.0.113.0/24'],
+        ports: [{ name: 'dns', protocol: 'UDP', port: 53, nodePort: 30_053 }],
+        affinitySeconds: 60,
+        externalTrafficPolicy: 'Local',
+        internalTrafficPolicy: 'Local',
+        healthCheckNodePort: 30_100,
+        trafficDistribution: 'PreferSameZone',
+        publishNotReadyAddresses: true,
+        annotations: { a: 'b' },
+      },
+    ],
+  ],
+  [
+    'a headless service, which has no address',
+    service({ spec: { clusterIP: 'None', clusterIPs: ['None'] } }),
+    [serviceRow],
+  ],
+  [
+    'a service of another name, which has neither address nor port',
+    service({ spec: { type: 'ExternalName', externalName: 'x.example', ports: [{ port: 80 }] } }),
+    [{ ...serviceRow, type: 'ExternalName' }],
+  ],
+  [
+    'affinity of the usual length',
+    service({ spec: { sessionAffinity: 'ClientIP' } }),
+    [{ ...serviceRow, affinitySeconds: 10_800 }],
+  ],
+  ['a slice with nothing in it', slice({}), [sliceRow]],
+  [
+    'a slice whose endpoints say nothing, and which are ready therefore',
+    slice({ ports: [{ name: 'a', port: 80 }, { name: 'all' }], endpoints: [{ addresses: ['10.1.0.1'] }] }),
+    [{ ...sliceRow, ports: [{ name: 'a', protocol: 'TCP', port: 80 }], endpoints: [endpoint] }],
+  ],
+  [
+    'a slice whose endpoint is not ready, and so serves nobody unless it says so',
+    slice({
+      endpoints: [
+        { addresses: ['10.1.0.1'], conditions: { ready: false } },
+        { addresses: ['10.1.0.1'], conditions: { ready: false, serving: true, terminating: true } },
+      ],
+    }),
+    [
+      {
+        ...sliceRow,
+        endpoints: [
+          { ...endpoint, ready: false, serving: false },
+          { ...endpoint, ready: false, terminating: true },
+        ],
+      },
+    ],
+  ],
+  [
+    'where an endpoint is and whom it is meant for',
+    slice({
+      endpoints: [
+        {
+          addresses: ['10.1.0.1'],
+          nodeName: 'n1',
+          zone: 'west',
+          hints: { forZones: [{ name: 'west' }], forNodes: [{ name: 'n1' }] },
+        },
+      ],
+    }),
+    [
+      {
+        ...sliceRow,
+        endpoints: [{ ...endpoint, nodeName: 'n1', zone: 'west', hintZones: ['west'], hintNodes: ['n1'] }],
+      },
+    ],
+  ],
+  ['a slice of names as a kind that is not used', slice({ addressType: 'FQDN' }), ['unused EndpointSlice of names']],
   ['a list of mixed kinds', { apiVersion: 'v1', kind: 'List', items: [node({}), pod({})] }, [nodeRow, podRow]],
   [
     'a typed list whose items carry no kind',
@@ -130,7 +268,41 @@ const bad: readonly (readonly [what: string, object: unknown, message: string])[
     'at:2: spec.hostNetwork: must be true or false, not "yes"',
   ],
 ]
-for (const [what, object, message] of bad) {
+const badServices: typeof bad = [
+  [
+    'a type that is none',
+    service({ spec: { type: 'Cluster' } }),
+    'at:2: spec.type: must be one of ClusterIP, NodePort, LoadBalancer, ExternalName',
+  ],
+  [
+    'a port that is none',
+    service({ spec: { ports: [{ port: 70_000 }] } }),
+    'at:4: spec.ports[0].port: must be a port from 1 to 65535, not 70000',
+  ],
+  ['no port in a port', service({ spec: { ports: [{ name: 'a' }] } }), 'at:4: spec.ports[0].port: is missing'],
+  [
+    'a protocol that is none',
+    service({ spec: { ports: [{ port: 1, protocol: 'tcp' }] } }),
+    'at:4: spec.ports[0].protocol: must be one of TCP, UDP, SCTP',
+  ],
+  [
+    'an address that is none, of a service',
+    service({ spec: { clusterIPs: ['10.96.0.300'] } }),
+    "at:3: spec.clusterIPs[0]: '10.96.0.300' is no IPv4 or IPv6 address",
+  ],
+  [
+    'an affinity of no time',
+    service({ spec: { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 0 } } } }),
+    'at:4: spec.sessionAffinityConfig.clientIP.timeoutSeconds: must be a number of seconds from 1 to 86400',
+  ],
+  ['no type of address', slice({ addressType: undefined }), 'at:1: addressType: must be IPv4, IPv6 or FQDN'],
+  [
+    'an address of the other family',
+    slice({ endpoints: [{ addresses: ['fd00::1'] }] }),
+    "at:4: endpoints[0].addresses[0]: 'fd00::1' is no IPv4 address",
+  ],
+]
+for (const [what, object, message] of [...bad, ...badServices]) {
   test(`an object with ${what} is refused by field`, () => assert.deepEqual(parse(object), [message]))
 }
 

@@ -3,14 +3,19 @@
  * that are used are looked at; the rest may have any form.
  */
 import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
+import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import type { NodeRow, PodRow } from '../state/tables.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
-import { OBJECT_NAME } from './object-name.ts'
+import { isEmpty, objectName, objectNamespace } from './object-name.ts'
+import { parseEndpointSlice } from './parse-endpoint-slice.ts'
+import { parseService } from './parse-service.ts'
 
 export type ParsedObject =
   | { readonly kind: 'Node'; readonly place: string; readonly row: NodeRow }
   | { readonly kind: 'Pod'; readonly place: string; readonly row: PodRow }
-  /** A kind that is not used, `apiVersion` and `kind` as `v1 Service`. */
+  | { readonly kind: 'Service'; readonly place: string; readonly row: ServiceRow }
+  | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
+  /** A kind that is not used, `apiVersion` and `kind` as `v1 Secret`. */
   | { readonly kind: 'unused'; readonly name: string }
 
 /**
@@ -37,12 +42,30 @@ function attempt(
     const kind = object.at('kind').text() ?? list?.kind
     if (!kind) object.fail('has no kind; a Kubernetes object has apiVersion and kind')
     const version = object.at('apiVersion').text() ?? list?.version ?? object.fail('has no apiVersion')
-    if (version === 'v1' && kind === 'Node') return { kind, place: object.place, row: parseNode(object) }
-    if (version === 'v1' && kind === 'Pod') return { kind, place: object.place, row: parsePod(object) }
-    return { kind: 'unused', name: `${version} ${kind}` }
+    return parseKind(object, version, kind)
   } catch (error) {
     if (error instanceof ObjectError) return error
     throw error
+  }
+}
+
+function parseKind(object: ObjectField, version: string, kind: string): ParsedObject {
+  const { place } = object
+  switch (`${version} ${kind}`) {
+    case 'v1 Node':
+      return { kind: 'Node', place, row: parseNode(object) }
+    case 'v1 Pod':
+      return { kind: 'Pod', place, row: parsePod(object) }
+    case 'v1 Service':
+      return { kind: 'Service', place, row: parseService(object) }
+    case 'discovery.k8s.io/v1 EndpointSlice': {
+      const row = parseEndpointSlice(object)
+      return row === undefined
+        ? { kind: 'unused', name: 'EndpointSlice of names' }
+        : { kind: 'EndpointSlice', place, row }
+    }
+    default:
+      return { kind: 'unused', name: `${version} ${kind}` }
   }
 }
 
@@ -51,7 +74,7 @@ function parseNode(object: ObjectField): NodeRow {
   const plural = spec.at('podCIDRs')
   const cidrs = plural.absent ? [spec.at('podCIDR')] : plural.items()
   return {
-    name: name(object),
+    name: objectName(object),
     addresses: nodeAddresses(object.at('status').at('addresses')),
     podCidrs: unique(cidrs.filter(field => !isEmpty(field)).map(field => field.converted(canonicalPrefix))),
     labels: object.at('metadata').at('labels').texts(),
@@ -73,8 +96,8 @@ function parsePod(object: ObjectField): PodRow {
   const metadata = object.at('metadata')
   const spec = object.at('spec')
   return {
-    namespace: metadata.at('namespace').text() ?? 'default',
-    name: name(object),
+    namespace: objectNamespace(object),
+    name: objectName(object),
     uid: metadata.at('uid').text() ?? '',
     nodeName: spec.at('nodeName').text() ?? '',
     addresses: podAddresses(object.at('status')),
@@ -90,20 +113,6 @@ function podAddresses(status: ObjectField): string[] {
   const plural = status.at('podIPs')
   const fields = plural.absent ? [status.at('podIP')] : plural.items().map(item => item.at('ip'))
   return unique(fields.filter(field => !isEmpty(field)).map(field => field.converted(canonicalAddress)))
-}
-
-function name(object: ObjectField): string {
-  return object
-    .at('metadata')
-    .at('name')
-    .converted(text => {
-      if (OBJECT_NAME.test(text)) return text
-      throw new RangeError(`${JSON.stringify(text)} is no name: lower case letters, digits, - and . only`)
-    })
-}
-
-function isEmpty(field: ObjectField): boolean {
-  return field.absent || field.value === ''
 }
 
 function unique(values: readonly string[]): string[] {

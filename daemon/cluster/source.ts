@@ -9,7 +9,7 @@ export interface SourceProblem {
   readonly message: string
 }
 
-/** Writes the tables `nodes` and `pods`. Made by a function that declares it to both tables. */
+/** Writes the tables `nodes`, `pods`, `services` and `endpointSlices`. Made by a function that declares it to them. */
 export interface ClusterSource {
   readonly name: string
   /** Syncs until the signal aborts, then resolves. A rejection stops the daemon. */

@@ -6,6 +6,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import * as z from 'zod/mini'
 import { OBJECT_NAME } from '../cluster/object-name.ts'
+import { cgroupMount } from '../kernel/cgroup-mount.ts'
 import type { Family } from '../kernel/kernel.ts'
 import { DEFAULT_POOL } from '../plugin.ts'
 import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
@@ -140,6 +141,11 @@ export const schema = section('', {
     bpf: path({ byDefault: '/sys/fs/bpf/causeway', about: 'Pinned maps and links; must lie on a bpffs.' }),
     cniConf: path({ byDefault: '/etc/cni/net.d', about: 'Where the runtime looks for network configurations.' }),
     cniBin: path({ byDefault: '/opt/cni/bin', about: 'Where the runtime looks for CNI executables.' }),
+    cgroup: path({
+      byDefault: () => cgroupMount() ?? '/sys/fs/cgroup',
+      shownDefault: 'where the cgroup2 file system is mounted',
+      about: 'The cgroup (version 2) that holds the pods and processes whose sockets services are translated for.',
+    }),
   }),
   network: section('The network as the container runtime sees it.', {
     name: text(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'letters, digits, _, . and -', {
@@ -166,6 +172,12 @@ export const schema = section('', {
     overlay: section('The VXLAN device.', {
       port: whole(1, 65_535, { byDefault: 8472, about: 'UDP port, the same on all nodes.' }),
       vni: whole(1, 0xffffff, { byDefault: 1, about: 'VXLAN network identifier, the same on all nodes.' }),
+    }),
+  }),
+  services: section('Kubernetes Services.', {
+    socket: flag({
+      byDefault: true,
+      about: 'Translate services when a socket connects or sends, which costs nothing for the packets after it.',
     }),
   }),
   datapath,

@@ -10,7 +10,10 @@ const MARK = 'mounted_by_causeway'
 
 export interface PinDirectories {
   readonly maps: string
+  /** Of programs on devices. */
   readonly links: string
+  /** Of programs on a cgroup. */
+  readonly sockets: string
 }
 
 /** Makes the directories for pins below `directory`, mounting a bpf file system when there is none. Throws SystemError. */
@@ -53,7 +56,7 @@ function isMountPoint(path: string): boolean {
 }
 
 function pinDirectories(directory: string): PinDirectories {
-  return { maps: join(directory, 'maps'), links: join(directory, 'links') }
+  return { maps: join(directory, 'maps'), links: join(directory, 'links'), sockets: join(directory, 'sockets') }
 }
 
 /** Where a file system is mounted when there is none. */

@@ -26,12 +26,14 @@ import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
 import { type ProgramPlan, Programs } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
+import { ServiceTarget } from './service-target.ts'
+import { SocketHooks } from './socket-hooks.ts'
 import { routeTarget } from './route-target.ts'
 import { applySysctls, desiredSysctls, keepSysctls, requireFamilies } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
   Settings,
-  'nodeName' | 'families' | 'uplinks' | 'mtu' | 'routing' | 'datapath' | 'paths'
+  'nodeName' | 'families' | 'uplinks' | 'mtu' | 'routing' | 'datapath' | 'services' | 'paths'
 >
 
 export interface DatapathOptions {
@@ -133,7 +135,13 @@ export class Datapath implements AsyncDisposable {
       table: tables.routes,
       target: routeTarget(kernel.net),
     })
-    this.#reconcilers = [this.endpoints, hosts, ipcache, this.#routes]
+    const services = new Reconciler({
+      ...common,
+      name: 'service-maps',
+      table: tables.frontends,
+      target: new ServiceTarget(() => this.#set),
+    })
+    this.#reconcilers = [this.endpoints, hosts, ipcache, services, this.#routes]
   }
 
   get mtu(): MtuPlan {
@@ -269,6 +277,7 @@ function newPlanner(options: DatapathOptions): PathPlanner {
 
 function programsOptions({ kernel, settings, objects, log }: DatapathOptions, pins: PinDirectories, tcx: boolean) {
   const hooks = new DeviceHooks(kernel.net, { tcx, directory: pins.links })
+  const sockets = new SocketHooks(pins.sockets)
   return {
     log,
     load: async (constants: ProgramConstants, conntrack: number): Promise<ProgramSet> =>
@@ -278,11 +287,11 @@ function programsOptions({ kernel, settings, objects, log }: DatapathOptions, pi
         constants,
         sizes: { conntrack, events: settings.datapath.ringBufferBytes },
       }),
-    attachPods: (set: ProgramSet): void =>
-      attachBlocks(kernel.net, blocksOf(settings), {
-        podOut: set.programFd('pod_out'),
-        podIn: set.programFd('pod_in'),
-      }),
+    attachPods: (set: ProgramSet): void => {
+      const programFd = (name: string): number => set.programFd(name)
+      attachBlocks(kernel.net, blocksOf(settings), { podOut: programFd('pod_out'), podIn: programFd('pod_in') })
+      sockets.apply(settings.services.socket ? settings.paths.cgroup : undefined, programFd)
+    },
     attachDevices: async (set: ProgramSet, wanted: readonly DeviceHook[]): Promise<void> =>
       await hooks.apply(wanted, name => set.programFd(name)),
   }

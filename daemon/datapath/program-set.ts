@@ -4,7 +4,9 @@ import { codec, u32, u64 } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
-import { CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
+import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
+import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
+import { type SlotKey, slotKeyLayout } from './shared.gen.ts'
 import { addressLayout, type EndpointValue, endpointValueLayout } from './shared.gen.ts'
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
@@ -13,7 +15,7 @@ import type { Copied } from './map-copy.ts'
 import { type LoadedSet, loadSet } from './pinned-maps.ts'
 
 /** Objects in build/bpf, all over one set of maps. */
-const OBJECTS = ['pod', 'uplink', 'overlay', 'conntrack'] as const
+const OBJECTS = ['pod', 'uplink', 'overlay', 'conntrack', 'sock'] as const
 
 export interface ProgramSetOptions {
   /** Directory of the compiled objects. */
@@ -29,6 +31,9 @@ export interface ProgramSet extends Disposable {
   readonly devices: EbpfMap<number, EndpointValue>
   readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
   readonly departed: EbpfMap<Uint8Array, bigint>
+  readonly services: EbpfMap<ServiceKey, ServiceValue>
+  readonly slots: EbpfMap<SlotKey, Backend>
+  readonly backends: EbpfMap<number, Backend>
   readonly conntrackCapacity: number
   /** Both descriptors are the set's, valid until it is disposed. */
   programFd(name: string): number
@@ -55,6 +60,9 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const devices = stack.use(mapOfFd(set.mapFd('devices'), codec(u32, endpointValueLayout)))
   const ipcache = stack.use(mapOfFd(set.mapFd('ipcache'), codec(ipcacheKeyLayout, ipcacheValueLayout)))
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
+  const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
+  const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
+  const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
   return {
@@ -62,6 +70,9 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     devices,
     ipcache,
     departed,
+    services,
+    slots,
+    backends,
     conntrackCapacity,
     programFd: name => set.programFd(name),
     mapFd: name => set.mapFd(name),

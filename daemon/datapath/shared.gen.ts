@@ -208,6 +208,229 @@ export const ctValueLayout: Layout<CtValue> = {
   encode: encodeCtValue,
 }
 
+/** `service_scope`. Who asks for a service. */
+export const ServiceScope = {
+  /** Pods and processes of this node. */
+  SERVICE_INSIDE: 0,
+  /** Whatever arrives from elsewhere. */
+  SERVICE_OUTSIDE: 1,
+} as const
+export type ServiceScope = (typeof ServiceScope)[keyof typeof ServiceScope]
+
+/** `service_flags`. */
+export const ServiceFlags = {
+  /** Without a backend nothing is answered; otherwise clients are refused. */
+  SERVICE_SILENT: 1,
+} as const
+export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
+
+/** `struct service_key`, 20 bytes. Services: what clients speak to → who serves it. */
+export interface ServiceKey {
+  readonly address: Uint8Array
+  readonly port: number
+  readonly protocol: number
+  /** `ServiceScope`. */
+  readonly scope: number
+}
+export const SERVICE_KEY_SIZE = 20
+export function decodeServiceKey(view: DataView, at: number): ServiceKey {
+  return {
+    address: decodeAddress(view, at),
+    port: view.getUint16(at + 16, false),
+    protocol: view.getUint8(at + 18),
+    scope: view.getUint8(at + 19),
+  }
+}
+export function encodeServiceKey(view: DataView, at: number, value: ServiceKey): void {
+  encodeAddress(view, at, value.address)
+  view.setUint16(at + 16, value.port, false)
+  view.setUint8(at + 18, value.protocol)
+  view.setUint8(at + 19, value.scope)
+}
+export const serviceKeyLayout: Layout<ServiceKey> = {
+  size: SERVICE_KEY_SIZE,
+  decode: decodeServiceKey,
+  encode: encodeServiceKey,
+}
+
+/** `struct service_value`, 16 bytes. */
+export interface ServiceValue {
+  /** Of its slots and affinities. */
+  readonly id: number
+  /** Slots 0 to count - 1 take new flows. */
+  readonly count: number
+  /** A client stays with its backend for so long after its last connection; 0: it need not. */
+  readonly affinitySeconds: number
+  /** `ServiceFlags`. */
+  readonly flags: number
+}
+export const SERVICE_VALUE_SIZE = 16
+export function decodeServiceValue(view: DataView, at: number): ServiceValue {
+  return {
+    id: view.getUint32(at, true),
+    count: view.getUint32(at + 4, true),
+    affinitySeconds: view.getUint32(at + 8, true),
+    flags: view.getUint32(at + 12, true),
+  }
+}
+export function encodeServiceValue(view: DataView, at: number, value: ServiceValue): void {
+  view.setUint32(at, value.id, true)
+  view.setUint32(at + 4, value.count, true)
+  view.setUint32(at + 8, value.affinitySeconds, true)
+  view.setUint32(at + 12, value.flags, true)
+}
+export const serviceValueLayout: Layout<ServiceValue> = {
+  size: SERVICE_VALUE_SIZE,
+  decode: decodeServiceValue,
+  encode: encodeServiceValue,
+}
+
+/** `struct slot_key`, 8 bytes. service_slots: the backends that take new flows of a service, without gaps. */
+export interface SlotKey {
+  readonly service: number
+  readonly index: number
+}
+export const SLOT_KEY_SIZE = 8
+export function decodeSlotKey(view: DataView, at: number): SlotKey {
+  return {
+    service: view.getUint32(at, true),
+    index: view.getUint32(at + 4, true),
+  }
+}
+export function encodeSlotKey(view: DataView, at: number, value: SlotKey): void {
+  view.setUint32(at, value.service, true)
+  view.setUint32(at + 4, value.index, true)
+}
+export const slotKeyLayout: Layout<SlotKey> = {
+  size: SLOT_KEY_SIZE,
+  decode: decodeSlotKey,
+  encode: encodeSlotKey,
+}
+
+/** `struct backend`, 24 bytes. */
+export interface Backend {
+  readonly address: Uint8Array
+  /** Of this backend in this service; never given again. */
+  readonly id: number
+  readonly port: number
+}
+export const BACKEND_SIZE = 24
+export function decodeBackend(view: DataView, at: number): Backend {
+  return {
+    address: decodeAddress(view, at),
+    id: view.getUint32(at + 16, true),
+    port: view.getUint16(at + 20, false),
+  }
+}
+export function encodeBackend(view: DataView, at: number, value: Backend): void {
+  encodeAddress(view, at, value.address)
+  view.setUint32(at + 16, value.id, true)
+  view.setUint16(at + 20, value.port, false)
+  putZeros(view, at + 22, 2)
+}
+export const backendLayout: Layout<Backend> = {
+  size: BACKEND_SIZE,
+  decode: decodeBackend,
+  encode: encodeBackend,
+}
+
+/** `struct socket_peer_key`, 32 bytes. socket_peers: where a socket really sends to → where its program believes it does. */
+export interface SocketPeerKey {
+  readonly cookie: bigint
+  readonly address: Uint8Array
+  readonly port: number
+}
+export const SOCKET_PEER_KEY_SIZE = 32
+export function decodeSocketPeerKey(view: DataView, at: number): SocketPeerKey {
+  return {
+    cookie: view.getBigUint64(at, true),
+    address: decodeAddress(view, at + 8),
+    port: view.getUint16(at + 24, false),
+  }
+}
+export function encodeSocketPeerKey(view: DataView, at: number, value: SocketPeerKey): void {
+  view.setBigUint64(at, value.cookie, true)
+  encodeAddress(view, at + 8, value.address)
+  view.setUint16(at + 24, value.port, false)
+  putZeros(view, at + 26, 6)
+}
+export const socketPeerKeyLayout: Layout<SocketPeerKey> = {
+  size: SOCKET_PEER_KEY_SIZE,
+  decode: decodeSocketPeerKey,
+  encode: encodeSocketPeerKey,
+}
+
+/** `struct socket_peer`, 20 bytes. */
+export interface SocketPeer {
+  readonly address: Uint8Array
+  readonly port: number
+}
+export const SOCKET_PEER_SIZE = 20
+export function decodeSocketPeer(view: DataView, at: number): SocketPeer {
+  return {
+    address: decodeAddress(view, at),
+    port: view.getUint16(at + 16, false),
+  }
+}
+export function encodeSocketPeer(view: DataView, at: number, value: SocketPeer): void {
+  encodeAddress(view, at, value.address)
+  view.setUint16(at + 16, value.port, false)
+  putZeros(view, at + 18, 2)
+}
+export const socketPeerLayout: Layout<SocketPeer> = {
+  size: SOCKET_PEER_SIZE,
+  decode: decodeSocketPeer,
+  encode: encodeSocketPeer,
+}
+
+/** `struct affinity_key`, 24 bytes. Affinities: a client of a service → the backend it was given. */
+export interface AffinityKey {
+  /** Of sockets: the cookie of their network namespace in the last two words. */
+  readonly client: Uint8Array
+  readonly service: number
+}
+export const AFFINITY_KEY_SIZE = 24
+export function decodeAffinityKey(view: DataView, at: number): AffinityKey {
+  return {
+    client: decodeAddress(view, at),
+    service: view.getUint32(at + 16, true),
+  }
+}
+export function encodeAffinityKey(view: DataView, at: number, value: AffinityKey): void {
+  encodeAddress(view, at, value.client)
+  view.setUint32(at + 16, value.service, true)
+  putZeros(view, at + 20, 4)
+}
+export const affinityKeyLayout: Layout<AffinityKey> = {
+  size: AFFINITY_KEY_SIZE,
+  decode: decodeAffinityKey,
+  encode: encodeAffinityKey,
+}
+
+/** `struct affinity_value`, 16 bytes. */
+export interface AffinityValue {
+  /** bpf_ktime_get_coarse_ns of the last connection. */
+  readonly used: bigint
+  readonly backend: number
+}
+export const AFFINITY_VALUE_SIZE = 16
+export function decodeAffinityValue(view: DataView, at: number): AffinityValue {
+  return {
+    used: view.getBigUint64(at, true),
+    backend: view.getUint32(at + 8, true),
+  }
+}
+export function encodeAffinityValue(view: DataView, at: number, value: AffinityValue): void {
+  view.setBigUint64(at, value.used, true)
+  view.setUint32(at + 8, value.backend, true)
+  putZeros(view, at + 12, 4)
+}
+export const affinityValueLayout: Layout<AffinityValue> = {
+  size: AFFINITY_VALUE_SIZE,
+  decode: decodeAffinityValue,
+  encode: encodeAffinityValue,
+}
+
 /** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 export interface FragKey {
   readonly source: Uint8Array
@@ -269,7 +492,9 @@ export const Hook = {
   HOOK_OVERLAY_OUT: 6,
   /** Not a hook: the program that expires conntrack. */
   HOOK_EXPIRY: 7,
-  HOOK_MAX: 8,
+  /** A socket's connect or sendmsg. */
+  HOOK_SOCKET: 8,
+  HOOK_MAX: 9,
 } as const
 export type Hook = (typeof Hook)[keyof typeof Hook]
 
@@ -323,6 +548,8 @@ export const DropReason = {
   DROP_FORGED_NEIGHBOUR: 13,
   /** Overlay packet whose source is a local pod. */
   DROP_LOOP: 14,
+  /** Service that nobody serves. */
+  DROP_NO_BACKEND: 15,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 

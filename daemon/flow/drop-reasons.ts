@@ -105,6 +105,13 @@ export const dropReasons: readonly DropReason[] = [
     text: 'The packet came through the overlay although its source is a pod of this node.',
     whatToDo: 'Two nodes claim the same pod range: compare the ranges in `causeway nodes`.',
   },
+  {
+    value: 15,
+    name: 'no_backend',
+    text: 'The service has no endpoint that is ready, nor one that still serves while it ends.',
+    whatToDo:
+      'Look at the service in `causeway tables frontends`, and at its EndpointSlices: are pods selected, and are they ready? With a traffic policy of Local, those of this node count only.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

@@ -2,14 +2,19 @@
  * All tables and their rows on one screen. Sources and CNI requests write rows; reconcilers carry them into the kernel.
  *
  *   nodes, pods      from the cluster source      (cluster/)
+ *   services,
+ *   endpointSlices
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
  *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
+ *   frontends        planned from services,       (service/)    → eBPF maps `services`, `service_slots`, `backends`
+ *                    slices, hostAddresses
  */
 import type { Address, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
+import type { EndpointSliceRow, FrontendRow, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
 
 export interface NodeRow {
@@ -70,9 +75,12 @@ export interface UplinkRow {
 export interface Tables {
   readonly nodes: Table<NodeRow>
   readonly pods: Table<PodRow>
+  readonly services: Table<ServiceRow>
+  readonly endpointSlices: Table<EndpointSliceRow>
   readonly endpoints: Table<EndpointRow>
   readonly routes: Table<RouteRow>
   readonly ipcache: Table<IpcacheRow>
+  readonly frontends: Table<FrontendRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
 }
@@ -81,9 +89,12 @@ export function createTables(): Tables {
   return {
     nodes: new Table('nodes', r => r.name),
     pods: new Table('pods', r => `${r.namespace}/${r.name}`),
+    services: new Table('services', r => `${r.namespace}/${r.name}`),
+    endpointSlices: new Table('endpointSlices', r => `${r.namespace}/${r.name}`),
     endpoints: new Table('endpoints', r => r.key),
     routes: new Table<RouteRow>('routes', routeKey),
     ipcache: new Table('ipcache', r => r.prefix),
+    frontends: new Table('frontends', r => r.key),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
   }

@@ -3,6 +3,7 @@
  * or that has been emptied, keeps the objects of its last good state; of an object that stands in two places, the first
  * in order of file and line counts.
  */
+import type { EndpointSliceRow, ServiceRow } from '../../state/service-rows.ts'
 import type { NodeRow, PodRow } from '../../state/tables.ts'
 import { ObjectError, ObjectField } from '../object-field.ts'
 import { type ParsedObject, parseObjects } from '../parse.ts'
@@ -26,8 +27,10 @@ interface FileState {
 export interface Contents {
   readonly nodes: readonly NodeRow[]
   readonly pods: readonly PodRow[]
+  readonly services: readonly ServiceRow[]
+  readonly endpointSlices: readonly EndpointSliceRow[]
   readonly problems: readonly SourceProblem[]
-  /** Kinds that are not used, such as `v1 Service`. */
+  /** Kinds that are not used, such as `v1 Secret`. */
   readonly unused: readonly string[]
   /** Files that were never good; while there are any, the rows may not be all there is. */
   readonly unknown: readonly string[]
@@ -93,6 +96,8 @@ export class Catalog {
     return {
       nodes: winners.flatMap(object => (object.kind === 'Node' ? [object.row] : [])),
       pods: winners.flatMap(object => (object.kind === 'Pod' ? [object.row] : [])),
+      services: winners.flatMap(object => (object.kind === 'Service' ? [object.row] : [])),
+      endpointSlices: winners.flatMap(object => (object.kind === 'EndpointSlice' ? [object.row] : [])),
       problems,
       unused: [...unused].sort((a, b) => (a < b ? -1 : 1)),
       unknown: files.filter(([, state]) => !state.everGood).map(([file]) => file),
@@ -115,5 +120,6 @@ function asProblem(error: ObjectError): SourceProblem {
 }
 
 function nameOf(object: Exclude<ParsedObject, { kind: 'unused' }>): string {
-  return object.kind === 'Node' ? `Node ${object.row.name}` : `Pod ${object.row.namespace}/${object.row.name}`
+  const { kind, row } = object
+  return kind === 'Node' ? `Node ${row.name}` : `${kind} ${row.namespace}/${row.name}`
 }

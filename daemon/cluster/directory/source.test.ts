@@ -202,10 +202,10 @@ test('bad input is reported once, and its solution too', async () => {
 
 test('kinds that are not used are noticed once each', async () => {
   await using at = start()
-  at.write('a.yaml', '{apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Service}\n')
+  at.write('a.yaml', '{apiVersion: v1, kind: Secret}\n---\n{apiVersion: v1, kind: Secret}\n')
   at.write('b.yaml', node('b'))
   await at.nodes('b')
-  at.write('c.yaml', `{apiVersion: v1, kind: Service}\n---\n${node('c')}`)
+  at.write('c.yaml', `{apiVersion: v1, kind: Secret}\n---\n${node('c')}`)
   await at.nodes('b', 'c')
   assert.deepEqual(at.messages, ['objects of this kind are not used'])
 })

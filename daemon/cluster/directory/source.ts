@@ -14,7 +14,7 @@ import { Catalog, type Contents } from './catalog.ts'
 
 export interface DirectorySourceOptions {
   readonly directory: string
-  readonly tables: Pick<Tables, 'nodes' | 'pods'>
+  readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices'>
   readonly log: Logger
   /** Longest time between two scans. */
   readonly rescanMs?: number
@@ -25,17 +25,20 @@ export interface DirectorySourceOptions {
 /** A file that looks unfinished at every look is read after so many times `settleMs`. */
 const PATIENCE = 40
 
-/** Declares itself to both tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
+/** Declares itself to all four tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
 export function createDirectorySource(options: DirectorySourceOptions): ClusterSource {
-  const synced = [options.tables.nodes, options.tables.pods].map(table => table.initializer('cluster/directory'))
+  const { nodes, pods, services, endpointSlices } = options.tables
+  const synced = [nodes, pods, services, endpointSlices].map(table => table.initializer('cluster/directory'))
   const scan = new Scan(options)
   let problems: readonly SourceProblem[] = []
   let waiting: string | undefined = 'its first look'
   const noticed = new Set<string>()
 
   const write = (contents: Contents, all: boolean): void => {
-    replaceRows(options.tables.nodes, contents.nodes)
-    replaceRows(options.tables.pods, contents.pods)
+    replaceRows(nodes, contents.nodes)
+    replaceRows(pods, contents.pods)
+    replaceRows(services, contents.services)
+    replaceRows(endpointSlices, contents.endpointSlices)
     if (contents.unknown.length === 0 && all) {
       waiting = undefined
       for (const done of synced) done()

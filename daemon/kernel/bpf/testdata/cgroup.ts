@@ -1,8 +1,10 @@
 /** For the tests of this folder: a cgroup of their own, in the cgroup2 hierarchy wherever it is mounted. */
-import { closeSync, mkdtempSync, openSync, readFileSync, rmdirSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { cgroupMount } from '../../cgroup-mount.ts'
 
 export interface OwnCgroup extends Disposable {
+  readonly path: string
   readonly fd: number
   /** Command that runs the rest of its arguments in the cgroup. */
   readonly through: readonly string[]
@@ -10,11 +12,12 @@ export interface OwnCgroup extends Disposable {
 
 /** Disposing removes it; its processes must have ended. */
 export function openCgroup(): OwnCgroup {
-  const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/self/mounts', 'utf8'))?.[1]
+  const mount = cgroupMount()
   if (mount === undefined) throw new Error('cgroup2 is not mounted')
   const dir = mkdtempSync(join(mount, 'causeway-test-'))
   const fd = openSync(dir, 'r')
   return {
+    path: dir,
     fd,
     through: ['sh', '-c', `echo $$ > ${dir}/cgroup.procs && exec "$@"`, 'sh'],
     [Symbol.dispose]: () => {

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Services: what a client speaks to, and the backend it gets. The slots of a service hold those that take new flows, so
+ * a pick is one look-up; a client with an affinity is given its former backend while that one is still there.
+ */
+#pragma once
+#include "address.h"
+#include "maps.h"
+
+static __always_inline const struct service_value *service_find(const struct address *address, __be16 port,
+								__u8 protocol, __u8 scope)
+{
+	struct service_key key = {.address = *address, .port = port, .protocol = protocol, .scope = scope};
+
+	return bpf_map_lookup_elem(&services, &key);
+}
+
+/* The backend at a place that a number chooses; null when the service has none. */
+static __always_inline const struct backend *service_slot(const struct service_value *service, __u32 number)
+{
+	struct slot_key key = {.service = service->id};
+
+	if (!service->count)
+		return 0;
+	key.index = number % service->count;
+	return bpf_map_lookup_elem(&service_slots, &key);
+}
+
+/* The backend a client was given before, if its time is not over and the backend is there; it then counts as used. */
+static __always_inline const struct backend *service_affine(const struct service_value *service,
+							    const struct affinity_key *client, __u64 now)
+{
+	struct affinity_value *last = bpf_map_lookup_elem(&affinities, client);
+	const struct backend *backend;
+
+	if (!last || now - last->used > service->affinity_seconds * SECOND)
+		return 0;
+	backend = bpf_map_lookup_elem(&backends, &last->backend);
+	if (backend)
+		last->used = now;
+	return backend;
+}
+
+/* A backend for a new flow of a client: its former one, else the one a number chooses. */
+static __always_inline const struct backend *service_pick(const struct service_value *service,
+							  const struct affinity_key *client, __u32 number)
+{
+	struct affinity_value given = {.used = bpf_ktime_get_coarse_ns()};
+	const struct backend *backend;
+
+	if (!service->affinity_seconds)
+		return service_slot(service, number);
+	backend = service_affine(service, client, given.used);
+	if (backend)
+		return backend;
+	backend = service_slot(service, number);
+	if (!backend)
+		return 0;
+	given.backend = backend->id;
+	bpf_map_update_elem(&affinities, client, &given, BPF_ANY);
+	return backend;
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { FrontendRow } from '../../state/service-rows.ts'
+import { type CommandContext, noOptions } from '../command.ts'
+import { services } from './services.ts'
+
+const WEB: FrontendRow = {
+  key: 'TCP 10.96.0.1:80 inside',
+  address: '10.96.0.1',
+  port: 80,
+  protocol: 'TCP',
+  scope: 'inside',
+  kind: 'cluster-ip',
+  service: 'default/web',
+  portName: 'http',
+  affinitySeconds: 0,
+  sourceRanges: [],
+  backends: [
+    { address: '10.1.0.2', port: 8080, node: 'node-a', zone: '', terminating: false },
+    { address: '10.1.0.3', port: 8080, node: 'node-a', zone: '', terminating: true },
+  ],
+}
+const DNS: FrontendRow = { ...WEB, address: 'fd00:96::1', service: 'kube-system/dns', portName: '', backends: [] }
+
+/** What the command prints, columns apart by a bar. */
+async function printed(service?: string): Promise<string[]> {
+  let out = ''
+  const context = {
+    options: { ...noOptions, text: (name: string) => (name === 'service' ? service : undefined) },
+    format: 'table',
+    client: () => ({ json: () => Promise.resolve([DNS, WEB]) }),
+    out: (text: string) => void (out += text),
+  } as unknown as CommandContext // all that this command uses
+  assert.equal(await services.run(context), 0)
+  return out
+    .trimEnd()
+    .split('\n')
+    .map(line =>
+      line
+        .trim()
+        .split(/\s{2,}/)
+        .join('|'),
+    )
+}
+
+test('services are listed in the order of their names, with the number of their backends', async () => {
+  assert.deepEqual(await printed(), [
+    'SERVICE|FRONTEND|KIND|FROM|BACKENDS',
+    'default/web:http|TCP 10.96.0.1:80|cluster-ip|inside|2',
+    'kube-system/dns|TCP [fd00:96::1]:80|cluster-ip|inside|0',
+  ])
+})
+
+for (const name of ['web', 'default/web'])
+  test(`${name} is shown with each of its backends`, async () => {
+    assert.deepEqual(await printed(name), [
+      'SERVICE|FRONTEND|KIND|FROM|BACKEND|NODE|STATE',
+      'default/web:http|TCP 10.96.0.1:80|cluster-ip|inside|10.1.0.2:8080|node-a|ready',
+      '10.1.0.3:8080|node-a|terminating',
+    ])
+  })
+
+test('a service that is not there is named', async () => {
+  await assert.rejects(printed('default/dns'), /^Error: there is no service default\/dns with an address here$/)
+})

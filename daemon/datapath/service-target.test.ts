@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fromMapped16 } from '../kernel/ip.ts'
+import { MemoryMap } from '../kernel/memory/map.ts'
+import { Table } from '../state/table.ts'
+import type { FrontendRow } from '../state/service-rows.ts'
+import { type ServiceMaps, ServiceTarget } from './service-target.ts'
+
+function row(address: string, ...backends: readonly string[]): FrontendRow {
+  return {
+    key: `TCP ${address}:80 inside`,
+    address,
+    port: 80,
+    protocol: 'TCP',
+    scope: 'inside',
+    kind: 'cluster-ip',
+    service: 'default/web',
+    portName: '',
+    affinitySeconds: 0,
+    sourceRanges: [],
+    backends: backends.map(text => ({ address: text, port: 8080, node: '', zone: '', terminating: false })),
+  }
+}
+
+function maps(): ServiceMaps {
+  return {
+    services: new MemoryMap('services', 1000),
+    slots: new MemoryMap('service_slots', 1000),
+    backends: new MemoryMap('backends', 1000),
+  }
+}
+
+/** What a client finds at each service, in the order of slots; throws where a slot that counts is empty or its backend lost. */
+function seen({ services, slots, backends }: ServiceMaps): string[] {
+  return [...services.entries()].map(([{ address, port }, { id, count }]) => {
+    const found = Array.from({ length: count }, (_, index) => {
+      const backend = slots.lookup({ service: id, index })
+      assert.ok(backend, `slot ${index} is empty`)
+      assert.deepEqual(backends.lookup(backend.id), backend)
+      return fromMapped16(backend.address)
+    })
+    return `${fromMapped16(address)}:${port} → ${found.join(' ')}`
+  })
+}
+const sizes = ({ slots, backends }: ServiceMaps): number[] => [
+  [...slots.entries()].length,
+  [...backends.entries()].length,
+]
+
+test('a service is carried, changed and removed, and nothing of it stays', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  assert.equal(target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2')), true)
+  assert.deepEqual(seen(at), ['10.96.0.1:80 → 10.1.0.1 10.1.0.2'])
+  assert.equal(target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2')), false)
+  assert.equal(target.update(row('10.96.0.1', '10.1.0.2', '10.1.0.3', '10.1.0.4')), true)
+  assert.deepEqual(seen(at), ['10.96.0.1:80 → 10.1.0.2 10.1.0.3 10.1.0.4'])
+  target.update(row('10.96.0.1'))
+  assert.deepEqual([seen(at), sizes(at)], [['10.96.0.1:80 → '], [0, 0]])
+  target.delete(row('10.96.0.1'))
+  assert.deepEqual(seen(at), [])
+})
+
+test('a backend that stays keeps its id, one that comes again gets another', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  const ids = (): Record<string, number> =>
+    Object.fromEntries([...at.backends.entries()].map(([id, { address }]) => [fromMapped16(address), id]))
+  target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2'))
+  const before = ids()
+  target.update(row('10.96.0.1', '10.1.0.2'))
+  assert.equal(ids()['10.1.0.2'], before['10.1.0.2'])
+  target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2'))
+  assert.notEqual(ids()['10.1.0.1'], before['10.1.0.1'])
+})
+
+test('the next daemon finds what is there, keeps its ids, and prunes what is no longer wanted', () => {
+  const at = maps()
+  new ServiceTarget(() => at).updateBatch([row('10.96.0.1', '10.1.0.1'), row('10.96.0.2', '10.1.0.1')])
+  const before = [...at.services.entries()]
+  const next = new ServiceTarget(() => at)
+  assert.equal(next.update(row('10.96.0.1', '10.1.0.1')), false)
+  const table = new Table<FrontendRow>('frontends', r => r.key)
+  table.put(row('10.96.0.1', '10.1.0.1'))
+  assert.equal(next.prune(table), 1)
+  assert.deepEqual([...at.services.entries()], before.slice(0, 1))
+  assert.deepEqual(sizes(at), [1, 1])
+  next.update(row('10.96.0.3', '10.1.0.9'))
+  const ids = [...at.services.entries()].map(([, { id }]) => id)
+  assert.equal(new Set(ids).size, ids.length)
+})
+
+test('slots and backends that a killed daemon left without a service go with the next prune', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  target.update(row('10.96.0.1', '10.1.0.1'))
+  const [lost] = [...at.backends.entries()].map(([, backend]) => backend)
+  assert.ok(lost)
+  at.slots.update({ service: 99, index: 0 }, lost)
+  at.backends.update(98, { ...lost, id: 98 })
+  const table = new Table<FrontendRow>('frontends', r => r.key)
+  table.put(row('10.96.0.1', '10.1.0.1'))
+  assert.equal(target.prune(table), 2)
+  assert.deepEqual(sizes(at), [1, 1])
+})
+
+test('a refresh finds what somebody else has changed', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  const rows = [row('10.96.0.1', '10.1.0.1'), row('10.96.0.2', '10.1.0.2')]
+  target.updateBatch(rows)
+  assert.deepEqual(target.differing(rows), [])
+  const [key] = [...at.services.entries()].map(([k]) => k)
+  if (key) at.services.delete(key)
+  assert.deepEqual(target.differing(rows), [rows[0]])
+  target.updateBatch(rows)
+  assert.deepEqual(seen(at).sort(), ['10.96.0.1:80 → 10.1.0.1', '10.96.0.2:80 → 10.1.0.2'])
+})

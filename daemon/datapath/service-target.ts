@@ -1,0 +1,223 @@
+/**
+ * Carries the table `frontends` into the maps that translate services. A service's slots hold the backends that take new
+ * flows; ids of services and backends are given once and found again in the maps after a restart, so that what was
+ * remembered by them stays true.
+ */
+import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
+import type { BpfMap } from '../kernel/kernel.ts'
+import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
+import type { ReadonlyTable } from '../state/table.ts'
+import type { Target } from '../state/target.ts'
+import { type Backend, type ServiceKey, ServiceScope, type ServiceValue, type SlotKey } from './shared.gen.ts'
+
+/** Assigned Internet protocol numbers (IANA). */
+const PROTOCOL = { TCP: 6, UDP: 17, SCTP: 132 } as const
+const SCOPE = { inside: ServiceScope.SERVICE_INSIDE, outside: ServiceScope.SERVICE_OUTSIDE } as const
+
+export interface ServiceMaps {
+  readonly services: BpfMap<ServiceKey, ServiceValue>
+  readonly slots: BpfMap<SlotKey, Backend>
+  readonly backends: BpfMap<number, Backend>
+}
+
+/** What the maps hold of one frontend. */
+interface Carried {
+  readonly id: number
+  readonly key: ServiceKey
+  /** In the order of their slots. */
+  readonly backends: readonly Backend[]
+}
+
+/** A growing map is replaced, so the current ones are asked for each time. */
+export class ServiceTarget implements Target<FrontendRow> {
+  readonly #maps: () => ServiceMaps
+  #carried: Map<string, Carried> | undefined
+  #nextService = 1
+  #nextBackend = 1
+
+  constructor(maps: () => ServiceMaps) {
+    this.#maps = maps
+  }
+
+  update(row: FrontendRow): boolean {
+    return this.updateBatch([row]) > 0
+  }
+
+  updateBatch(rows: readonly FrontendRow[]): number {
+    const carried = this.#known()
+    const plans = rows.map(row => this.#plan(row, carried.get(keyOf(row))))
+    this.#write(plans)
+    for (const { row, next } of plans) carried.set(keyOf(row), next)
+    return plans.filter(plan => plan.changed).length
+  }
+
+  delete(row: FrontendRow): void {
+    this.#remove([keyOf(row)])
+  }
+
+  deleteBatch(rows: readonly FrontendRow[]): void {
+    this.#remove(rows.map(keyOf))
+  }
+
+  prune(desired: ReadonlyTable<FrontendRow>): number {
+    const wanted = new Set([...desired.values()].map(keyOf))
+    const surplus = [...this.#read().keys()].filter(key => !wanted.has(key))
+    this.#remove(surplus)
+    return surplus.length + this.#sweep()
+  }
+
+  /** Rows that the maps do not hold as they are; what they hold is read anew. */
+  differing(rows: Iterable<FrontendRow>): FrontendRow[] {
+    const held = this.#read()
+    return [...rows].filter(row => {
+      const have = held.get(keyOf(row))
+      return have === undefined || this.#plan(row, have).changed
+    })
+  }
+
+  #plan(row: FrontendRow, have: Carried | undefined): Plan {
+    const key = have?.key ?? serviceKey(row)
+    const id = have?.id ?? this.#nextService++
+    const known = new Map(have?.backends.map(backend => [nameOf(backend), backend]))
+    const backends = row.backends.map(
+      backend => known.get(`${backend.address} ${backend.port}`) ?? this.#newBackend(backend),
+    )
+    const value = serviceValue(row, id, backends.length)
+    const held = have === undefined ? undefined : this.#maps().services.lookup(key)
+    const same =
+      have !== undefined &&
+      held !== undefined &&
+      sameValue(held, value) &&
+      backends.length === have.backends.length &&
+      backends.every((backend, i) => backend.id === have.backends[i]?.id)
+    return { row, key, value, have, next: { id, key, backends }, changed: !same }
+  }
+
+  #newBackend({ address, port }: BackendRow): Backend {
+    return { address: toMapped16(address), port, id: this.#nextBackend++ }
+  }
+
+  /**
+   * Backends before the slots that lead to them, slots before the number of those that count, and the other way round for
+   * what goes: at no moment does a client find a place that is empty.
+   */
+  #write(plans: readonly Plan[]): void {
+    const { services, slots, backends } = this.#maps()
+    const changed = plans.filter(plan => plan.changed)
+    const fresh = changed.flatMap(({ have, next }) => {
+      const before = new Set(have?.backends.map(backend => backend.id))
+      return next.backends.filter(backend => !before.has(backend.id))
+    })
+    backends.updateBatch(fresh.map(backend => [backend.id, backend] as const))
+    slots.updateBatch(
+      changed.flatMap(({ have, next }) =>
+        next.backends.flatMap((backend, index) =>
+          have?.backends[index]?.id === backend.id ? [] : [[{ service: next.id, index }, backend] as const],
+        ),
+      ),
+    )
+    services.updateBatch(changed.map(({ key, value }) => [key, value] as const))
+    slots.deleteBatch(changed.flatMap(({ have, next }) => surplusSlots(next.id, next.backends.length, have)))
+    backends.deleteBatch(
+      changed.flatMap(({ have, next }) => {
+        const kept = new Set(next.backends.map(backend => backend.id))
+        return (have?.backends ?? []).map(backend => backend.id).filter(id => !kept.has(id))
+      }),
+    )
+  }
+
+  #remove(keys: readonly string[]): void {
+    const { services, slots, backends } = this.#maps()
+    const carried = this.#known()
+    const gone = keys.flatMap(key => carried.get(key) ?? [])
+    services.deleteBatch(gone.map(({ key }) => key))
+    slots.deleteBatch(gone.flatMap(entry => surplusSlots(entry.id, 0, entry)))
+    backends.deleteBatch(gone.flatMap(entry => entry.backends.map(backend => backend.id)))
+    for (const key of keys) carried.delete(key)
+  }
+
+  /** What a daemon that was killed between two writes left: slots and backends that no service leads to. */
+  #sweep(): number {
+    const { slots, backends } = this.#maps()
+    const carried = [...this.#known().values()]
+    const lengths = new Map(carried.map(({ id, backends: of }) => [id, of.length]))
+    const kept = new Set(carried.flatMap(({ backends: of }) => of.map(backend => backend.id)))
+    const lostSlots = [...slots.entries()]
+      .map(([key]) => key)
+      .filter(key => key.index >= (lengths.get(key.service) ?? 0))
+    const lostBackends = [...backends.entries()].map(([id]) => id).filter(id => !kept.has(id))
+    slots.deleteBatch(lostSlots)
+    backends.deleteBatch(lostBackends)
+    return lostSlots.length + lostBackends.length
+  }
+
+  #known(): Map<string, Carried> {
+    return this.#carried ?? this.#read()
+  }
+
+  /** Looks at all the maps hold, and goes on from the highest ids there. */
+  #read(): Map<string, Carried> {
+    const { services, slots, backends } = this.#maps()
+    const byService = new Map<number, Backend[]>()
+    for (const [{ service, index }, backend] of slots.entries()) {
+      const list = byService.get(service) ?? []
+      list[index] = backend
+      byService.set(service, list)
+    }
+    const carried = new Map<string, Carried>()
+    for (const [key, { id, count }] of services.entries()) {
+      // A hole is what a killed daemon left: what follows it is written anew.
+      const list = Array.from({ length: count }, (_, i) => byService.get(id)?.[i])
+      const hole = list.indexOf(undefined)
+      const whole = (hole < 0 ? list : list.slice(0, hole)) as Backend[]
+      carried.set(textOf(key), { id, key, backends: whole })
+      this.#nextService = Math.max(this.#nextService, id + 1)
+    }
+    for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
+    this.#carried = carried
+    return carried
+  }
+}
+
+interface Plan {
+  readonly row: FrontendRow
+  readonly key: ServiceKey
+  readonly value: ServiceValue
+  readonly have: Carried | undefined
+  readonly next: Carried
+  readonly changed: boolean
+}
+
+function surplusSlots(service: number, from: number, have: Carried | undefined): SlotKey[] {
+  const count = Math.max(0, (have?.backends.length ?? 0) - from)
+  return Array.from({ length: count }, (_, i) => ({ service, index: from + i }))
+}
+
+function serviceKey(row: FrontendRow): ServiceKey {
+  return {
+    address: toMapped16(row.address),
+    port: row.port,
+    protocol: PROTOCOL[row.protocol],
+    scope: SCOPE[row.scope],
+  }
+}
+
+function serviceValue(row: FrontendRow, id: number, count: number): ServiceValue {
+  return { id, count, affinitySeconds: row.affinitySeconds, flags: 0 }
+}
+
+function sameValue(a: ServiceValue, b: ServiceValue): boolean {
+  return a.id === b.id && a.count === b.count && a.affinitySeconds === b.affinitySeconds && a.flags === b.flags
+}
+
+function nameOf({ address, port }: Backend): string {
+  return `${fromMapped16(address)} ${port}`
+}
+
+function keyOf(row: FrontendRow): string {
+  return textOf(serviceKey(row))
+}
+
+function textOf({ address, port, protocol, scope }: ServiceKey): string {
+  return `${fromMapped16(address)} ${port} ${protocol} ${scope}`
+}

@@ -1,0 +1,100 @@
+/** What a service is to this node: each address and port it can be spoken to at, with the backends behind it. Pure. */
+import { familyOf } from '../kernel/ip.ts'
+import type {
+  BackendRow,
+  EndpointSliceRow,
+  FrontendRow,
+  ServicePort,
+  ServiceRow,
+  TrafficPolicy,
+} from '../state/service-rows.ts'
+import { type Candidate, type Place, selectEndpoints } from './select.ts'
+
+export interface ThisNode extends Place {
+  /** Where node ports are served. */
+  readonly addresses: readonly string[]
+}
+
+/** In the order of ports and addresses; `slices` are those of the service. */
+export function frontendsOf(
+  service: ServiceRow,
+  slices: readonly EndpointSliceRow[],
+  node: ThisNode,
+): readonly FrontendRow[] {
+  return service.ports.flatMap(port => {
+    const candidates = candidatesOf(service, slices, port)
+    return spots(service, port, node).map((spot): FrontendRow => {
+      const family = familyOf(spot.address)
+      const ofFamily = candidates.filter(candidate => familyOf(candidate.address) === family)
+      return {
+        key: `${port.protocol} ${socketText(spot.address, spot.port)} ${spot.scope}`,
+        address: spot.address,
+        port: spot.port,
+        protocol: port.protocol,
+        scope: spot.scope,
+        kind: spot.kind,
+        service: `${service.namespace}/${service.name}`,
+        portName: port.name,
+        affinitySeconds: service.affinitySeconds,
+        sourceRanges: spot.kind === 'load-balancer' ? service.sourceRanges : [],
+        backends: selectEndpoints(ofFamily, spot.policy, node).map(backendOf),
+      }
+    })
+  })
+}
+
+/** Such as `10.96.0.1:443` and `[fd00::1]:443`. */
+export function socketText(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+type Spot = Pick<FrontendRow, 'address' | 'port' | 'scope' | 'kind'> & { readonly policy: TrafficPolicy }
+
+/** Whatever comes from inside to an address that is meant for outside finds all backends, whatever its policy. */
+function spots(service: ServiceRow, port: ServicePort, node: ThisNode): Spot[] {
+  const { clusterIPs, externalIPs, loadBalancerIPs, internalTrafficPolicy, externalTrafficPolicy } = service
+  const inside = clusterIPs.map((address): Spot => {
+    return { address, port: port.port, scope: 'inside', kind: 'cluster-ip', policy: internalTrafficPolicy }
+  })
+  const both = (kind: FrontendRow['kind'], addresses: readonly string[], number: number): Spot[] =>
+    addresses.flatMap(address => [
+      { address, port: number, scope: 'inside', kind, policy: 'Cluster' },
+      { address, port: number, scope: 'outside', kind, policy: externalTrafficPolicy },
+    ])
+  return [
+    ...inside,
+    ...both('external-ip', externalIPs, port.port),
+    ...both('load-balancer', loadBalancerIPs, port.port),
+    ...(port.nodePort === 0 ? [] : both('node-port', node.addresses, port.nodePort)),
+  ]
+}
+
+/** Endpoints of all slices at the port of that name, each once, in the order of address and port. */
+function candidatesOf(service: ServiceRow, slices: readonly EndpointSliceRow[], port: ServicePort): Candidate[] {
+  const found = new Map<string, Candidate>()
+  for (const slice of slices)
+    for (const { number, endpoint } of endpointsAt(slice, port)) {
+      // Of several addresses the first one counts (API reference, Endpoint.addresses).
+      const [address] = endpoint.addresses
+      if (address === undefined) continue
+      const key = socketText(address, number)
+      const candidate = {
+        ...endpoint,
+        address,
+        port: number,
+        ready: endpoint.ready || service.publishNotReadyAddresses,
+      }
+      // An endpoint that moves between slices stands in both for a while.
+      if (found.get(key)?.ready !== true) found.set(key, candidate)
+    }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate)
+}
+
+function endpointsAt(slice: EndpointSliceRow, { name, protocol }: ServicePort) {
+  const ports = slice.ports.filter(p => p.name === name && p.protocol === protocol)
+  return ports.flatMap(({ port: number }) => slice.endpoints.map(endpoint => ({ number, endpoint })))
+}
+
+function backendOf({ address, port, nodeName, zone, ready }: Candidate): BackendRow {
+  return { address, port, node: nodeName, zone, terminating: !ready }
+}

@@ -1,0 +1,154 @@
+/** Writes the table `frontends`: after each change the services it concerns are thought through again, the others stay. */
+import { isDeepStrictEqual } from 'node:util'
+import type { EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service-rows.ts'
+import { eachChange } from '../state/each-change.ts'
+import type { Follower } from '../state/table.ts'
+import type { Tables } from '../state/tables.ts'
+import { frontendsOf, type ThisNode } from './frontends.ts'
+
+type PlannerTables = Pick<Tables, 'nodes' | 'hostAddresses' | 'services' | 'endpointSlices' | 'frontends'>
+
+export interface ServicePlannerOptions {
+  readonly tables: PlannerTables
+  readonly nodeName: string
+}
+
+/** Of a node (Kubernetes, "Well-Known Labels"). */
+const ZONE_LABEL = 'topology.kubernetes.io/zone'
+
+export class ServicePlanner implements Disposable {
+  readonly #tables: PlannerTables
+  readonly #nodeName: string
+  readonly #done: () => void
+  readonly #services: Follower<ServiceRow>
+  readonly #slices: Follower<EndpointSliceRow>
+  /** Slices by the service they belong to, then by their own key. */
+  readonly #slicesOf = new Map<string, Map<string, EndpointSliceRow>>()
+  readonly #serviceOfSlice = new Map<string, string>()
+  /** What each service asks for; of two that ask for the same the first by name has it. */
+  readonly #wanted = new Map<string, readonly FrontendRow[]>()
+  readonly #claims = new Map<string, Set<string>>()
+  #node = ''
+  problems: readonly string[] = []
+
+  constructor({ tables, nodeName }: ServicePlannerOptions) {
+    this.#tables = tables
+    this.#nodeName = nodeName
+    this.#done = tables.frontends.initializer('services')
+    this.#services = tables.services.follow('frontends')
+    this.#slices = tables.endpointSlices.follow('frontends')
+  }
+
+  /** Plans until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodes, hostAddresses, services, endpointSlices } = this.#tables
+    const inputs = [nodes, hostAddresses, services, endpointSlices]
+    await eachChange(inputs, () => this.plan(), signal)
+  }
+
+  /** Thinks through what has changed since the last call. */
+  plan(): void {
+    const { nodes, hostAddresses, services, endpointSlices } = this.#tables
+    const node = this.#thisNode()
+    const changed = this.#takeChanges()
+    const view = JSON.stringify(node)
+    if (view !== this.#node) for (const key of this.#keys()) changed.add(key)
+    this.#node = view
+    for (const key of changed) this.#think(key, node)
+    if (changed.size > 0) this.problems = this.#conflicts()
+    if ([nodes, hostAddresses, services, endpointSlices].every(table => table.initialized)) this.#done()
+  }
+
+  [Symbol.dispose](): void {
+    this.#services[Symbol.dispose]()
+    this.#slices[Symbol.dispose]()
+  }
+
+  #keys(): string[] {
+    return [...this.#tables.services.values()].map(row => this.#tables.services.keyOf(row))
+  }
+
+  /** The keys of services that something has changed for. */
+  #takeChanges(): Set<string> {
+    const { services, endpointSlices } = this.#tables
+    const changed = new Set<string>()
+    const slices = this.#slices.take()
+    for (const row of [...slices.deleted, ...slices.updated]) {
+      const key = endpointSlices.keyOf(row)
+      const before = this.#serviceOfSlice.get(key)
+      if (before !== undefined) this.#forget(before, key, changed)
+    }
+    for (const row of slices.updated.filter(r => r.service !== '')) this.#remember(row, changed)
+    const { updated, deleted } = this.#services.take()
+    for (const row of [...updated, ...deleted]) changed.add(services.keyOf(row))
+    return changed
+  }
+
+  #forget(service: string, slice: string, changed: Set<string>): void {
+    this.#serviceOfSlice.delete(slice)
+    const slices = this.#slicesOf.get(service)
+    slices?.delete(slice)
+    if (slices?.size === 0) this.#slicesOf.delete(service)
+    changed.add(service)
+  }
+
+  #remember(row: EndpointSliceRow, changed: Set<string>): void {
+    const key = this.#tables.endpointSlices.keyOf(row)
+    const service = `${row.namespace}/${row.service}`
+    const slices = this.#slicesOf.get(service) ?? new Map<string, EndpointSliceRow>()
+    this.#slicesOf.set(service, slices.set(key, row))
+    this.#serviceOfSlice.set(key, service)
+    changed.add(service)
+  }
+
+  /** One service: its rows take the place of those of before, wherever no other service has claimed them first. */
+  #think(key: string, node: ThisNode): void {
+    const service = this.#tables.services.get(key)
+    const slices = [...(this.#slicesOf.get(key)?.values() ?? [])]
+    const before = this.#wanted.get(key) ?? []
+    const rows = service === undefined ? [] : frontendsOf(service, slices, node)
+    if (rows.length === 0) this.#wanted.delete(key)
+    else this.#wanted.set(key, rows)
+    for (const row of before) this.#unclaim(row.key, key)
+    for (const row of rows) this.#claim(row.key, key)
+    for (const frontend of new Set([...before, ...rows].map(row => row.key))) this.#settle(frontend)
+  }
+
+  /** Brings the row of a frontend to what its first claimant wants. */
+  #settle(frontend: string): void {
+    const { frontends } = this.#tables
+    const wanted = this.#winner(frontend)
+    if (wanted === undefined) frontends.delete(frontend)
+    else if (!isDeepStrictEqual(frontends.get(frontend), wanted)) frontends.put(wanted)
+  }
+
+  #claim(frontend: string, service: string): void {
+    this.#claims.set(frontend, (this.#claims.get(frontend) ?? new Set()).add(service))
+  }
+
+  #unclaim(frontend: string, service: string): void {
+    const claims = this.#claims.get(frontend)
+    claims?.delete(service)
+    if (claims?.size === 0) this.#claims.delete(frontend)
+  }
+
+  #winner(frontend: string): FrontendRow | undefined {
+    const [first] = [...(this.#claims.get(frontend) ?? [])].sort()
+    return first === undefined ? undefined : this.#wanted.get(first)?.find(row => row.key === frontend)
+  }
+
+  #conflicts(): string[] {
+    const contested = [...this.#claims].filter(([, services]) => services.size > 1)
+    return contested.map(([frontend, services]) => {
+      const [first, ...others] = [...services].sort()
+      return `${frontend} is claimed by ${others.join(', ')} too; ${first} has it`
+    })
+  }
+
+  #thisNode(): ThisNode {
+    const { nodes, hostAddresses } = this.#tables
+    const zone = nodes.get(this.#nodeName)?.labels[ZONE_LABEL] ?? ''
+    const addresses = [...hostAddresses.values()].filter(row => row.scope === 'global').map(row => row.address)
+    return { name: this.#nodeName, zone, addresses: addresses.sort() }
+  }
+}

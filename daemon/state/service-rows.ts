@@ -1,0 +1,91 @@
+/** Rows of services: what the cluster source tells of them, and what this node makes of it. */
+import type { Address, Prefix } from '../kernel/kernel.ts'
+
+export type ServiceProtocol = 'TCP' | 'UDP' | 'SCTP'
+/** Whether every backend serves, or only those of the node where the client's packet arrives. */
+export type TrafficPolicy = 'Cluster' | 'Local'
+
+/** A Service (v1), as far as it is used here. */
+export interface ServiceRow {
+  readonly namespace: string
+  readonly name: string
+  readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
+  /** None of a headless service. */
+  readonly clusterIPs: readonly Address[]
+  readonly externalIPs: readonly Address[]
+  /** Addresses of a load balancer that hands packets on as they are (ipMode VIP). */
+  readonly loadBalancerIPs: readonly Address[]
+  /** Who may use the load balancer's addresses; all when there are none. */
+  readonly sourceRanges: readonly Prefix[]
+  readonly ports: readonly ServicePort[]
+  /** 0: clients have no affinity. */
+  readonly affinitySeconds: number
+  readonly externalTrafficPolicy: TrafficPolicy
+  readonly internalTrafficPolicy: TrafficPolicy
+  /** 0 when there is none. */
+  readonly healthCheckNodePort: number
+  readonly trafficDistribution?: 'PreferSameZone' | 'PreferSameNode'
+  readonly publishNotReadyAddresses: boolean
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+export interface ServicePort {
+  /** Empty when the service has one port only. */
+  readonly name: string
+  readonly protocol: ServiceProtocol
+  readonly port: number
+  /** 0 when there is none. */
+  readonly nodePort: number
+}
+
+/** An EndpointSlice (discovery.k8s.io/v1) of a service. */
+export interface EndpointSliceRow {
+  readonly namespace: string
+  readonly name: string
+  /** Of the same namespace; empty when the slice belongs to none. */
+  readonly service: string
+  readonly ports: readonly { readonly name: string; readonly protocol: ServiceProtocol; readonly port: number }[]
+  readonly endpoints: readonly SliceEndpoint[]
+}
+
+export interface SliceEndpoint {
+  readonly addresses: readonly Address[]
+  readonly ready: boolean
+  readonly serving: boolean
+  readonly terminating: boolean
+  /** Empty when it is not known; so are zone and hints. */
+  readonly nodeName: string
+  readonly zone: string
+  readonly hintZones: readonly string[]
+  readonly hintNodes: readonly string[]
+}
+
+/** What a client on this node, or one whose packets arrive here, can speak to. */
+export interface FrontendRow {
+  /** `TCP 10.96.0.1:443 inside`. */
+  readonly key: string
+  readonly address: Address
+  readonly port: number
+  readonly protocol: ServiceProtocol
+  /** `inside`: pods and processes of this node ask; `outside`: whatever arrives from elsewhere. */
+  readonly scope: 'inside' | 'outside'
+  readonly kind: 'cluster-ip' | 'external-ip' | 'load-balancer' | 'node-port'
+  /** `namespace/name`. */
+  readonly service: string
+  readonly portName: string
+  readonly affinitySeconds: number
+  /** Only of load balancers' addresses; all when there are none. */
+  readonly sourceRanges: readonly Prefix[]
+  /** Those that new flows may be given to, in the order of address and port. */
+  readonly backends: readonly BackendRow[]
+}
+
+export interface BackendRow {
+  readonly address: Address
+  readonly port: number
+  /** Empty when it is not known; so is the zone. */
+  readonly node: string
+  readonly zone: string
+  /** It is terminating and serves because nobody else does. */
+  readonly terminating: boolean
+}
