@@ -26,13 +26,23 @@ function unified(): string | undefined {
   return hierarchies().find(h => h.version === 2)?.path
 }
 
-/** The cgroup of a node, made if need be; undefined where the machine has no unified hierarchy. */
-export function nodeCgroup(lab: string, node: string): string | undefined {
+/** Where the cgroup of a node is or will be; undefined where the machine has no unified hierarchy. */
+export function nodeCgroupPath(lab: string, node: string): string | undefined {
   const top = unified()
-  if (top === undefined) return undefined
-  const path = join(top, 'causeway-lab', lab, node)
-  mkdirSync(path, { recursive: true })
+  return top === undefined ? undefined : join(top, 'causeway-lab', lab, node)
+}
+
+/** The same, made if need be. */
+export function nodeCgroup(lab: string, node: string): string | undefined {
+  const path = nodeCgroupPath(lab, node)
+  if (path !== undefined) mkdirSync(path, { recursive: true })
   return path
+}
+
+/** The arguments that run a program in a cgroup, which it enters by itself, so that its first children are born inside. */
+export function inCgroup(path: string | undefined, command: readonly string[]): readonly string[] {
+  if (path === undefined) return command
+  return ['sh', '-c', 'echo $$ > "$0" && exec "$@"', join(path, 'cgroup.procs'), ...command]
 }
 
 /** Moves a process there; one that has ended meanwhile is no failure. */

@@ -1,7 +1,7 @@
 /** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
-import { type CommandResult, inNamespace, runCommand } from './command.ts'
+import { type CommandResult, runCommand } from './command.ts'
 import { type Exchange, FlowWatch, type SeenFlow } from './flows.ts'
-import { PROBE_PORT } from './layout.ts'
+import { inStation } from './inside.ts'
 import type { Row } from './matrix.ts'
 import type { Lab } from './state.ts'
 
@@ -47,7 +47,7 @@ export async function runMatrix(
   const queues = Object.values(Object.groupBy(rows, r => [r.source ?? '', r.address ?? ''].sort().join(' ')))
   const worker = async (): Promise<void> => {
     for (let queue = queues.shift(); queue !== undefined; queue = queues.shift())
-      await runQueue(queue, runs, probe, signal)
+      await runQueue(lab, queue, runs, probe, signal)
   }
   await Promise.all(Array.from({ length: PARALLEL }, worker))
   const flows = await watch.settle([...runs.values()], isRecorded, signal)
@@ -57,31 +57,31 @@ export async function runMatrix(
   })
 }
 
-/** What a pod takes part in is recorded: its first packet and the reply. */
+/** What a pod takes part in is recorded: its first packet and the reply. Of a service's flows the backend is told. */
 function isRecorded({ row, ok }: Run): boolean {
-  return ok && (row.from.kind === 'pod' || row.to.kind === 'pod')
+  return ok && row.to.kind !== 'service' && (row.from.kind === 'pod' || row.to.kind === 'pod')
 }
 
-async function runQueue(queue: readonly Row[], runs: Map<Row, Run>, probe: string, signal: AbortSignal) {
+async function runQueue(lab: Lab, queue: readonly Row[], runs: Map<Row, Run>, probe: string, signal: AbortSignal) {
   let failed = false
   for (const row of queue) {
     const timeoutMs = row.reaches && !failed ? TIMEOUT_MS : SHORT_TIMEOUT_MS
-    const run = await runRow(row, timeoutMs, probe, signal)
+    const run = await runRow(lab, row, timeoutMs, probe, signal)
     failed ||= !run.ok
     runs.set(row, run)
   }
 }
 
-async function runRow(row: Row, timeoutMs: number, probe: string, signal: AbortSignal): Promise<Run> {
+async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, signal: AbortSignal): Promise<Run> {
   const { source = '', address: destination = '', protocol } = row
   if (source === '' || destination === '') {
     const error = `${(source === '' ? row.from : row.to).name} has no IPv${row.family} address`
     return { row, ok: false, ms: 0, port: undefined, error, source, destination, protocol, startedMs: 0, endedMs: 0 }
   }
-  const port = protocol === 'icmp' ? [] : [`${PROBE_PORT}`]
+  const port = protocol === 'icmp' ? [] : [`${row.port}`]
   const check = ['check', protocol, destination, ...port, `${row.bytes}`, '--timeout', `${timeoutMs}`]
   const startedMs = Date.now()
-  const result = await runCommand(inNamespace(row.from.netns, [probe, ...check]), { signal })
+  const result = await runCommand(inStation(lab, row.from, [probe, ...check]), { signal })
   return { row, ...readVerdict(result), source, destination, protocol, startedMs, endedMs: Date.now() }
 }
 

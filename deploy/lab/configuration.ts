@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Family } from '../../daemon/kernel/kernel.ts'
+import { nodeCgroupPath } from './cgroup.ts'
 import { bare, labLayout, type LabLayout, nodeLayout, type NodeLayout, type PodLayout } from './layout.ts'
 
 export interface LabOptions {
@@ -21,9 +22,12 @@ type Tree = { [key: string]: unknown }
 
 /** The configuration of a node's daemon. Throws when an assignment is malformed; the daemon checks keys and values. */
 export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: readonly string[]): Tree {
+  const cgroup = nodeCgroupPath(lab.name, node.name)
   const tree: Tree = {
     nodeName: node.name,
-    paths: { ...node.paths },
+    // Never the machine's own cgroup: a node's programs see the sockets of that node.
+    paths: { ...node.paths, ...(cgroup !== undefined && { cgroup }) },
+    services: { socket: cgroup !== undefined },
     cluster: { source: 'directory', directory: lab.cluster },
     'cluster-pool': {},
   }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { inNamespace } from './command.ts'
+import { inStation } from './inside.ts'
 import type { Lab } from './state.ts'
 
 /** Where set-up puts the command `causeway`, which finds the node's daemon by its configuration. */
@@ -20,7 +20,7 @@ export async function execIn(lab: Lab, name: string, command: readonly string[],
   if (station === undefined)
     throw new Error(`no pod or node ${name}; there are ${lab.stations.map(s => s.name).join(', ')}`)
   const node = lab.nodes.find(n => n.name === station.node)
-  const [file = '', ...args] = inNamespace(station.netns, command)
+  const [file = '', ...args] = inStation(lab, station, command)
   const child = spawn(file, args, {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ''}`, ...(node && { CAUSEWAY_CONFIG: node.config }) },

@@ -30,6 +30,8 @@ test('two nodes have every way in both directions', () => {
       'node → own pod: node1 → node1-a',
       'outside → node: outside → node1',
       'outside → pod, no route: outside → node1-a',
+      'pod → service: node1-a → probe',
+      'node → service: node1 → probe',
       'pod → pod, other node: node1-a → node2-a',
       'pod → other node: node1-a → node2',
       'node → pod, other node: node1 → node2-a',
@@ -38,6 +40,8 @@ test('two nodes have every way in both directions', () => {
       'node → own pod: node2 → node2-a',
       'outside → node: outside → node2',
       'outside → pod, no route: outside → node2-a',
+      'pod → service: node2-a → probe',
+      'node → service: node2 → probe',
       'pod → pod, other node: node2-a → node1-a',
       'pod → other node: node2-a → node1',
       'node → pod, other node: node2 → node1-a',
@@ -62,7 +66,7 @@ test('a family that pods should have and have not keeps its rows, without an add
   assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
   const without = rows.filter(r => r.address === undefined || r.source === undefined)
   assert.deepEqual([...new Set(without.map(r => r.family))], [6])
-  assert.equal(new Set(without.map(r => r.way)).size, 7)
+  assert.equal(new Set(without.map(r => r.way)).size, 8)
 })
 
 test('a family that pods are configured without has no rows of pods', () => {

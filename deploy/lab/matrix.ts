@@ -1,6 +1,8 @@
 /** The connectivity matrix: which checks there are. Pure. */
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import { podFamilies } from './configuration.ts'
+import { PROBE_PORT } from './layout.ts'
+import { hasService, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
 import { familyOf, type Lab, type Station } from './state.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'icmp'
@@ -9,7 +11,8 @@ export interface Row {
   /** The way that is checked, such as `pod → pod, other node`. */
   readonly way: string
   readonly from: Station
-  readonly to: Station
+  readonly to: Goal
+  readonly port: number
   /** Undefined when it has none of the family, which it should: the row cannot hold. */
   readonly address: Address | undefined
   /** Of the sender, in the same family: what flow records carry. Undefined like the other. */
@@ -21,6 +24,13 @@ export interface Row {
   readonly reaches: boolean
 }
 
+/** Whom a row speaks to: a station, or the lab's service. */
+export interface Goal {
+  readonly name: string
+  readonly kind: Station['kind'] | 'service'
+  readonly addresses: readonly Address[]
+}
+
 const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp']
 const FAMILIES: readonly Family[] = [4, 6]
 /** 64 kB travels as one datagram in fragments, 1 MB as several of them. */
@@ -29,7 +39,7 @@ const SIZES = [1, 1000, 64_000, 1_000_000]
 interface Way {
   readonly name: string
   readonly from: Station | undefined
-  readonly to: Station | undefined
+  readonly to: Goal | undefined
   readonly reaches: boolean
 }
 
@@ -54,6 +64,11 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
     { name: 'outside → node', from: outside, to: host, reaches: true },
     { name: 'outside → pod, no route', from: outside, to: pod, reaches: false },
   ]
+  if (hasService(lab.options)) {
+    const service: Goal = { name: SERVICE_NAME, kind: 'service', addresses: serviceAddresses(lab.options) }
+    local.push({ name: 'pod → service', from: pod, to: service, reaches: true })
+    local.push({ name: 'node → service', from: host, to: service, reaches: true })
+  }
   if (here === there) return local
   const [remotePod] = of('pod', there)
   const [remoteHost] = of('node', there)
@@ -67,13 +82,15 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
 
 function rowsOf({ name, from, to, reaches }: Way, ofPods: readonly Family[]): Row[] {
   if (from === undefined || to === undefined) return []
-  const families = from.kind === 'pod' || to.kind === 'pod' ? ofPods : FAMILIES
+  const families = from.kind === 'pod' || to.kind === 'pod' || to.kind === 'service' ? ofPods : FAMILIES
+  const isService = to.kind === 'service'
+  const port = isService ? SERVICE_PORT : PROBE_PORT
   return families.flatMap(family => {
     const address = to.addresses.find(a => familyOf(a) === family)
     const source = from.addresses.find(a => familyOf(a) === family)
-    return PROTOCOLS.flatMap(protocol =>
+    return PROTOCOLS.filter(protocol => !isService || protocol !== 'icmp').flatMap(protocol =>
       (reaches ? SIZES : SIZES.slice(0, 1)).map(
-        (bytes): Row => ({ way: name, from, to, address, source, family, protocol, bytes, reaches }),
+        (bytes): Row => ({ way: name, from, to, port, address, source, family, protocol, bytes, reaches }),
       ),
     )
   })

@@ -30,6 +30,7 @@ const LOG_LINES_SHOWN = 15
 export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built, set: readonly string[]) {
   const { run, state, cniConf, cniBin } = node.paths
   for (const path of [run, state, cniConf, cniBin, node.bpffs]) mkdirSync(path, { recursive: true, mode: 0o700 })
+  nodeCgroup(lab.name, node.name)
   await mustRun(withParent(['mount', '-t', 'bpf', 'bpf', node.bpffs]))
   mkdirSync(node.paths.bpf, { recursive: true })
   copyFileSync(built.cni, join(cniBin, 'causeway'))

@@ -12,7 +12,8 @@ import { lockLab } from './lock.ts'
 import { addNamespace } from './namespaces.ts'
 import { type Built, isReady, prepareNode, probeServes, startDaemon, startProbe } from './node.ts'
 import { nodeRuntime, startPod } from './pod.ts'
-import { describeLab, type Lab, loadLab, saveLab } from './state.ts'
+import { hasService, serviceAnswers, writeService } from './service.ts'
+import { describeLab, type Lab, loadLab, saveLab, type Station } from './state.ts'
 import { together } from './together.ts'
 import { planWiring } from './topology.ts'
 
@@ -102,8 +103,15 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
   const lab = describeLab(layout, saved)
   const inhabited = lab.stations.filter(s => s.kind !== 'outside')
   await together(inhabited.map(s => startProbe(layout, s, built, signal)))
+  if (hasService(options)) await startService(lab, built.probe, signal)
   saveLab(layout, saved)
   return lab
+}
+
+async function startService(lab: Lab, probe: string, signal: AbortSignal): Promise<void> {
+  const of = (kind: Station['kind']): Station[] => lab.stations.filter(s => s.kind === kind)
+  writeService(lab.layout, lab.options, of('pod'))
+  await together(of('node').map(node => serviceAnswers(lab, node, probe, signal)))
 }
 
 /** Makes the namespaces and the network between them. */

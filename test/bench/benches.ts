@@ -3,11 +3,22 @@ import type { Bench } from './bench.ts'
 import { cniExec } from './cni-exec.ts'
 import { forwarding } from './forwarding.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
+import { maglevTableBench } from './maglev-table.ts'
+import { mapSync } from './map-sync.ts'
 import { memory } from './memory.ts'
 import { podAdd } from './pod-add.ts'
 import { start } from './start.ts'
 
-export const benches: readonly Bench[] = [cniExec, podAdd, forwarding, forwardingTestRun, memory, start]
+export const benches: readonly Bench[] = [
+  cniExec,
+  podAdd,
+  forwarding,
+  forwardingTestRun,
+  maglevTableBench,
+  mapSync,
+  memory,
+  start,
+]
 
 /** What a command line asks for. */
 export interface Choice {

@@ -1,0 +1,93 @@
+/** The lab's own service: all pods serve it, at a cluster address of each family that pods have. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Address, Family } from '../../daemon/kernel/kernel.ts'
+import { nodeCgroupPath } from './cgroup.ts'
+import { runCommand } from './command.ts'
+import { type LabOptions, podFamilies, writeManifest } from './configuration.ts'
+import { inStation } from './inside.ts'
+import { type LabLayout, PROBE_PORT } from './layout.ts'
+import { familyOf, type Lab, type Station } from './state.ts'
+
+export const SERVICE_NAME = 'probe'
+/** Other than the pods' own, so that a check that reaches a pod without translation fails. */
+export const SERVICE_PORT = 80
+const ADDRESSES: Readonly<Record<Family, Address>> = { 4: '10.96.0.80', 6: 'fd00:96::80' }
+const PROTOCOLS = ['TCP', 'UDP'] as const
+const POLL_MS = 10
+const ASK_TIMEOUT_MS = 1000
+const ANSWER_TIMEOUT_MS = 30_000
+
+export interface ServicePod {
+  readonly name: string
+  readonly node: string
+  readonly addresses: readonly Address[]
+}
+
+/**
+ * Where there are pods to serve it, and a daemon of the project, which translates services for sockets of a node's cgroup;
+ * one of others need not know services.
+ */
+export function hasService({ daemon, pods }: Pick<LabOptions, 'daemon' | 'pods'>): boolean {
+  return pods > 0 && daemon === undefined && nodeCgroupPath('any', 'any') !== undefined
+}
+
+export function serviceAddresses(options: Pick<LabOptions, 'set'>): Address[] {
+  return podFamilies(options).map(family => ADDRESSES[family])
+}
+
+/** Tells the cluster of the service, as API server and EndpointSlice controller would. */
+export function writeService(lab: LabLayout, options: LabOptions, pods: readonly ServicePod[]): void {
+  const clusterIPs = serviceAddresses(options)
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: SERVICE_NAME, namespace: 'default' },
+    spec: {
+      clusterIP: clusterIPs[0],
+      clusterIPs,
+      selector: { app: 'probe' },
+      ports: PROTOCOLS.map(protocol => ({
+        name: protocol.toLowerCase(),
+        protocol,
+        port: SERVICE_PORT,
+        targetPort: PROBE_PORT,
+      })),
+    },
+  }
+  const slices = podFamilies(options).map(family => sliceManifest(family, pods))
+  writeManifest(lab, `service-${SERVICE_NAME}`, { apiVersion: 'v1', kind: 'List', items: [service, ...slices] })
+}
+
+function sliceManifest(family: Family, pods: readonly ServicePod[]): object {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      name: `${SERVICE_NAME}-ipv${family}`,
+      namespace: 'default',
+      labels: { 'kubernetes.io/service-name': SERVICE_NAME },
+    },
+    addressType: `IPv${family}`,
+    ports: PROTOCOLS.map(protocol => ({ name: protocol.toLowerCase(), protocol, port: PROBE_PORT })),
+    endpoints: pods.map(pod => ({
+      addresses: pod.addresses.filter(address => familyOf(address) === family),
+      conditions: { ready: true, serving: true, terminating: false },
+      nodeName: pod.node,
+      targetRef: { kind: 'Pod', namespace: 'default', name: pod.name },
+    })),
+  }
+}
+
+/**
+ * Resolves once a node serves the service. Rejects when that takes too long. What the daemon has planned is in the maps some
+ * milliseconds later: only asking the service shows that.
+ */
+export async function serviceAnswers(lab: Lab, node: Station, probe: string, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
+  for (const address of serviceAddresses(lab.options))
+    for (const protocol of ['tcp', 'udp']) {
+      const check = [probe, 'check', protocol, address, `${SERVICE_PORT}`, '1', '--timeout', `${ASK_TIMEOUT_MS}`]
+      while ((await runCommand(inStation(lab, node, check), { signal: limit })).status !== 0)
+        await delay(POLL_MS, undefined, { signal: limit })
+    }
+}
