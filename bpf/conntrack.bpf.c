@@ -36,6 +36,7 @@ struct expiry {
 	__u64 now;
 	__u64 live;
 	__u64 expired;
+	__u64 translations;
 };
 
 /* Whether the flow was opened while the address had a holder that has gone since. */
@@ -59,6 +60,45 @@ static long expire_one(void *map, const struct ct_key *key, struct ct_value *flo
 	return 0;
 }
 
+/* What one CPU has written while another looks is young. */
+#define NAT_YOUNG (10 * SECOND)
+
+/* The tuple that conntrack has of a translated flow. */
+static __always_inline void nat_flow(struct ct_key *flow, const struct nat_key *key, const struct nat_value *value)
+{
+	struct tuple t = {
+	    .source = key->source,
+	    .destination = key->destination,
+	    .source_port = key->source_port,
+	    .destination_port = key->destination_port,
+	    .protocol = key->protocol,
+	};
+
+	if (!(value->flags & NAT_REPLY)) {
+		t.source = value->source;
+		t.destination = value->destination;
+		t.source_port = value->source_port;
+		t.destination_port = value->destination_port;
+	}
+	ct_key_set(flow, &t, ct_from_a(&t));
+}
+
+/* An entry goes with its flow. */
+static long expire_nat(void *map, const struct nat_key *key, const struct nat_value *value, struct expiry *expiry)
+{
+	const struct ct_value *entry;
+	struct ct_key flow;
+
+	nat_flow(&flow, key, value);
+	entry = bpf_map_lookup_elem(&conntrack, &flow);
+	if ((entry && entry->flags & CT_TRANSLATED) || value->created + NAT_YOUNG > expiry->now) {
+		expiry->translations++;
+		return 0;
+	}
+	bpf_map_delete_elem(map, key);
+	return 0;
+}
+
 SEC("syscall")
 int ct_expire(struct ct_expiry *ctx)
 {
@@ -69,8 +109,10 @@ int ct_expire(struct ct_expiry *ctx)
 	struct expiry expiry = {.now = bpf_ktime_get_ns()};
 
 	bpf_for_each_map_elem(&conntrack, expire_one, &expiry, 0);
+	bpf_for_each_map_elem(&translations, expire_nat, &expiry, 0);
 	ctx->live = expiry.live;
 	ctx->expired = expiry.expired;
+	ctx->translations = expiry.translations;
 	return 0;
 }
 

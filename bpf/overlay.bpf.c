@@ -12,7 +12,7 @@
 SEC("tc")
 int overlay_in(struct __sk_buff *skb)
 {
-	struct packet p = {.hook = HOOK_OVERLAY_IN};
+	struct packet p = {.hook = HOOK_OVERLAY_IN, .scope = SERVICE_NOBODY};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 

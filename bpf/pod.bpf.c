@@ -50,7 +50,7 @@ int pod_out(struct __sk_buff *skb)
 SEC("tc")
 int pod_in(struct __sk_buff *skb)
 {
-	struct packet p = {.hook = HOOK_POD_IN};
+	struct packet p = {.hook = HOOK_POD_IN, .scope = SERVICE_NOBODY};
 	enum drop_reason reason;
 
 	/* What is not this pod's own is none of conntrack's business; the pod judges it. */

@@ -13,7 +13,7 @@
 SEC("tc")
 int uplink_in(struct __sk_buff *skb)
 {
-	struct packet p = {.hook = HOOK_UPLINK_IN};
+	struct packet p = {.hook = HOOK_UPLINK_IN, .scope = SERVICE_NOBODY};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
 

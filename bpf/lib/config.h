@@ -19,8 +19,23 @@ enum {
 const volatile __u32 overlay_ifindex = 0;
 /* Bytes of an IP packet that fit through the overlay; what is bigger goes to the host's stack, which answers. */
 const volatile __u32 overlay_mtu = 1450;
+/* UDP port of what the overlay device sends and gets; 0 when there is none. */
+const volatile __u16 overlay_port = 0;
 /* VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
 const volatile __u32 overlay_vni = 202;
+
+/* What other nodes know this node by, as words of struct address: the source of what is sent on in a client's stead. */
+const volatile __be32 node_address4 = 0;
+const volatile __be32 node_address6_0 = 0;
+const volatile __be32 node_address6_1 = 0;
+const volatile __be32 node_address6_2 = 0;
+const volatile __be32 node_address6_3 = 0;
+/*
+ * Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets
+ * of the node take theirs here, and node ports lie here.
+ */
+const volatile __u16 reserved_ports_first = 30000;
+const volatile __u16 reserved_ports_last = 60999;
 
 /* TCP: until the handshake is complete. */
 const volatile __u64 ct_tcp_opening_ns = 60 * SECOND;

@@ -15,8 +15,8 @@
 enum {
 	TCP_STATE_FLAGS = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK,
 	CT_FIN_BOTH = CT_FIN_A | CT_FIN_B,
-	/* Of a steady flow only CT_ESTABLISHED is set. */
-	CT_STEADY_MASK = CT_ESTABLISHED | CT_FIN_BOTH | CT_RST,
+	/* Of a steady flow only CT_ESTABLISHED is set, and CT_TRANSLATED where it is. */
+	CT_STEADY_MASK = CT_ESTABLISHED | CT_FIN_BOTH | CT_RST | CT_TRANSLATED,
 };
 
 /* True when the sender is the entry's side a: the smaller address, then the smaller port. */
@@ -84,7 +84,7 @@ static __always_inline void ct_count(struct ct_value *entry, __u32 bytes, bool f
 /* Flags of a new flow. A first packet that can only be an answer was sent by the side that did not open. */
 static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_a)
 {
-	__u32 flags = p->hook == HOOK_POD_IN ? CT_VIA_STACK : 0;
+	__u32 flags = (p->hook == HOOK_POD_IN ? CT_VIA_STACK : 0) | (p->translated ? CT_TRANSLATED : 0);
 	bool origin_a = from_a;
 
 	if (p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
@@ -103,18 +103,23 @@ static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_
 static __always_inline enum drop_reason ct_open(struct __sk_buff *skb, struct packet *p, const struct ct_key *key,
 						const struct ct_value *old, bool from_a)
 {
-	struct ct_value value = {.created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a)};
+	struct scratch *own = scratch();
+	struct ct_value *value;
 	long error;
 
+	if (!own)
+		return DROP_MALFORMED;
+	value = &own->flow;
+	*value = (struct ct_value){.created = bpf_ktime_get_coarse_ns(), .flags = ct_opening_flags(p, from_a)};
 	/* Void, but expiry has not come by yet to tell of it. */
 	if (old && !ct_closed(old->flags))
 		event_flow(skb, p, old, FLOW_END, from_a != !!(old->flags & CT_ORIGIN_A));
-	p->ct_flags = value.flags;
-	value.expires = value.created + ct_lifetime(p->tuple.protocol, value.flags);
-	ct_count(&value, skb->len, from_a);
-	error = bpf_map_update_elem(&conntrack, key, &value, old ? BPF_ANY : BPF_NOEXIST);
+	p->ct_flags = value->flags;
+	value->expires = value->created + ct_lifetime(p->tuple.protocol, value->flags);
+	ct_count(value, skb->len, from_a);
+	error = bpf_map_update_elem(&conntrack, key, value, old ? BPF_ANY : BPF_NOEXIST);
 	if (likely(!error)) {
-		event_flow(skb, p, &value, FLOW_FIRST, from_a != !!(value.flags & CT_ORIGIN_A));
+		event_flow(skb, p, value, FLOW_FIRST, from_a != !!(value->flags & CT_ORIGIN_A));
 		return DROP_NONE;
 	}
 	/* Another CPU made it at the same moment; its entry is as good. */
@@ -168,6 +173,12 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct packet *p, 
 		event_flow(skb, p, entry, moment, from_a != !!(before & CT_ORIGIN_A));
 }
 
+/* Whether the entry stands for a flow now. */
+static __always_inline bool ct_live(const struct ct_value *entry)
+{
+	return entry && entry->expires > bpf_ktime_get_coarse_ns();
+}
+
 /* Flag combinations no TCP sends (RFC 9293 section 3.10): neither SYN, ACK, FIN nor RST; SYN with FIN or RST. */
 static __always_inline bool ct_tcp_nonsense(__u8 tcp_flags)
 {
@@ -187,7 +198,7 @@ static __attribute__((noinline)) enum drop_reason ct_change(struct __sk_buff *sk
 
 	if (tcp && ct_tcp_nonsense(p->tcp_flags))
 		return DROP_CT_INVALID;
-	if (entry && entry->expires > bpf_ktime_get_coarse_ns() && !(tcp && opens && ct_closed(entry->flags))) {
+	if (ct_live(entry) && !(tcp && opens && ct_closed(entry->flags))) {
 		ct_advance(skb, p, entry, from_a);
 		return DROP_NONE;
 	}
@@ -212,15 +223,11 @@ static __always_inline void ct_relate(struct __sk_buff *skb, struct packet *p)
 		p->ct_flags = entry->flags;
 }
 
-static __always_inline bool ct_steady(const struct packet *p, __u32 flags)
-{
-	if ((flags & CT_STEADY_MASK) != CT_ESTABLISHED)
-		return false;
-	return p->tuple.protocol != IPPROTO_TCP || (p->tcp_flags & TCP_STATE_FLAGS) == TCP_ACK;
-}
-
-/* Finds or makes the packet's flow and leaves its flags in p->ct_flags. Needs parse_transport. */
-static __always_inline enum drop_reason ct_track(struct __sk_buff *skb, struct packet *p)
+/*
+ * Counts a packet of a steady flow and leaves its flags in p->ct_flags. False when it is of none, or of one that is
+ * translated while this is not expected, or the other way round: `expected` is CT_TRANSLATED or 0.
+ */
+static __always_inline bool ct_continue(struct __sk_buff *skb, struct packet *p, __u32 expected)
 {
 	bool from_a = ct_from_a(&p->tuple);
 	struct ct_value *entry;
@@ -230,13 +237,24 @@ static __always_inline enum drop_reason ct_track(struct __sk_buff *skb, struct p
 	ct_key_set(&key, &p->tuple, from_a);
 	entry = bpf_map_lookup_elem(&conntrack, &key);
 	now = bpf_ktime_get_coarse_ns();
-	if (unlikely(!entry || !ct_steady(p, entry->flags) || entry->expires <= now))
-		return ct_change(skb, p, &key, entry);
+	if (unlikely(!entry || (entry->flags & CT_STEADY_MASK) != (CT_ESTABLISHED | expected) || entry->expires <= now))
+		return false;
+	if (p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & TCP_STATE_FLAGS) != TCP_ACK)
+		return false;
 	ct_count(entry, skb->len, from_a);
 	p->ct_flags = entry->flags;
 	expires = now + ct_lifetime(p->tuple.protocol, CT_ESTABLISHED);
 	/* Moved in steps: a line that is only read stays with all CPUs. */
 	if (expires - entry->expires > SECOND)
 		entry->expires = expires;
-	return DROP_NONE;
+	return true;
+}
+
+/* Finds or makes the packet's flow, whatever its state, and leaves its flags in p->ct_flags. */
+static __always_inline enum drop_reason ct_track(struct __sk_buff *skb, struct packet *p)
+{
+	struct ct_key key;
+
+	ct_key_set(&key, &p->tuple, ct_from_a(&p->tuple));
+	return ct_change(skb, p, &key, bpf_map_lookup_elem(&conntrack, &key));
 }

@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* From a parsed IP header to the packet's flow: transport header, fragments, ICMP errors, conntrack. */
+/* From a parsed IP header to the packet's flow: transport header, fragments, ICMP errors, services, conntrack. */
 #pragma once
+#include "balance.h"
 #include "ct.h"
 #include "frag.h"
 #include "icmp.h"
 
+enum others {
+	OTHERS_TRACK = -1, /* its flow is to be found */
+	OTHERS_DONE = 0,   /* there is nothing to find; above 0: enum drop_reason */
+};
+
 /*
  * What is not a whole datagram of a flow with ports: an ICMP error takes the flow it quotes, a fragment that of its
- * first one. False when there is nothing to track.
+ * first one. Returns enum others.
  */
-__outlined bool flow_of_others(struct __sk_buff *skb, struct packet *p)
+__outlined int flow_of_others(struct __sk_buff *skb, struct packet *p)
 {
 	if (!p)
-		return false;
+		return OTHERS_DONE;
 	if (p->icmp_error) {
 		ct_relate(skb, p);
-		return false;
+		return OTHERS_DONE;
 	}
 	if (p->fragment == FRAGMENT_FIRST) {
 		frag_remember(p);
-		return true;
+		return OTHERS_TRACK;
 	}
 	p->tcp_flags = TCP_ACK; /* a continuation changes no state */
-	return frag_recall(p);
+	if (frag_recall(p))
+		return OTHERS_TRACK;
+	return balance_owns(p) ? DROP_FRAGMENT_EARLY : OTHERS_DONE;
 }
 
 /* Reads what tells the packet's flow. Returns the reason to drop the packet, or DROP_NONE. */
@@ -38,12 +46,20 @@ static __always_inline enum drop_reason flow_parse(struct __sk_buff *skb, struct
 	return reason;
 }
 
-/* Finds the packet's flow; p->ct_flags tells of it. Returns the reason to drop the packet, or DROP_NONE. */
+/*
+ * Finds the packet's flow, and translates it; p->ct_flags tells of the flow. Returns the reason to drop the packet, or
+ * DROP_NONE.
+ */
 static __always_inline enum drop_reason flow_track(struct __sk_buff *skb, struct packet *p)
 {
-	if (unlikely(p->fragment || p->icmp_error) && !flow_of_others(skb, p))
-		return DROP_NONE;
-	return ct_track(skb, p);
+	int others;
+
+	if (unlikely(p->fragment || p->icmp_error)) {
+		others = flow_of_others(skb, p);
+		if (others != OTHERS_TRACK)
+			return (enum drop_reason)others;
+	}
+	return likely(ct_continue(skb, p, 0)) ? DROP_NONE : balance(skb, p);
 }
 
 /* Both of it. */

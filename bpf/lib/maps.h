@@ -6,6 +6,7 @@
 #pragma once
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "compiler.h"
 #include "shared.h"
 
 /* Addresses of local pods and of the node. Written by the control plane. */
@@ -43,6 +44,15 @@ struct {
 	__type(key, struct ct_key);
 	__type(value, struct ct_value);
 } conntrack SEC(".maps");
+
+/* Two entries a translated flow. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct nat_key);
+	__type(value, struct nat_value);
+} translations SEC(".maps");
 
 /* Address of a local pod that went → when, by bpf_ktime_get_ns. Kept until expiry has come by. */
 struct {
@@ -133,3 +143,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct event_budget);
 } event_budgets SEC(".maps");
+
+/* One entry: a stack of 512 bytes is little for a chain of calls. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline struct scratch *scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}

@@ -59,7 +59,9 @@ struct packet {
 	__u8 fragment; /* enum fragment_kind */
 	__u8 icmp_error;
 	__be32 fragment_id;
-	__u32 ct_flags; /* enum ct_flags of the packet's flow; 0 when it has none */
+	__u32 ct_flags;  /* enum ct_flags of the packet's flow; 0 when it has none */
+	__u8 scope;      /* enum service_scope of the sender */
+	__u8 translated; /* 1: the packet is no longer as it came */
 };
 
 /*

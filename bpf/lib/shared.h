@@ -62,6 +62,7 @@ enum ct_flags {
 	CT_VIA_STACK = 32,   /* entered a pod through the host's stack: replies go back through it */
 	CT_ESTABLISHED = 64, /* TCP: handshake complete; others: replied */
 	CT_PICKED_UP = 128,  /* TCP: first seen in mid-stream, so the opener is a guess */
+	CT_TRANSLATED = 256, /* translations holds what its packets come as; the entry is of what they go on as */
 };
 
 struct ct_value {
@@ -75,17 +76,47 @@ struct ct_value {
 	__u32 pad;
 };
 
+/*
+ * translations: a packet as it comes → as it goes on. Each translated flow has two entries, one for each direction;
+ * both are void without a translated flow in conntrack.
+ */
+struct nat_key {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+enum nat_flags {
+	NAT_REPLY = 1, /* of the packets that go back to who opened the flow */
+};
+
+struct nat_value {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 flags;   /* enum nat_flags */
+	__u64 created; /* bpf_ktime_get_coarse_ns */
+	__u32 backend; /* id of a service's backend; 0 when it was no service */
+	__u32 pad;
+};
+
 /* Who asks for a service. */
 enum service_scope {
 	SERVICE_INSIDE = 0,  /* pods and processes of this node */
 	SERVICE_OUTSIDE = 1, /* whatever arrives from elsewhere */
+	SERVICE_NOBODY = 2,  /* in packets only: this one asks for none */
 };
 
 enum service_flags {
-	SERVICE_SILENT = 1, /* without a backend nothing is answered; otherwise clients are refused */
+	SERVICE_SILENT = 1,    /* without a backend nothing is answered; otherwise clients are refused */
+	SERVICE_EXCLUSIVE = 2, /* its address belongs to services alone */
 };
 
-/* services: what clients speak to → who serves it. */
+/* services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
 struct service_key {
 	struct address address;
 	__be16 port;
@@ -199,6 +230,10 @@ enum drop_reason {
 	DROP_FORGED_NEIGHBOUR = 13, /* ARP or neighbour advertisement for an address that is not the pod's */
 	DROP_LOOP = 14,             /* overlay packet whose source is a local pod */
 	DROP_NO_BACKEND = 15,       /* service that nobody serves */
+	DROP_SERVICE_PORT = 16,     /* a service's address at a port that no service has */
+	DROP_NAT_FULL = 17,         /* no room for a translation */
+	DROP_NAT_PORTS = 18,        /* no source port is free for the destination */
+	DROP_FRAGMENT_EARLY = 19,   /* fragment to a service that came before the first of its datagram */
 };
 
 /* events: what the ring buffer carries. */
@@ -237,6 +272,14 @@ struct event_budget {
 struct ct_expiry {
 	__u64 live;
 	__u64 expired;
+	__u64 translations; /* entries of that map that are in use */
+};
+
+/* scratch: what a program's stack has no room for, per CPU; of the program that runs. */
+struct scratch {
+	struct nat_value forward;
+	struct nat_value reply;
+	struct ct_value flow;
 };
 
 /* What is counted. */

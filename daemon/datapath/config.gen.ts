@@ -5,8 +5,19 @@ export interface DatapathConfig {
   readonly overlay_ifindex: number
   /** Bytes of an IP packet that fit through the overlay; what is bigger goes to the host's stack, which answers. */
   readonly overlay_mtu: number
+  /** UDP port of what the overlay device sends and gets; 0 when there is none. */
+  readonly overlay_port: number
   /** VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
   readonly overlay_vni: number
+  /** What other nodes know this node by, as words of struct address: the source of what is sent on in a client's stead. */
+  readonly node_address4: number
+  readonly node_address6_0: number
+  readonly node_address6_1: number
+  readonly node_address6_2: number
+  readonly node_address6_3: number
+  /** Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets of the node take theirs here, and node ports lie here. */
+  readonly reserved_ports_first: number
+  readonly reserved_ports_last: number
   /** TCP: until the handshake is complete. */
   readonly ct_tcp_opening_ns: bigint
   /** TCP: idle time of a complete connection. */

@@ -33,6 +33,8 @@ export const MAP_LAYOUTS: Layouts = {
   devices: { version: 1 },
   ipcache: { version: 1 },
   conntrack: { version: 1 },
+  translations: { version: 1 },
+  scratches: { version: 1, transient: true },
   departed: { version: 1 },
   services: { version: 1 },
   service_slots: { version: 1 },

@@ -53,7 +53,8 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
       directory: options.pins,
       objects: OBJECTS.map(name => join(options.objects, `${name}.o`)),
       constants: options.constants,
-      sizes: options.sizes,
+      // A translated flow has one entry in conntrack and two here.
+      sizes: { ...options.sizes, translations: 2 * options.sizes.conntrack },
     }),
   )
   const endpoints = stack.use(mapOfFd(set.mapFd('endpoints'), codec(addressLayout, endpointValueLayout)))

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fromMapped16 } from '../kernel/ip.ts'
+import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
 import { MemoryMap } from '../kernel/memory/map.ts'
 import { Table } from '../state/table.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
+import { isAddress } from './service-addresses.ts'
 import { type ServiceMaps, ServiceTarget } from './service-target.ts'
 
 function row(address: string, ...backends: readonly string[]): FrontendRow {
@@ -14,6 +15,7 @@ function row(address: string, ...backends: readonly string[]): FrontendRow {
     protocol: 'TCP',
     scope: 'inside',
     kind: 'cluster-ip',
+    exclusive: true,
     service: 'default/web',
     portName: '',
     affinitySeconds: 0,
@@ -32,7 +34,8 @@ function maps(): ServiceMaps {
 
 /** What a client finds at each service, in the order of slots; throws where a slot that counts is empty or its backend lost. */
 function seen({ services, slots, backends }: ServiceMaps): string[] {
-  return [...services.entries()].map(([{ address, port }, { id, count }]) => {
+  const of = [...services.entries()].filter(([key]) => !isAddress(key))
+  return of.map(([{ address, port }, { id, count }]) => {
     const found = Array.from({ length: count }, (_, index) => {
       const backend = slots.lookup({ service: id, index })
       assert.ok(backend, `slot ${index} is empty`)
@@ -42,6 +45,9 @@ function seen({ services, slots, backends }: ServiceMaps): string[] {
     return `${fromMapped16(address)}:${port} → ${found.join(' ')}`
   })
 }
+/** Addresses that nobody is at but services. */
+const addresses = ({ services }: ServiceMaps): string[] =>
+  [...services.entries()].flatMap(([key]) => (isAddress(key) ? fromMapped16(key.address) : []))
 const sizes = ({ slots, backends }: ServiceMaps): number[] => [
   [...slots.entries()].length,
   [...backends.entries()].length,
@@ -77,16 +83,17 @@ test('a backend that stays keeps its id, one that comes again gets another', () 
 test('the next daemon finds what is there, keeps its ids, and prunes what is no longer wanted', () => {
   const at = maps()
   new ServiceTarget(() => at).updateBatch([row('10.96.0.1', '10.1.0.1'), row('10.96.0.2', '10.1.0.1')])
-  const before = [...at.services.entries()]
+  const own = () => [...at.services.entries()].filter(([key]) => !isAddress(key))
+  const before = own()
   const next = new ServiceTarget(() => at)
   assert.equal(next.update(row('10.96.0.1', '10.1.0.1')), false)
   const table = new Table<FrontendRow>('frontends', r => r.key)
   table.put(row('10.96.0.1', '10.1.0.1'))
   assert.equal(next.prune(table), 1)
-  assert.deepEqual([...at.services.entries()], before.slice(0, 1))
+  assert.deepEqual([own(), addresses(at)], [before.slice(0, 1), ['10.96.0.1']])
   assert.deepEqual(sizes(at), [1, 1])
   next.update(row('10.96.0.3', '10.1.0.9'))
-  const ids = [...at.services.entries()].map(([, { id }]) => id)
+  const ids = own().map(([, { id }]) => id)
   assert.equal(new Set(ids).size, ids.length)
 })
 
@@ -115,4 +122,34 @@ test('a refresh finds what somebody else has changed', () => {
   assert.deepEqual(target.differing(rows), [rows[0]])
   target.updateBatch(rows)
   assert.deepEqual(seen(at).sort(), ['10.96.0.1:80 → 10.1.0.1', '10.96.0.2:80 → 10.1.0.2'])
+})
+
+test('an address is the services’ for as long as one of them has it, and never one that others have too', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  const http = row('10.96.0.1', '10.1.0.1')
+  const https = { ...http, key: 'TCP 10.96.0.1:443 inside', port: 443 }
+  target.updateBatch([http, https, { ...row('192.0.2.1', '10.1.0.1'), exclusive: false }])
+  assert.deepEqual(addresses(at), ['10.96.0.1'])
+  target.delete(http)
+  assert.deepEqual(addresses(at), ['10.96.0.1'])
+  target.update({ ...https, exclusive: false })
+  assert.deepEqual(addresses(at), [])
+  target.update(https)
+  const next = new ServiceTarget(() => at)
+  next.delete(https)
+  assert.deepEqual(addresses(at), [])
+})
+
+test('a prune brings addresses back, and takes away those of nobody', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  const table = new Table<FrontendRow>('frontends', r => r.key)
+  table.put(row('10.96.0.1', '10.1.0.1'))
+  target.update(row('10.96.0.1', '10.1.0.1'))
+  const [[key, nobody] = assert.fail()] = [...at.services.entries()].filter(([k]) => isAddress(k))
+  at.services.delete(key)
+  at.services.update({ ...key, address: toMapped16('10.96.0.9') }, nobody)
+  assert.equal(target.prune(table), 2)
+  assert.deepEqual(addresses(at), ['10.96.0.1'])
 })

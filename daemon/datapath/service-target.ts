@@ -8,7 +8,9 @@ import type { BpfMap } from '../kernel/kernel.ts'
 import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
 import type { ReadonlyTable } from '../state/table.ts'
 import type { Target } from '../state/target.ts'
-import { type Backend, type ServiceKey, ServiceScope, type ServiceValue, type SlotKey } from './shared.gen.ts'
+import { isAddress, ServiceAddresses } from './service-addresses.ts'
+import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
+import type { ServiceValue, SlotKey } from './shared.gen.ts'
 
 /** Assigned Internet protocol numbers (IANA). */
 const PROTOCOL = { TCP: 6, UDP: 17, SCTP: 132 } as const
@@ -24,6 +26,7 @@ export interface ServiceMaps {
 interface Carried {
   readonly id: number
   readonly key: ServiceKey
+  readonly exclusive: boolean
   /** In the order of their slots. */
   readonly backends: readonly Backend[]
 }
@@ -31,12 +34,14 @@ interface Carried {
 /** A growing map is replaced, so the current ones are asked for each time. */
 export class ServiceTarget implements Target<FrontendRow> {
   readonly #maps: () => ServiceMaps
+  readonly #addresses: ServiceAddresses
   #carried: Map<string, Carried> | undefined
   #nextService = 1
   #nextBackend = 1
 
   constructor(maps: () => ServiceMaps) {
     this.#maps = maps
+    this.#addresses = new ServiceAddresses(() => maps().services)
   }
 
   update(row: FrontendRow): boolean {
@@ -63,7 +68,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const wanted = new Set([...desired.values()].map(keyOf))
     const surplus = [...this.#read().keys()].filter(key => !wanted.has(key))
     this.#remove(surplus)
-    return surplus.length + this.#sweep()
+    return surplus.length + this.#sweep() + this.#addresses.repair(exclusiveKeys(this.#known().values()))
   }
 
   /** Rows that the maps do not hold as they are; what they hold is read anew. */
@@ -90,7 +95,7 @@ export class ServiceTarget implements Target<FrontendRow> {
       sameValue(held, value) &&
       backends.length === have.backends.length &&
       backends.every((backend, i) => backend.id === have.backends[i]?.id)
-    return { row, key, value, have, next: { id, key, backends }, changed: !same }
+    return { row, key, value, have, next: { id, key, exclusive: row.exclusive, backends }, changed: !same }
   }
 
   #newBackend({ address, port }: BackendRow): Backend {
@@ -117,6 +122,10 @@ export class ServiceTarget implements Target<FrontendRow> {
       ),
     )
     services.updateBatch(changed.map(({ key, value }) => [key, value] as const))
+    this.#addresses.change(
+      exclusiveKeys(changed.flatMap(({ have }) => have ?? [])),
+      exclusiveKeys(changed.map(({ next }) => next)),
+    )
     slots.deleteBatch(changed.flatMap(({ have, next }) => surplusSlots(next.id, next.backends.length, have)))
     backends.deleteBatch(
       changed.flatMap(({ have, next }) => {
@@ -131,6 +140,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const carried = this.#known()
     const gone = keys.flatMap(key => carried.get(key) ?? [])
     services.deleteBatch(gone.map(({ key }) => key))
+    this.#addresses.change(exclusiveKeys(gone), [])
     slots.deleteBatch(gone.flatMap(entry => surplusSlots(entry.id, 0, entry)))
     backends.deleteBatch(gone.flatMap(entry => entry.backends.map(backend => backend.id)))
     for (const key of keys) carried.delete(key)
@@ -165,16 +175,19 @@ export class ServiceTarget implements Target<FrontendRow> {
       byService.set(service, list)
     }
     const carried = new Map<string, Carried>()
-    for (const [key, { id, count }] of services.entries()) {
+    for (const [key, { id, count, flags }] of services.entries()) {
+      if (isAddress(key)) continue
       // A hole is what a killed daemon left: what follows it is written anew.
       const list = Array.from({ length: count }, (_, i) => byService.get(id)?.[i])
       const hole = list.indexOf(undefined)
       const whole = (hole < 0 ? list : list.slice(0, hole)) as Backend[]
-      carried.set(textOf(key), { id, key, backends: whole })
+      const exclusive = (flags & ServiceFlags.SERVICE_EXCLUSIVE) !== 0
+      carried.set(textOf(key), { id, key, exclusive, backends: whole })
       this.#nextService = Math.max(this.#nextService, id + 1)
     }
     for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
     this.#carried = carried
+    this.#addresses.read(exclusiveKeys(carried.values()))
     return carried
   }
 }
@@ -186,6 +199,10 @@ interface Plan {
   readonly have: Carried | undefined
   readonly next: Carried
   readonly changed: boolean
+}
+
+function exclusiveKeys(carried: Iterable<Carried>): ServiceKey[] {
+  return [...carried].filter(({ exclusive }) => exclusive).map(({ key }) => key)
 }
 
 function surplusSlots(service: number, from: number, have: Carried | undefined): SlotKey[] {
@@ -203,7 +220,7 @@ function serviceKey(row: FrontendRow): ServiceKey {
 }
 
 function serviceValue(row: FrontendRow, id: number, count: number): ServiceValue {
-  return { id, count, affinitySeconds: row.affinitySeconds, flags: 0 }
+  return { id, count, affinitySeconds: row.affinitySeconds, flags: row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0 }
 }
 
 function sameValue(a: ServiceValue, b: ServiceValue): boolean {

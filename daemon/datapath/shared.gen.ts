@@ -164,6 +164,8 @@ export const CtFlags = {
   CT_ESTABLISHED: 64,
   /** TCP: first seen in mid-stream, so the opener is a guess. */
   CT_PICKED_UP: 128,
+  /** Translations holds what its packets come as; the entry is of what they go on as. */
+  CT_TRANSLATED: 256,
 } as const
 export type CtFlags = (typeof CtFlags)[keyof typeof CtFlags]
 
@@ -208,12 +210,94 @@ export const ctValueLayout: Layout<CtValue> = {
   encode: encodeCtValue,
 }
 
+/** `struct nat_key`, 40 bytes. Translations: a packet as it comes → as it goes on. Each translated flow has two entries, one for each direction; both are void without a translated flow in conntrack. */
+export interface NatKey {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  readonly sourcePort: number
+  readonly destinationPort: number
+  readonly protocol: number
+}
+export const NAT_KEY_SIZE = 40
+export function decodeNatKey(view: DataView, at: number): NatKey {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    sourcePort: view.getUint16(at + 32, false),
+    destinationPort: view.getUint16(at + 34, false),
+    protocol: view.getUint8(at + 36),
+  }
+}
+export function encodeNatKey(view: DataView, at: number, value: NatKey): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint16(at + 32, value.sourcePort, false)
+  view.setUint16(at + 34, value.destinationPort, false)
+  view.setUint8(at + 36, value.protocol)
+  putZeros(view, at + 37, 3)
+}
+export const natKeyLayout: Layout<NatKey> = {
+  size: NAT_KEY_SIZE,
+  decode: decodeNatKey,
+  encode: encodeNatKey,
+}
+
+/** `nat_flags`. */
+export const NatFlags = {
+  /** Of the packets that go back to who opened the flow. */
+  NAT_REPLY: 1,
+} as const
+export type NatFlags = (typeof NatFlags)[keyof typeof NatFlags]
+
+/** `struct nat_value`, 56 bytes. */
+export interface NatValue {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  readonly sourcePort: number
+  readonly destinationPort: number
+  /** `NatFlags`. */
+  readonly flags: number
+  /** bpf_ktime_get_coarse_ns. */
+  readonly created: bigint
+  /** Id of a service's backend; 0 when it was no service. */
+  readonly backend: number
+}
+export const NAT_VALUE_SIZE = 56
+export function decodeNatValue(view: DataView, at: number): NatValue {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    sourcePort: view.getUint16(at + 32, false),
+    destinationPort: view.getUint16(at + 34, false),
+    flags: view.getUint32(at + 36, true),
+    created: view.getBigUint64(at + 40, true),
+    backend: view.getUint32(at + 48, true),
+  }
+}
+export function encodeNatValue(view: DataView, at: number, value: NatValue): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint16(at + 32, value.sourcePort, false)
+  view.setUint16(at + 34, value.destinationPort, false)
+  view.setUint32(at + 36, value.flags, true)
+  view.setBigUint64(at + 40, value.created, true)
+  view.setUint32(at + 48, value.backend, true)
+  putZeros(view, at + 52, 4)
+}
+export const natValueLayout: Layout<NatValue> = {
+  size: NAT_VALUE_SIZE,
+  decode: decodeNatValue,
+  encode: encodeNatValue,
+}
+
 /** `service_scope`. Who asks for a service. */
 export const ServiceScope = {
   /** Pods and processes of this node. */
   SERVICE_INSIDE: 0,
   /** Whatever arrives from elsewhere. */
   SERVICE_OUTSIDE: 1,
+  /** In packets only: this one asks for none. */
+  SERVICE_NOBODY: 2,
 } as const
 export type ServiceScope = (typeof ServiceScope)[keyof typeof ServiceScope]
 
@@ -221,10 +305,12 @@ export type ServiceScope = (typeof ServiceScope)[keyof typeof ServiceScope]
 export const ServiceFlags = {
   /** Without a backend nothing is answered; otherwise clients are refused. */
   SERVICE_SILENT: 1,
+  /** Its address belongs to services alone. */
+  SERVICE_EXCLUSIVE: 2,
 } as const
 export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
 
-/** `struct service_key`, 20 bytes. Services: what clients speak to → who serves it. */
+/** `struct service_key`, 20 bytes. Services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
 export interface ServiceKey {
   readonly address: Uint8Array
   readonly port: number
@@ -550,6 +636,14 @@ export const DropReason = {
   DROP_LOOP: 14,
   /** Service that nobody serves. */
   DROP_NO_BACKEND: 15,
+  /** A service's address at a port that no service has. */
+  DROP_SERVICE_PORT: 16,
+  /** No room for a translation. */
+  DROP_NAT_FULL: 17,
+  /** No source port is free for the destination. */
+  DROP_NAT_PORTS: 18,
+  /** Fragment to a service that came before the first of its datagram. */
+  DROP_FRAGMENT_EARLY: 19,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 
@@ -666,26 +760,55 @@ export const eventBudgetLayout: Layout<EventBudget> = {
   encode: encodeEventBudget,
 }
 
-/** `struct ct_expiry`, 16 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
+/** `struct ct_expiry`, 24 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
 export interface CtExpiry {
   readonly live: bigint
   readonly expired: bigint
+  /** Entries of that map that are in use. */
+  readonly translations: bigint
 }
-export const CT_EXPIRY_SIZE = 16
+export const CT_EXPIRY_SIZE = 24
 export function decodeCtExpiry(view: DataView, at: number): CtExpiry {
   return {
     live: view.getBigUint64(at, true),
     expired: view.getBigUint64(at + 8, true),
+    translations: view.getBigUint64(at + 16, true),
   }
 }
 export function encodeCtExpiry(view: DataView, at: number, value: CtExpiry): void {
   view.setBigUint64(at, value.live, true)
   view.setBigUint64(at + 8, value.expired, true)
+  view.setBigUint64(at + 16, value.translations, true)
 }
 export const ctExpiryLayout: Layout<CtExpiry> = {
   size: CT_EXPIRY_SIZE,
   decode: decodeCtExpiry,
   encode: encodeCtExpiry,
+}
+
+/** `struct scratch`, 168 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
+export interface Scratch {
+  readonly forward: NatValue
+  readonly reply: NatValue
+  readonly flow: CtValue
+}
+export const SCRATCH_SIZE = 168
+export function decodeScratch(view: DataView, at: number): Scratch {
+  return {
+    forward: decodeNatValue(view, at),
+    reply: decodeNatValue(view, at + 56),
+    flow: decodeCtValue(view, at + 112),
+  }
+}
+export function encodeScratch(view: DataView, at: number, value: Scratch): void {
+  encodeNatValue(view, at, value.forward)
+  encodeNatValue(view, at + 56, value.reply)
+  encodeCtValue(view, at + 112, value.flow)
+}
+export const scratchLayout: Layout<Scratch> = {
+  size: SCRATCH_SIZE,
+  decode: decodeScratch,
+  encode: encodeScratch,
 }
 
 /** `metric_kind`. What is counted. */

@@ -112,6 +112,34 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Look at the service in `causeway tables frontends`, and at its EndpointSlices: are pods selected, and are they ready? With a traffic policy of Local, those of this node count only.',
   },
+  {
+    value: 16,
+    name: 'service_port',
+    text: "The address is a service's, and no service has this port and protocol there.",
+    whatToDo:
+      'Compare the port and protocol with those of the service in `causeway services`: a client may mean the port of the pods, or the service may lack the protocol.',
+  },
+  {
+    value: 17,
+    name: 'nat_full',
+    text: 'There is no room left to remember how the packets of one more flow are translated.',
+    whatToDo:
+      'Raise datapath.conntrack.maxEntries, by which this grows too, or find who opens so many flows in `causeway flows`.',
+  },
+  {
+    value: 18,
+    name: 'nat_ports',
+    text: 'No source port was found with which the translated flow differs from all others to the same backend.',
+    whatToDo:
+      'Many flows go from one address to one backend: spread them over more backends, or over more nodes for clients from outside.',
+  },
+  {
+    value: 19,
+    name: 'fragment_early',
+    text: 'A fragment of a datagram to a service came before the first one, which alone tells the port.',
+    whatToDo:
+      'Something on the way reorders fragments. Keep datagrams below the MTU of the path, as senders that discover it do.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

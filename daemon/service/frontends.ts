@@ -33,6 +33,7 @@ export function frontendsOf(
         protocol: port.protocol,
         scope: spot.scope,
         kind: spot.kind,
+        exclusive: !node.addresses.includes(spot.address),
         service: `${service.namespace}/${service.name}`,
         portName: port.name,
         affinitySeconds: service.affinitySeconds,

@@ -70,6 +70,8 @@ export interface FrontendRow {
   /** `inside`: pods and processes of this node ask; `outside`: whatever arrives from elsewhere. */
   readonly scope: 'inside' | 'outside'
   readonly kind: 'cluster-ip' | 'external-ip' | 'load-balancer' | 'node-port'
+  /** The address belongs to services alone: nobody is at any other port of it. Never so of a node's own. */
+  readonly exclusive: boolean
   /** `namespace/name`. */
   readonly service: string
   readonly portName: string

@@ -11,6 +11,7 @@ const WEB: FrontendRow = {
   protocol: 'TCP',
   scope: 'inside',
   kind: 'cluster-ip',
+  exclusive: true,
   service: 'default/web',
   portName: 'http',
   affinitySeconds: 0,

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Services for packets: what no socket program has translated, and what comes from elsewhere. A flow's first packet is
+ * given a backend, all that follow take the same way by the map translations; replies are given the service's address
+ * again.
+ */
+#pragma once
+#include "endpoint.h"
+#include "nat.h"
+#include "service.h"
+
+/* An address and port that the packet's sender may ask for. */
+static __always_inline const struct service_value *balance_service(const struct packet *p)
+{
+	return service_find(&p->tuple.destination, p->tuple.destination_port, p->tuple.protocol, p->scope);
+}
+
+/* Whether the packet's destination belongs to services alone. */
+static __always_inline bool balance_owns(const struct packet *p)
+{
+	return p->scope != SERVICE_NOBODY && service_find(&p->tuple.destination, 0, 0, p->scope);
+}
+
+static __always_inline struct address balance_node_address(const struct packet *p)
+{
+	if (p->ethertype == ETH_P_IP)
+		return address_from4(node_address4);
+	return (struct address){.words = {node_address6_0, node_address6_1, node_address6_2, node_address6_3}};
+}
+
+/*
+ * What a backend is to see as source: the client itself where its replies come by this program, which is so for clients
+ * on this node and for backends on it. A pod that gets itself would answer itself past us: it sees the service.
+ */
+static __always_inline bool balance_source(const struct packet *p, struct tuple *to)
+{
+	if (address_equal(&to->destination, &to->source)) {
+		to->source = p->tuple.destination;
+		return true;
+	}
+	if (p->scope == SERVICE_INSIDE || endpoint_of(&to->destination))
+		return true;
+	to->source = balance_node_address(p);
+	return !nat_port_is_reserved(to->source_port);
+}
+
+/* What a packet's translation is, and whether it has one. */
+enum balance_way {
+	BALANCE_NONE,
+	BALANCE_FORWARD,
+	BALANCE_OPEN,  /* forward, but the entry is to be written yet */
+	BALANCE_REPLY, /* back to who opened the flow */
+};
+
+/* Chooses what a flow that begins with this packet goes on as. Returns the way, or less a drop reason. */
+__outlined int balance_begin(const struct packet *p, const struct service_value *service, struct nat_value *next)
+{
+	struct affinity_key client = {};
+	const struct backend *backend;
+	struct tuple to;
+
+	if (!p || !service || !next)
+		return -DROP_MALFORMED;
+	client.client = p->tuple.source;
+	client.service = service->id;
+	backend = service_pick(service, &client, bpf_get_prandom_u32());
+	if (!backend)
+		return -DROP_NO_BACKEND;
+	to = p->tuple;
+	to.destination = backend->address;
+	to.destination_port = backend->port;
+	if (!nat_find_port(&to, &p->tuple, balance_source(p, &to)))
+		return -DROP_NAT_PORTS;
+	nat_value_set(next, &to, backend->id);
+	return BALANCE_OPEN;
+}
+
+/*
+ * Another flow, a translated one, goes on as what this one is by itself: from the same port, by a service and past it.
+ * This one goes on from another port.
+ */
+__outlined int balance_evade(const struct packet *p, struct nat_value *next)
+{
+	struct tuple to;
+
+	if (!p || !next)
+		return -DROP_MALFORMED;
+	to = p->tuple;
+	if (!nat_find_port(&to, &p->tuple, false))
+		return -DROP_NAT_PORTS;
+	nat_value_set(next, &to, 0);
+	return BALANCE_OPEN;
+}
+
+/*
+ * Whether an entry still holds for a packet: not when it opens a connection and the one before it is over, and of a
+ * protocol without connections not when the backend is gone.
+ */
+static __always_inline bool balance_holds(const struct packet *p, const struct nat_value *known)
+{
+	struct tuple to = nat_tuple(known, p->tuple.protocol);
+
+	if (p->tuple.protocol != IPPROTO_TCP)
+		return !known->backend || bpf_map_lookup_elem(&backends, &known->backend);
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || !nat_is_free(&to);
+}
+
+/* Whether a flow that nobody translates has the packet's tuple by now. */
+static __always_inline bool balance_is_plain(const struct packet *p)
+{
+	const struct ct_value *entry;
+	struct ct_key key;
+
+	ct_key_set(&key, &p->tuple, ct_from_a(&p->tuple));
+	entry = bpf_map_lookup_elem(&conntrack, &key);
+	return ct_live(entry) && !(entry->flags & CT_TRANSLATED);
+}
+
+/* Whether the packet's own tuple is what another flow goes on as. */
+static __always_inline bool balance_is_taken(const struct packet *p)
+{
+	const struct ct_value *entry;
+	struct ct_key key;
+
+	ct_key_set(&key, &p->tuple, ct_from_a(&p->tuple));
+	entry = bpf_map_lookup_elem(&conntrack, &key);
+	return ct_live(entry) && entry->flags & CT_TRANSLATED && !ct_closed(entry->flags);
+}
+
+/* Finds what a packet goes on as, `next`. Returns the way, or less a drop reason. */
+__outlined int balance_find(const struct packet *p, struct nat_value *next)
+{
+	const struct service_value *service;
+	const struct nat_value *known;
+	struct tuple tuple;
+
+	if (!p || !next)
+		return -DROP_MALFORMED;
+	tuple = p->tuple;
+	known = nat_find(&tuple);
+	if (known && known->flags & NAT_REPLY) {
+		*next = *known;
+		return balance_is_plain(p) ? BALANCE_NONE : BALANCE_REPLY;
+	}
+	if (known && balance_holds(p, known)) {
+		*next = *known;
+		return BALANCE_FORWARD;
+	}
+	service = p->scope == SERVICE_NOBODY ? 0 : balance_service(p);
+	if (service)
+		return balance_begin(p, service, next);
+	if (balance_owns(p))
+		return -DROP_SERVICE_PORT;
+	return balance_is_taken(p) ? balance_evade(p, next) : BALANCE_NONE;
+}
+
+/*
+ * Every packet that is not of a steady flow that nobody translates: finds or makes its translation and its flow.
+ * Conntrack knows a translated flow by the side of its backend. What comes from elsewhere and is for nobody's service
+ * stays unknown to it: p->translated tells.
+ */
+__outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
+{
+	struct scratch *own = scratch();
+	enum drop_reason reason = DROP_NONE;
+	int way;
+
+	if (!p || !own)
+		return DROP_MALFORMED;
+	way = balance_find(p, &own->forward);
+	if (way < 0)
+		return (enum drop_reason)(-way);
+	if (way == BALANCE_NONE && p->scope == SERVICE_OUTSIDE)
+		return DROP_NONE;
+	if (way == BALANCE_OPEN)
+		reason = nat_open(&p->tuple, &own->forward);
+	if (!reason && (way == BALANCE_OPEN || way == BALANCE_FORWARD) && !nat_rewrite(skb, p, &own->forward))
+		reason = DROP_MALFORMED;
+	if (reason)
+		return reason;
+	p->translated = way != BALANCE_NONE;
+	reason = way != BALANCE_NONE && ct_continue(skb, p, CT_TRANSLATED) ? DROP_NONE : ct_track(skb, p);
+	if (reason || way != BALANCE_REPLY)
+		return reason;
+	return nat_rewrite(skb, p, &own->forward) ? DROP_NONE : DROP_MALFORMED;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Translation of addresses and ports. A flow is known by two tuples: that of its packets as they come, and that as they
+ * go on, which is the one that conntrack has. The map translations leads from the one to the other in both directions;
+ * a flow owns its second tuple for as long as conntrack knows it.
+ */
+#pragma once
+#include <linux/errno.h>
+#include "ct.h"
+
+enum {
+	/* Offsets in headers. */
+	IPV4_CHECKSUM = IPV4_START + 10,
+	IPV4_ADDRESSES = IPV4_START + 12,
+	IPV6_ADDRESSES = ETH_HLEN + 8,
+	TCP_CHECKSUM = 16,
+	UDP_CHECKSUM = 6,
+	/* Source ports that are tried for one flow. */
+	NAT_TRIES = 16,
+	NAT_PORT_FIRST = 1024,
+	NAT_PORTS = 65536 - NAT_PORT_FIRST,
+};
+
+static __always_inline struct nat_key nat_key_of(const struct tuple *t)
+{
+	return (struct nat_key){
+	    .source = t->source,
+	    .destination = t->destination,
+	    .source_port = t->source_port,
+	    .destination_port = t->destination_port,
+	    .protocol = t->protocol,
+	};
+}
+
+static __always_inline struct nat_key nat_key_against(const struct tuple *t)
+{
+	return (struct nat_key){
+	    .source = t->destination,
+	    .destination = t->source,
+	    .source_port = t->destination_port,
+	    .destination_port = t->source_port,
+	    .protocol = t->protocol,
+	};
+}
+
+static __always_inline void nat_value_set(struct nat_value *value, const struct tuple *t, __u32 backend)
+{
+	value->source = t->source;
+	value->destination = t->destination;
+	value->source_port = t->source_port;
+	value->destination_port = t->destination_port;
+	value->backend = backend;
+	value->pad = 0;
+}
+
+/* What a packet goes on as. */
+static __always_inline struct tuple nat_tuple(const struct nat_value *value, __u8 protocol)
+{
+	return (struct tuple){
+	    .source = value->source,
+	    .destination = value->destination,
+	    .source_port = value->source_port,
+	    .destination_port = value->destination_port,
+	    .protocol = protocol,
+	};
+}
+
+static __always_inline struct nat_value *nat_find(const struct tuple *t)
+{
+	struct nat_key key = nat_key_of(t);
+
+	return bpf_map_lookup_elem(&translations, &key);
+}
+
+/* The addresses of the IP header, both at once; checksums over them follow. */
+static __always_inline bool nat_write4(struct __sk_buff *skb, const struct packet *p, const struct nat_value *to,
+				       __s64 *difference)
+{
+	__be32 before[2] = {p->tuple.source.words[3], p->tuple.destination.words[3]};
+	__be32 after[2] = {to->source.words[3], to->destination.words[3]};
+
+	*difference = bpf_csum_diff(before, sizeof(before), after, sizeof(after), 0);
+	return !bpf_skb_store_bytes(skb, IPV4_ADDRESSES, after, sizeof(after), 0) &&
+	       !bpf_l3_csum_replace(skb, IPV4_CHECKSUM, 0, (__u64)*difference, 0);
+}
+
+static __always_inline bool nat_write6(struct __sk_buff *skb, const struct packet *p, const struct nat_value *to,
+				       __s64 *difference)
+{
+	struct address before[2] = {p->tuple.source, p->tuple.destination};
+	struct address after[2] = {to->source, to->destination};
+
+	*difference = bpf_csum_diff((__be32 *)before, sizeof(before), (__be32 *)after, sizeof(after), 0);
+	return !bpf_skb_store_bytes(skb, IPV6_ADDRESSES, after, sizeof(after), 0);
+}
+
+/* Where the transport header has a checksum over addresses and ports; 0 when it has none. */
+static __always_inline __u32 nat_checksum_at(const struct packet *p)
+{
+	if (p->tuple.protocol == IPPROTO_TCP)
+		return p->transport + TCP_CHECKSUM;
+	return p->tuple.protocol == IPPROTO_UDP ? p->transport + UDP_CHECKSUM : 0;
+}
+
+static __always_inline bool nat_write_transport(struct __sk_buff *skb, const struct packet *p,
+						const struct nat_value *to, __s64 difference)
+{
+	/* A UDP checksum of 0 is none and stays so. */
+	__u64 flags = p->tuple.protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__be16 before[2] = {p->tuple.source_port, p->tuple.destination_port};
+	__be16 after[2] = {to->source_port, to->destination_port};
+	__u32 at = nat_checksum_at(p);
+	__u32 old, new;
+
+	if (!at)
+		return true;
+	if (bpf_l4_csum_replace(skb, at, 0, (__u64)difference, flags | BPF_F_PSEUDO_HDR))
+		return false;
+	/*
+	 * The helper balances a sum over the whole packet (CHECKSUM_COMPLETE) as if the IP header had a checksum of its
+	 * own, which in IPv6 it has not: taken back.
+	 */
+	if (p->ethertype == ETH_P_IPV6)
+		bpf_csum_update(skb, (__wsum)difference);
+	__builtin_memcpy(&old, before, sizeof(old));
+	__builtin_memcpy(&new, after, sizeof(new));
+	if (old == new)
+		return true;
+	return !bpf_l4_csum_replace(skb, at, old, new, flags | sizeof(new)) &&
+	       !bpf_skb_store_bytes(skb, p->transport, after, sizeof(after), 0);
+}
+
+/* Makes the packet what it goes on as: addresses, ports, checksums, and the cursor's view of them. */
+__outlined bool nat_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *to)
+{
+	__s64 difference;
+
+	if (!p || !to)
+		return false;
+	if (!(p->ethertype == ETH_P_IP ? nat_write4(skb, p, to, &difference) : nat_write6(skb, p, to, &difference)))
+		return false;
+	if (p->fragment != FRAGMENT_LATER && !nat_write_transport(skb, p, to, difference))
+		return false;
+	p->tuple.source = to->source;
+	p->tuple.destination = to->destination;
+	p->tuple.source_port = to->source_port;
+	p->tuple.destination_port = to->destination_port;
+	p->translated = 1;
+	return true;
+}
+
+/* Whether a flow may have this tuple: nobody has it, or a flow that is over. */
+static __always_inline bool nat_is_free(const struct tuple *t)
+{
+	const struct ct_value *entry;
+	struct ct_key key;
+
+	ct_key_set(&key, t, ct_from_a(t));
+	entry = bpf_map_lookup_elem(&conntrack, &key);
+	return !ct_live(entry) || ct_closed(entry->flags);
+}
+
+/* Whether a flow that comes as `from` has this tuple already. */
+static __always_inline bool nat_is_own(const struct tuple *t, const struct tuple *from)
+{
+	struct nat_key against = nat_key_against(t);
+	const struct nat_value *reply = bpf_map_lookup_elem(&translations, &against);
+
+	return reply && address_equal(&reply->destination, &from->source) &&
+	       address_equal(&reply->source, &from->destination) && reply->destination_port == from->source_port &&
+	       reply->source_port == from->destination_port;
+}
+
+/* A source port that is not reserved. */
+static __always_inline __be16 nat_port(__u32 number)
+{
+	__u32 reserved = reserved_ports_last - reserved_ports_first + 1;
+	__u32 port = NAT_PORT_FIRST + number % (NAT_PORTS - reserved);
+
+	return bpf_htons((__u16)(port < reserved_ports_first ? port : port + reserved));
+}
+
+static __always_inline bool nat_port_is_reserved(__be16 port)
+{
+	return bpf_ntohs(port) >= reserved_ports_first && bpf_ntohs(port) <= reserved_ports_last;
+}
+
+/*
+ * Finds a source port with which a tuple is free. Its own is tried first, unless it must not be kept. Returns whether
+ * there is one.
+ */
+__outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool keep)
+{
+	__u32 start = bpf_get_prandom_u32();
+
+	if (!to || !from)
+		return false;
+	if (keep && (nat_is_free(to) || nat_is_own(to, from)))
+		return true;
+	for (__u32 i = 0; i < NAT_TRIES; i++) {
+		to->source_port = nat_port(start + i);
+		if (nat_is_free(to))
+			return true;
+	}
+	return false;
+}
+
+/* The flow that had a tuple before loses what led to it: of two that lead there one would be wrong. */
+__outlined int nat_disown(const struct tuple *to, const struct tuple *from)
+{
+	const struct nat_value *former;
+	struct nat_key key;
+
+	if (!to || !from || nat_is_own(to, from))
+		return 0;
+	key = nat_key_against(to);
+	former = bpf_map_lookup_elem(&translations, &key);
+	if (!former)
+		return 0;
+	key.source = former->destination;
+	key.destination = former->source;
+	key.source_port = former->destination_port;
+	key.destination_port = former->source_port;
+	bpf_map_delete_elem(&translations, &key);
+	return 0;
+}
+
+/* Writes both entries of a flow that comes as `from` and goes on as its new entry `forward` says. */
+__outlined enum drop_reason nat_open(const struct tuple *from, struct nat_value *forward)
+{
+	struct scratch *own = scratch();
+	struct nat_value *reply;
+	struct nat_key key;
+	struct tuple to;
+
+	if (!from || !forward || !own)
+		return DROP_MALFORMED;
+	to = nat_tuple(forward, from->protocol);
+	nat_disown(&to, from);
+	forward->created = bpf_ktime_get_coarse_ns();
+	forward->flags = 0;
+	reply = &own->reply;
+	*reply = *forward;
+	reply->source = from->destination;
+	reply->destination = from->source;
+	reply->source_port = from->destination_port;
+	reply->destination_port = from->source_port;
+	reply->flags = NAT_REPLY;
+	key = nat_key_against(&to);
+	if (bpf_map_update_elem(&translations, &key, reply, BPF_ANY))
+		return DROP_NAT_FULL;
+	key = nat_key_of(from);
+	return bpf_map_update_elem(&translations, &key, forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
+}

@@ -1,0 +1,69 @@
+/**
+ * Addresses that belong to services alone: at any other port of theirs nobody is, so the programs drop what goes there. One
+ * entry of the map `services` each, with port and protocol 0, for as long as a service has the address.
+ */
+import { fromMapped16 } from '../kernel/ip.ts'
+import type { BpfMap } from '../kernel/kernel.ts'
+import type { ServiceKey, ServiceValue } from './shared.gen.ts'
+
+const NONE: ServiceValue = { id: 0, count: 0, affinitySeconds: 0, flags: 0 }
+
+export class ServiceAddresses {
+  readonly #map: () => BpfMap<ServiceKey, ServiceValue>
+  /** How many services have each address, by its entry's text. */
+  #users = new Map<string, number>()
+
+  constructor(map: () => BpfMap<ServiceKey, ServiceValue>) {
+    this.#map = map
+  }
+
+  /** Starts anew from services that the map holds. */
+  read(services: Iterable<ServiceKey>): void {
+    this.#users = new Map()
+    for (const service of services) this.#count(service, 1)
+  }
+
+  /** After these services have gone from the map, and these come. */
+  change(gone: readonly ServiceKey[], come: readonly ServiceKey[]): void {
+    const before = new Set(this.#users.keys())
+    for (const service of come) this.#count(service, 1)
+    for (const service of gone) this.#count(service, -1)
+    const touched = new Map([...gone, ...come].map(service => [textOf(service), addressOf(service)]))
+    const fresh = [...touched].filter(([text]) => this.#users.has(text) && !before.has(text))
+    const lost = [...touched].filter(([text]) => !this.#users.has(text) && before.has(text))
+    this.#map().updateBatch(fresh.map(([, key]) => [key, NONE] as const))
+    this.#map().deleteBatch(lost.map(([, key]) => key))
+  }
+
+  /** Makes the map hold what it should, whatever somebody else did to it. Returns how many entries it took. */
+  repair(services: Iterable<ServiceKey>): number {
+    this.read(services)
+    const wanted = new Map([...services].map(service => [textOf(service), addressOf(service)]))
+    const held = [...this.#map().entries()].map(([key]) => key).filter(isAddress)
+    const surplus = held.filter(key => !wanted.has(textOf(key)))
+    for (const key of held) wanted.delete(textOf(key))
+    this.#map().updateBatch([...wanted.values()].map(key => [key, NONE] as const))
+    this.#map().deleteBatch(surplus)
+    return surplus.length + wanted.size
+  }
+
+  #count(service: ServiceKey, by: 1 | -1): void {
+    const text = textOf(service)
+    const users = (this.#users.get(text) ?? 0) + by
+    if (users > 0) this.#users.set(text, users)
+    else this.#users.delete(text)
+  }
+}
+
+/** An entry for an address, not for a service. */
+export function isAddress({ port, protocol }: ServiceKey): boolean {
+  return port === 0 && protocol === 0
+}
+
+function addressOf({ address, scope }: ServiceKey): ServiceKey {
+  return { address, port: 0, protocol: 0, scope }
+}
+
+function textOf({ address, scope }: ServiceKey): string {
+  return `${fromMapped16(address)} ${scope}`
+}

@@ -1,0 +1,94 @@
+/** Services for tests of the programs: what the control plane would write for them. */
+import {
+  backendLayout,
+  ServiceFlags,
+  ServiceScope,
+  serviceKeyLayout,
+  serviceValueLayout,
+  slotKeyLayout,
+  natKeyLayout,
+  natValueLayout,
+} from '../../daemon/datapath/shared.gen.ts'
+import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
+import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
+import { fromMapped16, toMapped16 } from '../../daemon/kernel/ip.ts'
+
+const PROTOCOL = { tcp: 6, udp: 17, sctp: 132 } as const
+
+export interface TestService {
+  readonly address: string
+  readonly port?: number
+  readonly protocol: keyof typeof PROTOCOL
+  readonly scope?: 'inside' | 'outside'
+  /** At port 8080 each. */
+  readonly backends: readonly string[]
+  readonly affinitySeconds?: number
+  /** Nobody is at other ports of its address. */
+  readonly exclusive?: boolean
+}
+
+export const SERVICE_PORT = 80
+export const BACKEND_PORT = 8080
+let nextId = 1
+
+/** Writes a service into the maps of an object; its backends' ids, in order. */
+export function makeService(object: LoadedObject, service: TestService): number[] {
+  using services = object.map('services', codec(serviceKeyLayout, serviceValueLayout))
+  using slots = object.map('service_slots', codec(slotKeyLayout, backendLayout))
+  using backends = object.map('backends', codec(u32, backendLayout))
+  const scope = service.scope === 'outside' ? ServiceScope.SERVICE_OUTSIDE : ServiceScope.SERVICE_INSIDE
+  const address = toMapped16(service.address)
+  const id = nextId++
+  const ids = service.backends.map((backend, index) => {
+    const row = { address: toMapped16(backend), port: BACKEND_PORT, id: id * 100 + index }
+    backends.update(row.id, row)
+    slots.update({ service: id, index }, row)
+    return row.id
+  })
+  const { port = SERVICE_PORT, affinitySeconds = 0, exclusive = true } = service
+  const flags = exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0
+  services.update(
+    { address, port, protocol: PROTOCOL[service.protocol], scope },
+    { id, count: service.backends.length, affinitySeconds, flags },
+  )
+  const nobody = { id: 0, count: 0, affinitySeconds: 0, flags: 0 }
+  if (exclusive) services.update({ address, port: 0, protocol: 0, scope }, nobody)
+  return ids
+}
+
+/** Takes a backend away, as one that ends is. */
+export function removeBackend(object: LoadedObject, id: number): void {
+  using backends = object.map('backends', codec(u32, backendLayout))
+  backends.delete(id)
+}
+
+/** No service, no translation. */
+export function clearServices(object: LoadedObject): void {
+  for (const [name, key] of [
+    ['services', serviceKeyLayout],
+    ['service_slots', slotKeyLayout],
+    ['backends', u32],
+    ['translations', natKeyLayout],
+  ] as const) {
+    using map = object.map<unknown, unknown>(name, codec<unknown, unknown>(key as never, valueOf(name) as never))
+    for (const [entry] of map.entries()) map.delete(entry)
+  }
+}
+
+function valueOf(name: string): unknown {
+  return name === 'services' ? serviceValueLayout : name === 'translations' ? natValueLayout : backendLayout
+}
+
+/** `SOURCE > DESTINATION → SOURCE > DESTINATION`, sorted; `<` in the place of the arrow: of replies. */
+export function translations(object: LoadedObject): string[] {
+  using map = object.map('translations', codec(natKeyLayout, natValueLayout))
+  const end = (address: Uint8Array, port: number): string => {
+    const text = fromMapped16(address)
+    return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
+  }
+  const sides = (t: { source: Uint8Array; sourcePort: number; destination: Uint8Array; destinationPort: number }) =>
+    `${end(t.source, t.sourcePort)} > ${end(t.destination, t.destinationPort)}`
+  return [...map.entries()]
+    .map(([key, value]) => `${sides(key)} ${value.flags === 0 ? '→' : '<'} ${sides(value)}`)
+    .sort()
+}

@@ -1,0 +1,254 @@
+/** Services for packets of pods: how they go on, what comes back, and what is refused. */
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, suite, test } from 'node:test'
+import { type Layer, packet, payload } from '../support/packet.ts'
+import { packetText } from '../support/packet-text.ts'
+import { tcp, udp } from '../support/packet-transport.ts'
+import { effects, flows } from './effects.ts'
+import { compilePrograms, TestNode, type Verdict } from './node.ts'
+import { BACKEND_PORT, clearServices, makeService, removeBackend, SERVICE_PORT, translations } from './service-maps.ts'
+import { A, B, type Both, FAMILIES, type Family, fromPod, fromRouter, HOST, ip, NATIVE, toPod } from './world.ts'
+
+const VIP: Both = { 4: '10.96.0.1', 6: 'fd00:96::1' }
+const OTHER_VIP: Both = { 4: '10.96.0.2', 6: 'fd00:96::2' }
+const CLIENT_PORT = 1024
+
+let node: TestNode
+before(async () => {
+  await compilePrograms()
+  node = new TestNode()
+})
+after(() => node[Symbol.dispose]())
+beforeEach(() => {
+  clearServices(node.object('pod'))
+  node.reset()
+})
+
+const serve = (address: string, protocol: 'tcp' | 'udp', ...backends: readonly string[]): number[] =>
+  makeService(node.object('pod'), { address, protocol, backends })
+
+interface Ports {
+  readonly sport: number
+  readonly dport: number
+}
+type Kind = (ports: Ports) => Layer
+const KINDS: Readonly<Record<'tcp' | 'udp', Kind>> = { tcp: ports => tcp({ ...ports, flags: 'S' }), udp }
+const answerOf = (protocol: 'tcp' | 'udp'): Kind => (protocol === 'tcp' ? ports => tcp({ ...ports, flags: 'SA' }) : udp)
+
+/** Sends by a program and compares what comes out. */
+function passes(
+  [program, on]: readonly ['pod_out' | 'pod_in' | 'uplink_in', 'a' | 'b' | 'uplink'],
+  sent: readonly Layer[],
+  verdict: Verdict,
+  comes: readonly Layer[],
+): void {
+  const result = node.send(program, on, sent)
+  assert.equal(packetText(result.bytes), packetText(packet(...comes)))
+  assert.equal(result.verdict, verdict)
+}
+
+const requestOf = (kind: Kind): Layer => kind({ sport: CLIENT_PORT, dport: SERVICE_PORT })
+const end = (f: Family, address: string, port: number): string =>
+  f === 4 ? `${address}:${port}` : `[${address}]:${port}`
+
+for (const f of FAMILIES)
+  for (const protocol of ['tcp', 'udp'] as const)
+    suite(`IPv${f}, ${protocol}, from a pod to a service`, () => {
+      const kind = KINDS[protocol]
+      const answer = answerOf(protocol)
+
+      test('of a pod of the node: it is given the backend, which answers as the service', () => {
+        serve(VIP[f], protocol, B[f])
+        passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), requestOf(kind), payload(9)], 'redirect', [
+          toPod(B),
+          ip(f, A, B, 63),
+          kind({ sport: CLIENT_PORT, dport: BACKEND_PORT }),
+          payload(9),
+        ])
+        passes(
+          ['pod_out', 'b'],
+          [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT }), payload(7)],
+          'redirect',
+          [toPod(A), ip(f, VIP, A, 63), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT }), payload(7)],
+        )
+        const established = protocol === 'tcp' ? '' : 'ESTABLISHED '
+        assert.deepEqual(flows(node), [
+          `flow ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, B[f], BACKEND_PORT)} ${established}REPLIED TRANSLATED 1/1`,
+        ])
+      })
+
+      test('of a pod elsewhere: it goes there, and what comes back is from the service', () => {
+        serve(VIP[f], protocol, NATIVE[f])
+        assert.equal(node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)]).verdict, 'redirect')
+        passes(
+          ['uplink_in', 'uplink'],
+          [fromRouter, ip(f, NATIVE, A), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT })],
+          'redirect',
+          [toPod(A), ip(f, VIP, A, 63), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT })],
+        )
+      })
+
+      test('of the node: its stack gets it for itself, and its answer is from the service', () => {
+        serve(VIP[f], protocol, HOST[f])
+        passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), requestOf(kind)], 'stack', [
+          fromPod(A),
+          ip(f, A, HOST),
+          kind({ sport: CLIENT_PORT, dport: BACKEND_PORT }),
+        ])
+        passes(
+          ['pod_in', 'a'],
+          [toPod(A), ip(f, HOST, A), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT })],
+          'stack',
+          [toPod(A), ip(f, VIP, A), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT })],
+        )
+      })
+
+      test('of its own: it sees the service as the client, and itself as served by it', () => {
+        serve(VIP[f], protocol, A[f])
+        passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), requestOf(kind)], 'redirect', [
+          toPod(A),
+          ip(f, VIP, A, 63),
+          kind({ sport: CLIENT_PORT, dport: BACKEND_PORT }),
+        ])
+        passes(
+          ['pod_out', 'a'],
+          [fromPod(A), ip(f, A, VIP), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT })],
+          'redirect',
+          [toPod(A), ip(f, VIP, A, 63), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT })],
+        )
+      })
+
+      test('that nobody serves: dropped with that reason', () => {
+        serve(VIP[f], protocol)
+        const { verdict } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)])
+        assert.deepEqual(
+          [verdict, ...effects(node)],
+          [
+            'drop',
+            'count DROPPED pod_out NO_BACKEND 1',
+            `event drop pod_out NO_BACKEND ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, VIP[f], SERVICE_PORT)}`,
+          ],
+        )
+      })
+
+      test('at a port that it has not: dropped with that reason, never sent on', () => {
+        serve(VIP[f], protocol, B[f])
+        const { verdict } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), kind({ sport: 1, dport: 81 })])
+        assert.deepEqual(
+          [verdict, ...effects(node)],
+          [
+            'drop',
+            'count DROPPED pod_out SERVICE_PORT 1',
+            `event drop pod_out SERVICE_PORT ${protocol} ${end(f, A[f], 1)} > ${end(f, VIP[f], 81)}`,
+          ],
+        )
+      })
+
+      test('and by another service to the same backend from the same port: both go on, told apart by their ports', () => {
+        serve(VIP[f], protocol, B[f])
+        serve(OTHER_VIP[f], protocol, B[f])
+        node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)])
+        const second = node.send('pod_out', 'a', [fromPod(A), ip(f, A, OTHER_VIP), requestOf(kind)])
+        assert.equal(second.verdict, 'redirect')
+        const sport = sourcePort(second.bytes, f)
+        assert.notEqual(sport, CLIENT_PORT)
+        for (const [vip, dport] of [
+          [VIP, CLIENT_PORT],
+          [OTHER_VIP, sport],
+        ] as const)
+          passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport })], 'redirect', [
+            toPod(A),
+            ip(f, vip, A, 63),
+            answer({ sport: SERVICE_PORT, dport: CLIENT_PORT }),
+          ])
+      })
+
+      test('and past it to the same backend from the same port: both go on, told apart by their ports', () => {
+        serve(VIP[f], protocol, B[f])
+        node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)])
+        const direct = [fromPod(A), ip(f, A, B), kind({ sport: CLIENT_PORT, dport: BACKEND_PORT })]
+        const sport = sourcePort(node.send('pod_out', 'a', direct).bytes, f)
+        assert.notEqual(sport, CLIENT_PORT)
+        assert.equal(sourcePort(node.send('pod_out', 'a', direct).bytes, f), sport)
+        passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport: sport })], 'redirect', [
+          toPod(A),
+          ip(f, B, A, 63),
+          answer({ sport: BACKEND_PORT, dport: CLIENT_PORT }),
+        ])
+      })
+    })
+
+for (const f of FAMILIES)
+  suite(`IPv${f}, a flow to a service`, () => {
+    const chosen = (flags?: string): string => {
+      const ports = { sport: CLIENT_PORT, dport: SERVICE_PORT }
+      const layer = flags === undefined ? udp(ports) : tcp({ ...ports, flags })
+      const { verdict, bytes } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), layer])
+      return verdict === 'redirect' ? packetText(bytes) : verdict
+    }
+    /** From the backend, back to the client. */
+    const reply = (flags: string): Verdict =>
+      node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: CLIENT_PORT, flags })])
+        .verdict
+    const to = (backend: Both): RegExp => new RegExp(`${backend[f].replaceAll('.', '\\.')}\\b`)
+
+    test('of TCP stays with its backend when that takes no new ones', () => {
+      const [id = 0] = serve(VIP[f], 'tcp', B[f])
+      assert.match(chosen('S'), to(B))
+      assert.equal(reply('SA'), 'redirect')
+      serve(VIP[f], 'tcp', NATIVE[f])
+      removeBackend(node.object('pod'), id)
+      assert.match(chosen('A'), to(B))
+      assert.match(chosen('S'), to(B)) // sent again
+    })
+
+    test('of TCP from the same port after the one before has ended is given a backend anew', () => {
+      serve(VIP[f], 'tcp', B[f])
+      assert.match(chosen('S'), to(B))
+      reply('SA')
+      chosen('FA')
+      reply('FA')
+      serve(VIP[f], 'tcp', NATIVE[f])
+      assert.match(chosen('A'), to(B))
+      assert.match(chosen('S'), to(NATIVE))
+    })
+
+    test('of UDP is given another backend once its own is gone', () => {
+      const [id = 0] = serve(VIP[f], 'udp', B[f])
+      assert.match(chosen(), to(B))
+      serve(VIP[f], 'udp', NATIVE[f])
+      assert.match(chosen(), to(B))
+      removeBackend(node.object('pod'), id)
+      assert.match(chosen(), to(NATIVE))
+    })
+
+    test('past a service, after one by it has ended, is nobody else’s', () => {
+      serve(VIP[f], 'tcp', B[f])
+      chosen('S')
+      reply('RA')
+      const direct = { sport: CLIENT_PORT, dport: BACKEND_PORT }
+      passes(['pod_out', 'a'], [fromPod(A), ip(f, A, B), tcp({ ...direct, flags: 'S' })], 'redirect', [
+        toPod(B),
+        ip(f, A, B, 63),
+        tcp({ ...direct, flags: 'S' }),
+      ])
+      const back = tcp({ sport: BACKEND_PORT, dport: CLIENT_PORT, flags: 'SA' })
+      passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), back], 'redirect', [toPod(A), ip(f, B, A, 63), back])
+    })
+
+    test('has two translations, one each way', () => {
+      serve(VIP[f], 'tcp', B[f])
+      chosen('S')
+      const [client, vip] = [end(f, A[f], CLIENT_PORT), end(f, VIP[f], SERVICE_PORT)]
+      const backend = end(f, B[f], BACKEND_PORT)
+      assert.deepEqual(
+        translations(node.object('pod')),
+        [`${client} > ${vip} → ${client} > ${backend}`, `${backend} > ${client} < ${vip} > ${client}`].sort(),
+      )
+    })
+  })
+
+/** Of a frame without options and extension headers. */
+function sourcePort(frame: Uint8Array, family: Family): number {
+  return new DataView(frame.buffer, frame.byteOffset).getUint16(family === 4 ? 34 : 54)
+}
