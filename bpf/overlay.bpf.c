@@ -3,6 +3,7 @@
  * The VXLAN device between nodes. overlay_in (ingress) takes what arrives; overlay_out (egress) writes the tunnel key
  * of packets that the host's stack routed here, those of pods carry theirs already.
  */
+#include "lib/arrive.h"
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/flow.h"
@@ -15,6 +16,7 @@ int overlay_in(struct __sk_buff *skb)
 	struct packet p = {.hook = HOOK_OVERLAY_IN, .scope = SERVICE_NOBODY};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
+	int verdict;
 
 	reason = parse_frame(skb, &p);
 	if (unlikely(reason))
@@ -30,8 +32,10 @@ int overlay_in(struct __sk_buff *skb)
 	if (unlikely(!destination))
 		return drop(skb, &p, DROP_NO_ENDPOINT, 0);
 	overlay_accept(skb);
-	if (endpoint_is_host(destination))
-		return TC_ACT_OK;
+	if (endpoint_is_host(destination)) {
+		verdict = arrive(skb, &p);
+		return verdict == TC_ACT_UNSPEC ? TC_ACT_OK : verdict;
+	}
 	reason = flow_of(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);

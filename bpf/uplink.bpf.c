@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods out of the host's way.
- * Everything else belongs to the host and passes untouched, whatever it looks like; programs of others on the device
- * see it too.
+ * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods and for services out of the
+ * host's way, uplink_out (egress) sees the host's own answers as a service. Everything else belongs to the host and
+ * passes untouched, whatever it looks like; programs of others on the device see it too.
  */
 #include <linux/if_packet.h>
+#include "lib/arrive.h"
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/flow.h"
@@ -21,11 +22,22 @@ int uplink_in(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	destination = endpoint_of(&p.tuple.destination);
 	if (!destination || endpoint_is_host(destination))
-		return TC_ACT_UNSPEC;
+		return arrive(skb, &p);
 	reason = flow_of(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
 	return route_to_pod(skb, &p, destination);
+}
+
+SEC("tc")
+int uplink_out(struct __sk_buff *skb)
+{
+	struct packet p = {.hook = HOOK_UPLINK_OUT, .scope = SERVICE_NOBODY};
+
+	/* What came by another device has been seen there. */
+	if (skb->ingress_ifindex || parse_frame(skb, &p) || parse_ip(skb, &p))
+		return TC_ACT_UNSPEC;
+	return depart(skb, &p);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

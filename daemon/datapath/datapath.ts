@@ -12,7 +12,7 @@ import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
-import { type ProgramConstants, programConstants } from './constants.ts'
+import { type PortRange, type ProgramConstants, programConstants } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
@@ -301,14 +301,24 @@ function programsOptions({ kernel, settings, objects, log }: DatapathOptions, pi
 function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, planner: PathPlanner): ProgramPlan {
   const { routing, datapath } = settings
   const { port, vni } = routing.overlay
-  const hooks: DeviceHook[] = [...tables.uplinks.values()].map(u => ({ program: 'uplink_in', device: u.index }))
-  if (routing.mode === 'native') return { hooks, constants: { ...programConstants({ datapath }), ...constants } }
+  const hooks = [...tables.uplinks.values()].flatMap(({ index: device }): DeviceHook[] => [
+    { program: 'uplink_in', device },
+    { program: 'uplink_out', device },
+  ])
+  const common = { datapath, addresses: planner.ownAddresses, clientPorts: clientPorts(kernel) }
+  if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
   const { index, mtu } = ensureOverlay(kernel.net, wanted)
   hooks.push({ program: 'overlay_in', device: index }, { program: 'overlay_out', device: index })
-  const overlay = { ifindex: index, mtu, vni }
-  return { hooks, constants: { ...programConstants({ datapath, overlay }), ...constants } }
+  const overlay = { ifindex: index, mtu, vni, port }
+  return { hooks, constants: { ...programConstants({ ...common, overlay }), ...constants } }
+}
+
+/** Where the node's own sockets take their source ports from. */
+function clientPorts(kernel: Kernel): PortRange | undefined {
+  const [first, last] = (kernel.sysctl('net.ipv4.ip_local_port_range') ?? '').split(/\s+/).map(Number)
+  return first === undefined || last === undefined ? undefined : { first, last }
 }
 
 function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDirectories) {

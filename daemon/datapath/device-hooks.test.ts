@@ -31,7 +31,12 @@ for (const [wanted, feature, want] of [
   })
 
 const NOWHERE = '/nonexistent'
-const fds: Readonly<Record<DeviceProgram, number>> = { uplink_in: 1, overlay_in: 2, overlay_out: 3 }
+const fds: Readonly<Record<DeviceProgram, number>> = {
+  uplink_in: 1,
+  overlay_in: 2,
+  overlay_out: 3,
+  uplink_out: 4,
+}
 
 function node(): { net: Net; hook: (program: DeviceProgram, name: string) => DeviceHook; shown: () => string[] } {
   const { net } = new Machine().process()

@@ -11,7 +11,7 @@ import type { Kernel, Net } from '../kernel/kernel.ts'
 /** tc priority of the project's filters where tcx is missing; with their names it tells them from everybody else's. */
 const PRIORITY = 202
 /** The side of a device each program belongs to. */
-const SIDE = { uplink_in: 'ingress', overlay_in: 'ingress', overlay_out: 'egress' } as const
+const SIDE = { uplink_in: 'ingress', uplink_out: 'egress', overlay_in: 'ingress', overlay_out: 'egress' } as const
 const SIDES = ['ingress', 'egress'] as const
 
 export type DeviceProgram = keyof typeof SIDE

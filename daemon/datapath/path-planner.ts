@@ -1,5 +1,5 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
-import type { Family } from '../kernel/kernel.ts'
+import type { Address, Family } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
@@ -42,6 +42,7 @@ export class PathPlanner implements Disposable {
   /** Revisions of the tables the last plan was made from; undefined before it. */
   #seen: { readonly nodes: number; readonly devices: string } | undefined
   #mtu: MtuPlan | undefined
+  #ownAddresses: Readonly<Record<Family, Address | undefined>> = { 4: undefined, 6: undefined }
   /** What on the devices the last call back was for; undefined when it is to be made again. */
   #carriedOut: string | undefined
   readonly #attempts: Attempts
@@ -72,6 +73,11 @@ export class PathPlanner implements Disposable {
     return this.#attempts.failure
   }
 
+  /** What other nodes know this node by, as of the last plan. */
+  get ownAddresses(): Readonly<Record<Family, Address | undefined>> {
+    return this.#ownAddresses
+  }
+
   /** The MTUs of the last plan, which is made if there was none. */
   get mtu(): MtuPlan {
     return this.#mtu ?? this.plan()
@@ -99,6 +105,7 @@ export class PathPlanner implements Disposable {
     if (this.#mtu !== undefined && same && !strayed) return this.#mtu
     this.#seen = undefined
     const ways = this.#findWays()
+    this.#ownAddresses = ways.sources
     const mtu = this.#planMtu(ways)
     if (this.#grounded) this.#write(ways, mtu)
     this.#mtu = mtu
@@ -138,7 +145,7 @@ export class PathPlanner implements Disposable {
   async #carryOut(onPlan: () => Promise<void>): Promise<boolean> {
     const { nodes, pods, uplinks } = this.#options.tables
     const succeeded = await this.#attempts.make(async () => {
-      const wanted = JSON.stringify([this.plan(), this.informed, [...uplinks.values()]])
+      const wanted = JSON.stringify([this.plan(), this.#ownAddresses, this.informed, [...uplinks.values()]])
       if (wanted === this.#carriedOut) return
       // Before the call: a repair that is asked for during it comes after it.
       this.#carriedOut = wanted

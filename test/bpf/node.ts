@@ -47,11 +47,12 @@ import { A, B, HOST, type PodFacts, PREFIXES } from './world.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-export type ProgramName = 'pod_out' | 'pod_in' | 'uplink_in' | 'overlay_in' | 'overlay_out'
+export type ProgramName = 'pod_out' | 'pod_in' | 'uplink_in' | 'uplink_out' | 'overlay_in' | 'overlay_out'
 const OBJECT_OF = {
   pod_out: 'pod',
   pod_in: 'pod',
   uplink_in: 'uplink',
+  uplink_out: 'uplink',
   overlay_in: 'overlay',
   overlay_out: 'overlay',
 } as const satisfies Record<ProgramName, string>
@@ -188,7 +189,7 @@ export class TestNode implements Disposable {
 
   #load({ constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 }: NodeOptions, stack: DisposableStack): void {
     const sizes: Readonly<Record<string, number>> = { conntrack: conntrackEntries, events: eventBytes }
-    const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, ...constants }
+    const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, ...ownAddresses(), ...constants }
     let first: LoadedObject | undefined
     for (const name of ['pod', 'uplink', 'overlay', 'conntrack']) {
       const shared = [...(first?.maps ?? [])].filter(([map]) => !map.includes('.'))
@@ -243,6 +244,19 @@ export class TestNode implements Disposable {
 
 function endpointValue(pod: PodFacts, ifindex: number): EndpointValue {
   return { ifindex, id: pod.id, flags: 0, mac: mac(pod.mac), hostMac: mac(pod.hostMac) }
+}
+
+function ownAddresses(): Partial<DatapathConfig> {
+  const [, , , four] = new Uint32Array(toMapped16(HOST[4]).slice().buffer)
+  const [first, second, third, fourth] = new Uint32Array(toMapped16(HOST[6]).slice().buffer)
+  return {
+    overlay_port: 4789,
+    node_address4: four ?? 0,
+    node_address6_0: first ?? 0,
+    node_address6_1: second ?? 0,
+    node_address6_2: third ?? 0,
+    node_address6_3: fourth ?? 0,
+  }
 }
 
 /** Test runs refuse frames that are shorter than their IP header; the prelude cuts longer ones. */

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What arrives from elsewhere for no pod: services at the node's addresses and at those that a load balancer sends
+ * here, and the answers of backends that are on other nodes. Everything else is the host's own.
+ */
+#pragma once
+#include "drop.h"
+#include "flow.h"
+#include "route.h"
+
+/* Whether a service can be meant: by protocol, and by not being what carries the packets of pods. */
+static __always_inline bool arrive_concerns(const struct packet *p)
+{
+	if (p->tuple.protocol == IPPROTO_UDP)
+		return !overlay_port || p->tuple.destination_port != bpf_htons(overlay_port);
+	return p->tuple.protocol == IPPROTO_TCP || p->tuple.protocol == IPPROTO_SCTP;
+}
+
+/* Finds the packet's ports, which for a later fragment its first one told. False when there are none. */
+static __always_inline bool arrive_parse(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->fragment == FRAGMENT_LATER) {
+		p->tcp_flags = TCP_ACK;
+		return frag_recall(p);
+	}
+	if (flow_parse(skb, p) || p->icmp_error || !arrive_concerns(p))
+		return false;
+	if (p->fragment == FRAGMENT_FIRST)
+		frag_remember(p);
+	return true;
+}
+
+/* Sends a translated packet on to where it now belongs; for a backend that is the node itself, `stack` is the verdict.
+ */
+static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
+{
+	const struct endpoint_value *destination = endpoint_of(&p->tuple.destination);
+
+	if (!destination)
+		return route_away(skb, p);
+	return endpoint_is_host(destination) ? TC_ACT_OK : route_to_pod(skb, p, destination);
+}
+
+/* Takes a packet that is for no pod. TC_ACT_UNSPEC when it is the host's, untouched. */
+static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
+{
+	enum drop_reason reason;
+
+	p->scope = SERVICE_OUTSIDE;
+	if (!arrive_parse(skb, p)) {
+		if (p->fragment == FRAGMENT_LATER && balance_owns(p))
+			return drop(skb, p, DROP_FRAGMENT_EARLY, 0);
+		return TC_ACT_UNSPEC;
+	}
+	reason = balance(skb, p);
+	if (reason)
+		return drop(skb, p, reason, 0);
+	return p->translated ? arrive_go_on(skb, p) : TC_ACT_UNSPEC;
+}
+
+/* What the host sends: answers of services that it serves itself are given the service's address again. */
+static __always_inline int depart(struct __sk_buff *skb, struct packet *p)
+{
+	enum drop_reason reason;
+
+	if (!arrive_parse(skb, p) || !nat_find(&p->tuple))
+		return TC_ACT_UNSPEC;
+	reason = balance(skb, p);
+	return reason ? drop(skb, p, reason, 0) : TC_ACT_UNSPEC;
+}
