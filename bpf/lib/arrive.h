@@ -35,9 +35,13 @@ static __always_inline bool arrive_parse(struct __sk_buff *skb, struct packet *p
 static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 {
 	const struct endpoint_value *destination = endpoint_of(&p->tuple.destination);
+	int verdict;
 
-	if (!destination)
-		return route_away(skb, p);
+	if (!destination) {
+		verdict = route_away(skb, p);
+		/* The stack would take what bears this node's address, or a service's, for forged. */
+		return verdict == TC_ACT_OK ? drop(skb, p, DROP_TOO_BIG, 0) : verdict;
+	}
 	return endpoint_is_host(destination) ? TC_ACT_OK : route_to_pod(skb, p, destination);
 }
 
@@ -46,6 +50,9 @@ static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 {
 	enum drop_reason reason;
 
+	/* On its last hop it ends here, and the host says so. */
+	if (p->ttl <= 1)
+		return TC_ACT_UNSPEC;
 	p->scope = SERVICE_OUTSIDE;
 	if (!arrive_parse(skb, p)) {
 		if (p->fragment == FRAGMENT_LATER && balance_owns(p))

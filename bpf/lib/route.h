@@ -52,9 +52,21 @@ static __always_inline const struct ipcache_value *route_node_of(const struct ad
 	return bpf_map_lookup_elem(&ipcache, &key);
 }
 
+/*
+ * Whether a packet may go through the overlay. One that is too long is the stack's to fragment or refuse, but not what
+ * this node sends on in its own name, which the stack would take for forged: IPv4 fragments it around the tunnel.
+ */
+static __always_inline bool route_overlay_takes(struct __sk_buff *skb, const struct packet *p,
+						const struct ipcache_value *node)
+{
+	if (packet_wire_length(skb, p) <= overlay_mtu)
+		return true;
+	return p->translated && p->scope == SERVICE_OUTSIDE && address_is4(&node->tunnel);
+}
+
 static __always_inline int route_overlay(struct __sk_buff *skb, struct packet *p, const struct ipcache_value *node)
 {
-	if (packet_wire_length(skb, p) > overlay_mtu)
+	if (!route_overlay_takes(skb, p, node))
 		return TC_ACT_OK;
 	if (!route_set_tunnel(skb, &node->tunnel))
 		return drop(skb, p, DROP_TUNNEL, 0);

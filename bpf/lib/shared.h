@@ -234,6 +234,7 @@ enum drop_reason {
 	DROP_NAT_FULL = 17,         /* no room for a translation */
 	DROP_NAT_PORTS = 18,        /* no source port is free for the destination */
 	DROP_FRAGMENT_EARLY = 19,   /* fragment to a service that came before the first of its datagram */
+	DROP_TOO_BIG = 20,          /* longer than the way to a service's backend or client takes */
 };
 
 /* events: what the ring buffer carries. */

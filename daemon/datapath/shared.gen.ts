@@ -644,6 +644,8 @@ export const DropReason = {
   DROP_NAT_PORTS: 18,
   /** Fragment to a service that came before the first of its datagram. */
   DROP_FRAGMENT_EARLY: 19,
+  /** Longer than the way to a service's backend or client takes. */
+  DROP_TOO_BIG: 20,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 

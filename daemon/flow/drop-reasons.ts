@@ -140,6 +140,13 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Something on the way reorders fragments. Keep datagrams below the MTU of the path, as senders that discover it do.',
   },
+  {
+    value: 20,
+    name: 'too_big',
+    text: "A packet of a service's flow with a client elsewhere is longer than the way on takes, and cannot be fragmented.",
+    whatToDo:
+      'Let the uplinks of all nodes have one MTU. Over an IPv6 underlay nothing is fragmented around the tunnel: datagrams from outside must fit the overlay, see `causeway status`.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

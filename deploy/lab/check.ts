@@ -1,7 +1,7 @@
 /** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
 import { type CommandResult, runCommand } from './command.ts'
 import { type Exchange, FlowWatch, type SeenFlow } from './flows.ts'
-import { inStation } from './inside.ts'
+import { besideStation, inStation } from './inside.ts'
 import type { Row } from './matrix.ts'
 import type { Lab } from './state.ts'
 
@@ -81,7 +81,9 @@ async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, sign
   const port = protocol === 'icmp' ? [] : [`${row.port}`]
   const check = ['check', protocol, destination, ...port, `${row.bytes}`, '--timeout', `${timeoutMs}`]
   const startedMs = Date.now()
-  const result = await runCommand(inStation(lab, row.from, [probe, ...check]), { signal })
+  const command = [probe, ...check]
+  const there = row.byPacket ? besideStation(row.from, command) : inStation(lab, row.from, command)
+  const result = await runCommand(there, { signal })
   return { row, ...readVerdict(result), source, destination, protocol, startedMs, endedMs: Date.now() }
 }
 

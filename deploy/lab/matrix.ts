@@ -2,7 +2,7 @@
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import { podFamilies } from './configuration.ts'
 import { PROBE_PORT } from './layout.ts'
-import { hasService, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
+import { hasService, NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
 import { familyOf, type Lab, type Station } from './state.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'icmp'
@@ -22,6 +22,8 @@ export interface Row {
   readonly bytes: number
   /** False: the packet must not arrive. */
   readonly reaches: boolean
+  /** The sender's socket is seen by no program: a service is found by its packets. */
+  readonly byPacket: boolean
 }
 
 /** Whom a row speaks to: a station, or the lab's service. */
@@ -41,6 +43,9 @@ interface Way {
   readonly from: Station | undefined
   readonly to: Goal | undefined
   readonly reaches: boolean
+  /** Of a service; absent: that of the probe. */
+  readonly port?: number
+  readonly byPacket?: boolean
 }
 
 /** All rows of a lab, each node being the sender's once; and each family that its pods should have addresses of. */
@@ -66,12 +71,17 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
   ]
   if (hasService(lab.options)) {
     const service: Goal = { name: SERVICE_NAME, kind: 'service', addresses: serviceAddresses(lab.options) }
-    local.push({ name: 'pod → service', from: pod, to: service, reaches: true })
-    local.push({ name: 'node → service', from: host, to: service, reaches: true })
+    const common = { to: service, port: SERVICE_PORT, reaches: true } as const
+    local.push({ name: 'pod → service', from: pod, ...common })
+    local.push({ name: 'pod → service, by packet', from: pod, ...common, byPacket: true })
+    local.push({ name: 'node → service', from: host, ...common })
+    local.push({ name: 'outside → node port', from: outside, to: nodePort(host), port: NODE_PORT, reaches: true })
   }
   if (here === there) return local
   const [remotePod] = of('pod', there)
   const [remoteHost] = of('node', there)
+  if (hasService(lab.options))
+    local.push({ name: 'pod → node port', from: pod, to: nodePort(remoteHost), port: NODE_PORT, reaches: true })
   return [
     ...local,
     { name: 'pod → pod, other node', from: pod, to: remotePod, reaches: true },
@@ -80,17 +90,23 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
   ]
 }
 
-function rowsOf({ name, from, to, reaches }: Way, ofPods: readonly Family[]): Row[] {
+function nodePort(node: Station | undefined): Goal | undefined {
+  return node && { name: `${SERVICE_NAME} at ${node.name}`, kind: 'service', addresses: node.addresses }
+}
+
+function rowsOf(
+  { name, from, to, reaches, port = PROBE_PORT, byPacket = false }: Way,
+  ofPods: readonly Family[],
+): Row[] {
   if (from === undefined || to === undefined) return []
   const families = from.kind === 'pod' || to.kind === 'pod' || to.kind === 'service' ? ofPods : FAMILIES
   const isService = to.kind === 'service'
-  const port = isService ? SERVICE_PORT : PROBE_PORT
   return families.flatMap(family => {
     const address = to.addresses.find(a => familyOf(a) === family)
     const source = from.addresses.find(a => familyOf(a) === family)
     return PROTOCOLS.filter(protocol => !isService || protocol !== 'icmp').flatMap(protocol =>
       (reaches ? SIZES : SIZES.slice(0, 1)).map(
-        (bytes): Row => ({ way: name, from, to, port, address, source, family, protocol, bytes, reaches }),
+        (bytes): Row => ({ way: name, from, to, port, address, source, family, protocol, bytes, reaches, byPacket }),
       ),
     )
   })

@@ -11,6 +11,8 @@ import { familyOf, type Lab, type Station } from './state.ts'
 export const SERVICE_NAME = 'probe'
 /** Other than the pods' own, so that a check that reaches a pod without translation fails. */
 export const SERVICE_PORT = 80
+/** At every node's own addresses. */
+export const NODE_PORT = 30_080
 const ADDRESSES: Readonly<Record<Family, Address>> = { 4: '10.96.0.80', 6: 'fd00:96::80' }
 const PROTOCOLS = ['TCP', 'UDP'] as const
 const POLL_MS = 10
@@ -43,6 +45,7 @@ export function writeService(lab: LabLayout, options: LabOptions, pods: readonly
     kind: 'Service',
     metadata: { name: SERVICE_NAME, namespace: 'default' },
     spec: {
+      type: 'NodePort',
       clusterIP: clusterIPs[0],
       clusterIPs,
       selector: { app: 'probe' },
@@ -51,6 +54,7 @@ export function writeService(lab: LabLayout, options: LabOptions, pods: readonly
         protocol,
         port: SERVICE_PORT,
         targetPort: PROBE_PORT,
+        nodePort: NODE_PORT,
       })),
     },
   }
