@@ -21,26 +21,25 @@ static __always_inline bool balance_owns(const struct packet *p)
 	return p->scope != SERVICE_NOBODY && service_find(&p->tuple.destination, 0, 0, p->scope);
 }
 
-static __always_inline struct address balance_node_address(const struct packet *p)
-{
-	if (p->ethertype == ETH_P_IP)
-		return address_from4(node_address4);
-	return (struct address){.words = {node_address6_0, node_address6_1, node_address6_2, node_address6_3}};
-}
-
 /*
  * What a backend is to see as source: the client itself where its replies come by this program, which is so for clients
- * on this node and for backends on it. A pod that gets itself would answer itself past us: it sees the service.
+ * on this node and for backends on it; else this node. A pod that gets itself would answer itself past us: it sees the
+ * service. Returns whether it may see the client's port too.
  */
 static __always_inline bool balance_source(const struct packet *p, struct tuple *to)
 {
+	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
+	const struct address *node;
+
 	if (address_equal(&to->destination, &to->source)) {
 		to->source = p->tuple.destination;
 		return true;
 	}
 	if (p->scope == SERVICE_INSIDE || endpoint_of(&to->destination))
 		return true;
-	to->source = balance_node_address(p);
+	node = bpf_map_lookup_elem(&node_addresses, &family);
+	if (node)
+		to->source = *node;
 	return !nat_port_is_reserved(to->source_port);
 }
 

@@ -24,12 +24,6 @@ const volatile __u16 overlay_port = 0;
 /* VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
 const volatile __u32 overlay_vni = 202;
 
-/* What other nodes know this node by, as words of struct address: the source of what is sent on in a client's stead. */
-const volatile __be32 node_address4 = 0;
-const volatile __be32 node_address6_0 = 0;
-const volatile __be32 node_address6_1 = 0;
-const volatile __be32 node_address6_2 = 0;
-const volatile __be32 node_address6_3 = 0;
 /*
  * Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets
  * of the node take theirs here, and node ports lie here.

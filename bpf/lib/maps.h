@@ -18,6 +18,14 @@ struct {
 	__type(value, struct endpoint_value);
 } endpoints SEC(".maps");
 
+/* What other nodes know this node by, by enum family; zero where it has none. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FAMILIES);
+	__type(key, __u32);
+	__type(value, struct address);
+} node_addresses SEC(".maps");
+
 /* Interface index of a pod's host side → the pod. Written by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -11,6 +11,13 @@ struct address {
 	__be32 words[4];
 };
 
+/* Where a map has one entry for each. */
+enum family {
+	FAMILY_IPV4 = 0,
+	FAMILY_IPV6 = 1,
+	FAMILIES = 2,
+};
+
 /* Kinds of endpoints. */
 enum endpoint_flags {
 	ENDPOINT_HOST = 1, /* an address of this node: the packet goes to the host's stack */

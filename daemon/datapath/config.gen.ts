@@ -9,12 +9,6 @@ export interface DatapathConfig {
   readonly overlay_port: number
   /** VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
   readonly overlay_vni: number
-  /** What other nodes know this node by, as words of struct address: the source of what is sent on in a client's stead. */
-  readonly node_address4: number
-  readonly node_address6_0: number
-  readonly node_address6_1: number
-  readonly node_address6_2: number
-  readonly node_address6_3: number
   /** Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets of the node take theirs here, and node ports lie here. */
   readonly reserved_ports_first: number
   readonly reserved_ports_last: number

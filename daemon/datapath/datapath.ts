@@ -89,6 +89,7 @@ export class Datapath implements AsyncDisposable {
         Math.min(initialEntries, maxEntries),
       ),
     )
+    programs.current.setNodeAddresses(planner.ownAddresses)
     // Only now, with no program left that sends packets there.
     if (settings.routing.mode === 'native') await removeOverlay(kernel.net)
     stack.move()
@@ -249,6 +250,7 @@ export class Datapath implements AsyncDisposable {
   async #follow(): Promise<void> {
     ensureAnchor(this.#options.kernel.net, this.blocks)
     await this.#programs.follow(planPrograms(this.#options, this.#planner))
+    this.#set.setNodeAddresses(this.#planner.ownAddresses)
     // IPv4 says nothing of routes that went with their device.
     this.#routes.refresh()
     this.#options.onPodMtu()
@@ -305,7 +307,7 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
     { program: 'uplink_in', device },
     { program: 'uplink_out', device },
   ])
-  const common = { datapath, addresses: planner.ownAddresses, clientPorts: clientPorts(kernel) }
+  const common = { datapath, clientPorts: clientPorts(kernel) }
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }

@@ -31,6 +31,7 @@ export type Layouts = Readonly<Record<string, MapLayout>>
 export const MAP_LAYOUTS: Layouts = {
   endpoints: { version: 1 },
   devices: { version: 1 },
+  node_addresses: { version: 1 },
   ipcache: { version: 1 },
   conntrack: { version: 1 },
   translations: { version: 1 },

@@ -3,11 +3,19 @@ import { join } from 'node:path'
 import { codec, u32, u64 } from '../kernel/bpf/layout.ts'
 import { type EbpfMap, mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
+import { toMapped16 } from '../kernel/ip.ts'
+import type { Address, Family } from '../kernel/kernel.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
 import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
 import { type SlotKey, slotKeyLayout } from './shared.gen.ts'
-import { addressLayout, type EndpointValue, endpointValueLayout } from './shared.gen.ts'
+import {
+  ADDRESS_SIZE,
+  addressLayout,
+  Family as SharedFamily,
+  type EndpointValue,
+  endpointValueLayout,
+} from './shared.gen.ts'
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
 import type { ExpiryCount } from './conntrack.ts'
@@ -35,6 +43,8 @@ export interface ProgramSet extends Disposable {
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
   readonly conntrackCapacity: number
+  /** What other nodes know this node by. */
+  setNodeAddresses(addresses: Readonly<Record<Family, Address | undefined>>): void
   /** Both descriptors are the set's, valid until it is disposed. */
   programFd(name: string): number
   mapFd(name: string): number
@@ -64,6 +74,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
+  const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
   return {
@@ -75,6 +86,12 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     slots,
     backends,
     conntrackCapacity,
+    setNodeAddresses: addresses => {
+      const none = new Uint8Array(ADDRESS_SIZE)
+      const bytes = (address: Address | undefined) => (address === undefined ? none : toMapped16(address))
+      nodeAddresses.update(SharedFamily.FAMILY_IPV4, bytes(addresses[4]))
+      nodeAddresses.update(SharedFamily.FAMILY_IPV6, bytes(addresses[6]))
+    },
     programFd: name => set.programFd(name),
     mapFd: name => set.mapFd(name),
     expireConntrack: () => expire(set.programFd('ct_expire')),

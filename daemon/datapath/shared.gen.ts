@@ -15,6 +15,14 @@ export const addressLayout: Layout<Uint8Array> = {
   encode: encodeAddress,
 }
 
+/** `family`. Where a map has one entry for each. */
+export const Family = {
+  FAMILY_IPV4: 0,
+  FAMILY_IPV6: 1,
+  FAMILIES: 2,
+} as const
+export type Family = (typeof Family)[keyof typeof Family]
+
 /** `endpoint_flags`. Kinds of endpoints. */
 export const EndpointFlags = {
   /** An address of this node: the packet goes to the host's stack. */

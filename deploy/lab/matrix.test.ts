@@ -72,7 +72,7 @@ test('a family that pods should have and have not keeps its rows, without an add
   assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
   const without = rows.filter(r => r.address === undefined || r.source === undefined)
   assert.deepEqual([...new Set(without.map(r => r.family))], [6])
-  assert.equal(new Set(without.map(r => r.way)).size, 8)
+  assert.equal(new Set(without.map(r => r.way)).size, 10)
 })
 
 test('a family that pods are configured without has no rows of pods', () => {

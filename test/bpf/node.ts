@@ -189,7 +189,7 @@ export class TestNode implements Disposable {
 
   #load({ constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 }: NodeOptions, stack: DisposableStack): void {
     const sizes: Readonly<Record<string, number>> = { conntrack: conntrackEntries, events: eventBytes }
-    const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, ...ownAddresses(), ...constants }
+    const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, overlay_port: 4789, ...constants }
     let first: LoadedObject | undefined
     for (const name of ['pod', 'uplink', 'overlay', 'conntrack']) {
       const shared = [...(first?.maps ?? [])].filter(([map]) => !map.includes('.'))
@@ -229,6 +229,8 @@ export class TestNode implements Disposable {
       mac: mac('0:0:0:0:0:0'),
       hostMac: mac('0:0:0:0:0:0'),
     }
+    using own = this.object('pod').map('node_addresses', codec(u32, addressLayout))
+    for (const [family, address] of [HOST[4], HOST[6]].entries()) own.update(family, toMapped16(address))
     for (const address of [HOST[4], HOST[6]]) this.endpoints.update(toMapped16(address), host)
     for (const { prefix, tunnel } of PREFIXES) {
       const { bytes: address, length } = toMappedPrefix(prefix)
@@ -244,19 +246,6 @@ export class TestNode implements Disposable {
 
 function endpointValue(pod: PodFacts, ifindex: number): EndpointValue {
   return { ifindex, id: pod.id, flags: 0, mac: mac(pod.mac), hostMac: mac(pod.hostMac) }
-}
-
-function ownAddresses(): Partial<DatapathConfig> {
-  const [, , , four] = new Uint32Array(toMapped16(HOST[4]).slice().buffer)
-  const [first, second, third, fourth] = new Uint32Array(toMapped16(HOST[6]).slice().buffer)
-  return {
-    overlay_port: 4789,
-    node_address4: four ?? 0,
-    node_address6_0: first ?? 0,
-    node_address6_1: second ?? 0,
-    node_address6_2: third ?? 0,
-    node_address6_3: fourth ?? 0,
-  }
 }
 
 /** Test runs refuse frames that are shorter than their IP header; the prelude cuts longer ones. */

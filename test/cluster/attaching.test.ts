@@ -77,7 +77,7 @@ suite('on a node', () => {
       needs,
       async () => {
         const want = (way: keyof typeof ways): string[] =>
-          ['overlay_in', 'overlay_out', 'uplink_in'].map(p => `${ways[way]} ${p}`)
+          ['overlay_in', 'overlay_out', 'uplink_in', 'uplink_out'].map(p => `${ways[way]} ${p}`)
         await node.endDaemon('SIGKILL')
         await start(from)
         assert.deepEqual(await attached(), want(from))

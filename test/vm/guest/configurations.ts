@@ -73,7 +73,6 @@ export function configurations(): NamedConfiguration[] {
 function profiles(): NamedConfiguration[] {
   const { datapath } = checkSection(schema, undefined, '', []) as Settings
   const overlay = { ifindex: 7, mtu: 1450, vni: 202, port: 8472 }
-  const addresses = { 4: '192.0.2.1', 6: '2001:db8::1' }
   const quiet = { ...datapath, flowEvents: false }
   const strict = { ...datapath, conntrack: { ...datapath.conntrack, whenFull: 'drop' as const } }
   const profile = (name: string, input: Parameters<typeof programConstants>[0]): NamedConfiguration => {
@@ -82,7 +81,7 @@ function profiles(): NamedConfiguration[] {
   }
   return [
     profile('native routing', { datapath }),
-    profile('VXLAN', { datapath, overlay, addresses }),
+    profile('VXLAN', { datapath, overlay }),
     profile('VXLAN without flow events', { datapath: quiet, overlay }),
     profile('native routing, a full conntrack drops', { datapath: strict }),
   ]
