@@ -3,6 +3,7 @@
  * The host side of a pod's pair. pod_out (tc ingress) sees packets from the pod, pod_in (tc egress) those from the
  * host's stack to the pod; packets that other programs redirect into a pod pass neither.
  */
+#include "lib/answer.h"
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/flow.h"
@@ -34,9 +35,11 @@ int pod_out(struct __sk_buff *skb)
 	reason = endpoint_check_source(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
+	if (unlikely(answer_is_echo(&p)) && balance_owns(&p))
+		return answer_echo(skb, &p);
 	reason = flow_track(skb, &p);
 	if (unlikely(reason))
-		return drop(skb, &p, reason, 0);
+		return answer_drop(skb, &p, reason);
 	if (unlikely(p.ct_flags & CT_VIA_STACK))
 		return TC_ACT_OK;
 	destination = endpoint_of(&p.tuple.destination);

@@ -4,6 +4,7 @@
  * here, and the answers of backends that are on other nodes. Everything else is the host's own.
  */
 #pragma once
+#include "answer.h"
 #include "drop.h"
 #include "flow.h"
 #include "route.h"
@@ -16,14 +17,14 @@ static __always_inline bool arrive_concerns(const struct packet *p)
 	return p->tuple.protocol == IPPROTO_TCP || p->tuple.protocol == IPPROTO_SCTP;
 }
 
-/* Finds the packet's ports, which for a later fragment its first one told. False when there are none. */
-static __always_inline bool arrive_parse(struct __sk_buff *skb, struct packet *p)
+/* Whether the packet has ports, which for a later fragment its first one told. */
+static __always_inline bool arrive_has_ports(struct packet *p)
 {
 	if (p->fragment == FRAGMENT_LATER) {
 		p->tcp_flags = TCP_ACK;
 		return frag_recall(p);
 	}
-	if (flow_parse(skb, p) || p->icmp_error || !arrive_concerns(p))
+	if (p->icmp_error || !arrive_concerns(p))
 		return false;
 	if (p->fragment == FRAGMENT_FIRST)
 		frag_remember(p);
@@ -54,14 +55,18 @@ static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 	if (p->ttl <= 1)
 		return TC_ACT_UNSPEC;
 	p->scope = SERVICE_OUTSIDE;
-	if (!arrive_parse(skb, p)) {
+	if (p->fragment != FRAGMENT_LATER && flow_parse(skb, p))
+		return TC_ACT_UNSPEC;
+	if (unlikely(answer_is_echo(p)) && balance_owns(p))
+		return answer_echo(skb, p);
+	if (!arrive_has_ports(p)) {
 		if (p->fragment == FRAGMENT_LATER && balance_owns(p))
 			return drop(skb, p, DROP_FRAGMENT_EARLY, 0);
 		return TC_ACT_UNSPEC;
 	}
 	reason = balance(skb, p);
 	if (reason)
-		return drop(skb, p, reason, 0);
+		return answer_drop(skb, p, reason);
 	return p->translated ? arrive_go_on(skb, p) : TC_ACT_UNSPEC;
 }
 
@@ -70,7 +75,7 @@ static __always_inline int depart(struct __sk_buff *skb, struct packet *p)
 {
 	enum drop_reason reason;
 
-	if (!arrive_parse(skb, p) || !nat_find(&p->tuple))
+	if ((p->fragment != FRAGMENT_LATER && flow_parse(skb, p)) || !arrive_has_ports(p) || !nat_find(&p->tuple))
 		return TC_ACT_UNSPEC;
 	reason = balance(skb, p);
 	return reason ? drop(skb, p, reason, 0) : TC_ACT_UNSPEC;

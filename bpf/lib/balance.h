@@ -127,7 +127,7 @@ static __always_inline bool balance_is_taken(const struct packet *p)
 }
 
 /* Finds what a packet goes on as, `next`. Returns the way, or less a drop reason. */
-__outlined int balance_find(const struct packet *p, struct nat_value *next)
+__outlined int balance_find(struct packet *p, struct nat_value *next)
 {
 	const struct service_value *service;
 	const struct nat_value *known;
@@ -146,8 +146,10 @@ __outlined int balance_find(const struct packet *p, struct nat_value *next)
 		return BALANCE_FORWARD;
 	}
 	service = p->scope == SERVICE_NOBODY ? 0 : balance_service(p);
-	if (service)
+	if (service) {
+		p->silent = !!(service->flags & SERVICE_SILENT);
 		return balance_begin(p, service, next);
+	}
 	if (balance_owns(p))
 		return -DROP_SERVICE_PORT;
 	return balance_is_taken(p) ? balance_evade(p, next) : BALANCE_NONE;
@@ -172,7 +174,7 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 	if (way == BALANCE_NONE && p->scope == SERVICE_OUTSIDE)
 		return DROP_NONE;
 	if (way == BALANCE_OPEN)
-		reason = nat_open(&p->tuple, &own->forward);
+		reason = nat_open(&p->tuple);
 	if (!reason && (way == BALANCE_OPEN || way == BALANCE_FORWARD) && !nat_rewrite(skb, p, &own->forward))
 		reason = DROP_MALFORMED;
 	if (reason)

@@ -38,31 +38,35 @@ static __always_inline void count_forwarded(struct __sk_buff *skb, const struct 
 		metric_add(value, skb->len);
 }
 
-/* Takes one from this CPU's budget of drop events. */
-static __always_inline bool event_budget_take(__u64 now)
+/* Takes one from a budget of this CPU; `which` is an enum budget_kind. */
+static __always_inline bool budget_take(__u32 which, __u32 per_second, __u32 burst, __u64 now)
 {
-	__u32 zero = 0;
-	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &zero);
+	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &which);
 	__u64 interval, earned;
 
-	if (!budget || !drop_events_per_second)
+	if (!budget || !per_second)
 		return false;
 	if (!budget->refilled_ns) {
 		budget->refilled_ns = now;
-		budget->tokens = drop_events_burst;
+		budget->tokens = burst;
 	}
-	interval = SECOND / drop_events_per_second;
+	interval = SECOND / per_second;
 	earned = (now - budget->refilled_ns) / interval;
 	if (earned) {
 		budget->refilled_ns += earned * interval;
 		budget->tokens += earned;
-		if (budget->tokens > drop_events_burst)
-			budget->tokens = drop_events_burst;
+		if (budget->tokens > burst)
+			budget->tokens = burst;
 	}
 	if (!budget->tokens)
 		return false;
 	budget->tokens--;
 	return true;
+}
+
+static __always_inline bool event_budget_take(__u64 now)
+{
+	return budget_take(BUDGET_DROP_EVENTS, drop_events_per_second, drop_events_burst, now);
 }
 
 static __always_inline void event_describe(struct event *e, struct __sk_buff *skb, const struct packet *p, __u64 now)

@@ -144,10 +144,10 @@ struct {
 	__type(value, struct metric_value);
 } forwarded SEC(".maps");
 
-/* The budget of drop events, one entry. */
+/* By enum budget_kind. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, BUDGETS);
 	__type(key, __u32);
 	__type(value, struct event_budget);
 } event_budgets SEC(".maps");

@@ -225,21 +225,25 @@ __outlined int nat_disown(const struct tuple *to, const struct tuple *from)
 	return 0;
 }
 
-/* Writes both entries of a flow that comes as `from` and goes on as its new entry `forward` says. */
-__outlined enum drop_reason nat_open(const struct tuple *from, struct nat_value *forward)
+/*
+ * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says. Linux 6.1 takes
+ * no value for a map from a global function's argument.
+ */
+__outlined enum drop_reason nat_open(const struct tuple *from)
 {
 	struct scratch *own = scratch();
-	struct nat_value *reply;
+	struct nat_value *forward, *reply;
 	struct nat_key key;
 	struct tuple to;
 
-	if (!from || !forward || !own)
+	if (!from || !own)
 		return DROP_MALFORMED;
+	forward = &own->forward;
+	reply = &own->reply;
 	to = nat_tuple(forward, from->protocol);
 	nat_disown(&to, from);
 	forward->created = bpf_ktime_get_coarse_ns();
 	forward->flags = 0;
-	reply = &own->reply;
 	*reply = *forward;
 	reply->source = from->destination;
 	reply->destination = from->source;

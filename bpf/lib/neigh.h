@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <linux/pkt_cls.h>
+#include "checksum.h"
 #include "drop.h"
 #include "endpoint.h"
 #include "parse.h"
@@ -120,20 +121,11 @@ __outlined int neigh_arp(struct __sk_buff *skb, struct packet *p)
 	return neigh_arp_answer(skb, p, &arp, endpoint->host_mac);
 }
 
-static __always_inline __u16 checksum_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)~sum;
-}
-
-/* The ICMPv6 checksum covers addresses, length and protocol too (RFC 8200 section 8.1). */
 static __always_inline __u16 ndp_checksum(struct ipv6hdr *ip, struct ndp_advertisement *answer)
 {
-	__s64 sum = bpf_csum_diff(0, 0, (__be32 *)&ip->saddr, 32, bpf_htonl(sizeof(*answer)));
+	__u32 sum = checksum_pseudo6(ip, sizeof(*answer));
 
-	sum = bpf_csum_diff(0, 0, (__be32 *)answer, sizeof(*answer), (__u32)sum);
-	return checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32[]){bpf_htonl(IPPROTO_ICMPV6)}, 4, (__u32)sum));
+	return checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)answer, sizeof(*answer), sum));
 }
 
 /* Turns a solicitation around into an advertisement that names the host's side for whatever was asked for. */

@@ -62,6 +62,7 @@ struct packet {
 	__u32 ct_flags;  /* enum ct_flags of the packet's flow; 0 when it has none */
 	__u8 scope;      /* enum service_scope of the sender */
 	__u8 translated; /* 1: the packet is no longer as it came */
+	__u8 silent;     /* 1: who sent it is not told that nobody serves */
 };
 
 /*

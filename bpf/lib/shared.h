@@ -270,7 +270,14 @@ struct event {
 	__u64 reply_bytes;
 };
 
-/* Per CPU: how many drop events may still be sent. */
+/* What has a budget. */
+enum budget_kind {
+	BUDGET_DROP_EVENTS = 0,
+	BUDGET_ANSWERS = 1, /* that nobody serves */
+	BUDGETS = 2,
+};
+
+/* Per CPU: how many may still be sent. */
 struct event_budget {
 	__u64 refilled_ns;
 	__u64 tokens;

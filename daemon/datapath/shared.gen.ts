@@ -748,7 +748,16 @@ export const eventLayout: Layout<Event> = {
   encode: encodeEvent,
 }
 
-/** `struct event_budget`, 16 bytes. Per CPU: how many drop events may still be sent. */
+/** `budget_kind`. What has a budget. */
+export const BudgetKind = {
+  BUDGET_DROP_EVENTS: 0,
+  /** That nobody serves. */
+  BUDGET_ANSWERS: 1,
+  BUDGETS: 2,
+} as const
+export type BudgetKind = (typeof BudgetKind)[keyof typeof BudgetKind]
+
+/** `struct event_budget`, 16 bytes. Per CPU: how many may still be sent. */
 export interface EventBudget {
   readonly refilledNs: bigint
   readonly tokens: bigint

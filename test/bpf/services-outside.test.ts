@@ -152,9 +152,12 @@ for (const f of FAMILIES)
         ])
       })
 
-      test('that nobody serves: dropped with that reason', () => {
+      test('that nobody serves: dropped with that reason, and the client is told', () => {
         serve()
-        assert.equal(node.send('uplink_in', 'uplink', [fromRouter, ip(f, OUTSIDE, vip), request]).verdict, 'drop')
+        const { verdict, bytes } = node.send('uplink_in', 'uplink', [fromRouter, ip(f, OUTSIDE, vip), request])
+        const message = f === 4 ? 'type 3 code 3' : 'type 1 code 4'
+        assert.equal(verdict, 'redirect')
+        assert.match(packetText(bytes), new RegExp(`${ROUTER.mac}.*${message}`, 's'))
         assert.ok(effects(node).includes('count DROPPED uplink_in NO_BACKEND 1'))
       })
 

@@ -1,9 +1,9 @@
 /** Services for packets of pods: how they go on, what comes back, and what is refused. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
-import { type Layer, packet, payload } from '../support/packet.ts'
+import { ipv4, type Layer, packet, payload } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { tcp, udp } from '../support/packet-transport.ts'
+import { icmp, icmpv6, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
 import { compilePrograms, TestNode, type Verdict } from './node.ts'
 import { BACKEND_PORT, clearServices, makeService, removeBackend, SERVICE_PORT, translations } from './service-maps.ts'
@@ -118,17 +118,14 @@ for (const f of FAMILIES)
         )
       })
 
-      test('that nobody serves: dropped with that reason', () => {
+      test('that nobody serves: dropped with that reason, and the pod is told so in the service’s name', () => {
         serve(VIP[f], protocol)
-        const { verdict } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)])
-        assert.deepEqual(
-          [verdict, ...effects(node)],
-          [
-            'drop',
-            'count DROPPED pod_out NO_BACKEND 1',
-            `event drop pod_out NO_BACKEND ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, VIP[f], SERVICE_PORT)}`,
-          ],
-        )
+        const sent = [fromPod(A), ip(f, A, VIP), requestOf(kind), payload(40)]
+        passes(['pod_out', 'a'], sent, 'redirect', unreachable(f, protocol, sent))
+        assert.deepEqual(effects(node), [
+          'count DROPPED pod_out NO_BACKEND 1',
+          `event drop pod_out NO_BACKEND ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, VIP[f], SERVICE_PORT)}`,
+        ])
       })
 
       test('at a port that it has not: dropped with that reason, never sent on', () => {
@@ -247,6 +244,47 @@ for (const f of FAMILIES)
       )
     })
   })
+
+for (const f of FAMILIES)
+  suite(`IPv${f}, an echo request to a service's address`, () => {
+    const echo = (request: boolean): Layer =>
+      f === 4
+        ? icmp({ type: request ? 8 : 0, id: 7, sequence: 3 })
+        : icmpv6({ type: request ? 128 : 129, id: 7, sequence: 3 })
+    test('is answered by the node', () => {
+      serve(VIP[f], 'tcp', B[f])
+      const sent = [fromPod(A), ip(f, A, VIP), echo(true), payload(30)]
+      passes(['pod_out', 'a'], sent, 'redirect', [toPod(A), ip(f, VIP, A), echo(false), payload(30)])
+      assert.deepEqual(flows(node), [])
+    })
+    test('is sent on where the address is nobody’s service', () => {
+      const sent = [fromPod(A), ip(f, A, NATIVE), echo(true), payload(30)]
+      passes(['pod_out', 'a'], sent, 'redirect', [fromPod(A), ip(f, A, NATIVE, 63), echo(true), payload(30)])
+    })
+  })
+
+test('of many clients that nobody serves some are told, as many as are allowed', () => {
+  serve(VIP[4], 'udp')
+  const verdicts = Array.from({ length: 200 }, () => {
+    return node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), udp({ sport: 1, dport: SERVICE_PORT })]).verdict
+  })
+  assert.ok(verdicts.includes('drop'))
+  assert.ok(verdicts.includes('redirect'))
+})
+
+test('a reset to a service that nobody serves is answered with nothing', () => {
+  serve(VIP[4], 'tcp')
+  const sent = [fromPod(A), ip(4, A, VIP), tcp({ sport: 1, dport: SERVICE_PORT, flags: 'R' })]
+  passes(['pod_out', 'a'], sent, 'drop', sent)
+})
+
+/** The answer to a frame of pod A to the service: port unreachable, with as much of it as tells the flow. */
+function unreachable(f: Family, protocol: 'tcp' | 'udp', sent: readonly Layer[]): readonly Layer[] {
+  const quoted = packet(...sent).subarray(14, 14 + (f === 4 ? 20 : 40) + (protocol === 'tcp' ? 20 : 8))
+  const message = f === 4 ? icmp({ type: 3, code: 3 }) : icmpv6({ type: 1, code: 4 })
+  const header = f === 4 ? ipv4({ src: VIP[4], dst: A[4], ttl: 64, id: 0 }) : ip(6, VIP, A)
+  return [toPod(A), header, message, payload(quoted)]
+}
 
 /** Of a frame without options and extension headers. */
 function sourcePort(frame: Uint8Array, family: Family): number {

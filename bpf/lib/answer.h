@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Answers of this node in the name of a service's address, which no stack has: echo replies, and that nobody serves.
+ * The packet that is answered is turned around.
+ */
+#pragma once
+#include "balance.h"
+#include "checksum.h"
+#include "icmp.h"
+#include "route.h"
+
+enum {
+	ANSWER_HOPS = 64,
+	ICMP4_PORT_UNREACHABLE = 3, /* code of ICMP4_UNREACHABLE */
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_PORT_UNREACHABLE = 4, /* code */
+	/* Of the transport header that an error quotes. */
+	QUOTED_TCP = 20,
+	QUOTED_OTHER = 8,
+	/* Answers a second and CPU, as the host's own stack limits its own (ip-sysctl, icmp_msgs_per_sec). */
+	ANSWERS_PER_SECOND = 1000,
+	ANSWERS_BURST = 50,
+};
+
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	__be32 rest;
+};
+
+/* Sends a packet whose headers are turned around already back to where it came from. */
+static __always_inline int answer_back(struct __sk_buff *skb, struct packet *p)
+{
+	struct address source = p->tuple.source;
+	__u8 macs[12], turned[12];
+
+	if (p->hook == HOOK_OVERLAY_IN) {
+		p->tuple.source = p->tuple.destination;
+		p->tuple.destination = source;
+		p->ttl = ANSWER_HOPS;
+		return route_away(skb, p);
+	}
+	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
+		return TC_ACT_SHOT;
+	__builtin_memcpy(turned, macs + 6, 6);
+	__builtin_memcpy(turned + 6, macs, 6);
+	if (bpf_skb_store_bytes(skb, 0, turned, sizeof(turned), 0))
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+/* Swaps the addresses of the IP header, which changes no checksum. */
+static __always_inline bool answer_turn(struct __sk_buff *skb, const struct packet *p)
+{
+	__be32 turned4[2] = {p->tuple.destination.words[3], p->tuple.source.words[3]};
+	struct address turned6[2] = {p->tuple.destination, p->tuple.source};
+
+	if (p->ethertype == ETH_P_IP)
+		return !bpf_skb_store_bytes(skb, IPV4_ADDRESSES, turned4, sizeof(turned4), 0);
+	return !bpf_skb_store_bytes(skb, IPV6_ADDRESSES, turned6, sizeof(turned6), 0);
+}
+
+/* True for an echo request, and for what follows its first fragment. */
+static __always_inline bool answer_is_echo(const struct packet *p)
+{
+	if (!packet_is_icmp(p))
+		return false;
+	return p->fragment == FRAGMENT_LATER || p->icmp_type == (p->ethertype == ETH_P_IP ? ICMP4_ECHO : ICMP6_ECHO);
+}
+
+/* Answers an echo request (RFC 792, RFC 4443 section 4.2) in the service's stead. */
+__outlined int answer_echo(struct __sk_buff *skb, struct packet *p)
+{
+	__u8 type;
+
+	if (!p)
+		return TC_ACT_SHOT;
+	type = p->ethertype == ETH_P_IP ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
+	if (p->fragment != FRAGMENT_LATER) {
+		if (bpf_l4_csum_replace(skb, p->transport + 2, bpf_htons((__u16)(p->icmp_type << 8)),
+					bpf_htons((__u16)(type << 8)), 2) ||
+		    bpf_skb_store_bytes(skb, p->transport, &type, sizeof(type), 0))
+			return drop(skb, p, DROP_MALFORMED, 0);
+	}
+	if (!answer_turn(skb, p))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	return answer_back(skb, p);
+}
+
+static __always_inline bool answer_error4(struct __sk_buff *skb, const struct packet *p, __u32 quoted)
+{
+	struct {
+		struct iphdr ip;
+		struct icmp_header icmp;
+	} header = {
+	    .ip = {.version = 4,
+		   .ihl = 5,
+		   .ttl = ANSWER_HOPS,
+		   .protocol = IPPROTO_ICMP,
+		   .saddr = p->tuple.destination.words[3],
+		   .daddr = p->tuple.source.words[3]},
+	    .icmp = {.type = ICMP4_UNREACHABLE, .code = ICMP4_PORT_UNREACHABLE},
+	};
+	__be32 quote[(sizeof(struct iphdr) + QUOTED_TCP) / 4] = {};
+	__s64 sum;
+
+	/* Of what is shorter the rest stays zero, and adds nothing to the sum. */
+	if (quoted == QUOTED_TCP ? bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_TCP)
+				 : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_OTHER))
+		return false;
+	header.ip.tot_len = bpf_htons((__u16)(sizeof(header) + sizeof(struct iphdr) + quoted));
+	header.ip.check = checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)&header.ip, sizeof(header.ip), 0));
+	sum = bpf_csum_diff(0, 0, (__be32 *)&header.icmp, sizeof(header.icmp), 0);
+	header.icmp.checksum = checksum_fold((__u32)bpf_csum_diff(0, 0, quote, sizeof(quote), (__u32)sum));
+	return !bpf_skb_change_tail(skb, IPV4_PLAIN_END + quoted, 0) &&
+	       !bpf_skb_adjust_room(skb, sizeof(header), BPF_ADJ_ROOM_MAC, 0) &&
+	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header, sizeof(header), 0);
+}
+
+static __always_inline bool answer_error6(struct __sk_buff *skb, const struct packet *p, __u32 quoted)
+{
+	struct {
+		struct ipv6hdr ip;
+		struct icmp_header icmp;
+	} header = {
+	    .ip = {.version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = ANSWER_HOPS},
+	    .icmp = {.type = ICMP6_UNREACHABLE, .code = ICMP6_PORT_UNREACHABLE},
+	};
+	__be32 quote[(sizeof(struct ipv6hdr) + QUOTED_TCP) / 4] = {};
+	__u32 length = sizeof(header.icmp) + sizeof(struct ipv6hdr) + quoted;
+	__s64 sum;
+
+	if (quoted == QUOTED_TCP ? bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_TCP)
+				 : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_OTHER))
+		return false;
+	header.ip.payload_len = bpf_htons((__u16)length);
+	__builtin_memcpy(&header.ip.saddr, &p->tuple.destination, sizeof(header.ip.saddr));
+	__builtin_memcpy(&header.ip.daddr, &p->tuple.source, sizeof(header.ip.daddr));
+	sum = bpf_csum_diff(0, 0, (__be32 *)&header.icmp, sizeof(header.icmp), checksum_pseudo6(&header.ip, length));
+	header.icmp.checksum = checksum_fold((__u32)bpf_csum_diff(0, 0, quote, sizeof(quote), (__u32)sum));
+	return !bpf_skb_change_tail(skb, IPV6_PLAIN_END + quoted, 0) &&
+	       !bpf_skb_adjust_room(skb, sizeof(header), BPF_ADJ_ROOM_MAC, 0) &&
+	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header, sizeof(header), 0);
+}
+
+/* Errors are answered with none (RFC 1122 section 3.2.2), nor is what would be answered to more than one. */
+static __always_inline bool answer_may(const struct packet *p)
+{
+	__u32 plain = p->ethertype == ETH_P_IP ? IPV4_PLAIN_END : IPV6_PLAIN_END;
+
+	if (p->fragment == FRAGMENT_LATER || p->transport != plain || packet_is_icmp(p) || p->tcp_flags & TCP_RST)
+		return false;
+	return !address_is_group(&p->tuple.source) &&
+	       budget_take(BUDGET_ANSWERS, ANSWERS_PER_SECOND, ANSWERS_BURST, bpf_ktime_get_ns());
+}
+
+/* Tells the sender of a packet that nobody is at that port; the packet itself is dropped before. */
+__outlined int answer_unreachable(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 quoted;
+
+	if (!p || !answer_may(p))
+		return TC_ACT_SHOT;
+	quoted = p->tuple.protocol == IPPROTO_TCP ? QUOTED_TCP : QUOTED_OTHER;
+	if (!(p->ethertype == ETH_P_IP ? answer_error4(skb, p, quoted) : answer_error6(skb, p, quoted)))
+		return TC_ACT_SHOT;
+	return answer_back(skb, p);
+}
+
+/*
+ * Drops a packet of a service, or one that conntrack refuses; where that is because nobody serves, the sender is told.
+ */
+static __always_inline int answer_drop(struct __sk_buff *skb, struct packet *p, enum drop_reason reason)
+{
+	drop(skb, p, reason, 0);
+	return reason == DROP_NO_BACKEND && !p->silent ? answer_unreachable(skb, p) : TC_ACT_SHOT;
+}

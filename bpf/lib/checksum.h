@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The Internet checksum (RFC 1071) of what programs write themselves. */
+#pragma once
+#include <linux/in.h>
+#include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+static __always_inline __u16 checksum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+/* What an ICMPv6 checksum covers besides the message: addresses, length and protocol (RFC 8200 section 8.1). */
+static __always_inline __u32 checksum_pseudo6(struct ipv6hdr *ip, __u32 length)
+{
+	__be32 rest[2] = {bpf_htonl(length), bpf_htonl(IPPROTO_ICMPV6)};
+	__s64 sum = bpf_csum_diff(0, 0, (__be32 *)&ip->saddr, 32, 0);
+
+	return (__u32)bpf_csum_diff(0, 0, rest, sizeof(rest), (__u32)sum);
+}
