@@ -24,7 +24,7 @@ static __always_inline bool arrive_has_ports(struct packet *p)
 		p->tcp_flags = TCP_ACK;
 		return frag_recall(p);
 	}
-	if (p->icmp_error || !arrive_concerns(p))
+	if (!arrive_concerns(p))
 		return false;
 	if (p->fragment == FRAGMENT_FIRST)
 		frag_remember(p);
@@ -46,6 +46,16 @@ static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 	return endpoint_is_host(destination) ? TC_ACT_OK : route_to_pod(skb, p, destination);
 }
 
+/* Finds the translation of a packet, p->translated, if it has one. */
+static __always_inline enum drop_reason arrive_translate(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->icmp_error)
+		return (enum drop_reason)flow_of_others(skb, p);
+	if (arrive_has_ports(p))
+		return balance(skb, p);
+	return p->fragment == FRAGMENT_LATER && balance_owns(p) ? DROP_FRAGMENT_EARLY : DROP_NONE;
+}
+
 /* Takes a packet that is for no pod. TC_ACT_UNSPEC when it is the host's, untouched. */
 static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 {
@@ -59,24 +69,21 @@ static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 		return TC_ACT_UNSPEC;
 	if (unlikely(answer_is_echo(p)) && balance_owns(p))
 		return answer_echo(skb, p);
-	if (!arrive_has_ports(p)) {
-		if (p->fragment == FRAGMENT_LATER && balance_owns(p))
-			return drop(skb, p, DROP_FRAGMENT_EARLY, 0);
-		return TC_ACT_UNSPEC;
-	}
-	reason = balance(skb, p);
+	reason = arrive_translate(skb, p);
 	if (reason)
 		return answer_drop(skb, p, reason);
 	return p->translated ? arrive_go_on(skb, p) : TC_ACT_UNSPEC;
 }
 
-/* What the host sends: answers of services that it serves itself are given the service's address again. */
+/* What the host sends: answers and errors of services that it serves itself are given the service's address again. */
 static __always_inline int depart(struct __sk_buff *skb, struct packet *p)
 {
 	enum drop_reason reason;
 
-	if ((p->fragment != FRAGMENT_LATER && flow_parse(skb, p)) || !arrive_has_ports(p) || !nat_find(&p->tuple))
+	if (p->fragment != FRAGMENT_LATER && flow_parse(skb, p))
 		return TC_ACT_UNSPEC;
-	reason = balance(skb, p);
+	if (!p->icmp_error && !(arrive_has_ports(p) && nat_find(&p->tuple)))
+		return TC_ACT_UNSPEC;
+	reason = p->icmp_error ? (enum drop_reason)flow_of_others(skb, p) : balance(skb, p);
 	return reason ? drop(skb, p, reason, 0) : TC_ACT_UNSPEC;
 }

@@ -107,22 +107,16 @@ static __always_inline bool balance_holds(const struct packet *p, const struct n
 /* Whether a flow that nobody translates has the packet's tuple by now. */
 static __always_inline bool balance_is_plain(const struct packet *p)
 {
-	const struct ct_value *entry;
-	struct ct_key key;
+	const struct ct_value *entry = ct_find(&p->tuple);
 
-	ct_key_set(&key, &p->tuple, ct_from_a(&p->tuple));
-	entry = bpf_map_lookup_elem(&conntrack, &key);
 	return ct_live(entry) && !(entry->flags & CT_TRANSLATED);
 }
 
 /* Whether the packet's own tuple is what another flow goes on as. */
 static __always_inline bool balance_is_taken(const struct packet *p)
 {
-	const struct ct_value *entry;
-	struct ct_key key;
+	const struct ct_value *entry = ct_find(&p->tuple);
 
-	ct_key_set(&key, &p->tuple, ct_from_a(&p->tuple));
-	entry = bpf_map_lookup_elem(&conntrack, &key);
 	return ct_live(entry) && entry->flags & CT_TRANSLATED && !ct_closed(entry->flags);
 }
 

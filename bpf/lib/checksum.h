@@ -21,3 +21,10 @@ static __always_inline __u32 checksum_pseudo6(struct ipv6hdr *ip, __u32 length)
 
 	return (__u32)bpf_csum_diff(0, 0, rest, sizeof(rest), (__u32)sum);
 }
+
+/* A checksum after what it covers has changed by a difference (RFC 1624). */
+static __always_inline __u16 checksum_move(__u16 checksum, __u32 difference)
+{
+	difference = (difference & 0xffff) + (difference >> 16);
+	return checksum_fold((__u32)(__u16)~checksum + difference);
+}

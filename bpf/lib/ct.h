@@ -8,7 +8,6 @@
 #include <linux/errno.h>
 #include "config.h"
 #include "events.h"
-#include "icmp.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -208,19 +207,13 @@ static __attribute__((noinline)) enum drop_reason ct_change(struct __sk_buff *sk
 	return ct_open(skb, p, key, entry, from_a);
 }
 
-/* An ICMP error takes the way of the flow it quotes; it neither makes nor keeps an entry. */
-static __always_inline void ct_relate(struct __sk_buff *skb, struct packet *p)
+/* The entry of a tuple's flow, of either direction. */
+static __always_inline struct ct_value *ct_find(const struct tuple *t)
 {
-	struct tuple quoted = {};
-	struct ct_value *entry;
 	struct ct_key key;
 
-	if (!icmp_quoted(&quoted, skb, p))
-		return;
-	ct_key_set(&key, &quoted, ct_from_a(&quoted));
-	entry = bpf_map_lookup_elem(&conntrack, &key);
-	if (entry && entry->expires > bpf_ktime_get_coarse_ns())
-		p->ct_flags = entry->flags;
+	ct_key_set(&key, t, ct_from_a(t));
+	return bpf_map_lookup_elem(&conntrack, &key);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "ct.h"
 #include "frag.h"
 #include "icmp.h"
+#include "related.h"
 
 enum others {
 	OTHERS_TRACK = -1, /* its flow is to be found */
@@ -17,11 +18,14 @@ enum others {
  */
 __outlined int flow_of_others(struct __sk_buff *skb, struct packet *p)
 {
+	enum drop_reason reason;
+
 	if (!p)
 		return OTHERS_DONE;
 	if (p->icmp_error) {
-		ct_relate(skb, p);
-		return OTHERS_DONE;
+		reason = related(skb, p);
+		/* About no flow of a service: nobody else has the address. */
+		return !reason && !p->translated && balance_owns(p) ? DROP_CT_INVALID : (int)reason;
 	}
 	if (p->fragment == FRAGMENT_FIRST) {
 		frag_remember(p);

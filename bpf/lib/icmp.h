@@ -19,7 +19,10 @@ enum icmp_type {
 	ICMP6_ECHO_REPLY = 129,
 };
 
-enum { ICMP_HEADER = 8 };
+enum {
+	ICMP_HEADER = 8,
+	ICMP_CHECKSUM = 2, /* its offset */
+};
 
 /* Echo requests and replies alone have an identifier that tells flows apart. */
 static __always_inline bool icmp_is_echo(__u8 protocol, __u8 type)

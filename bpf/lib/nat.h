@@ -7,6 +7,7 @@
 #pragma once
 #include <linux/errno.h>
 #include "ct.h"
+#include "icmp.h"
 
 enum {
 	/* Offsets in headers. */
@@ -97,9 +98,16 @@ static __always_inline bool nat_write6(struct __sk_buff *skb, const struct packe
 /* Where the transport header has a checksum over addresses and ports; 0 when it has none. */
 static __always_inline __u32 nat_checksum_at(const struct packet *p)
 {
-	if (p->tuple.protocol == IPPROTO_TCP)
+	switch (p->tuple.protocol) {
+	case IPPROTO_TCP:
 		return p->transport + TCP_CHECKSUM;
-	return p->tuple.protocol == IPPROTO_UDP ? p->transport + UDP_CHECKSUM : 0;
+	case IPPROTO_UDP:
+		return p->transport + UDP_CHECKSUM;
+	case IPPROTO_ICMPV6:
+		return p->ethertype == ETH_P_IPV6 ? p->transport + ICMP_CHECKSUM : 0;
+	default:
+		return 0;
+	}
 }
 
 static __always_inline bool nat_write_transport(struct __sk_buff *skb, const struct packet *p,
@@ -152,11 +160,8 @@ __outlined bool nat_rewrite(struct __sk_buff *skb, struct packet *p, const struc
 /* Whether a flow may have this tuple: nobody has it, or a flow that is over. */
 static __always_inline bool nat_is_free(const struct tuple *t)
 {
-	const struct ct_value *entry;
-	struct ct_key key;
+	const struct ct_value *entry = ct_find(t);
 
-	ct_key_set(&key, t, ct_from_a(t));
-	entry = bpf_map_lookup_elem(&conntrack, &key);
 	return !ct_live(entry) || ct_closed(entry->flags);
 }
 

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * ICMP errors about flows that are translated. What an error quotes is a packet as it went on; who sent that packet
+ * knows it as it came. So the quoted addresses and ports are taken back, the error goes to whom the quoted packet came
+ * from, and what the flow's other end says of itself, it says as the one it is taken for. Errors of routers keep their
+ * source.
+ */
+#pragma once
+#include "checksum.h"
+#include "icmp.h"
+#include "nat.h"
+
+/* At least so much of the transport header is quoted (RFC 792; RFC 4443 section 2.4 asks for more). */
+struct quoted_transport {
+	__be16 source_port;
+	__be16 destination_port;
+	__be16 rest;
+	__u16 udp_checksum;
+};
+
+struct quoted4 {
+	struct iphdr ip;
+	struct quoted_transport transport;
+};
+
+struct quoted6 {
+	struct ipv6hdr ip;
+	struct quoted_transport transport;
+};
+
+/* Ports, and a UDP checksum, which covers `moved` too: the difference that the addresses make. */
+static __always_inline void related_ports(struct quoted_transport *quoted, const struct nat_value *back, __u8 protocol,
+					  __u32 moved)
+{
+	__be16 before[2] = {quoted->source_port, quoted->destination_port};
+	__be16 after[2] = {back->destination_port, back->source_port};
+
+	quoted->source_port = after[0];
+	quoted->destination_port = after[1];
+	if (protocol != IPPROTO_UDP || !quoted->udp_checksum)
+		return;
+	moved = (__u32)bpf_csum_diff((__be32 *)before, sizeof(before), (__be32 *)after, sizeof(after), moved);
+	quoted->udp_checksum = checksum_move(quoted->udp_checksum, moved) ?: 0xffff;
+}
+
+static __always_inline bool related_quoted4(struct __sk_buff *skb, const struct packet *p, const struct nat_value *back)
+{
+	__u32 offset = p->transport + ICMP_HEADER, moved;
+	struct quoted4 before, after;
+
+	if (bpf_skb_load_bytes(skb, offset, &before, sizeof(before)) || before.ip.ihl != 5)
+		return false;
+	after = before;
+	after.ip.saddr = back->destination.words[3];
+	after.ip.daddr = back->source.words[3];
+	moved = (__u32)bpf_csum_diff(&before.ip.saddr, 8, &after.ip.saddr, 8, 0);
+	after.ip.check = checksum_move(before.ip.check, moved);
+	related_ports(&after.transport, back, before.ip.protocol, moved);
+	moved = (__u32)bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
+	return !bpf_skb_store_bytes(skb, offset, &after, sizeof(after), 0) &&
+	       !bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, 0, moved, 0);
+}
+
+static __always_inline bool related_quoted6(struct __sk_buff *skb, const struct packet *p, const struct nat_value *back)
+{
+	__u32 offset = p->transport + ICMP_HEADER, moved;
+	struct quoted6 before, after;
+
+	if (bpf_skb_load_bytes(skb, offset, &before, sizeof(before)) || is_extension(before.ip.nexthdr))
+		return false;
+	after = before;
+	__builtin_memcpy(&after.ip.saddr, &back->destination, sizeof(after.ip.saddr));
+	__builtin_memcpy(&after.ip.daddr, &back->source, sizeof(after.ip.daddr));
+	moved = (__u32)bpf_csum_diff((__be32 *)&before.ip.saddr, 32, (__be32 *)&after.ip.saddr, 32, 0);
+	related_ports(&after.transport, back, before.ip.nexthdr, moved);
+	moved = (__u32)bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
+	return !bpf_skb_store_bytes(skb, offset, &after, sizeof(after), 0) &&
+	       !bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, 0, moved, 0);
+}
+
+/* Whether a flow that nobody translates has a tuple by now. */
+static __always_inline bool related_is_plain(const struct tuple *t)
+{
+	const struct ct_value *entry = ct_find(t);
+
+	return ct_live(entry) && !(entry->flags & CT_TRANSLATED);
+}
+
+/* Makes the error one about the quoted packet as it came; `back` leads against it. */
+__outlined bool related_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *back)
+{
+	if (!p || !back)
+		return false;
+	return p->ethertype == ETH_P_IP ? related_quoted4(skb, p, back) : related_quoted6(skb, p, back);
+}
+
+/* Takes an ICMP error to the flow that it is about. Returns the reason to drop it, or DROP_NONE. */
+static __always_inline enum drop_reason related(struct __sk_buff *skb, struct packet *p)
+{
+	struct scratch *own = scratch();
+	const struct nat_value *back;
+	const struct ct_value *entry;
+	struct tuple quoted = {};
+	struct nat_key key;
+	bool from_end;
+
+	if (!own || !icmp_quoted(&quoted, skb, p))
+		return DROP_NONE;
+	entry = ct_find(&quoted);
+	if (ct_live(entry))
+		p->ct_flags = entry->flags;
+	key = nat_key_against(&quoted);
+	back = bpf_map_lookup_elem(&translations, &key);
+	if (!back || (back->flags & NAT_REPLY && related_is_plain(&quoted)))
+		return DROP_NONE;
+	own->forward = *back;
+	from_end = address_equal(&p->tuple.source, &quoted.destination);
+	if (!related_rewrite(skb, p, &own->forward))
+		return DROP_MALFORMED;
+	if (!(back->flags & NAT_REPLY)) {
+		quoted = nat_tuple(&own->forward, quoted.protocol);
+		entry = ct_find(&quoted);
+		p->ct_flags = ct_live(entry) ? entry->flags : 0;
+	}
+	if (!from_end)
+		own->forward.source = p->tuple.source;
+	own->forward.source_port = p->tuple.source_port;
+	own->forward.destination_port = p->tuple.destination_port;
+	return nat_rewrite(skb, p, &own->forward) ? DROP_NONE : DROP_MALFORMED;
+}
