@@ -69,23 +69,27 @@ static __always_inline bool answer_is_echo(const struct packet *p)
 	return p->fragment == FRAGMENT_LATER || p->icmp_type == (p->ethertype == ETH_P_IP ? ICMP4_ECHO : ICMP6_ECHO);
 }
 
-/* Answers an echo request (RFC 792, RFC 4443 section 4.2) in the service's stead. */
-__outlined int answer_echo(struct __sk_buff *skb, struct packet *p)
+/* Makes an echo request (RFC 792, RFC 4443 section 4.2) its reply. */
+__outlined bool answer_turn_echo(struct __sk_buff *skb, struct packet *p)
 {
 	__u8 type;
 
 	if (!p)
-		return TC_ACT_SHOT;
+		return false;
 	type = p->ethertype == ETH_P_IP ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
 	if (p->fragment != FRAGMENT_LATER) {
 		if (bpf_l4_csum_replace(skb, p->transport + 2, bpf_htons((__u16)(p->icmp_type << 8)),
 					bpf_htons((__u16)(type << 8)), 2) ||
 		    bpf_skb_store_bytes(skb, p->transport, &type, sizeof(type), 0))
-			return drop(skb, p, DROP_MALFORMED, 0);
+			return false;
 	}
-	if (!answer_turn(skb, p))
-		return drop(skb, p, DROP_MALFORMED, 0);
-	return answer_back(skb, p);
+	return answer_turn(skb, p);
+}
+
+/* Answers an echo request in the service's stead. */
+static __always_inline int answer_echo(struct __sk_buff *skb, struct packet *p)
+{
+	return answer_turn_echo(skb, p) ? answer_back(skb, p) : drop(skb, p, DROP_MALFORMED, 0);
 }
 
 static __always_inline bool answer_error4(struct __sk_buff *skb, const struct packet *p, __u32 quoted)
@@ -155,17 +159,15 @@ static __always_inline bool answer_may(const struct packet *p)
 	       budget_take(BUDGET_ANSWERS, ANSWERS_PER_SECOND, ANSWERS_BURST, bpf_ktime_get_ns());
 }
 
-/* Tells the sender of a packet that nobody is at that port; the packet itself is dropped before. */
-__outlined int answer_unreachable(struct __sk_buff *skb, struct packet *p)
+/* Makes a packet the message to its sender that nobody is at that port. False when it is to hear nothing. */
+__outlined bool answer_unreachable(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 quoted;
 
 	if (!p || !answer_may(p))
-		return TC_ACT_SHOT;
+		return false;
 	quoted = p->tuple.protocol == IPPROTO_TCP ? QUOTED_TCP : QUOTED_OTHER;
-	if (!(p->ethertype == ETH_P_IP ? answer_error4(skb, p, quoted) : answer_error6(skb, p, quoted)))
-		return TC_ACT_SHOT;
-	return answer_back(skb, p);
+	return p->ethertype == ETH_P_IP ? answer_error4(skb, p, quoted) : answer_error6(skb, p, quoted);
 }
 
 /*
@@ -174,5 +176,7 @@ __outlined int answer_unreachable(struct __sk_buff *skb, struct packet *p)
 static __always_inline int answer_drop(struct __sk_buff *skb, struct packet *p, enum drop_reason reason)
 {
 	drop(skb, p, reason, 0);
-	return reason == DROP_NO_BACKEND && !p->silent ? answer_unreachable(skb, p) : TC_ACT_SHOT;
+	if (reason != DROP_NO_BACKEND || p->silent || !answer_unreachable(skb, p))
+		return TC_ACT_SHOT;
+	return answer_back(skb, p);
 }

@@ -50,7 +50,7 @@ static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 static __always_inline enum drop_reason arrive_translate(struct __sk_buff *skb, struct packet *p)
 {
 	if (p->icmp_error)
-		return (enum drop_reason)flow_of_others(skb, p);
+		return related(skb, p);
 	if (arrive_has_ports(p))
 		return balance(skb, p);
 	return p->fragment == FRAGMENT_LATER && balance_owns(p) ? DROP_FRAGMENT_EARLY : DROP_NONE;
@@ -84,6 +84,6 @@ static __always_inline int depart(struct __sk_buff *skb, struct packet *p)
 		return TC_ACT_UNSPEC;
 	if (!p->icmp_error && !(arrive_has_ports(p) && nat_find(&p->tuple)))
 		return TC_ACT_UNSPEC;
-	reason = p->icmp_error ? (enum drop_reason)flow_of_others(skb, p) : balance(skb, p);
+	reason = p->icmp_error ? related(skb, p) : balance(skb, p);
 	return reason ? drop(skb, p, reason, 0) : TC_ACT_UNSPEC;
 }

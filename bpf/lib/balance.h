@@ -47,8 +47,9 @@ static __always_inline bool balance_source(const struct packet *p, struct tuple 
 enum balance_way {
 	BALANCE_NONE,
 	BALANCE_FORWARD,
-	BALANCE_OPEN,  /* forward, but the entry is to be written yet */
-	BALANCE_REPLY, /* back to who opened the flow */
+	BALANCE_OPEN,           /* forward, but the entries are to be written yet */
+	BALANCE_OPEN_ELSEWHERE, /* and from another source port */
+	BALANCE_REPLY,          /* back to who opened the flow */
 };
 
 /* Chooses what a flow that begins with this packet goes on as. Returns the way, or less a drop reason. */
@@ -57,6 +58,7 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 	struct affinity_key client = {};
 	const struct backend *backend;
 	struct tuple to;
+	bool keeps_port;
 
 	if (!p || !service || !next)
 		return -DROP_MALFORMED;
@@ -68,27 +70,9 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 	to = p->tuple;
 	to.destination = backend->address;
 	to.destination_port = backend->port;
-	if (!nat_find_port(&to, &p->tuple, balance_source(p, &to)))
-		return -DROP_NAT_PORTS;
+	keeps_port = balance_source(p, &to);
 	nat_value_set(next, &to, backend->id);
-	return BALANCE_OPEN;
-}
-
-/*
- * Another flow, a translated one, goes on as what this one is by itself: from the same port, by a service and past it.
- * This one goes on from another port.
- */
-__outlined int balance_evade(const struct packet *p, struct nat_value *next)
-{
-	struct tuple to;
-
-	if (!p || !next)
-		return -DROP_MALFORMED;
-	to = p->tuple;
-	if (!nat_find_port(&to, &p->tuple, false))
-		return -DROP_NAT_PORTS;
-	nat_value_set(next, &to, 0);
-	return BALANCE_OPEN;
+	return keeps_port ? BALANCE_OPEN : BALANCE_OPEN_ELSEWHERE;
 }
 
 /*
@@ -112,7 +96,10 @@ static __always_inline bool balance_is_plain(const struct packet *p)
 	return ct_live(entry) && !(entry->flags & CT_TRANSLATED);
 }
 
-/* Whether the packet's own tuple is what another flow goes on as. */
+/*
+ * Whether another flow, a translated one, goes on as what the packet is by itself: from one port, by a service and past
+ * it.
+ */
 static __always_inline bool balance_is_taken(const struct packet *p)
 {
 	const struct ct_value *entry = ct_find(&p->tuple);
@@ -146,7 +133,10 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 	}
 	if (balance_owns(p))
 		return -DROP_SERVICE_PORT;
-	return balance_is_taken(p) ? balance_evade(p, next) : BALANCE_NONE;
+	if (!balance_is_taken(p))
+		return BALANCE_NONE;
+	nat_value_set(next, &p->tuple, 0);
+	return BALANCE_OPEN_ELSEWHERE;
 }
 
 /*
@@ -167,9 +157,9 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 		return (enum drop_reason)(-way);
 	if (way == BALANCE_NONE && p->scope == SERVICE_OUTSIDE)
 		return DROP_NONE;
-	if (way == BALANCE_OPEN)
-		reason = nat_open(&p->tuple);
-	if (!reason && (way == BALANCE_OPEN || way == BALANCE_FORWARD) && !nat_rewrite(skb, p, &own->forward))
+	if (way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE)
+		reason = nat_open(&p->tuple, way == BALANCE_OPEN);
+	if (!reason && way != BALANCE_NONE && way != BALANCE_REPLY && !nat_rewrite(skb, p, &own->forward))
 		reason = DROP_MALFORMED;
 	if (reason)
 		return reason;

@@ -216,6 +216,14 @@ static __always_inline struct ct_value *ct_find(const struct tuple *t)
 	return bpf_map_lookup_elem(&conntrack, &key);
 }
 
+/* The flags of a tuple's flow; 0 when there is none. */
+__outlined __u32 ct_flags_of(const struct tuple *t)
+{
+	const struct ct_value *entry = t ? ct_find(t) : 0;
+
+	return ct_live(entry) ? entry->flags : 0;
+}
+
 /*
  * Counts a packet of a steady flow and leaves its flags in p->ct_flags. False when it is of none, or of one that is
  * translated while this is not expected, or the other way round: `expected` is CT_TRANSLATED or 0.

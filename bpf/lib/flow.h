@@ -12,21 +12,11 @@ enum others {
 	OTHERS_DONE = 0,   /* there is nothing to find; above 0: enum drop_reason */
 };
 
-/*
- * What is not a whole datagram of a flow with ports: an ICMP error takes the flow it quotes, a fragment that of its
- * first one. Returns enum others.
- */
-__outlined int flow_of_others(struct __sk_buff *skb, struct packet *p)
+/* A fragment takes the flow of its first one. Returns enum others. */
+__outlined int flow_of_fragment(struct packet *p)
 {
-	enum drop_reason reason;
-
 	if (!p)
 		return OTHERS_DONE;
-	if (p->icmp_error) {
-		reason = related(skb, p);
-		/* About no flow of a service: nobody else has the address. */
-		return !reason && !p->translated && balance_owns(p) ? DROP_CT_INVALID : (int)reason;
-	}
 	if (p->fragment == FRAGMENT_FIRST) {
 		frag_remember(p);
 		return OTHERS_TRACK;
@@ -58,8 +48,10 @@ static __always_inline enum drop_reason flow_track(struct __sk_buff *skb, struct
 {
 	int others;
 
-	if (unlikely(p->fragment || p->icmp_error)) {
-		others = flow_of_others(skb, p);
+	if (unlikely(p->icmp_error))
+		return related(skb, p);
+	if (unlikely(p->fragment)) {
+		others = flow_of_fragment(p);
 		if (others != OTHERS_TRACK)
 			return (enum drop_reason)others;
 	}

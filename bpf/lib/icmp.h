@@ -105,9 +105,12 @@ static __always_inline bool icmp_quoted6(struct tuple *quoted, struct __sk_buff 
 }
 
 /* The addresses, protocol and ports of the packet an ICMP error quotes. False when it quotes too little. */
-static __always_inline bool icmp_quoted(struct tuple *quoted, struct __sk_buff *skb, const struct packet *error)
+__outlined bool icmp_quoted(struct __sk_buff *skb, const struct packet *error, struct tuple *quoted)
 {
-	__u32 offset = error->transport + ICMP_HEADER;
+	__u32 offset;
 
+	if (!error || !quoted)
+		return false;
+	offset = error->transport + ICMP_HEADER;
 	return error->ethertype == ETH_P_IP ? icmp_quoted4(quoted, skb, offset) : icmp_quoted6(quoted, skb, offset);
 }

@@ -231,10 +231,10 @@ __outlined int nat_disown(const struct tuple *to, const struct tuple *from)
 }
 
 /*
- * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says. Linux 6.1 takes
- * no value for a map from a global function's argument.
+ * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says, from the same
+ * port if it may keep it and nobody has it. Linux 6.1 takes no value for a map from a global function's argument.
  */
-__outlined enum drop_reason nat_open(const struct tuple *from)
+__outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
 {
 	struct scratch *own = scratch();
 	struct nat_value *forward, *reply;
@@ -246,7 +246,10 @@ __outlined enum drop_reason nat_open(const struct tuple *from)
 	forward = &own->forward;
 	reply = &own->reply;
 	to = nat_tuple(forward, from->protocol);
+	if (!nat_find_port(&to, from, keep))
+		return DROP_NAT_PORTS;
 	nat_disown(&to, from);
+	forward->source_port = to.source_port;
 	forward->created = bpf_ktime_get_coarse_ns();
 	forward->flags = 0;
 	*reply = *forward;

@@ -6,6 +6,7 @@
  * source.
  */
 #pragma once
+#include "balance.h"
 #include "checksum.h"
 #include "icmp.h"
 #include "nat.h"
@@ -78,14 +79,6 @@ static __always_inline bool related_quoted6(struct __sk_buff *skb, const struct 
 	       !bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, 0, moved, 0);
 }
 
-/* Whether a flow that nobody translates has a tuple by now. */
-static __always_inline bool related_is_plain(const struct tuple *t)
-{
-	const struct ct_value *entry = ct_find(t);
-
-	return ct_live(entry) && !(entry->flags & CT_TRANSLATED);
-}
-
 /* Makes the error one about the quoted packet as it came; `back` leads against it. */
 __outlined bool related_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *back)
 {
@@ -94,33 +87,45 @@ __outlined bool related_rewrite(struct __sk_buff *skb, struct packet *p, const s
 	return p->ethertype == ETH_P_IP ? related_quoted4(skb, p, back) : related_quoted6(skb, p, back);
 }
 
-/* Takes an ICMP error to the flow that it is about. Returns the reason to drop it, or DROP_NONE. */
-static __always_inline enum drop_reason related(struct __sk_buff *skb, struct packet *p)
+/*
+ * The translation that leads against a quoted packet, into the scratch, and its flow's flags into p->ct_flags. False
+ * when it is translated by none; a flow that nobody translates may have a reply's tuple by now.
+ */
+__outlined bool related_find(struct packet *p, const struct tuple *quoted)
 {
 	struct scratch *own = scratch();
 	const struct nat_value *back;
-	const struct ct_value *entry;
-	struct tuple quoted = {};
 	struct nat_key key;
+
+	if (!p || !quoted || !own)
+		return false;
+	p->ct_flags = ct_flags_of(quoted);
+	key = nat_key_against(quoted);
+	back = bpf_map_lookup_elem(&translations, &key);
+	if (!back || (back->flags & NAT_REPLY && p->ct_flags && !(p->ct_flags & CT_TRANSLATED)))
+		return false;
+	own->forward = *back;
+	return true;
+}
+
+/* Takes an ICMP error to the flow that it is about. Returns the reason to drop it, or DROP_NONE. */
+__outlined enum drop_reason related(struct __sk_buff *skb, struct packet *p)
+{
+	struct scratch *own = scratch();
+	struct tuple quoted = {};
 	bool from_end;
 
-	if (!own || !icmp_quoted(&quoted, skb, p))
-		return DROP_NONE;
-	entry = ct_find(&quoted);
-	if (ct_live(entry))
-		p->ct_flags = entry->flags;
-	key = nat_key_against(&quoted);
-	back = bpf_map_lookup_elem(&translations, &key);
-	if (!back || (back->flags & NAT_REPLY && related_is_plain(&quoted)))
-		return DROP_NONE;
-	own->forward = *back;
+	if (!p || !own)
+		return DROP_MALFORMED;
+	if (!icmp_quoted(skb, p, &quoted) || !related_find(p, &quoted))
+		/* About no flow of a service: nobody else has the address. */
+		return balance_owns(p) ? DROP_CT_INVALID : DROP_NONE;
 	from_end = address_equal(&p->tuple.source, &quoted.destination);
 	if (!related_rewrite(skb, p, &own->forward))
 		return DROP_MALFORMED;
-	if (!(back->flags & NAT_REPLY)) {
+	if (!(own->forward.flags & NAT_REPLY)) {
 		quoted = nat_tuple(&own->forward, quoted.protocol);
-		entry = ct_find(&quoted);
-		p->ct_flags = ct_live(entry) ? entry->flags : 0;
+		p->ct_flags = ct_flags_of(&quoted);
 	}
 	if (!from_end)
 		own->forward.source = p->tuple.source;
