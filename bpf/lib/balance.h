@@ -88,23 +88,34 @@ static __always_inline bool balance_holds(const struct packet *p, const struct n
 	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || !nat_is_free(&to);
 }
 
-/* Whether a flow that nobody translates has the packet's tuple by now. */
-static __always_inline bool balance_is_plain(const struct packet *p)
+/*
+ * Whether an entry for replies holds: not when a flow that nobody translates has the tuple by now, nor for a packet
+ * that opens a connection from that side.
+ */
+static __always_inline bool balance_is_reply(const struct packet *p)
 {
-	const struct ct_value *entry = ct_find(&p->tuple);
+	__u32 flags = ct_flags_of(&p->tuple);
+	bool opens = p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
-	return ct_live(entry) && !(entry->flags & CT_TRANSLATED);
+	if (!flags || ct_closed(flags))
+		return !opens;
+	return flags & CT_TRANSLATED;
 }
 
 /*
- * Whether another flow, a translated one, goes on as what the packet is by itself: from one port, by a service and past
- * it.
+ * A packet that nobody translates takes the tuple of a flow that was, and is over, or finds it taken by one that is
+ * not: from one port, by a service and past it.
  */
 static __always_inline bool balance_is_taken(const struct packet *p)
 {
 	const struct ct_value *entry = ct_find(&p->tuple);
 
-	return ct_live(entry) && entry->flags & CT_TRANSLATED && !ct_closed(entry->flags);
+	if (!entry || !(entry->flags & CT_TRANSLATED))
+		return false;
+	if (ct_live(entry) && !ct_closed(entry->flags))
+		return true;
+	nat_release(&p->tuple);
+	return false;
 }
 
 /* Finds what a packet goes on as, `next`. Returns the way, or less a drop reason. */
@@ -120,12 +131,15 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 	known = nat_find(&tuple);
 	if (known && known->flags & NAT_REPLY) {
 		*next = *known;
-		return balance_is_plain(p) ? BALANCE_NONE : BALANCE_REPLY;
+		return balance_is_reply(p) ? BALANCE_REPLY : BALANCE_NONE;
 	}
 	if (known && balance_holds(p, known)) {
 		*next = *known;
 		return BALANCE_FORWARD;
 	}
+	/* Else what comes after this packet would still go the old way. */
+	if (known)
+		nat_forget(&tuple);
 	service = p->scope == SERVICE_NOBODY ? 0 : balance_service(p);
 	if (service) {
 		p->silent = !!(service->flags & SERVICE_SILENT);

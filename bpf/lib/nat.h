@@ -210,23 +210,38 @@ __outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool k
 	return false;
 }
 
-/* The flow that had a tuple before loses what led to it: of two that lead there one would be wrong. */
-__outlined int nat_disown(const struct tuple *to, const struct tuple *from)
+/* A packet with this tuple is no longer translated. */
+__outlined int nat_forget(const struct tuple *t)
 {
-	const struct nat_value *former;
 	struct nat_key key;
 
-	if (!to || !from || nat_is_own(to, from))
+	if (!t)
 		return 0;
-	key = nat_key_against(to);
-	former = bpf_map_lookup_elem(&translations, &key);
-	if (!former)
-		return 0;
-	key.source = former->destination;
-	key.destination = former->source;
-	key.source_port = former->destination_port;
-	key.destination_port = former->source_port;
+	key = nat_key_of(t);
 	bpf_map_delete_elem(&translations, &key);
+	return 0;
+}
+
+/* The flow that had a tuple before loses what leads to it and back: of two that lead there one would be wrong. */
+__outlined int nat_release(const struct tuple *to)
+{
+	const struct nat_value *former;
+	struct nat_key against, came;
+
+	if (!to)
+		return 0;
+	against = nat_key_against(to);
+	former = bpf_map_lookup_elem(&translations, &against);
+	if (!former || !(former->flags & NAT_REPLY))
+		return 0;
+	came.source = former->destination;
+	came.destination = former->source;
+	came.source_port = former->destination_port;
+	came.destination_port = former->source_port;
+	came.protocol = to->protocol;
+	__builtin_memset(came.pad, 0, sizeof(came.pad));
+	bpf_map_delete_elem(&translations, &came);
+	bpf_map_delete_elem(&translations, &against);
 	return 0;
 }
 
@@ -248,7 +263,7 @@ __outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
 	to = nat_tuple(forward, from->protocol);
 	if (!nat_find_port(&to, from, keep))
 		return DROP_NAT_PORTS;
-	nat_disown(&to, from);
+	nat_release(&to);
 	forward->source_port = to.source_port;
 	forward->created = bpf_ktime_get_coarse_ns();
 	forward->flags = 0;

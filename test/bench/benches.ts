@@ -7,6 +7,7 @@ import { maglevTableBench } from './maglev-table.ts'
 import { mapSync } from './map-sync.ts'
 import { memory } from './memory.ts'
 import { podAdd } from './pod-add.ts'
+import { serviceConnect } from './service-connect.ts'
 import { start } from './start.ts'
 
 export const benches: readonly Bench[] = [
@@ -16,6 +17,7 @@ export const benches: readonly Bench[] = [
   forwardingTestRun,
   maglevTableBench,
   mapSync,
+  serviceConnect,
   memory,
   start,
 ]

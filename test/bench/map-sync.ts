@@ -100,7 +100,8 @@ function newMaps(): ServiceMaps & Disposable {
   const make = <K, V>(maxEntries: number, layout: ReturnType<typeof codec<K, V>>) =>
     stack.use(newMap({ ...spec, keySize: layout.keySize, valueSize: layout.valueSize, maxEntries }, layout))
   return {
-    services: make<ServiceKey, ServiceValue>(SERVICES, codec(serviceKeyLayout, serviceValueLayout)),
+    // One entry more for each address.
+    services: make<ServiceKey, ServiceValue>(2 * SERVICES, codec(serviceKeyLayout, serviceValueLayout)),
     slots: make<SlotKey, Backend>(SERVICES * BACKENDS, codec(slotKeyLayout, backendLayout)),
     backends: make<number, Backend>(SERVICES * BACKENDS, codec(u32, backendLayout)),
     [Symbol.dispose]: () => stack.dispose(),

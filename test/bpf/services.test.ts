@@ -233,6 +233,28 @@ for (const f of FAMILIES)
       passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), back], 'redirect', [toPod(A), ip(f, B, A, 63), back])
     })
 
+    test('past a service, after one that had to give way has ended, goes its own way from its first packet to its last', () => {
+      serve(VIP[f], 'tcp', B[f])
+      const direct = (flags: string): number =>
+        sourcePort(
+          node.send('pod_out', 'a', [fromPod(A), ip(f, A, B), tcp({ sport: CLIENT_PORT, dport: BACKEND_PORT, flags })])
+            .bytes,
+          f,
+        )
+      chosen('S')
+      const other = direct('S')
+      assert.notEqual(other, CLIENT_PORT)
+      for (const dport of [CLIENT_PORT, other])
+        node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport, flags: 'RA' })])
+      assert.deepEqual(['S', 'A', 'PA', 'FA'].map(direct), Array(4).fill(CLIENT_PORT))
+      // What is late of the flow to the service disturbs it no more.
+      chosen('FA')
+      assert.equal(
+        flows(node).filter(text => text.includes(`:${CLIENT_PORT} > `) && !text.includes('TRANSLATED')).length,
+        1,
+      )
+    })
+
     test('has two translations, one each way', () => {
       serve(VIP[f], 'tcp', B[f])
       chosen('S')

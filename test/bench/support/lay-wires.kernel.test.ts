@@ -25,6 +25,8 @@ before(async () => {
     floor: make(),
     bridge: make(),
     routed: make(),
+    nft: make(),
+    iptables: make(),
     across: [make(), make(), make()],
   }
   const kernel = stack.use(new LinuxKernel())

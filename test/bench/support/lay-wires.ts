@@ -7,13 +7,13 @@ import { toMapped16 } from '../../../daemon/kernel/ip.ts'
 import type { Kernel } from '../../../daemon/kernel/kernel.ts'
 import { keepNetfilterOut } from '../../../deploy/lab/up.ts'
 import { compileIfStale } from '../../../deploy/setup/compile-bpf.mjs'
-import { FLOOR_BLOCK, floorDevice, planWires, wireAddress, type WirePlaces } from './wires.ts'
+import { FLOOR_BLOCK, floorDevice, planWires, ROUTED, wireAddress, type WirePlaces } from './wires.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
 /** Lays all wires of wires.ts. Disposing lets go of the floor's program, which works on until its namespace goes. */
 export async function layWires(kernel: Kernel, places: WirePlaces): Promise<Disposable> {
-  for (const netns of [places.routed, places.across[0], places.across[2]])
+  for (const netns of [...ROUTED.map(wire => places[wire]), places.across[0], places.across[2]])
     for (const name of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']) kernel.setSysctl(name, '1', netns)
   for (const netns of [places.bridge, places.across[1]]) keepNetfilterOut(kernel, netns)
   for (const { netns, requests } of planWires(places)) {

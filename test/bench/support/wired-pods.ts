@@ -18,7 +18,7 @@ import { layWires } from './lay-wires.ts'
 import { wireAddress, type WireName, type WirePlaces } from './wires.ts'
 
 /** Other than the lab's own servers'. */
-const PORT = 9000
+export const SERVER_PORT = 9000
 
 /** How a server is reached: through the pod network, in the same node or another, or by one of the wires. */
 export type Way = 'pod' | 'far-pod' | WireName
@@ -37,6 +37,7 @@ export interface Throughput {
 }
 
 export class WiredPods implements AsyncDisposable {
+  readonly places: WirePlaces
   readonly #lab: Lab
   readonly #stack: AsyncDisposableStack
   readonly #core: Core
@@ -53,10 +54,11 @@ export class WiredPods implements AsyncDisposable {
     stack.use(await layWires(kernel, places))
     const core = new Core(nodeCgroup(name, 'bench'))
     for (const netns of [places.b, places.far]) stack.use(await serve(core, netns, signal))
-    return new WiredPods(lab, core, stack.move(), signal)
+    return new WiredPods(lab, places, core, stack.move(), signal)
   }
 
-  private constructor(lab: Lab, core: Core, stack: AsyncDisposableStack, signal: AbortSignal) {
+  private constructor(lab: Lab, places: WirePlaces, core: Core, stack: AsyncDisposableStack, signal: AbortSignal) {
+    this.places = places
     this.#lab = lab
     this.#core = core
     this.#stack = stack
@@ -66,6 +68,27 @@ export class WiredPods implements AsyncDisposable {
   /** Round trips, or connections with one round trip each, from the first pod. */
   async latency(mode: 'rr' | 'crr', way: Way, family: Family, seconds: number): Promise<Latency> {
     return JSON.parse(await this.#bench(mode, way, family, seconds)) as Latency
+  }
+
+  get lab(): Lab {
+    return this.#lab
+  }
+
+  /** The same to any address; `inNode`: by a socket that the programs of the pod's node see. */
+  async latencyTo(
+    mode: 'rr' | 'crr',
+    to: { readonly address: string; readonly port: number; readonly inNode: boolean },
+    seconds: number,
+  ) {
+    const { netns, node } = station(this.#lab, 'node1-a')
+    const cgroup = to.inNode ? nodeCgroup(this.#lab.layout.name, node) : undefined
+    const command = [PROBE, 'bench', mode, to.address, `${to.port}`, '--seconds', `${seconds}`]
+    return JSON.parse(await mustRun(this.#core.command(netns, command, cgroup), { signal: this.#signal })) as Latency
+  }
+
+  /** An address of a pod that the servers run in. */
+  podAddress(family: Family): string {
+    return this.#address('pod', family)
   }
 
   /** A stream from the first pod, with the processor time of both ends. */
@@ -81,7 +104,7 @@ export class WiredPods implements AsyncDisposable {
   }
 
   #bench(mode: string, way: Way, family: Family, seconds: number): Promise<string> {
-    const command = [PROBE, 'bench', mode, this.#address(way, family), `${PORT}`, '--seconds', `${seconds}`]
+    const command = [PROBE, 'bench', mode, this.#address(way, family), `${SERVER_PORT}`, '--seconds', `${seconds}`]
     return mustRun(this.#core.command(station(this.#lab, 'node1-a').netns, command), { signal: this.#signal })
   }
 
@@ -104,15 +127,12 @@ class Core {
     this.#cgroup = cgroup
   }
 
-  /** The arguments that run a program there. */
-  command(netns: string, command: readonly string[]): string[] {
+  /** The arguments that run a program there, in its cgroup or another. */
+  command(netns: string, command: readonly string[], cgroup = this.#cgroup): string[] {
     const pinned = ['taskset', '-c', `${this.#number}`, ...command]
     // A process enters by itself, so that its first children are born inside.
     const enter = ['sh', '-c', 'echo $$ > "$0" && exec "$@"']
-    return inNamespace(
-      netns,
-      this.#cgroup === undefined ? pinned : [...enter, join(this.#cgroup, 'cgroup.procs'), ...pinned],
-    )
+    return inNamespace(netns, cgroup === undefined ? pinned : [...enter, join(cgroup, 'cgroup.procs'), ...pinned])
   }
 
   /** Microseconds of processor time (cgroup v2, cpu.stat); NaN where there is no such hierarchy. */
@@ -148,16 +168,18 @@ async function makePlaces(lab: Lab): Promise<WirePlaces> {
     floor: await make('floor'),
     bridge: await make('bridge'),
     routed: await make('routed'),
+    nft: await make('nft'),
+    iptables: await make('iptables'),
     across: [await make('near'), await make('between'), await make('distant')],
   }
 }
 
 /** Servers in a pod, a process for each connection; resolves once they listen. */
 async function serve(core: Core, netns: string, signal: AbortSignal): Promise<Disposable> {
-  const [file = '', ...args] = core.command(netns, withParent([PROBE, 'serve', `${PORT}`, '--blocking']))
+  const [file = '', ...args] = core.command(netns, withParent([PROBE, 'serve', `${SERVER_PORT}`, '--blocking']))
   const child = spawn(file, args, { stdio: 'ignore' })
   child.on('error', () => {}) // then nobody listens below
-  const check = inNamespace(netns, [PROBE, 'check', 'tcp', '127.0.0.1', `${PORT + 2}`, '1'])
+  const check = inNamespace(netns, [PROBE, 'check', 'tcp', '127.0.0.1', `${SERVER_PORT + 2}`, '1'])
   await eventually(async () => (await runCommand(check, { signal })).status === 0)
   return { [Symbol.dispose]: () => child.kill('SIGKILL') }
 }

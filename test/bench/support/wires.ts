@@ -7,11 +7,16 @@
  *   bridge  two pairs into a bridge
  *   routed  two pairs into a namespace that routes
  *   across  as far as to a pod of another node: router, bridge, router
+ *   nft, iptables
+ *           as routed; whoever compares services puts rules there (service-rules.ts)
  */
 import type { NetRequest, Route } from '../../../daemon/kernel/kernel.ts'
 
-export const WIRES = ['bare', 'floor', 'bridge', 'routed', 'across'] as const
+export const WIRES = ['bare', 'floor', 'bridge', 'routed', 'across', 'nft', 'iptables'] as const
 export type WireName = (typeof WIRES)[number]
+/** One namespace in the middle routes. */
+export const ROUTED = ['routed', 'nft', 'iptables'] as const
+const SPLIT: readonly WireName[] = [...ROUTED, 'across']
 
 /** nsfs paths. */
 export interface WirePlaces {
@@ -23,6 +28,8 @@ export interface WirePlaces {
   readonly floor: string
   readonly bridge: string
   readonly routed: string
+  readonly nft: string
+  readonly iptables: string
   readonly across: readonly [router: string, bridge: string, router: string]
 }
 
@@ -39,7 +46,7 @@ export const FLOOR_BLOCK = 1
 export function wireAddress(wire: WireName, end: number, family: 4 | 6): string {
   const net = `${WIRES.indexOf(wire) + 1}${end === 2 || end === 4 ? 2 : 1}`
   // Both ends are in one network unless something routes between them.
-  const shared = wire === 'routed' || wire === 'across' ? net : net.replace(/2$/, '1')
+  const shared = SPLIT.includes(wire) ? net : net.replace(/2$/, '1')
   return family === 4 ? `10.201.${shared}.${end}` : `fd00:201:${shared}::${end}`
 }
 
@@ -57,8 +64,10 @@ export function planWires(places: WirePlaces): WireStep[] {
     { netns: places.floor, requests: [1, 2].map(end => bind(floorDevice(end as 1 | 2))) },
     { netns: places.bridge, requests: [{ op: 'link-add', link: { kind: 'bridge', name: 'joint', up: true } }] },
     ...joined('bridge', places.bridge, a, b, end => ({ name: `to${end}`, master: 'joint' })),
-    ...joined('routed', places.routed, a, b, end => ({ name: `to${end}` })),
-    { netns: places.routed, requests: [...gateway('routed', 1), ...gateway('routed', 2)] },
+    ...ROUTED.flatMap(wire => [
+      ...joined(wire, places[wire], a, b, end => ({ name: `to${end}` })),
+      { netns: places[wire], requests: [...gateway(wire, 1), ...gateway(wire, 2)] },
+    ]),
     ...planAcross(places),
     ...WIRES.flatMap(wire => [
       { netns: a, requests: endRequests(wire, 1) },
@@ -129,7 +138,7 @@ function endRequests(wire: WireName, end: 1 | 2): NetRequest[] {
     })
     return [...up, ...known]
   }
-  if (wire !== 'routed' && wire !== 'across') return up
+  if (!SPLIT.includes(wire)) return up
   return [...up, ...routes(wire, other, family => wireAddress(wire, end + 2, family))]
 }
 

@@ -37,9 +37,16 @@ export const PARAMETERS: readonly Parameter[] = [
   {
     name: 'overlay',
     levels: [
-      { overlay_ifindex: 0, overlay_mtu: 0, overlay_vni: 0 },
-      { overlay_ifindex: 7, overlay_mtu: 1450, overlay_vni: 202 },
-      { overlay_ifindex: 0x7fff_ffff, overlay_mtu: 65_485, overlay_vni: 0xff_ffff },
+      { overlay_ifindex: 0, overlay_mtu: 0, overlay_vni: 0, overlay_port: 0 },
+      { overlay_ifindex: 7, overlay_mtu: 1450, overlay_vni: 202, overlay_port: 8472 },
+      { overlay_ifindex: 0x7fff_ffff, overlay_mtu: 65_485, overlay_vni: 0xff_ffff, overlay_port: 0xffff },
+    ],
+  },
+  {
+    name: 'ports',
+    levels: [
+      { reserved_ports_first: 30_000, reserved_ports_last: 60_999 },
+      { reserved_ports_first: 1024, reserved_ports_last: 65_534 },
     ],
   },
   { name: 'lifetimes', levels: [lifetimes(0n), lifetimes(8000n * SECOND_NS)] },
