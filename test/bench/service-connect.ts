@@ -20,6 +20,8 @@ const MODES = ['rr', 'crr'] as const
 type Mode = (typeof MODES)[number]
 const SECONDS = 0.07
 const PORT = 80
+/** Connections are counted at the server two ports further on (cw-probe serve), and so is the service. */
+const PORTS = [0, 2].map(more => ({ port: PORT + more, targetPort: SERVER_PORT + more }))
 /** Objects in one manifest: a daemon reads each file in one go. */
 const PER_FILE = 200
 const SYNC_TIMEOUT_MS = 240_000
@@ -108,14 +110,13 @@ function routeToRules({ places }: WiredPods): void {
 
 async function applyRules({ places }: WiredPods, count: number): Promise<void> {
   const services = (network: string): RuleService[] =>
-    Array.from({ length: count }, (_, i) => ({ address: addressOf(network, i), port: PORT }))
-  const endpoint = (wire: 'nft' | 'iptables') => ({ address: wireAddress(wire, 2, 4), port: SERVER_PORT })
+    Array.from({ length: count }, (_, i) => PORTS.map(ports => ({ address: addressOf(network, i), ...ports }))).flat()
   await mustRun(inNamespace(places.nft, ['nft', 'flush', 'ruleset']))
   await mustRun(inNamespace(places.nft, ['nft', '-f', '-']), {
-    input: nftRules(services(NETWORKS.nft), endpoint('nft')),
+    input: nftRules(services(NETWORKS.nft), wireAddress('nft', 2, 4)),
   })
   await mustRun(inNamespace(places.iptables, ['iptables-restore']), {
-    input: iptablesRules(services(NETWORKS.iptables), endpoint('iptables')),
+    input: iptablesRules(services(NETWORKS.iptables), wireAddress('iptables', 2, 4)),
   })
 }
 
@@ -139,14 +140,17 @@ function objectsOf(i: number, backend: string): object[] {
       apiVersion: 'v1',
       kind: 'Service',
       metadata,
-      spec: { clusterIP: addressOf(NETWORKS.ours, i), ports: [{ name: 'http', protocol: 'TCP', port: PORT }] },
+      spec: {
+        clusterIP: addressOf(NETWORKS.ours, i),
+        ports: PORTS.map(({ port }) => ({ name: `p${port}`, protocol: 'TCP', port })),
+      },
     },
     {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: { ...metadata, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
-      ports: [{ name: 'http', protocol: 'TCP', port: SERVER_PORT }],
+      ports: PORTS.map(({ port, targetPort }) => ({ name: `p${port}`, protocol: 'TCP', port: targetPort })),
       endpoints: [{ addresses: [backend], conditions: { ready: true } }],
     },
   ]

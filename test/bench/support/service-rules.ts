@@ -8,18 +8,15 @@
 export interface RuleService {
   readonly address: string
   readonly port: number
-}
-
-export interface RuleEndpoint {
-  readonly address: string
-  readonly port: number
+  /** The endpoint's port. */
+  readonly targetPort: number
 }
 
 /** Input of `nft -f -`. */
-export function nftRules(services: readonly RuleService[], { address, port }: RuleEndpoint): string {
+export function nftRules(services: readonly RuleService[], endpoint: string): string {
   const elements = services.map((s, i) => `${s.address} . tcp . ${s.port} : goto service-${i}`)
-  const chains = services.flatMap((_, i) => [
-    `chain endpoint-${i} { ip saddr ${address} jump mark-for-masquerade; meta l4proto tcp dnat to ${address}:${port}; }`,
+  const chains = services.flatMap(({ targetPort }, i) => [
+    `chain endpoint-${i} { ip saddr ${endpoint} jump mark-for-masquerade; meta l4proto tcp dnat to ${endpoint}:${targetPort}; }`,
     `chain service-${i} { numgen random mod 1 vmap { 0 : goto endpoint-${i} }; }`,
   ])
   return [
@@ -40,13 +37,13 @@ export function nftRules(services: readonly RuleService[], { address, port }: Ru
 }
 
 /** Input of `iptables-restore`. */
-export function iptablesRules(services: readonly RuleService[], { address, port }: RuleEndpoint): string {
+export function iptablesRules(services: readonly RuleService[], endpoint: string): string {
   const names = services.flatMap((_, i) => [`:KUBE-SVC-${i} - [0:0]`, `:KUBE-SEP-${i} - [0:0]`])
   const rules = services.flatMap((s, i) => [
     `-A KUBE-SERVICES -d ${s.address}/32 -p tcp -m tcp --dport ${s.port} -j KUBE-SVC-${i}`,
     `-A KUBE-SVC-${i} -j KUBE-SEP-${i}`,
-    `-A KUBE-SEP-${i} -s ${address}/32 -j KUBE-MARK-MASQ`,
-    `-A KUBE-SEP-${i} -p tcp -m tcp -j DNAT --to-destination ${address}:${port}`,
+    `-A KUBE-SEP-${i} -s ${endpoint}/32 -j KUBE-MARK-MASQ`,
+    `-A KUBE-SEP-${i} -p tcp -m tcp -j DNAT --to-destination ${endpoint}:${s.targetPort}`,
   ])
   return [
     '*nat',
