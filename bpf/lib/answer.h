@@ -17,9 +17,6 @@ enum {
 	/* Of the transport header that an error quotes. */
 	QUOTED_TCP = 20,
 	QUOTED_OTHER = 8,
-	/* Answers a second and CPU, as the host's own stack limits its own (ip-sysctl, icmp_msgs_per_sec). */
-	ANSWERS_PER_SECOND = 1000,
-	ANSWERS_BURST = 50,
 };
 
 struct icmp_header {
@@ -156,7 +153,7 @@ static __always_inline bool answer_may(const struct packet *p)
 	if (p->fragment == FRAGMENT_LATER || p->transport != plain || packet_is_icmp(p) || p->tcp_flags & TCP_RST)
 		return false;
 	return !address_is_group(&p->tuple.source) &&
-	       budget_take(BUDGET_ANSWERS, ANSWERS_PER_SECOND, ANSWERS_BURST, bpf_ktime_get_ns());
+	       budget_take(BUDGET_ANSWERS, answers_per_second, answers_burst, bpf_ktime_get_ns());
 }
 
 /* Makes a packet the message to its sender that nobody is at that port. False when it is to hear nothing. */

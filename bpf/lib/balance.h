@@ -24,7 +24,8 @@ static __always_inline bool balance_owns(const struct packet *p)
 /*
  * What a backend is to see as source: the client itself where its replies come by this program, which is so for clients
  * on this node and for backends on it; else this node. A pod that gets itself would answer itself past us: it sees the
- * service. Returns whether it may see the client's port too.
+ * service. Returns whether it may see the client's port too: not where a client of this node may speak to it past the
+ * service as well, for both would have one tuple.
  */
 static __always_inline bool balance_source(const struct packet *p, struct tuple *to)
 {
@@ -35,7 +36,9 @@ static __always_inline bool balance_source(const struct packet *p, struct tuple 
 		to->source = p->tuple.destination;
 		return true;
 	}
-	if (p->scope == SERVICE_INSIDE || endpoint_of(&to->destination))
+	if (p->scope == SERVICE_INSIDE)
+		return p->tuple.protocol != IPPROTO_TCP;
+	if (endpoint_of(&to->destination))
 		return true;
 	node = bpf_map_lookup_elem(&node_addresses, &family);
 	if (node)
@@ -112,7 +115,7 @@ static __always_inline bool balance_is_taken(const struct packet *p)
 
 	if (!entry || !(entry->flags & CT_TRANSLATED))
 		return false;
-	if (ct_live(entry) && !ct_closed(entry->flags))
+	if (ct_live(entry))
 		return true;
 	nat_release(&p->tuple);
 	return false;

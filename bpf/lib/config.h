@@ -56,5 +56,9 @@ const volatile __u32 flow_events = FLOW_FIRST | FLOW_REPLY | FLOW_END;
 const volatile __u32 drop_events_per_second = 1000;
 /* Drop events that may come at once on one CPU. */
 const volatile __u32 drop_events_burst = 1000;
+/* Messages a second and CPU that nobody serves, as the host's stack limits its own (ip-sysctl, icmp_msgs_per_sec). */
+const volatile __u32 answers_per_second = 1000;
+/* Those that may go at once on one CPU. */
+const volatile __u32 answers_burst = 50;
 /* A flow event wakes the reader each time so many more bytes wait, otherwise it looks by a timer; 0 wakes it always. */
 const volatile __u32 event_batch_bytes = 0;

@@ -165,6 +165,15 @@ static __always_inline bool nat_is_free(const struct tuple *t)
 	return !ct_live(entry) || ct_closed(entry->flags);
 }
 
+/*
+ * Whether a tuple is new to who serves it. A server remembers the connections it has closed (TIME-WAIT), and holds a
+ * new one to the clock and sequence numbers of the old one; those of a client differ by whom it believes to speak to.
+ */
+static __always_inline bool nat_is_unknown(const struct tuple *t)
+{
+	return !ct_live(ct_find(t));
+}
+
 /* Whether a flow that comes as `from` has this tuple already. */
 static __always_inline bool nat_is_own(const struct tuple *t, const struct tuple *from)
 {
@@ -190,22 +199,32 @@ static __always_inline bool nat_port_is_reserved(__be16 port)
 	return bpf_ntohs(port) >= reserved_ports_first && bpf_ntohs(port) <= reserved_ports_last;
 }
 
+/* Where the search for a port begins: the ports of one client to one service lead to as many others. */
+static __always_inline __u32 nat_port_start(const struct tuple *from)
+{
+	__u32 service = from->destination.words[3] ^ from->destination.words[2] ^ from->destination_port;
+
+	return (service * 0x9e3779b1 >> 8) + bpf_ntohs(from->source_port);
+}
+
 /*
  * Finds a source port with which a tuple is free. Its own is tried first, unless it must not be kept. Returns whether
  * there is one.
  */
 __outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool keep)
 {
-	__u32 start = bpf_get_prandom_u32();
+	__u32 number;
 
 	if (!to || !from)
 		return false;
-	if (keep && (nat_is_free(to) || nat_is_own(to, from)))
+	if (keep && (nat_is_unknown(to) || nat_is_own(to, from)))
 		return true;
+	number = nat_port_start(from);
 	for (__u32 i = 0; i < NAT_TRIES; i++) {
-		to->source_port = nat_port(start + i);
-		if (nat_is_free(to))
+		to->source_port = nat_port(number);
+		if (nat_is_unknown(to) || nat_is_own(to, from))
 			return true;
+		number = bpf_get_prandom_u32();
 	}
 	return false;
 }

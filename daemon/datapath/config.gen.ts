@@ -36,6 +36,10 @@ export interface DatapathConfig {
   readonly drop_events_per_second: number
   /** Drop events that may come at once on one CPU. */
   readonly drop_events_burst: number
+  /** Messages a second and CPU that nobody serves, as the host's stack limits its own (ip-sysctl, icmp_msgs_per_sec). */
+  readonly answers_per_second: number
+  /** Those that may go at once on one CPU. */
+  readonly answers_burst: number
   /** A flow event wakes the reader each time so many more bytes wait, otherwise it looks by a timer; 0 wakes it always. */
   readonly event_batch_bytes: number
 }

@@ -47,6 +47,18 @@ function passes(
   assert.equal(result.verdict, verdict)
 }
 
+/**
+ * Opens the client's flow to a service; the port it goes on from. TCP never keeps its own: a connection past the service to
+ * the same backend may have that.
+ */
+function opened(f: Family, protocol: 'tcp' | 'udp', vip: Both = VIP): number {
+  const { verdict, bytes } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, vip), requestOf(KINDS[protocol])])
+  assert.notEqual(verdict, 'drop')
+  const port = sourcePort(bytes, f)
+  if (protocol === 'tcp') assert.ok(port >= 1024 && (port < 30_000 || port > 60_999) && port !== CLIENT_PORT, `${port}`)
+  return port
+}
+
 const requestOf = (kind: Kind): Layer => kind({ sport: CLIENT_PORT, dport: SERVICE_PORT })
 const end = (f: Family, address: string, port: number): string =>
   f === 4 ? `${address}:${port}` : `[${address}]:${port}`
@@ -59,30 +71,31 @@ for (const f of FAMILIES)
 
       test('of a pod of the node: it is given the backend, which answers as the service', () => {
         serve(VIP[f], protocol, B[f])
+        const port = opened(f, protocol)
         passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), requestOf(kind), payload(9)], 'redirect', [
           toPod(B),
           ip(f, A, B, 63),
-          kind({ sport: CLIENT_PORT, dport: BACKEND_PORT }),
+          kind({ sport: port, dport: BACKEND_PORT }),
           payload(9),
         ])
         passes(
           ['pod_out', 'b'],
-          [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT }), payload(7)],
+          [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport: port }), payload(7)],
           'redirect',
           [toPod(A), ip(f, VIP, A, 63), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT }), payload(7)],
         )
         const established = protocol === 'tcp' ? '' : 'ESTABLISHED '
         assert.deepEqual(flows(node), [
-          `flow ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, B[f], BACKEND_PORT)} ${established}REPLIED TRANSLATED 1/1`,
+          `flow ${protocol} ${end(f, A[f], port)} > ${end(f, B[f], BACKEND_PORT)} ${established}REPLIED TRANSLATED 2/1`,
         ])
       })
 
       test('of a pod elsewhere: it goes there, and what comes back is from the service', () => {
         serve(VIP[f], protocol, NATIVE[f])
-        assert.equal(node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)]).verdict, 'redirect')
+        const port = opened(f, protocol)
         passes(
           ['uplink_in', 'uplink'],
-          [fromRouter, ip(f, NATIVE, A), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT })],
+          [fromRouter, ip(f, NATIVE, A), answer({ sport: BACKEND_PORT, dport: port })],
           'redirect',
           [toPod(A), ip(f, VIP, A, 63), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT })],
         )
@@ -90,17 +103,17 @@ for (const f of FAMILIES)
 
       test('of the node: its stack gets it for itself, and its answer is from the service', () => {
         serve(VIP[f], protocol, HOST[f])
+        const port = opened(f, protocol)
         passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), requestOf(kind)], 'stack', [
           fromPod(A),
           ip(f, A, HOST),
-          kind({ sport: CLIENT_PORT, dport: BACKEND_PORT }),
+          kind({ sport: port, dport: BACKEND_PORT }),
         ])
-        passes(
-          ['pod_in', 'a'],
-          [toPod(A), ip(f, HOST, A), answer({ sport: BACKEND_PORT, dport: CLIENT_PORT })],
-          'stack',
-          [toPod(A), ip(f, VIP, A), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT })],
-        )
+        passes(['pod_in', 'a'], [toPod(A), ip(f, HOST, A), answer({ sport: BACKEND_PORT, dport: port })], 'stack', [
+          toPod(A),
+          ip(f, VIP, A),
+          answer({ sport: SERVICE_PORT, dport: CLIENT_PORT }),
+        ])
       })
 
       test('of its own: it sees the service as the client, and itself as served by it', () => {
@@ -144,15 +157,9 @@ for (const f of FAMILIES)
       test('and by another service to the same backend from the same port: both go on, told apart by their ports', () => {
         serve(VIP[f], protocol, B[f])
         serve(OTHER_VIP[f], protocol, B[f])
-        node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)])
-        const second = node.send('pod_out', 'a', [fromPod(A), ip(f, A, OTHER_VIP), requestOf(kind)])
-        assert.equal(second.verdict, 'redirect')
-        const sport = sourcePort(second.bytes, f)
-        assert.notEqual(sport, CLIENT_PORT)
-        for (const [vip, dport] of [
-          [VIP, CLIENT_PORT],
-          [OTHER_VIP, sport],
-        ] as const)
+        const ports = [VIP, OTHER_VIP].map(vip => [vip, opened(f, protocol, vip)] as const)
+        assert.notEqual(ports[0]?.[1], ports[1]?.[1])
+        for (const [vip, dport] of ports)
           passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport })], 'redirect', [
             toPod(A),
             ip(f, vip, A, 63),
@@ -160,33 +167,35 @@ for (const f of FAMILIES)
           ])
       })
 
-      test('and past it to the same backend from the same port: both go on, told apart by their ports', () => {
+      test('and past it to the same backend from the port that it goes on from: both go on, told apart by their ports', () => {
         serve(VIP[f], protocol, B[f])
-        node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), requestOf(kind)])
-        const direct = [fromPod(A), ip(f, A, B), kind({ sport: CLIENT_PORT, dport: BACKEND_PORT })]
+        const taken = opened(f, protocol)
+        const direct = [fromPod(A), ip(f, A, B), kind({ sport: taken, dport: BACKEND_PORT })]
         const sport = sourcePort(node.send('pod_out', 'a', direct).bytes, f)
-        assert.notEqual(sport, CLIENT_PORT)
+        assert.notEqual(sport, taken)
         assert.equal(sourcePort(node.send('pod_out', 'a', direct).bytes, f), sport)
         passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport: sport })], 'redirect', [
           toPod(A),
           ip(f, B, A, 63),
-          answer({ sport: BACKEND_PORT, dport: CLIENT_PORT }),
+          answer({ sport: BACKEND_PORT, dport: taken }),
         ])
       })
     })
 
 for (const f of FAMILIES)
   suite(`IPv${f}, a flow to a service`, () => {
+    /** The port that the last packet to the service went on from. */
+    let onward = 0
     const chosen = (flags?: string): string => {
       const ports = { sport: CLIENT_PORT, dport: SERVICE_PORT }
       const layer = flags === undefined ? udp(ports) : tcp({ ...ports, flags })
       const { verdict, bytes } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), layer])
+      onward = sourcePort(bytes, f)
       return verdict === 'redirect' ? packetText(bytes) : verdict
     }
     /** From the backend, back to the client. */
     const reply = (flags: string): Verdict =>
-      node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: CLIENT_PORT, flags })])
-        .verdict
+      node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: onward, flags })]).verdict
     const to = (backend: Both): RegExp => new RegExp(`${backend[f].replaceAll('.', '\\.')}\\b`)
 
     test('of TCP stays with its backend when that takes no new ones', () => {
@@ -219,50 +228,54 @@ for (const f of FAMILIES)
       assert.match(chosen(), to(NATIVE))
     })
 
-    test('past a service, after one by it has ended, is nobody else’s', () => {
+    const directly = (sport: number, flags: string): number => {
+      const layers = [fromPod(A), ip(f, A, B), tcp({ sport, dport: BACKEND_PORT, flags })]
+      return sourcePort(node.send('pod_out', 'a', layers).bytes, f)
+    }
+
+    test('leaves its port to no flow past it that the backend would take for the one before', () => {
       serve(VIP[f], 'tcp', B[f])
       chosen('S')
+      const taken = onward
       reply('RA')
-      const direct = { sport: CLIENT_PORT, dport: BACKEND_PORT }
-      passes(['pod_out', 'a'], [fromPod(A), ip(f, A, B), tcp({ ...direct, flags: 'S' })], 'redirect', [
-        toPod(B),
-        ip(f, A, B, 63),
-        tcp({ ...direct, flags: 'S' }),
-      ])
-      const back = tcp({ sport: BACKEND_PORT, dport: CLIENT_PORT, flags: 'SA' })
-      passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), back], 'redirect', [toPod(A), ip(f, B, A, 63), back])
+      assert.notEqual(directly(taken, 'S'), taken)
     })
 
-    test('past a service, after one that had to give way has ended, goes its own way from its first packet to its last', () => {
+    test('is given no port that a flow past it has had a moment ago', () => {
       serve(VIP[f], 'tcp', B[f])
-      const direct = (flags: string): number =>
-        sourcePort(
-          node.send('pod_out', 'a', [fromPod(A), ip(f, A, B), tcp({ sport: CLIENT_PORT, dport: BACKEND_PORT, flags })])
-            .bytes,
-          f,
-        )
       chosen('S')
-      const other = direct('S')
-      assert.notEqual(other, CLIENT_PORT)
-      for (const dport of [CLIENT_PORT, other])
-        node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport, flags: 'RA' })])
-      assert.deepEqual(['S', 'A', 'PA', 'FA'].map(direct), Array(4).fill(CLIENT_PORT))
-      // What is late of the flow to the service disturbs it no more.
-      chosen('FA')
-      assert.equal(
-        flows(node).filter(text => text.includes(`:${CLIENT_PORT} > `) && !text.includes('TRANSLATED')).length,
-        1,
+      const first = onward
+      clearServices(node.object('pod'))
+      node.reset()
+      serve(VIP[f], 'tcp', B[f])
+      directly(first, 'S')
+      node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: first, flags: 'RA' })])
+      chosen('S')
+      assert.notEqual(onward, first)
+    })
+
+    test('leaves its port to others once conntrack knows nothing of it, who then are nobody’s but their own', () => {
+      serve(VIP[f], 'tcp', B[f])
+      chosen('S')
+      const taken = onward
+      for (const [key, value] of node.conntrack.entries()) node.conntrack.update(key, { ...value, expires: 0n })
+      assert.deepEqual(
+        ['S', 'A', 'PA', 'FA'].map(flags => directly(taken, flags)),
+        Array(4).fill(taken),
       )
+      const back = tcp({ sport: BACKEND_PORT, dport: taken, flags: 'SA' })
+      passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), back], 'redirect', [toPod(A), ip(f, B, A, 63), back])
+      assert.deepEqual(translations(node.object('pod')), [])
     })
 
     test('has two translations, one each way', () => {
       serve(VIP[f], 'tcp', B[f])
       chosen('S')
       const [client, vip] = [end(f, A[f], CLIENT_PORT), end(f, VIP[f], SERVICE_PORT)]
-      const backend = end(f, B[f], BACKEND_PORT)
+      const [onwards, backend] = [end(f, A[f], onward), end(f, B[f], BACKEND_PORT)]
       assert.deepEqual(
         translations(node.object('pod')),
-        [`${client} > ${vip} → ${client} > ${backend}`, `${backend} > ${client} < ${vip} > ${client}`].sort(),
+        [`${client} > ${vip} → ${onwards} > ${backend}`, `${backend} > ${onwards} < ${vip} > ${client}`].sort(),
       )
     })
   })
@@ -286,12 +299,12 @@ for (const f of FAMILIES)
   })
 
 test('of many clients that nobody serves some are told, as many as are allowed', () => {
-  serve(VIP[4], 'udp')
-  const verdicts = Array.from({ length: 200 }, () => {
-    return node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), udp({ sport: 1, dport: SERVICE_PORT })]).verdict
+  using strict = new TestNode({ constants: { answers_per_second: 1, answers_burst: 3 } })
+  makeService(strict.object('pod'), { address: VIP[4], protocol: 'udp', backends: [] })
+  const verdicts = Array.from({ length: 5 }, () => {
+    return strict.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), udp({ sport: 1, dport: SERVICE_PORT })]).verdict
   })
-  assert.ok(verdicts.includes('drop'))
-  assert.ok(verdicts.includes('redirect'))
+  assert.deepEqual(verdicts, ['redirect', 'redirect', 'redirect', 'drop', 'drop'])
 })
 
 test('a reset to a service that nobody serves is answered with nothing', () => {

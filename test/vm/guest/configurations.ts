@@ -59,6 +59,13 @@ export const PARAMETERS: readonly Parameter[] = [
       { drop_events_per_second: 1000, drop_events_burst: 1000 },
     ],
   },
+  {
+    name: 'answers',
+    levels: [
+      { answers_per_second: 0, answers_burst: 0 },
+      { answers_per_second: 1000, answers_burst: 50 },
+    ],
+  },
   { name: 'batches', levels: [{ event_batch_bytes: 0 }, { event_batch_bytes: 262_144 }] },
 ]
 
