@@ -26,6 +26,7 @@ export type Family = 4 | 6
 
 /** What `cw-probe bench` prints. */
 export interface Latency {
+  readonly opsPerSecond: number
   readonly p50Us: number
   readonly cpuUsPerOp: number
 }

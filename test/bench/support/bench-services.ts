@@ -1,0 +1,62 @@
+/** Services of a lab whose only endpoint is the pod that the benches' servers run in. */
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { PROBE } from '../../../deploy/lab/built.ts'
+import { inNamespace, runCommand } from '../../../deploy/lab/command.ts'
+import { SERVER_PORT, type WiredPods } from './wired-pods.ts'
+
+export const PORT = 80
+/** Connections are counted at the server two ports further on (cw-probe serve), and so is the service. */
+export const PORTS = [0, 2].map(more => ({ port: PORT + more, targetPort: SERVER_PORT + more }))
+/** Objects in one manifest: a daemon reads each file in one go. */
+const PER_FILE = 200
+const SYNC_TIMEOUT_MS = 240_000
+
+/** Of the first 65,536 addresses of a network such as `10.100`. */
+export function addressOf(network: string, i: number): string {
+  return `${network}.${i >> 8}.${i & 255}`
+}
+
+/** Tells the cluster of services `from` to `to - 1`, each with the pod that the servers run in as its endpoint. */
+export function writeServices(pods: WiredPods, network: string, from: number, to: number): void {
+  const { layout } = pods.lab
+  for (let first = from; first < to; first += PER_FILE) {
+    const numbers = Array.from({ length: Math.min(PER_FILE, to - first) }, (_, i) => first + i)
+    const items = numbers.flatMap(i => objectsOf(i, addressOf(network, i), pods.podAddress(4)))
+    const temporary = join(layout.root, '.bench.json')
+    writeFileSync(temporary, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    renameSync(temporary, join(layout.cluster, `bench-${first}.json`))
+  }
+}
+
+function objectsOf(i: number, clusterIP: string, backend: string): object[] {
+  const name = `bench-${i}`
+  const metadata = { name, namespace: 'default' }
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: {
+        clusterIP,
+        ports: PORTS.map(({ port }) => ({ name: `p${port}`, protocol: 'TCP', port })),
+      },
+    },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { ...metadata, labels: { 'kubernetes.io/service-name': name } },
+      addressType: 'IPv4',
+      ports: PORTS.map(({ port, targetPort }) => ({ name: `p${port}`, protocol: 'TCP', port: targetPort })),
+      endpoints: [{ addresses: [backend], conditions: { ready: true } }],
+    },
+  ]
+}
+
+/** Resolves once the daemon has carried the service into the maps: a connection by packets shows it. */
+export async function serviceAnswers(pods: WiredPods, address: string, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(SYNC_TIMEOUT_MS)])
+  const check = inNamespace(pods.places.a, [PROBE, 'check', 'tcp', address, `${PORT}`, '1', '--timeout', '500'])
+  while ((await runCommand(check, { signal: limit })).status !== 0) await delay(100, undefined, { signal: limit })
+}

@@ -1,0 +1,42 @@
+/**
+ * One client that connects to one backend by its service and past it, again and again: none waits for the other's ports. A
+ * backend remembers each connection it has closed for a minute, and a SYN that it takes for an old one's is answered with
+ * nothing that the client understands: a second passes before the next.
+ */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { median } from '../bench/bench.ts'
+import { addressOf, PORT, serviceAnswers, writeServices } from '../bench/support/bench-services.ts'
+import { SERVER_PORT, WiredPods } from '../bench/support/wired-pods.ts'
+
+const NETWORK = '10.100'
+/** Enough for a third of all ports to be remembered at the end. */
+const ROUNDS = 20
+const SECONDS = 0.05
+
+const stack = new AsyncDisposableStack()
+const { signal } = new AbortController()
+let pods: WiredPods
+before(async () => {
+  pods = stack.use(await WiredPods.create(`mixed${process.pid}`, signal))
+  writeServices(pods, NETWORK, 0, 2)
+  for (const i of [0, 1]) await serviceAnswers(pods, addressOf(NETWORK, i), signal)
+})
+after(() => stack.disposeAsync())
+
+test('connections by packet, by socket, past the service and by another one keep their rate', async () => {
+  const ways = {
+    direct: { address: pods.podAddress(4), port: SERVER_PORT, inNode: false },
+    packet: { address: addressOf(NETWORK, 0), port: PORT, inNode: false },
+    socket: { address: addressOf(NETWORK, 0), port: PORT, inNode: true },
+    other: { address: addressOf(NETWORK, 1), port: PORT, inNode: false },
+  }
+  const rates: Record<string, number[]> = {}
+  for (let round = 0; round < ROUNDS; round++)
+    for (const [name, to] of Object.entries(ways))
+      (rates[name] ??= []).push((await pods.latencyTo('crr', to, SECONDS)).opsPerSecond)
+  const usual = median(Object.values(rates).flat())
+  // A connection that waits for a second leaves its run with a twentieth.
+  const slow = Object.entries(rates).flatMap(([name, all]) => all.filter(r => r < usual / 8).map(r => `${name}: ${r}`))
+  assert.deepEqual(slow, [], `usual: ${usual}/s`)
+})
