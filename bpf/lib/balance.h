@@ -65,6 +65,8 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 
 	if (!p || !service || !next)
 		return -DROP_MALFORMED;
+	if (!service_admits(service, &p->tuple.source))
+		return -DROP_SOURCE_RANGE;
 	client.client = p->tuple.source;
 	client.service = service->id;
 	backend = service_pick(service, &client, bpf_get_prandom_u32());

@@ -80,6 +80,15 @@ struct {
 	__type(value, struct service_value);
 } services SEC(".maps");
 
+/* Who may use a service, where not everybody may. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct source_range_key);
+	__type(value, __u32);
+} source_ranges SEC(".maps");
+
 /* Who takes new flows. Written by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

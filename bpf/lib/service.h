@@ -15,6 +15,14 @@ static __always_inline const struct service_value *service_find(const struct add
 	return bpf_map_lookup_elem(&services, &key);
 }
 
+/* Whether a client may use a service (Service, loadBalancerSourceRanges). */
+static __always_inline bool service_admits(const struct service_value *service, const struct address *client)
+{
+	struct source_range_key key = {.prefix_length = 160, .service = service->id, .address = *client};
+
+	return !(service->flags & SERVICE_RANGES) || bpf_map_lookup_elem(&source_ranges, &key);
+}
+
 /* The backend at a place that a number chooses; null when the service has none. */
 static __always_inline const struct backend *service_slot(const struct service_value *service, __u32 number)
 {

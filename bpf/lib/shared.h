@@ -121,6 +121,7 @@ enum service_scope {
 enum service_flags {
 	SERVICE_SILENT = 1,    /* without a backend nothing is answered; otherwise clients are refused */
 	SERVICE_EXCLUSIVE = 2, /* its address belongs to services alone */
+	SERVICE_RANGES = 4,    /* source_ranges tells who may use it */
 };
 
 /* services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
@@ -137,6 +138,13 @@ struct service_value {
 	__u32 affinity_seconds; /* a client stays with its backend for so long after its last connection; 0: it need not
 				 */
 	__u32 flags;            /* enum service_flags */
+};
+
+/* source_ranges: longest prefix; a client that is in none of a service's may not use it. */
+struct source_range_key {
+	__u32 prefix_length; /* 32 to 160, over service and address */
+	__u32 service;
+	struct address address;
 };
 
 /* service_slots: the backends that take new flows of a service, without gaps. */
@@ -242,6 +250,7 @@ enum drop_reason {
 	DROP_NAT_PORTS = 18,        /* no source port is free for the destination */
 	DROP_FRAGMENT_EARLY = 19,   /* fragment to a service that came before the first of its datagram */
 	DROP_TOO_BIG = 20,          /* longer than the way to a service's backend or client takes */
+	DROP_SOURCE_RANGE = 21,     /* client that the load balancer's source ranges leave out */
 };
 
 /* events: what the ring buffer carries. */

@@ -38,6 +38,7 @@ export const MAP_LAYOUTS: Layouts = {
   scratches: { version: 1, transient: true },
   departed: { version: 1 },
   services: { version: 1 },
+  source_ranges: { version: 1 },
   service_slots: { version: 1 },
   backends: { version: 1 },
   affinities: { version: 1 },

@@ -8,7 +8,7 @@ import type { Address, Family } from '../kernel/kernel.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
 import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
-import { type SlotKey, slotKeyLayout } from './shared.gen.ts'
+import { type SlotKey, slotKeyLayout, type SourceRangeKey, sourceRangeKeyLayout } from './shared.gen.ts'
 import {
   ADDRESS_SIZE,
   addressLayout,
@@ -40,6 +40,7 @@ export interface ProgramSet extends Disposable {
   readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
   readonly departed: EbpfMap<Uint8Array, bigint>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
+  readonly ranges: EbpfMap<SourceRangeKey, number>
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
   readonly conntrackCapacity: number
@@ -72,6 +73,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const ipcache = stack.use(mapOfFd(set.mapFd('ipcache'), codec(ipcacheKeyLayout, ipcacheValueLayout)))
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
+  const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
   const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
@@ -83,6 +85,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     ipcache,
     departed,
     services,
+    ranges,
     slots,
     backends,
     conntrackCapacity,

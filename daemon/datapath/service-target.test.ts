@@ -5,6 +5,8 @@ import { MemoryMap } from '../kernel/memory/map.ts'
 import { Table } from '../state/table.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import { isAddress } from './service-addresses.ts'
+import { rangesByService } from './service-ranges.ts'
+import { ServiceFlags } from './shared.gen.ts'
 import { type ServiceMaps, ServiceTarget } from './service-target.ts'
 
 function row(address: string, ...backends: readonly string[]): FrontendRow {
@@ -27,6 +29,7 @@ function row(address: string, ...backends: readonly string[]): FrontendRow {
 function maps(): ServiceMaps {
   return {
     services: new MemoryMap('services', 1000),
+    ranges: new MemoryMap('source_ranges', 1000),
     slots: new MemoryMap('service_slots', 1000),
     backends: new MemoryMap('backends', 1000),
   }
@@ -152,4 +155,30 @@ test('a prune brings addresses back, and takes away those of nobody', () => {
   at.services.update({ ...key, address: toMapped16('10.96.0.9') }, nobody)
   assert.equal(target.prune(table), 2)
   assert.deepEqual(addresses(at), ['10.96.0.1'])
+})
+
+test('who may use a load balancer is carried for clients from outside, changes with the service and goes with it', () => {
+  const at = maps()
+  const target = new ServiceTarget(() => at)
+  const outside = (...sourceRanges: string[]): FrontendRow => ({
+    ...row('203.0.113.1', '10.1.0.1'),
+    scope: 'outside',
+    kind: 'load-balancer',
+    sourceRanges,
+  })
+  const allowed = () => [...rangesByService(at.ranges).values()].map(of => of.join(' '))
+  const limited = () => [...at.services.entries()].filter(([, { flags }]) => flags & ServiceFlags.SERVICE_RANGES).length
+  target.update(outside('192.0.2.0/24', '10.0.0.0/8'))
+  target.update({ ...outside('192.0.2.0/24'), scope: 'inside' })
+  assert.deepEqual([allowed(), limited()], [['10.0.0.0/8 192.0.2.0/24'], 1])
+  assert.equal(target.update(outside('192.0.2.0/24', '10.0.0.0/8')), false)
+  const next = new ServiceTarget(() => at)
+  assert.equal(next.update(outside('10.0.0.0/8', '192.0.2.0/24')), false)
+  next.update(outside('2001:db8::/32'))
+  assert.deepEqual([allowed(), limited()], [['2001:db8::/32'], 1])
+  next.update(outside())
+  assert.deepEqual([allowed(), limited()], [[], 0])
+  next.update(outside('10.0.0.0/8'))
+  next.delete(outside())
+  assert.deepEqual([allowed(), limited()], [[], 0])
 })

@@ -9,8 +9,9 @@ import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
 import type { ReadonlyTable } from '../state/table.ts'
 import type { Target } from '../state/target.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
+import { rangesByService, replaceRanges } from './service-ranges.ts'
 import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
-import type { ServiceValue, SlotKey } from './shared.gen.ts'
+import type { ServiceValue, SlotKey, SourceRangeKey } from './shared.gen.ts'
 
 /** Assigned Internet protocol numbers (IANA). */
 const PROTOCOL = { TCP: 6, UDP: 17, SCTP: 132 } as const
@@ -18,6 +19,7 @@ const SCOPE = { inside: ServiceScope.SERVICE_INSIDE, outside: ServiceScope.SERVI
 
 export interface ServiceMaps {
   readonly services: BpfMap<ServiceKey, ServiceValue>
+  readonly ranges: BpfMap<SourceRangeKey, number>
   readonly slots: BpfMap<SlotKey, Backend>
   readonly backends: BpfMap<number, Backend>
 }
@@ -27,6 +29,8 @@ interface Carried {
   readonly id: number
   readonly key: ServiceKey
   readonly exclusive: boolean
+  /** Who may use it, sorted; everybody when there are none. */
+  readonly ranges: readonly string[]
   /** In the order of their slots. */
   readonly backends: readonly Backend[]
 }
@@ -83,19 +87,21 @@ export class ServiceTarget implements Target<FrontendRow> {
   #plan(row: FrontendRow, have: Carried | undefined): Plan {
     const key = have?.key ?? serviceKey(row)
     const id = have?.id ?? this.#nextService++
+    const ranges = row.scope === 'outside' ? row.sourceRanges.toSorted() : []
     const known = new Map(have?.backends.map(backend => [nameOf(backend), backend]))
     const backends = row.backends.map(
       backend => known.get(`${backend.address} ${backend.port}`) ?? this.#newBackend(backend),
     )
-    const value = serviceValue(row, id, backends.length)
+    const value = serviceValue(row, id, backends.length, ranges.length > 0)
     const held = have === undefined ? undefined : this.#maps().services.lookup(key)
     const same =
       have !== undefined &&
       held !== undefined &&
       sameValue(held, value) &&
+      ranges.join() === have.ranges.join() &&
       backends.length === have.backends.length &&
       backends.every((backend, i) => backend.id === have.backends[i]?.id)
-    return { row, key, value, have, next: { id, key, exclusive: row.exclusive, backends }, changed: !same }
+    return { row, key, value, have, next: { id, key, exclusive: row.exclusive, ranges, backends }, changed: !same }
   }
 
   #newBackend({ address, port }: BackendRow): Backend {
@@ -121,7 +127,10 @@ export class ServiceTarget implements Target<FrontendRow> {
         ),
       ),
     )
+    // While a service gets other ranges, those of before and after both count, but never none.
+    for (const { next } of changed) replaceRanges(this.#maps().ranges, next.id, [], next.ranges)
     services.updateBatch(changed.map(({ key, value }) => [key, value] as const))
+    for (const { have, next } of changed) replaceRanges(this.#maps().ranges, next.id, have?.ranges, next.ranges)
     this.#addresses.change(
       exclusiveKeys(changed.flatMap(({ have }) => have ?? [])),
       exclusiveKeys(changed.map(({ next }) => next)),
@@ -141,6 +150,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const gone = keys.flatMap(key => carried.get(key) ?? [])
     services.deleteBatch(gone.map(({ key }) => key))
     this.#addresses.change(exclusiveKeys(gone), [])
+    for (const { id, ranges } of gone) replaceRanges(this.#maps().ranges, id, ranges, [])
     slots.deleteBatch(gone.flatMap(entry => surplusSlots(entry.id, 0, entry)))
     backends.deleteBatch(gone.flatMap(entry => entry.backends.map(backend => backend.id)))
     for (const key of keys) carried.delete(key)
@@ -169,6 +179,7 @@ export class ServiceTarget implements Target<FrontendRow> {
   #read(): Map<string, Carried> {
     const { services, slots, backends } = this.#maps()
     const byService = new Map<number, Backend[]>()
+    const ranges = rangesByService(this.#maps().ranges)
     for (const [{ service, index }, backend] of slots.entries()) {
       const list = byService.get(service) ?? []
       list[index] = backend
@@ -182,7 +193,7 @@ export class ServiceTarget implements Target<FrontendRow> {
       const hole = list.indexOf(undefined)
       const whole = (hole < 0 ? list : list.slice(0, hole)) as Backend[]
       const exclusive = (flags & ServiceFlags.SERVICE_EXCLUSIVE) !== 0
-      carried.set(textOf(key), { id, key, exclusive, backends: whole })
+      carried.set(textOf(key), { id, key, exclusive, ranges: ranges.get(id) ?? [], backends: whole })
       this.#nextService = Math.max(this.#nextService, id + 1)
     }
     for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
@@ -219,8 +230,9 @@ function serviceKey(row: FrontendRow): ServiceKey {
   }
 }
 
-function serviceValue(row: FrontendRow, id: number, count: number): ServiceValue {
-  return { id, count, affinitySeconds: row.affinitySeconds, flags: row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0 }
+function serviceValue(row: FrontendRow, id: number, count: number, ranged: boolean): ServiceValue {
+  const flags = (row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) | (ranged ? ServiceFlags.SERVICE_RANGES : 0)
+  return { id, count, affinitySeconds: row.affinitySeconds, flags }
 }
 
 function sameValue(a: ServiceValue, b: ServiceValue): boolean {

@@ -315,6 +315,8 @@ export const ServiceFlags = {
   SERVICE_SILENT: 1,
   /** Its address belongs to services alone. */
   SERVICE_EXCLUSIVE: 2,
+  /** source_ranges tells who may use it. */
+  SERVICE_RANGES: 4,
 } as const
 export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
 
@@ -377,6 +379,32 @@ export const serviceValueLayout: Layout<ServiceValue> = {
   size: SERVICE_VALUE_SIZE,
   decode: decodeServiceValue,
   encode: encodeServiceValue,
+}
+
+/** `struct source_range_key`, 24 bytes. source_ranges: longest prefix; a client that is in none of a service's may not use it. */
+export interface SourceRangeKey {
+  /** 32 to 160, over service and address. */
+  readonly prefixLength: number
+  readonly service: number
+  readonly address: Uint8Array
+}
+export const SOURCE_RANGE_KEY_SIZE = 24
+export function decodeSourceRangeKey(view: DataView, at: number): SourceRangeKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    service: view.getUint32(at + 4, true),
+    address: decodeAddress(view, at + 8),
+  }
+}
+export function encodeSourceRangeKey(view: DataView, at: number, value: SourceRangeKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  view.setUint32(at + 4, value.service, true)
+  encodeAddress(view, at + 8, value.address)
+}
+export const sourceRangeKeyLayout: Layout<SourceRangeKey> = {
+  size: SOURCE_RANGE_KEY_SIZE,
+  decode: decodeSourceRangeKey,
+  encode: encodeSourceRangeKey,
 }
 
 /** `struct slot_key`, 8 bytes. service_slots: the backends that take new flows of a service, without gaps. */
@@ -654,6 +682,8 @@ export const DropReason = {
   DROP_FRAGMENT_EARLY: 19,
   /** Longer than the way to a service's backend or client takes. */
   DROP_TOO_BIG: 20,
+  /** Client that the load balancer's source ranges leave out. */
+  DROP_SOURCE_RANGE: 21,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 

@@ -147,6 +147,13 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Let the uplinks of all nodes have one MTU. Over an IPv6 underlay nothing is fragmented around the tunnel: datagrams from outside must fit the overlay, see `causeway status`.',
   },
+  {
+    value: 21,
+    name: 'source_range',
+    text: "The load balancer's address is not for this client: it is in none of the service's loadBalancerSourceRanges.",
+    whatToDo:
+      'Compare the source with spec.loadBalancerSourceRanges of the service. What came through a proxy bears the proxy’s address.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

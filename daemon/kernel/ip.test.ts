@@ -16,6 +16,7 @@ import {
   prefixContains,
   sizeOf,
   toMapped16,
+  fromMappedPrefix,
   toMappedPrefix,
 } from './ip.ts'
 
@@ -156,3 +157,9 @@ test('a prefix of the maps counts its length over 128 bits', () => {
   const v6 = toMappedPrefix('fd00::9/64')
   assert.deepEqual([hex(v6.bytes), v6.length], ['fd000000000000000000000000000000', 64])
 })
+
+for (const prefix of ['10.1.0.0/16', '0.0.0.0/0', '192.0.2.1/32', 'fd00:1::/64', '::/0', '2001:db8::1/128'])
+  test(`the mapped form of ${prefix} leads back to it`, () => {
+    const { bytes, length } = toMappedPrefix(prefix)
+    assert.equal(fromMappedPrefix(bytes, length), prefix)
+  })

@@ -122,6 +122,12 @@ export function toMappedPrefix(prefix: Prefix): { readonly bytes: Uint8Array<Arr
     : { bytes: fromBigint(value, 16), length }
 }
 
+/** The prefix of 16 mapped bytes and a length over them, as `toMappedPrefix` gives them. */
+export function fromMappedPrefix(bytes: Uint8Array, length: number): Prefix {
+  const address = fromMapped16(bytes)
+  return `${address}/${familyOf(address) === 4 ? length - 96 : length}`
+}
+
 /** The address in 16 bytes of an eBPF map, mapped ones as IPv4; throws RangeError on another size. */
 export function fromMapped16(bytes: Uint8Array): Address {
   if (bytes.length !== 16) throw new RangeError(`an address of the maps has 16 bytes, not ${bytes.length}`)

@@ -12,6 +12,8 @@ import {
   serviceValueLayout,
   type SlotKey,
   slotKeyLayout,
+  type SourceRangeKey,
+  sourceRangeKeyLayout,
 } from '../../daemon/datapath/shared.gen.ts'
 import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import { newMap } from '../../daemon/kernel/bpf/map.ts'
@@ -102,6 +104,7 @@ function newMaps(): ServiceMaps & Disposable {
   return {
     // One entry more for each address.
     services: make<ServiceKey, ServiceValue>(2 * SERVICES, codec(serviceKeyLayout, serviceValueLayout)),
+    ranges: make<SourceRangeKey, number>(1, codec(sourceRangeKeyLayout, u32)),
     slots: make<SlotKey, Backend>(SERVICES * BACKENDS, codec(slotKeyLayout, backendLayout)),
     backends: make<number, Backend>(SERVICES * BACKENDS, codec(u32, backendLayout)),
     [Symbol.dispose]: () => stack.dispose(),

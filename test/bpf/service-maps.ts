@@ -6,9 +6,11 @@ import {
   serviceKeyLayout,
   serviceValueLayout,
   slotKeyLayout,
+  sourceRangeKeyLayout,
   natKeyLayout,
   natValueLayout,
 } from '../../daemon/datapath/shared.gen.ts'
+import { replaceRanges } from '../../daemon/datapath/service-ranges.ts'
 import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { fromMapped16, toMapped16 } from '../../daemon/kernel/ip.ts'
@@ -23,6 +25,8 @@ export interface TestService {
   /** At port 8080 each. */
   readonly backends: readonly string[]
   readonly affinitySeconds?: number
+  /** Who may use it, of IPv4. */
+  readonly ranges?: readonly string[]
   /** Nobody is at other ports of its address. */
   readonly exclusive?: boolean
 }
@@ -45,8 +49,10 @@ export function makeService(object: LoadedObject, service: TestService): number[
     slots.update({ service: id, index }, row)
     return row.id
   })
-  const { port = SERVICE_PORT, affinitySeconds = 0, exclusive = true } = service
-  const flags = exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0
+  const { port = SERVICE_PORT, affinitySeconds = 0, exclusive = true, ranges = [] } = service
+  const flags = (exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) | (ranges.length > 0 ? ServiceFlags.SERVICE_RANGES : 0)
+  using allowed = object.map('source_ranges', codec(sourceRangeKeyLayout, u32))
+  replaceRanges(allowed, id, [], ranges)
   services.update(
     { address, port, protocol: PROTOCOL[service.protocol], scope },
     { id, count: service.backends.length, affinitySeconds, flags },

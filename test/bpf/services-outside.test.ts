@@ -215,3 +215,21 @@ test('fragments of a datagram to a service go where the first one goes; one that
   assert.equal(node.send('uplink_in', 'uplink', [fromRouter, ...first(VIP[4], 64, SERVICE_PORT)]).verdict, 'redirect')
   passes(uplink, later, 'redirect', [toPod(A), header(A[4], 63, 24, false), payload(16)])
 })
+
+test('a load balancer’s address is for clients of its source ranges', () => {
+  const ranges = ['198.51.100.0/24', '192.0.2.7/32']
+  makeService(node.object('pod'), {
+    address: VIP[4],
+    protocol: 'tcp',
+    scope: 'outside',
+    backends: [A[4]],
+    ranges,
+  })
+  const verdictOf = (client: string): Verdict => {
+    const request = tcp({ sport: CLIENT_PORT, dport: SERVICE_PORT, flags: 'S' })
+    return node.send('uplink_in', 'uplink', [fromRouter, ipv4({ src: client, dst: VIP[4] }), request]).verdict
+  }
+  const clients = ['198.51.100.9', '192.0.2.7', '192.0.2.8', '203.0.113.77']
+  assert.deepEqual(clients.map(verdictOf), ['redirect', 'redirect', 'drop', 'drop'])
+  assert.ok(effects(node).includes('count DROPPED uplink_in SOURCE_RANGE 2'))
+})
