@@ -176,6 +176,8 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 		return (enum drop_reason)(-way);
 	if (way == BALANCE_NONE && p->scope == SERVICE_OUTSIDE)
 		return DROP_NONE;
+	if (way != BALANCE_NONE && !nat_is_possible(p, &own->forward))
+		return DROP_NAT_PROTOCOL;
 	if (way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE)
 		reason = nat_open(&p->tuple, way == BALANCE_OPEN);
 	if (!reason && way != BALANCE_NONE && way != BALANCE_REPLY && !nat_rewrite(skb, p, &own->forward))

@@ -138,6 +138,13 @@ static __always_inline bool nat_write_transport(struct __sk_buff *skb, const str
 	       !bpf_skb_store_bytes(skb, p->transport, after, sizeof(after), 0);
 }
 
+/* Whether the packet can be made that: SCTP's checksum, a CRC over the whole packet, does not follow its ports yet. */
+static __always_inline bool nat_is_possible(const struct packet *p, const struct nat_value *to)
+{
+	return p->tuple.protocol != IPPROTO_SCTP ||
+	       (p->tuple.source_port == to->source_port && p->tuple.destination_port == to->destination_port);
+}
+
 /* Makes the packet what it goes on as: addresses, ports, checksums, and the cursor's view of them. */
 __outlined bool nat_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *to)
 {

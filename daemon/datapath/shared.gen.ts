@@ -684,6 +684,8 @@ export const DropReason = {
   DROP_TOO_BIG: 20,
   /** Client that the load balancer's source ranges leave out. */
   DROP_SOURCE_RANGE: 21,
+  /** Ports would have to change, which this protocol's checksum does not allow for yet. */
+  DROP_NAT_PROTOCOL: 22,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 

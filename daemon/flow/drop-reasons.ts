@@ -154,6 +154,12 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Compare the source with spec.loadBalancerSourceRanges of the service. What came through a proxy bears the proxy’s address.',
   },
+  {
+    value: 22,
+    name: 'nat_protocol',
+    text: 'A packet of SCTP would have to get other ports, which is not supported yet.',
+    whatToDo: 'Give the service the port of its pods, so that port and targetPort are the same.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

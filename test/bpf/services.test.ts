@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { ipv4, type Layer, packet, payload } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { icmp, icmpv6, tcp, udp } from '../support/packet-transport.ts'
+import { icmp, icmpv6, sctp, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
 import { compilePrograms, TestNode, type Verdict } from './node.ts'
 import { BACKEND_PORT, clearServices, makeService, removeBackend, SERVICE_PORT, translations } from './service-maps.ts'
@@ -297,6 +297,17 @@ for (const f of FAMILIES)
       passes(['pod_out', 'a'], sent, 'redirect', [fromPod(A), ip(f, A, NATIVE, 63), echo(true), payload(30)])
     })
   })
+
+test('SCTP to a service goes on where the port stays the same, and is dropped with that reason where not', () => {
+  const send = (dport: number) => node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), sctp({ sport: 1024, dport })])
+  for (const port of [BACKEND_PORT, SERVICE_PORT])
+    makeService(node.object('pod'), { address: VIP[4], port, protocol: 'sctp', backends: [B[4]] })
+  const { verdict, bytes } = send(BACKEND_PORT)
+  const comes = packet(toPod(B), ip(4, A, B, 63), sctp({ sport: 1024, dport: BACKEND_PORT }))
+  assert.deepEqual([verdict, packetText(bytes)], ['redirect', packetText(comes)])
+  assert.equal(send(SERVICE_PORT).verdict, 'drop')
+  assert.ok(effects(node).includes('count DROPPED pod_out NAT_PROTOCOL 1'))
+})
 
 test('of many clients that nobody serves some are told, as many as are allowed', () => {
   using strict = new TestNode({ constants: { answers_per_second: 1, answers_burst: 3 } })
