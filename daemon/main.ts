@@ -16,6 +16,7 @@ import { Jobs } from './jobs.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
+import { HealthChecks } from './service/health-checks.ts'
 import { ServicePlanner } from './service/planner.ts'
 
 export { plugins }
@@ -29,7 +30,8 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const ground = await layGround(config, plugins, base, signal)
     const up: Upcoming = {}
     const endpoints = await takeRequests(ground, up, requests)
-    const services = base.use(new ServicePlanner({ tables: ground.tables, nodeName: config.nodeName }))
+    const services = base.use(servicesOf(ground))
+    up.services = services
     up.datapath = base.use(await startDatapath(ground, endpoints))
     up.flows = base.use(flowsOf(ground, up.datapath))
     const jobs = base.use(startLoops(ground, up.datapath, services))
@@ -61,6 +63,27 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
   })
 }
 
+interface Services extends AsyncDisposable {
+  readonly planner: ServicePlanner
+  readonly healthChecks: HealthChecks
+  /** What cannot be served as the cluster asks. */
+  readonly problems: readonly string[]
+}
+
+function servicesOf({ tables, config: { nodeName }, log }: Ground): Services {
+  const stack = new AsyncDisposableStack()
+  const planner = stack.use(new ServicePlanner({ tables, nodeName }))
+  const healthChecks = stack.use(new HealthChecks({ tables, nodeName, log: log.child('services') }))
+  return {
+    planner,
+    healthChecks,
+    get problems() {
+      return [...planner.problems, ...healthChecks.problems]
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
 function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath): Flows {
   exposeCounters(metrics, () => datapath.counters())
   return createFlows({
@@ -72,14 +95,11 @@ function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath
 }
 
 /** Every writer of the tables has declared itself by now: from here on leftovers may be pruned. */
-function startLoops(
-  { plugins: running, source, conditions }: Ground,
-  datapath: Datapath,
-  services: ServicePlanner,
-): Jobs {
+function startLoops({ plugins: running, source, conditions }: Ground, datapath: Datapath, services: Services): Jobs {
   const jobs = new Jobs()
   running.start()
-  jobs.run('services', stop => services.run(stop))
+  jobs.run('services', stop => services.planner.run(stop))
+  jobs.run('health checks of services', stop => services.healthChecks.run(stop))
   jobs.run('the datapath', stop => datapath.run(stop))
   jobs.run(`cluster source ${source.name}`, stop => source.run(stop))
   conditions.datapath.pass()

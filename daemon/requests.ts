@@ -19,6 +19,7 @@ import { ipamsOf, requirePool } from './slots.ts'
 export interface Upcoming {
   datapath?: Datapath
   flows?: Flows
+  services?: { readonly problems: readonly string[] }
 }
 
 /** Takes requests until the stack is disposed, which first stops listening, then lets what is under way end. */
@@ -27,7 +28,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   requirePool(plugins.slots, config.network.pool, 'network.pool')
   const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
   const router = addCniRoutes(new Router(), endpoints)
-  const status = () => describe({ ...ground, datapath: up.datapath })
+  const status = () => describe({ ...ground, datapath: up.datapath, services: up.services })
   addCommandRoutes(router, ground.plugins.slots.commands)
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')

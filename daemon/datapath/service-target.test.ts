@@ -18,6 +18,7 @@ function row(address: string, ...backends: readonly string[]): FrontendRow {
     scope: 'inside',
     kind: 'cluster-ip',
     exclusive: true,
+    silent: false,
     service: 'default/web',
     portName: '',
     affinitySeconds: 0,

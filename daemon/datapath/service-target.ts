@@ -231,7 +231,10 @@ function serviceKey(row: FrontendRow): ServiceKey {
 }
 
 function serviceValue(row: FrontendRow, id: number, count: number, ranged: boolean): ServiceValue {
-  const flags = (row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) | (ranged ? ServiceFlags.SERVICE_RANGES : 0)
+  const flags =
+    (row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) |
+    (row.silent ? ServiceFlags.SERVICE_SILENT : 0) |
+    (ranged ? ServiceFlags.SERVICE_RANGES : 0)
   return { id, count, affinitySeconds: row.affinitySeconds, flags }
 }
 

@@ -15,9 +15,10 @@ interface Given {
   readonly waitingFor?: string
   readonly routing?: readonly string[]
   readonly datapath?: readonly ReconcilerStatus[]
+  readonly services?: readonly string[]
   readonly plugin?: Parts
 }
-function described({ source = [], waitingFor, routing = [], datapath, plugin = {} }: Given): Described {
+function described({ source = [], waitingFor, routing = [], datapath, services = [], plugin = {} }: Given): Described {
   return {
     config: { nodeName: 'a' },
     build: { version: '1.2.3', node: '24' },
@@ -30,6 +31,7 @@ function described({ source = [], waitingFor, routing = [], datapath, plugin = {
     },
     tables: createTables(),
     source: { name: 'directory', problems: () => source, waitingFor: () => waitingFor, run: () => Promise.resolve() },
+    services: { problems: services },
     datapath: datapath && { facts: () => ({}), problems: routing, status: () => datapath },
   }
 }
@@ -42,6 +44,7 @@ const reconciler = (status?: AnyReconciler['status']): AnyReconciler => ({
 const cases: readonly (readonly [what: string, given: Given, problems: readonly string[]])[] = [
   ['nothing is wrong', { datapath: [{ ...idle, name: 'kernel-routes' }] }, []],
   ['the datapath is not up', { source: [{ place: 'x.yaml:1', message: 'is bad' }] }, ['x.yaml:1: is bad']],
+  ['two services claim an address', { services: ['a is claimed by b'] }, ['services: a is claimed by b']],
   ['a node has no way', { datapath: [], routing: ['node b has no address'] }, ['routing: node b has no address']],
   [
     'a row cannot be carried',

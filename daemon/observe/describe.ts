@@ -22,6 +22,8 @@ export interface Described {
   readonly source: ClusterSource
   /** Undefined while it is not up yet. */
   readonly datapath: Pick<Datapath, 'facts' | 'problems' | 'status'> | undefined
+  /** What cannot be served as the cluster asks; undefined like the other. */
+  readonly services: { readonly problems: readonly string[] } | undefined
 }
 
 export function describe(d: Described): Status {
@@ -38,7 +40,12 @@ export function describe(d: Described): Status {
     sources: [{ name: d.source.name, synced: d.source.waitingFor() === undefined }],
     plugins: [...d.plugins.parts].map(([name, parts]) => ({ name, parts: partNames(parts) })),
     tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
-    problems: [...d.source.problems(), ...routingProblems(d.datapath), ...reconcilerStatus(d).flatMap(stuck)],
+    problems: [
+      ...d.source.problems(),
+      ...routingProblems(d.datapath),
+      ...serviceProblems(d.services),
+      ...reconcilerStatus(d).flatMap(stuck),
+    ],
   }
 }
 
@@ -51,6 +58,11 @@ function partNames(parts: Parts): string[] {
 /** Nodes without a way, and plans that could not be carried out. */
 function routingProblems(datapath: Described['datapath']): SourceProblem[] {
   return (datapath?.problems ?? []).map(message => ({ place: 'routing', message }))
+}
+
+/** Frontends that several services claim, and ports that somebody else has. */
+function serviceProblems(services: Described['services']): SourceProblem[] {
+  return (services?.problems ?? []).map(message => ({ place: 'services', message }))
 }
 
 /** Of the datapath's reconcilers and of those plugins that tell. */

@@ -34,6 +34,7 @@ export function frontendsOf(
         scope: spot.scope,
         kind: spot.kind,
         exclusive: !node.addresses.includes(spot.address),
+        silent: spot.scope === 'outside' && spot.policy === 'Local',
         service: `${service.namespace}/${service.name}`,
         portName: port.name,
         affinitySeconds: service.affinitySeconds,

@@ -12,6 +12,7 @@ const WEB: FrontendRow = {
   scope: 'inside',
   kind: 'cluster-ip',
   exclusive: true,
+  silent: false,
   service: 'default/web',
   portName: 'http',
   affinitySeconds: 0,
