@@ -106,7 +106,8 @@ export class HealthChecks implements AsyncDisposable {
       server.listen(port)
       await once(server, 'listening')
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code ?? `${error}`
+      const { code, message } = error as NodeJS.ErrnoException
+      return code ?? message
     }
     server.on('error', error => this.#options.log.warn({ error, port }, 'a health check server failed'))
     this.#servers.set(port, server)
