@@ -177,7 +177,8 @@ export const schema = section('', {
   services: section('Kubernetes Services.', {
     socket: flag({
       byDefault: true,
-      about: 'Translate services when a socket connects or sends, which costs nothing for the packets after it.',
+      about:
+        'Translate services when a socket connects or sends, which costs nothing for the packets after it. Without it the packets of pods are translated one by one, and the processes of the node find no services.',
     }),
   }),
   datapath,
