@@ -26,6 +26,7 @@ export function frontendsOf(
     return spots(service, port, node).map((spot): FrontendRow => {
       const family = familyOf(spot.address)
       const ofFamily = candidates.filter(candidate => familyOf(candidate.address) === family)
+      const backends = selectEndpoints(ofFamily, spot.policy, node).map(backendOf)
       return {
         key: `${port.protocol} ${socketText(spot.address, spot.port)} ${spot.scope}`,
         address: spot.address,
@@ -34,12 +35,12 @@ export function frontendsOf(
         scope: spot.scope,
         kind: spot.kind,
         exclusive: !node.addresses.includes(spot.address),
-        silent: spot.scope === 'outside' && spot.policy === 'Local',
+        silent: backends.length === 0 && selectEndpoints(ofFamily, 'Cluster', node).length > 0,
         service: `${service.namespace}/${service.name}`,
         portName: port.name,
         affinitySeconds: service.affinitySeconds,
         sourceRanges: spot.kind === 'load-balancer' ? service.sourceRanges : [],
-        backends: selectEndpoints(ofFamily, spot.policy, node).map(backendOf),
+        backends,
       }
     })
   })

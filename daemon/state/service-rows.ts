@@ -72,7 +72,7 @@ export interface FrontendRow {
   readonly kind: 'cluster-ip' | 'external-ip' | 'load-balancer' | 'node-port'
   /** The address belongs to services alone: nobody is at any other port of it. Never so of a node's own. */
   readonly exclusive: boolean
-  /** Where nobody serves, clients are told nothing: a policy of Local expects them to try another node. */
+  /** Nobody serves here, but somebody does elsewhere: clients are told nothing, for another node may serve them. */
   readonly silent: boolean
   /** `namespace/name`. */
   readonly service: string

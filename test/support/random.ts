@@ -23,6 +23,11 @@ export class Random {
     return value
   }
 
+  /** True with a likelihood from 0 to 1. */
+  chance(likelihood: number): boolean {
+    return this.below(2 ** 20) < likelihood * 2 ** 20
+  }
+
   bytes(length: number): Buffer {
     return Buffer.from(Array.from({ length }, () => this.below(256)))
   }
