@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTables, type Tables } from '../state/tables.ts'
+import { type Clock, systemClock } from '../state/clock.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import { ServicePlanner } from './planner.ts'
 
@@ -159,6 +160,30 @@ test('the table is complete once everything it is made of is', () => {
   done()
   at.planner.plan()
   assert.equal(at.tables.frontends.initialized, true)
+})
+
+test('many services are thought through in turns, and the table is complete after the last of them', async () => {
+  const tables = createTables()
+  let now = 0
+  let turns = 0
+  const clock: Clock = {
+    ...systemClock,
+    now: () => now++,
+    turn: async () => {
+      assert.equal(tables.frontends.initialized, false)
+      turns++
+      await systemClock.turn()
+    },
+  }
+  using planner = new ServicePlanner({ tables, nodeName: 'n1', clock })
+  for (let i = 0; i < 100; i++) tables.services.put({ ...SERVICE, name: `s${i}`, clusterIPs: [`10.96.0.${i}`] })
+  const stop = new AbortController()
+  const running = planner.run(stop.signal)
+  while (!tables.frontends.initialized) await systemClock.turn()
+  assert.equal(tables.frontends.size, 100)
+  assert.ok(turns >= 10, `${turns}`)
+  stop.abort()
+  await running
 })
 
 test('after any sequence of changes the frontends are those of a planner that sees them all at once', () => {

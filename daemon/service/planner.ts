@@ -1,6 +1,7 @@
 /** Writes the table `frontends`: after each change the services it concerns are thought through again, the others stay. */
 import { isDeepStrictEqual } from 'node:util'
 import type { EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service-rows.ts'
+import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { Follower } from '../state/table.ts'
 import type { Tables } from '../state/tables.ts'
@@ -11,7 +12,11 @@ type PlannerTables = Pick<Tables, 'nodes' | 'hostAddresses' | 'services' | 'endp
 export interface ServicePlannerOptions {
   readonly tables: PlannerTables
   readonly nodeName: string
+  readonly clock?: Clock
 }
+
+/** So long at a time: a node with many services has pods to start besides. */
+const TURN_MS = 5
 
 /** Of a node (Kubernetes, "Well-Known Labels"). */
 const ZONE_LABEL = 'topology.kubernetes.io/zone'
@@ -19,6 +24,7 @@ const ZONE_LABEL = 'topology.kubernetes.io/zone'
 export class ServicePlanner implements Disposable {
   readonly #tables: PlannerTables
   readonly #nodeName: string
+  readonly #clock: Clock
   readonly #done: () => void
   readonly #services: Follower<ServiceRow>
   readonly #slices: Follower<EndpointSliceRow>
@@ -28,12 +34,14 @@ export class ServicePlanner implements Disposable {
   /** What each service asks for; of two that ask for the same the first by name has it. */
   readonly #wanted = new Map<string, readonly FrontendRow[]>()
   readonly #claims = new Map<string, Set<string>>()
+  /** Frontends that more than one service asks for. */
+  readonly #contested = new Set<string>()
   #node = ''
-  problems: readonly string[] = []
 
-  constructor({ tables, nodeName }: ServicePlannerOptions) {
+  constructor({ tables, nodeName, clock = systemClock }: ServicePlannerOptions) {
     this.#tables = tables
     this.#nodeName = nodeName
+    this.#clock = clock
     this.#done = tables.frontends.initializer('services')
     this.#services = tables.services.follow('frontends')
     this.#slices = tables.endpointSlices.follow('frontends')
@@ -43,20 +51,49 @@ export class ServicePlanner implements Disposable {
   async run(signal: AbortSignal): Promise<void> {
     const { nodes, hostAddresses, services, endpointSlices } = this.#tables
     const inputs = [nodes, hostAddresses, services, endpointSlices]
-    await eachChange(inputs, () => this.plan(), signal)
+    await eachChange(inputs, () => this.#planInTurns(signal), signal)
+  }
+
+  /** Services that ask for the same, and which of them has it. */
+  get problems(): readonly string[] {
+    return [...this.#contested].map(frontend => {
+      const [first, ...others] = [...(this.#claims.get(frontend) ?? [])].sort()
+      return `${frontend} is claimed by ${others.join(', ')} too; ${first} has it`
+    })
   }
 
   /** Thinks through what has changed since the last call. */
   plan(): void {
+    for (const _ of this.#steps()) {
+      // All at once.
+    }
+  }
+
+  /** The same, leaving the event loop to others from time to time. */
+  async #planInTurns(signal: AbortSignal): Promise<void> {
+    let end = this.#clock.now() + TURN_MS
+    for (const _ of this.#steps()) {
+      if (this.#clock.now() < end) continue
+      await this.#clock.turn()
+      if (signal.aborted) return
+      end = this.#clock.now() + TURN_MS
+    }
+  }
+
+  /** One service a step. What changes between two steps is thought through with the next plan, or in one to come. */
+  *#steps(): Generator<undefined> {
     const { nodes, hostAddresses, services, endpointSlices } = this.#tables
+    const complete = [nodes, hostAddresses, services, endpointSlices].every(table => table.initialized)
     const node = this.#thisNode()
     const changed = this.#takeChanges()
     const view = JSON.stringify(node)
     if (view !== this.#node) for (const key of this.#keys()) changed.add(key)
     this.#node = view
-    for (const key of changed) this.#think(key, node)
-    if (changed.size > 0) this.problems = this.#conflicts()
-    if ([nodes, hostAddresses, services, endpointSlices].every(table => table.initialized)) this.#done()
+    for (const key of changed) {
+      this.#think(key, node)
+      yield undefined
+    }
+    if (complete) this.#done()
   }
 
   [Symbol.dispose](): void {
@@ -123,26 +160,21 @@ export class ServicePlanner implements Disposable {
   }
 
   #claim(frontend: string, service: string): void {
-    this.#claims.set(frontend, (this.#claims.get(frontend) ?? new Set()).add(service))
+    const claims = (this.#claims.get(frontend) ?? new Set()).add(service)
+    this.#claims.set(frontend, claims)
+    if (claims.size > 1) this.#contested.add(frontend)
   }
 
   #unclaim(frontend: string, service: string): void {
     const claims = this.#claims.get(frontend)
     claims?.delete(service)
+    if (claims === undefined || claims.size < 2) this.#contested.delete(frontend)
     if (claims?.size === 0) this.#claims.delete(frontend)
   }
 
   #winner(frontend: string): FrontendRow | undefined {
     const [first] = [...(this.#claims.get(frontend) ?? [])].sort()
     return first === undefined ? undefined : this.#wanted.get(first)?.find(row => row.key === frontend)
-  }
-
-  #conflicts(): string[] {
-    const contested = [...this.#claims].filter(([, services]) => services.size > 1)
-    return contested.map(([frontend, services]) => {
-      const [first, ...others] = [...services].sort()
-      return `${frontend} is claimed by ${others.join(', ')} too; ${first} has it`
-    })
   }
 
   #thisNode(): ThisNode {
