@@ -105,11 +105,10 @@ suite('a service', () => {
 
   test('at a load balancer’s address is for clients of its source ranges', async () => {
     assert.equal((await reach(outside, BALANCED, PORT)).ok, true)
+    using log = await cluster.node('node1').flows('&verdict=dropped')
     writeService('pods', 4, NODE_PORTS.pods, { loadBalancerSourceRanges: ['192.0.2.0/24'] }, ['node2-a'])
     await eventually(async () => !(await reach(outside, BALANCED, PORT, 'tcp', 300)).ok)
-    const log = await cluster.node('node1').flows('&verdict=dropped')
     await eventually(() => log.records.length > 0)
-    log[Symbol.dispose]()
     assert.ok(log.records.some(r => r.reason?.name === 'source_range' && r.source.address === outside.address(4)))
     assert.equal((await reach(outside, node(1, 4), NODE_PORTS.pods)).ok, true, 'node ports know no ranges')
   })
