@@ -23,6 +23,8 @@ export interface Result {
 
 export interface BenchContext {
   readonly rounds: number
+  /** Sizes are small: whether a bench runs is the question, not what it finds. */
+  readonly brief?: boolean
   /** Progress for people, on stderr. */
   readonly say: (text: string) => void
   readonly signal: AbortSignal

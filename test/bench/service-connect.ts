@@ -13,6 +13,7 @@ import { wireAddress } from './support/wires.ts'
 
 const NAME = 'service-connect'
 const COUNTS = [1, 1000, 10_000]
+const BRIEF_COUNTS = [1, 20]
 const MODES = ['rr', 'crr'] as const
 type Mode = (typeof MODES)[number]
 const SECONDS = 0.07
@@ -42,7 +43,7 @@ export const serviceConnect: Bench = {
     await using pods = await WiredPods.create('benchsvc', context.signal)
     routeToRules(pods)
     let present = 0
-    for (const count of COUNTS) {
+    for (const count of context.brief === true ? BRIEF_COUNTS : COUNTS) {
       context.say(`${count} services`)
       writeServices(pods, NETWORKS.ours, present, count)
       present = count
