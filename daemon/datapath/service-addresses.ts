@@ -2,7 +2,6 @@
  * Addresses that belong to services alone: at any other port of theirs nobody is, so the programs drop what goes there. One
  * entry of the map `services` each, with port and protocol 0, for as long as a service has the address.
  */
-import { fromMapped16 } from '../kernel/ip.ts'
 import type { BpfMap } from '../kernel/kernel.ts'
 import type { ServiceKey, ServiceValue } from './shared.gen.ts'
 
@@ -64,6 +63,7 @@ function addressOf({ address, scope }: ServiceKey): ServiceKey {
   return { address, port: 0, protocol: 0, scope }
 }
 
+/** For comparing only: not made to be read, because there are many. */
 function textOf({ address, scope }: ServiceKey): string {
-  return `${fromMapped16(address)} ${scope}`
+  return String.fromCharCode(scope, ...address)
 }

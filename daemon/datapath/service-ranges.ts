@@ -13,6 +13,7 @@ export function replaceRanges(
   before: readonly Prefix[] = [],
   after: readonly Prefix[] = [],
 ): void {
+  if (before.length + after.length === 0) return
   const fresh = after.filter(prefix => !before.includes(prefix))
   const lost = before.filter(prefix => !after.includes(prefix))
   for (const prefix of fresh) map.update(keyOf(service, prefix), 1)

@@ -246,8 +246,9 @@ function nameOf({ address, port }: Backend): string {
   return `${fromMapped16(address)} ${port}`
 }
 
-function keyOf(row: FrontendRow): string {
-  return textOf(serviceKey(row))
+/** As `textOf` its key: addresses of rows are canonical. */
+function keyOf({ address, port, protocol, scope }: FrontendRow): string {
+  return `${address} ${port} ${PROTOCOL[protocol]} ${SCOPE[scope]}`
 }
 
 function textOf({ address, port, protocol, scope }: ServiceKey): string {
