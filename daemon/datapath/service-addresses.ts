@@ -24,10 +24,10 @@ export class ServiceAddresses {
 
   /** After these services have gone from the map, and these come. */
   change(gone: readonly ServiceKey[], come: readonly ServiceKey[]): void {
-    const before = new Set(this.#users.keys())
+    const touched = new Map([...gone, ...come].map(service => [textOf(service), addressOf(service)]))
+    const before = new Set([...touched.keys()].filter(text => this.#users.has(text)))
     for (const service of come) this.#count(service, 1)
     for (const service of gone) this.#count(service, -1)
-    const touched = new Map([...gone, ...come].map(service => [textOf(service), addressOf(service)]))
     const fresh = [...touched].filter(([text]) => this.#users.has(text) && !before.has(text))
     const lost = [...touched].filter(([text]) => !this.#users.has(text) && before.has(text))
     this.#map().updateBatch(fresh.map(([, key]) => [key, NONE] as const))

@@ -6,7 +6,8 @@ import { runCommand } from './command.ts'
 import { type LabOptions, podFamilies, writeManifest } from './configuration.ts'
 import { inStation } from './inside.ts'
 import { type LabLayout, PROBE_PORT } from './layout.ts'
-import { familyOf, type Lab, type Station } from './state.ts'
+import { serviceObjects, type ServiceEndpoint } from './service-manifest.ts'
+import type { Lab, Station } from './state.ts'
 
 export const SERVICE_NAME = 'probe'
 /** Other than the pods' own, so that a check that reaches a pod without translation fails. */
@@ -18,12 +19,6 @@ const PROTOCOLS = ['TCP', 'UDP'] as const
 const POLL_MS = 10
 const ASK_TIMEOUT_MS = 1000
 const ANSWER_TIMEOUT_MS = 30_000
-
-export interface ServicePod {
-  readonly name: string
-  readonly node: string
-  readonly addresses: readonly Address[]
-}
 
 /**
  * Where there are pods to serve it, and a daemon of the project, which translates services for sockets of a node's cgroup;
@@ -37,49 +32,21 @@ export function serviceAddresses(options: Pick<LabOptions, 'set'>): Address[] {
   return podFamilies(options).map(family => ADDRESSES[family])
 }
 
-/** Tells the cluster of the service, as API server and EndpointSlice controller would. */
-export function writeService(lab: LabLayout, options: LabOptions, pods: readonly ServicePod[]): void {
-  const clusterIPs = serviceAddresses(options)
-  const service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: SERVICE_NAME, namespace: 'default' },
-    spec: {
-      type: 'NodePort',
-      clusterIP: clusterIPs[0],
-      clusterIPs,
-      selector: { app: 'probe' },
-      ports: PROTOCOLS.map(protocol => ({
-        name: protocol.toLowerCase(),
-        protocol,
-        port: SERVICE_PORT,
-        targetPort: PROBE_PORT,
-        nodePort: NODE_PORT,
-      })),
-    },
-  }
-  const slices = podFamilies(options).map(family => sliceManifest(family, pods))
-  writeManifest(lab, `service-${SERVICE_NAME}`, { apiVersion: 'v1', kind: 'List', items: [service, ...slices] })
-}
-
-function sliceManifest(family: Family, pods: readonly ServicePod[]): object {
-  return {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      name: `${SERVICE_NAME}-ipv${family}`,
-      namespace: 'default',
-      labels: { 'kubernetes.io/service-name': SERVICE_NAME },
-    },
-    addressType: `IPv${family}`,
-    ports: PROTOCOLS.map(protocol => ({ name: protocol.toLowerCase(), protocol, port: PROBE_PORT })),
-    endpoints: pods.map(pod => ({
-      addresses: pod.addresses.filter(address => familyOf(address) === family),
-      conditions: { ready: true, serving: true, terminating: false },
-      nodeName: pod.node,
-      targetRef: { kind: 'Pod', namespace: 'default', name: pod.name },
+/** Tells the cluster of the service. */
+export function writeService(lab: LabLayout, options: LabOptions, pods: readonly ServiceEndpoint[]): void {
+  const items = serviceObjects({
+    name: SERVICE_NAME,
+    clusterIPs: serviceAddresses(options),
+    ports: PROTOCOLS.map(protocol => ({
+      protocol,
+      port: SERVICE_PORT,
+      targetPort: PROBE_PORT,
+      nodePort: NODE_PORT,
     })),
-  }
+    endpoints: pods,
+    spec: { type: 'NodePort', selector: { app: 'probe' } },
+  })
+  writeManifest(lab, `service-${SERVICE_NAME}`, { apiVersion: 'v1', kind: 'List', items })
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   natValueLayout,
 } from '../../daemon/datapath/shared.gen.ts'
 import { replaceRanges } from '../../daemon/datapath/service-ranges.ts'
-import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
+import { type Codec, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { fromMapped16, toMapped16 } from '../../daemon/kernel/ip.ts'
 
@@ -70,19 +70,15 @@ export function removeBackend(object: LoadedObject, id: number): void {
 
 /** No service, no translation. */
 export function clearServices(object: LoadedObject): void {
-  for (const [name, key] of [
-    ['services', serviceKeyLayout],
-    ['service_slots', slotKeyLayout],
-    ['backends', u32],
-    ['translations', natKeyLayout],
-  ] as const) {
-    using map = object.map<unknown, unknown>(name, codec<unknown, unknown>(key as never, valueOf(name) as never))
-    for (const [entry] of map.entries()) map.delete(entry)
+  const clear = <K, V>(name: string, layout: Codec<K, V>): void => {
+    using map = object.map(name, layout)
+    for (const [key] of map.entries()) map.delete(key)
   }
-}
-
-function valueOf(name: string): unknown {
-  return name === 'services' ? serviceValueLayout : name === 'translations' ? natValueLayout : backendLayout
+  clear('services', codec(serviceKeyLayout, serviceValueLayout))
+  clear('service_slots', codec(slotKeyLayout, backendLayout))
+  clear('backends', codec(u32, backendLayout))
+  clear('source_ranges', codec(sourceRangeKeyLayout, u32))
+  clear('translations', codec(natKeyLayout, natValueLayout))
 }
 
 /** `SOURCE > DESTINATION → SOURCE > DESTINATION`, sorted; `<` in the place of the arrow: of replies. */

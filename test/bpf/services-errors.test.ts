@@ -1,13 +1,11 @@
 /** ICMP errors about flows that services translate: both ways, with the packet they quote as its sender knows it. */
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, suite, test } from 'node:test'
-import { type Layer, packet, payload } from '../support/packet.ts'
-import { packetText } from '../support/packet-text.ts'
+import { suite, test } from 'node:test'
+import { type Layer, payload } from '../support/packet.ts'
 import { icmp, icmpv6, quote, tcp, udp } from '../support/packet-transport.ts'
-import type { Devices } from './devices.ts'
 import { effects } from './effects.ts'
-import { compilePrograms, type ProgramName, TestNode, type Verdict } from './node.ts'
-import { BACKEND_PORT, clearServices, makeService, SERVICE_PORT } from './service-maps.ts'
+import { BACKEND_PORT, SERVICE_PORT } from './service-maps.ts'
+import { serviceNode, sourcePort } from './service-node.ts'
 import {
   A,
   B,
@@ -28,27 +26,8 @@ const VIP: Both = { 4: '10.96.0.1', 6: 'fd00:96::1' }
 const OUTER_VIP: Both = { 4: '203.0.113.1', 6: '2001:db8:1::1' }
 const CLIENT_PORT = 1024
 
-let node: TestNode
-before(async () => {
-  await compilePrograms()
-  node = new TestNode()
-})
-after(() => node[Symbol.dispose]())
-beforeEach(() => {
-  clearServices(node.object('pod'))
-  node.reset()
-})
-
-function passes(
-  [program, on]: readonly [ProgramName, keyof Devices],
-  sent: readonly Layer[],
-  verdict: Verdict,
-  comes: readonly Layer[],
-): void {
-  const result = node.send(program, on, sent)
-  assert.equal(packetText(result.bytes), packetText(packet(...comes)))
-  assert.equal(result.verdict, verdict)
-}
+const at = serviceNode()
+const { passes, make } = at
 
 type Kind = 'tcp' | 'udp'
 const segment = (kind: Kind, sport: number, dport: number): Layer[] =>
@@ -73,10 +52,10 @@ for (const f of FAMILIES)
       ]
       /** Opens the client's flow; the port it goes on from. */
       const open = (backend: Both): number => {
-        makeService(node.object('pod'), { address: VIP[f], protocol: kind, backends: [backend[f]] })
-        const { verdict, bytes } = node.send('pod_out', 'a', [fromPod(A), ...request(A, VIP)])
+        make({ address: VIP[f], protocol: kind, backends: [backend[f]] })
+        const { verdict, bytes } = at.node.send('pod_out', 'a', [fromPod(A), ...request(A, VIP)])
         assert.equal(verdict, 'redirect')
-        return new DataView(bytes.buffer, bytes.byteOffset).getUint16(f === 4 ? 34 : 54)
+        return sourcePort(bytes, f)
       }
 
       test('of the backend comes from the service, about what was sent to that', () => {
@@ -108,21 +87,21 @@ for (const f of FAMILIES)
       })
 
       test('to a service’s address about no flow of it is dropped, never sent on', () => {
-        makeService(node.object('pod'), { address: VIP[f], protocol: kind, backends: [B[f]] })
+        make({ address: VIP[f], protocol: kind, backends: [B[f]] })
         const sent = [fromPod(A), ip(f, A, VIP), ...about(VIP, SERVICE_PORT, A, CLIENT_PORT)]
         passes(['pod_out', 'a'], sent, 'drop', sent)
-        assert.ok(effects(node).includes('count DROPPED pod_out CT_INVALID 1'))
+        assert.ok(effects(at.node).includes('count DROPPED pod_out CT_INVALID 1'))
       })
 
       test('of a router, about what this node has sent on for a client, goes to the client', () => {
-        makeService(node.object('pod'), {
+        make({
           address: OUTER_VIP[f],
           protocol: kind,
           scope: 'outside',
           backends: [NATIVE[f]],
         })
         const uplink = ['uplink_in', 'uplink'] as const
-        assert.equal(node.send(...uplink, [fromRouter, ...request(OUTSIDE, OUTER_VIP)]).verdict, 'redirect')
+        assert.equal(at.node.send(...uplink, [fromRouter, ...request(OUTSIDE, OUTER_VIP)]).verdict, 'redirect')
         passes(
           uplink,
           [fromRouter, ip(f, ROUTER, HOST), ...about(HOST, CLIENT_PORT, NATIVE, BACKEND_PORT)],

@@ -1,13 +1,13 @@
 /** Services for clients that are elsewhere: their packets arrive at the node, wherever the backend is. */
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, suite, test } from 'node:test'
-import { eth, ipv4, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
+import { suite, test } from 'node:test'
+import { eth, ipv4, type Layer, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { tcp, udp } from '../support/packet-transport.ts'
-import type { Devices } from './devices.ts'
 import { effects, flows } from './effects.ts'
-import { compilePrograms, type Prelude, type ProgramName, TestNode, type Verdict } from './node.ts'
-import { BACKEND_PORT, clearServices, makeService, SERVICE_PORT } from './service-maps.ts'
+import type { Prelude, Verdict } from './node.ts'
+import { BACKEND_PORT, SERVICE_PORT } from './service-maps.ts'
+import { assertUnreserved, serviceNode, sourcePort } from './service-node.ts'
 import {
   A,
   type Both,
@@ -33,30 +33,11 @@ const CLIENT_PORT = 2048
 /** One that is never given to a flow of somebody else. */
 const RESERVED_PORT = 40_000
 
-let node: TestNode
-before(async () => {
-  await compilePrograms()
-  node = new TestNode()
-})
-after(() => node[Symbol.dispose]())
-beforeEach(() => {
-  clearServices(node.object('pod'))
-  node.reset()
-})
+const at = serviceNode()
+const { passes, make } = at
 
 const overlaid: Prelude = { underlay: 4, vni: VNI }
 const inTunnel = eth({ src: OVERLAY_MAC, dst: OVERLAY_MAC })
-
-function passes(
-  [program, on, prelude]: readonly [ProgramName, keyof Devices, Prelude?],
-  sent: readonly Layer[],
-  verdict: Verdict,
-  comes: readonly Layer[],
-): void {
-  const result = node.send(program, on, sent, prelude)
-  assert.equal(packetText(result.bytes), packetText(packet(...comes)))
-  assert.equal(result.verdict, verdict)
-}
 
 const uplink = ['uplink_in', 'uplink'] as const
 const fromUs = eth({ src: UPLINK_MAC, dst: ROUTER.mac })
@@ -70,7 +51,7 @@ for (const f of FAMILIES)
       const serve = (...backends: readonly string[]): void => {
         const exclusive = vip === VIP
         for (const protocol of ['tcp', 'udp'] as const)
-          makeService(node.object('pod'), { address: vip[f], port, protocol, scope: 'outside', backends, exclusive })
+          make({ address: vip[f], port, protocol, scope: 'outside', backends, exclusive })
       }
       const request = tcp({ sport: CLIENT_PORT, dport: port, flags: 'S' })
       const asked = tcp({ sport: CLIENT_PORT, dport: BACKEND_PORT, flags: 'S' })
@@ -99,7 +80,7 @@ for (const f of FAMILIES)
           ip(f, vip, OUTSIDE, 63),
           answered,
         ])
-        assert.equal(flows(node).length, 1)
+        assert.equal(flows(at.node).length, 1)
       })
 
       test('with a backend behind the overlay: likewise', () => {
@@ -141,10 +122,10 @@ for (const f of FAMILIES)
       test('from a port that this node’s own sockets may have: another one is seen by the backend', () => {
         serve(NATIVE[f])
         const sent = [fromRouter, ip(f, OUTSIDE, vip), udp({ sport: RESERVED_PORT, dport: port }), payload(3)]
-        const { bytes, verdict } = node.send('uplink_in', 'uplink', sent)
+        const { bytes, verdict } = at.node.send('uplink_in', 'uplink', sent)
         assert.equal(verdict, 'redirect')
-        const sport = new DataView(bytes.buffer, bytes.byteOffset).getUint16(f === 4 ? 34 : 54)
-        assert.ok(sport >= 1024 && (sport < 30_000 || sport > 60_999), `${sport}`)
+        const sport = sourcePort(bytes, f)
+        assertUnreserved(sport)
         passes(uplink, [fromRouter, ip(f, NATIVE, HOST), udp({ sport: BACKEND_PORT, dport: sport })], 'redirect', [
           fromRouter,
           ip(f, vip, OUTSIDE, 63),
@@ -154,23 +135,23 @@ for (const f of FAMILIES)
 
       test('that nobody serves: dropped with that reason, and the client is told', () => {
         serve()
-        const { verdict, bytes } = node.send('uplink_in', 'uplink', [fromRouter, ip(f, OUTSIDE, vip), request])
+        const { verdict, bytes } = at.node.send('uplink_in', 'uplink', [fromRouter, ip(f, OUTSIDE, vip), request])
         const message = f === 4 ? 'type 3 code 3' : 'type 1 code 4'
         assert.equal(verdict, 'redirect')
         assert.match(packetText(bytes), new RegExp(`${ROUTER.mac}.*${message}`, 's'))
-        assert.ok(effects(node).includes('count DROPPED uplink_in NO_BACKEND 1'))
+        assert.ok(effects(at.node).includes('count DROPPED uplink_in NO_BACKEND 1'))
       })
 
       test('at another port: the host’s own on the node’s address, dropped on a service’s', () => {
         serve(A[f])
         const sent = [fromRouter, ip(f, OUTSIDE, vip), tcp({ sport: CLIENT_PORT, dport: 22, flags: 'S' })]
         passes(uplink, sent, vip === HOST ? 'pass' : 'drop', sent)
-        assert.deepEqual(flows(node), [])
+        assert.deepEqual(flows(at.node), [])
       })
     })
 
 test('two clients from one port are told apart by the port that this node gives the second', () => {
-  makeService(node.object('pod'), {
+  make({
     address: HOST[4],
     port: NODE_PORT,
     protocol: 'udp',
@@ -181,8 +162,8 @@ test('two clients from one port are told apart by the port that this node gives 
   const clients: readonly Both[] = [OUTSIDE, { 4: '198.51.100.10', 6: '' }]
   const ports = clients.map(client => {
     const sent = [fromRouter, ip(4, client, HOST), udp({ sport: CLIENT_PORT, dport: NODE_PORT })]
-    const { bytes } = node.send('uplink_in', 'uplink', sent)
-    return new DataView(bytes.buffer, bytes.byteOffset).getUint16(34)
+    const { bytes } = at.node.send('uplink_in', 'uplink', sent)
+    return sourcePort(bytes, 4)
   })
   assert.equal(ports[0], CLIENT_PORT)
   assert.notEqual(ports[1], CLIENT_PORT)
@@ -195,7 +176,7 @@ test('two clients from one port are told apart by the port that this node gives 
 })
 
 test('fragments of a datagram to a service go where the first one goes; one that overtakes it is dropped', () => {
-  makeService(node.object('pod'), {
+  make({
     address: VIP[4],
     port: SERVICE_PORT,
     protocol: 'udp',
@@ -206,19 +187,22 @@ test('fragments of a datagram to a service go where the first one goes; one that
     ipv4({ src: OUTSIDE[4], dst, ttl, id: 7, offset: at, more, protocol: PROTOCOL.udp })
   const later = [fromRouter, header(VIP[4], 64, 24, false), payload(16)]
   passes(uplink, later, 'drop', later)
-  assert.ok(effects(node).includes('count DROPPED uplink_in FRAGMENT_EARLY 1'))
+  assert.ok(effects(at.node).includes('count DROPPED uplink_in FRAGMENT_EARLY 1'))
   const first = (dst: string, ttl: number, dport: number): Layer[] => [
     header(dst, ttl, 0, true),
     udp({ sport: CLIENT_PORT, dport }),
     payload(16),
   ]
-  assert.equal(node.send('uplink_in', 'uplink', [fromRouter, ...first(VIP[4], 64, SERVICE_PORT)]).verdict, 'redirect')
+  assert.equal(
+    at.node.send('uplink_in', 'uplink', [fromRouter, ...first(VIP[4], 64, SERVICE_PORT)]).verdict,
+    'redirect',
+  )
   passes(uplink, later, 'redirect', [toPod(A), header(A[4], 63, 24, false), payload(16)])
 })
 
 test('a load balancer’s address is for clients of its source ranges', () => {
   const ranges = ['198.51.100.0/24', '192.0.2.7/32']
-  makeService(node.object('pod'), {
+  make({
     address: VIP[4],
     protocol: 'tcp',
     scope: 'outside',
@@ -227,9 +211,9 @@ test('a load balancer’s address is for clients of its source ranges', () => {
   })
   const verdictOf = (client: string): Verdict => {
     const request = tcp({ sport: CLIENT_PORT, dport: SERVICE_PORT, flags: 'S' })
-    return node.send('uplink_in', 'uplink', [fromRouter, ipv4({ src: client, dst: VIP[4] }), request]).verdict
+    return at.node.send('uplink_in', 'uplink', [fromRouter, ipv4({ src: client, dst: VIP[4] }), request]).verdict
   }
   const clients = ['198.51.100.9', '192.0.2.7', '192.0.2.8', '203.0.113.77']
   assert.deepEqual(clients.map(verdictOf), ['redirect', 'redirect', 'drop', 'drop'])
-  assert.ok(effects(node).includes('count DROPPED uplink_in SOURCE_RANGE 2'))
+  assert.ok(effects(at.node).includes('count DROPPED uplink_in SOURCE_RANGE 2'))
 })

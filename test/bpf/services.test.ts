@@ -1,31 +1,24 @@
 /** Services for packets of pods: how they go on, what comes back, and what is refused. */
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, suite, test } from 'node:test'
+import { suite, test } from 'node:test'
 import { ipv4, type Layer, packet, payload } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { icmp, icmpv6, sctp, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
-import { compilePrograms, TestNode, type Verdict } from './node.ts'
+import { TestNode, type Verdict } from './node.ts'
 import { BACKEND_PORT, clearServices, makeService, removeBackend, SERVICE_PORT, translations } from './service-maps.ts'
+import { assertUnreserved, serviceNode, sourcePort } from './service-node.ts'
 import { A, B, type Both, FAMILIES, type Family, fromPod, fromRouter, HOST, ip, NATIVE, toPod } from './world.ts'
 
 const VIP: Both = { 4: '10.96.0.1', 6: 'fd00:96::1' }
 const OTHER_VIP: Both = { 4: '10.96.0.2', 6: 'fd00:96::2' }
 const CLIENT_PORT = 1024
 
-let node: TestNode
-before(async () => {
-  await compilePrograms()
-  node = new TestNode()
-})
-after(() => node[Symbol.dispose]())
-beforeEach(() => {
-  clearServices(node.object('pod'))
-  node.reset()
-})
+const at = serviceNode()
+const { passes, make } = at
 
 const serve = (address: string, protocol: 'tcp' | 'udp', ...backends: readonly string[]): number[] =>
-  makeService(node.object('pod'), { address, protocol, backends })
+  make({ address, protocol, backends })
 
 interface Ports {
   readonly sport: number
@@ -35,27 +28,18 @@ type Kind = (ports: Ports) => Layer
 const KINDS: Readonly<Record<'tcp' | 'udp', Kind>> = { tcp: ports => tcp({ ...ports, flags: 'S' }), udp }
 const answerOf = (protocol: 'tcp' | 'udp'): Kind => (protocol === 'tcp' ? ports => tcp({ ...ports, flags: 'SA' }) : udp)
 
-/** Sends by a program and compares what comes out. */
-function passes(
-  [program, on]: readonly ['pod_out' | 'pod_in' | 'uplink_in', 'a' | 'b' | 'uplink'],
-  sent: readonly Layer[],
-  verdict: Verdict,
-  comes: readonly Layer[],
-): void {
-  const result = node.send(program, on, sent)
-  assert.equal(packetText(result.bytes), packetText(packet(...comes)))
-  assert.equal(result.verdict, verdict)
-}
-
 /**
  * Opens the client's flow to a service; the port it goes on from. TCP never keeps its own: a connection past the service to
  * the same backend may have that.
  */
 function opened(f: Family, protocol: 'tcp' | 'udp', vip: Both = VIP): number {
-  const { verdict, bytes } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, vip), requestOf(KINDS[protocol])])
+  const { verdict, bytes } = at.node.send('pod_out', 'a', [fromPod(A), ip(f, A, vip), requestOf(KINDS[protocol])])
   assert.notEqual(verdict, 'drop')
   const port = sourcePort(bytes, f)
-  if (protocol === 'tcp') assert.ok(port >= 1024 && (port < 30_000 || port > 60_999) && port !== CLIENT_PORT, `${port}`)
+  if (protocol === 'tcp') {
+    assertUnreserved(port)
+    assert.notEqual(port, CLIENT_PORT)
+  }
   return port
 }
 
@@ -85,7 +69,7 @@ for (const f of FAMILIES)
           [toPod(A), ip(f, VIP, A, 63), answer({ sport: SERVICE_PORT, dport: CLIENT_PORT }), payload(7)],
         )
         const established = protocol === 'tcp' ? '' : 'ESTABLISHED '
-        assert.deepEqual(flows(node), [
+        assert.deepEqual(flows(at.node), [
           `flow ${protocol} ${end(f, A[f], port)} > ${end(f, B[f], BACKEND_PORT)} ${established}REPLIED TRANSLATED 2/1`,
         ])
       })
@@ -135,7 +119,7 @@ for (const f of FAMILIES)
         serve(VIP[f], protocol)
         const sent = [fromPod(A), ip(f, A, VIP), requestOf(kind), payload(40)]
         passes(['pod_out', 'a'], sent, 'redirect', unreachable(f, protocol, sent))
-        assert.deepEqual(effects(node), [
+        assert.deepEqual(effects(at.node), [
           'count DROPPED pod_out NO_BACKEND 1',
           `event drop pod_out NO_BACKEND ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, VIP[f], SERVICE_PORT)}`,
         ])
@@ -143,9 +127,9 @@ for (const f of FAMILIES)
 
       test('at a port that it has not: dropped with that reason, never sent on', () => {
         serve(VIP[f], protocol, B[f])
-        const { verdict } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), kind({ sport: 1, dport: 81 })])
+        const { verdict } = at.node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), kind({ sport: 1, dport: 81 })])
         assert.deepEqual(
-          [verdict, ...effects(node)],
+          [verdict, ...effects(at.node)],
           [
             'drop',
             'count DROPPED pod_out SERVICE_PORT 1',
@@ -171,9 +155,9 @@ for (const f of FAMILIES)
         serve(VIP[f], protocol, B[f])
         const taken = opened(f, protocol)
         const direct = [fromPod(A), ip(f, A, B), kind({ sport: taken, dport: BACKEND_PORT })]
-        const sport = sourcePort(node.send('pod_out', 'a', direct).bytes, f)
+        const sport = sourcePort(at.node.send('pod_out', 'a', direct).bytes, f)
         assert.notEqual(sport, taken)
-        assert.equal(sourcePort(node.send('pod_out', 'a', direct).bytes, f), sport)
+        assert.equal(sourcePort(at.node.send('pod_out', 'a', direct).bytes, f), sport)
         passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), answer({ sport: BACKEND_PORT, dport: sport })], 'redirect', [
           toPod(A),
           ip(f, B, A, 63),
@@ -189,13 +173,14 @@ for (const f of FAMILIES)
     const chosen = (flags?: string): string => {
       const ports = { sport: CLIENT_PORT, dport: SERVICE_PORT }
       const layer = flags === undefined ? udp(ports) : tcp({ ...ports, flags })
-      const { verdict, bytes } = node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), layer])
+      const { verdict, bytes } = at.node.send('pod_out', 'a', [fromPod(A), ip(f, A, VIP), layer])
       onward = sourcePort(bytes, f)
       return verdict === 'redirect' ? packetText(bytes) : verdict
     }
     /** From the backend, back to the client. */
     const reply = (flags: string): Verdict =>
-      node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: onward, flags })]).verdict
+      at.node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: onward, flags })])
+        .verdict
     const to = (backend: Both): RegExp => new RegExp(`${backend[f].replaceAll('.', '\\.')}\\b`)
 
     test('of TCP stays with its backend when that takes no new ones', () => {
@@ -203,7 +188,7 @@ for (const f of FAMILIES)
       assert.match(chosen('S'), to(B))
       assert.equal(reply('SA'), 'redirect')
       serve(VIP[f], 'tcp', NATIVE[f])
-      removeBackend(node.object('pod'), id)
+      removeBackend(at.node.object('pod'), id)
       assert.match(chosen('A'), to(B))
       assert.match(chosen('S'), to(B)) // sent again
     })
@@ -224,13 +209,13 @@ for (const f of FAMILIES)
       assert.match(chosen(), to(B))
       serve(VIP[f], 'udp', NATIVE[f])
       assert.match(chosen(), to(B))
-      removeBackend(node.object('pod'), id)
+      removeBackend(at.node.object('pod'), id)
       assert.match(chosen(), to(NATIVE))
     })
 
     const directly = (sport: number, flags: string): number => {
       const layers = [fromPod(A), ip(f, A, B), tcp({ sport, dport: BACKEND_PORT, flags })]
-      return sourcePort(node.send('pod_out', 'a', layers).bytes, f)
+      return sourcePort(at.node.send('pod_out', 'a', layers).bytes, f)
     }
 
     test('leaves its port to no flow past it that the backend would take for the one before', () => {
@@ -245,11 +230,11 @@ for (const f of FAMILIES)
       serve(VIP[f], 'tcp', B[f])
       chosen('S')
       const first = onward
-      clearServices(node.object('pod'))
-      node.reset()
+      clearServices(at.node.object('pod'))
+      at.node.reset()
       serve(VIP[f], 'tcp', B[f])
       directly(first, 'S')
-      node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: first, flags: 'RA' })])
+      at.node.send('pod_out', 'b', [fromPod(B), ip(f, B, A), tcp({ sport: BACKEND_PORT, dport: first, flags: 'RA' })])
       chosen('S')
       assert.notEqual(onward, first)
     })
@@ -258,14 +243,14 @@ for (const f of FAMILIES)
       serve(VIP[f], 'tcp', B[f])
       chosen('S')
       const taken = onward
-      for (const [key, value] of node.conntrack.entries()) node.conntrack.update(key, { ...value, expires: 0n })
+      for (const [key, value] of at.node.conntrack.entries()) at.node.conntrack.update(key, { ...value, expires: 0n })
       assert.deepEqual(
         ['S', 'A', 'PA', 'FA'].map(flags => directly(taken, flags)),
         Array(4).fill(taken),
       )
       const back = tcp({ sport: BACKEND_PORT, dport: taken, flags: 'SA' })
       passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), back], 'redirect', [toPod(A), ip(f, B, A, 63), back])
-      assert.deepEqual(translations(node.object('pod')), [])
+      assert.deepEqual(translations(at.node.object('pod')), [])
     })
 
     test('has two translations, one each way', () => {
@@ -274,7 +259,7 @@ for (const f of FAMILIES)
       const [client, vip] = [end(f, A[f], CLIENT_PORT), end(f, VIP[f], SERVICE_PORT)]
       const [onwards, backend] = [end(f, A[f], onward), end(f, B[f], BACKEND_PORT)]
       assert.deepEqual(
-        translations(node.object('pod')),
+        translations(at.node.object('pod')),
         [`${client} > ${vip} → ${onwards} > ${backend}`, `${backend} > ${onwards} < ${vip} > ${client}`].sort(),
       )
     })
@@ -290,7 +275,7 @@ for (const f of FAMILIES)
       serve(VIP[f], 'tcp', B[f])
       const sent = [fromPod(A), ip(f, A, VIP), echo(true), payload(30)]
       passes(['pod_out', 'a'], sent, 'redirect', [toPod(A), ip(f, VIP, A), echo(false), payload(30)])
-      assert.deepEqual(flows(node), [])
+      assert.deepEqual(flows(at.node), [])
     })
     test('is sent on where the address is nobody’s service', () => {
       const sent = [fromPod(A), ip(f, A, NATIVE), echo(true), payload(30)]
@@ -299,14 +284,14 @@ for (const f of FAMILIES)
   })
 
 test('SCTP to a service goes on where the port stays the same, and is dropped with that reason where not', () => {
-  const send = (dport: number) => node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), sctp({ sport: 1024, dport })])
-  for (const port of [BACKEND_PORT, SERVICE_PORT])
-    makeService(node.object('pod'), { address: VIP[4], port, protocol: 'sctp', backends: [B[4]] })
+  const send = (dport: number) =>
+    at.node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), sctp({ sport: 1024, dport })])
+  for (const port of [BACKEND_PORT, SERVICE_PORT]) make({ address: VIP[4], port, protocol: 'sctp', backends: [B[4]] })
   const { verdict, bytes } = send(BACKEND_PORT)
   const comes = packet(toPod(B), ip(4, A, B, 63), sctp({ sport: 1024, dport: BACKEND_PORT }))
   assert.deepEqual([verdict, packetText(bytes)], ['redirect', packetText(comes)])
   assert.equal(send(SERVICE_PORT).verdict, 'drop')
-  assert.ok(effects(node).includes('count DROPPED pod_out NAT_PROTOCOL 1'))
+  assert.ok(effects(at.node).includes('count DROPPED pod_out NAT_PROTOCOL 1'))
 })
 
 test('of many clients that nobody serves some are told, as many as are allowed', () => {
@@ -330,9 +315,4 @@ function unreachable(f: Family, protocol: 'tcp' | 'udp', sent: readonly Layer[])
   const message = f === 4 ? icmp({ type: 3, code: 3 }) : icmpv6({ type: 1, code: 4 })
   const header = f === 4 ? ipv4({ src: VIP[4], dst: A[4], ttl: 64, id: 0 }) : ip(6, VIP, A)
   return [toPod(A), header, message, payload(quoted)]
-}
-
-/** Of a frame without options and extension headers. */
-function sourcePort(frame: Uint8Array, family: Family): number {
-  return new DataView(frame.buffer, frame.byteOffset).getUint16(family === 4 ? 34 : 54)
 }

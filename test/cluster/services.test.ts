@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { writeManifest } from '../../deploy/lab/configuration.ts'
+import { serviceObjects } from '../../deploy/lab/service-manifest.ts'
 import { Cluster, ECHO_PORT, FAMILIES } from '../support/cluster.ts'
 import type { ClusterStation } from '../support/cluster-station.ts'
 import { eventually } from '../support/eventually.ts'
@@ -42,31 +43,16 @@ suite('a service', () => {
   const reach = (from: ClusterStation, address: string, port: number, protocol = 'tcp', timeoutMs = 1000) =>
     from.check(protocol, address, port, 1000, '--timeout', timeoutMs)
 
-  /** As API server and controllers would tell it: of type LoadBalancer, served by stations at the echo's port. */
+  /** Of type LoadBalancer, served by stations at the echo's port. */
   function writeService(name: string, n: number, nodePort: number, spec: object, stations: readonly string[]): void {
-    const ports = PROTOCOLS.map(p => ({ name: p, protocol: p.toUpperCase(), port: PORT, nodePort }))
-    const clusterIPs = FAMILIES.map(family => clusterIP(n, family))
-    const ingress = name === 'pods' ? [{ ip: BALANCED, ipMode: 'VIP' }] : []
-    const slices = FAMILIES.map(family => ({
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { name: `${name}-${family}`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
-      addressType: `IPv${family}`,
-      ports: PROTOCOLS.map(p => ({ name: p, protocol: p.toUpperCase(), port: ECHO_PORT })),
-      endpoints: stations.map(station => ({
-        addresses: [cluster.station(station).address(family)],
-        conditions: { ready: true },
-        nodeName: station.split('-')[0],
-      })),
-    }))
-    const service = {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name, namespace: 'default' },
-      spec: { type: 'LoadBalancer', clusterIP: clusterIPs[0], clusterIPs, ports, ...spec },
-      status: { loadBalancer: { ingress } },
-    }
-    const items = [service, ...slices]
+    const items = serviceObjects({
+      name,
+      clusterIPs: FAMILIES.map(family => clusterIP(n, family)),
+      ports: (['TCP', 'UDP'] as const).map(protocol => ({ protocol, port: PORT, targetPort: ECHO_PORT, nodePort })),
+      endpoints: stations.map(station => cluster.station(station)),
+      spec: { type: 'LoadBalancer', ...spec },
+      status: { loadBalancer: { ingress: name === 'pods' ? [{ ip: BALANCED, ipMode: 'VIP' }] : [] } },
+    })
     writeManifest(cluster.lab.layout, `test-service-${name}`, { apiVersion: 'v1', kind: 'List', items })
   }
 

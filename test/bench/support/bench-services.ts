@@ -1,14 +1,18 @@
 /** Services of a lab whose only endpoint is the pod that the benches' servers run in. */
-import { renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { PROBE } from '../../../deploy/lab/built.ts'
 import { inNamespace, runCommand } from '../../../deploy/lab/command.ts'
+import { writeManifest } from '../../../deploy/lab/configuration.ts'
+import { serviceObjects } from '../../../deploy/lab/service-manifest.ts'
 import { SERVER_PORT, type WiredPods } from './wired-pods.ts'
 
 export const PORT = 80
 /** Connections are counted at the server two ports further on (cw-probe serve), and so is the service. */
-export const PORTS = [0, 2].map(more => ({ port: PORT + more, targetPort: SERVER_PORT + more }))
+export const PORTS = [0, 2].map(more => ({
+  protocol: 'TCP' as const,
+  port: PORT + more,
+  targetPort: SERVER_PORT + more,
+}))
 /** Objects in one manifest: a daemon reads each file in one go. */
 const PER_FILE = 200
 const SYNC_TIMEOUT_MS = 240_000
@@ -20,38 +24,14 @@ export function addressOf(network: string, i: number): string {
 
 /** Tells the cluster of services `from` to `to - 1`, each with the pod that the servers run in as its endpoint. */
 export function writeServices(pods: WiredPods, network: string, from: number, to: number): void {
-  const { layout } = pods.lab
+  const endpoints = [{ addresses: [pods.podAddress(4)], node: 'node1' }]
   for (let first = from; first < to; first += PER_FILE) {
     const numbers = Array.from({ length: Math.min(PER_FILE, to - first) }, (_, i) => first + i)
-    const items = numbers.flatMap(i => objectsOf(i, addressOf(network, i), pods.podAddress(4)))
-    const temporary = join(layout.root, '.bench.json')
-    writeFileSync(temporary, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-    renameSync(temporary, join(layout.cluster, `bench-${first}.json`))
+    const items = numbers.flatMap(i =>
+      serviceObjects({ name: `bench-${i}`, clusterIPs: [addressOf(network, i)], ports: PORTS, endpoints }),
+    )
+    writeManifest(pods.lab.layout, `bench-${first}`, { apiVersion: 'v1', kind: 'List', items })
   }
-}
-
-function objectsOf(i: number, clusterIP: string, backend: string): object[] {
-  const name = `bench-${i}`
-  const metadata = { name, namespace: 'default' }
-  return [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata,
-      spec: {
-        clusterIP,
-        ports: PORTS.map(({ port }) => ({ name: `p${port}`, protocol: 'TCP', port })),
-      },
-    },
-    {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { ...metadata, labels: { 'kubernetes.io/service-name': name } },
-      addressType: 'IPv4',
-      ports: PORTS.map(({ port, targetPort }) => ({ name: `p${port}`, protocol: 'TCP', port: targetPort })),
-      endpoints: [{ addresses: [backend], conditions: { ready: true } }],
-    },
-  ]
 }
 
 /** Resolves once the daemon has carried the service into the maps: a connection by packets shows it. */
