@@ -75,7 +75,7 @@ __outlined bool answer_turn_echo(struct __sk_buff *skb, struct packet *p)
 		return false;
 	type = p->ethertype == ETH_P_IP ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
 	if (p->fragment != FRAGMENT_LATER) {
-		if (bpf_l4_csum_replace(skb, p->transport + 2, bpf_htons((__u16)(p->icmp_type << 8)),
+		if (bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, bpf_htons((__u16)(p->icmp_type << 8)),
 					bpf_htons((__u16)(type << 8)), 2) ||
 		    bpf_skb_store_bytes(skb, p->transport, &type, sizeof(type), 0))
 			return false;

@@ -90,7 +90,7 @@ static __always_inline bool balance_holds(const struct packet *p, const struct n
 
 	if (p->tuple.protocol != IPPROTO_TCP)
 		return !known->backend || bpf_map_lookup_elem(&backends, &known->backend);
-	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || !nat_is_free(&to);
+	return !packet_opens(p) || !nat_is_free(&to);
 }
 
 /*
@@ -100,10 +100,9 @@ static __always_inline bool balance_holds(const struct packet *p, const struct n
 static __always_inline bool balance_is_reply(const struct packet *p)
 {
 	__u32 flags = ct_flags_of(&p->tuple);
-	bool opens = p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
 	if (!flags || ct_closed(flags))
-		return !opens;
+		return !packet_opens(p);
 	return flags & CT_TRANSLATED;
 }
 

@@ -86,7 +86,7 @@ static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_
 	__u32 flags = (p->hook == HOOK_POD_IN ? CT_VIA_STACK : 0) | (p->translated ? CT_TRANSLATED : 0);
 	bool origin_a = from_a;
 
-	if (p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
+	if (p->tuple.protocol == IPPROTO_TCP && !packet_opens(p)) {
 		flags |= CT_PICKED_UP | CT_REPLIED;
 		if (p->tcp_flags & TCP_SYN)
 			origin_a = !from_a;
@@ -192,12 +192,11 @@ static __attribute__((noinline)) enum drop_reason ct_change(struct __sk_buff *sk
 							    const struct ct_key *key, struct ct_value *entry)
 {
 	bool tcp = p->tuple.protocol == IPPROTO_TCP;
-	bool opens = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	bool from_a = ct_from_a(&p->tuple);
 
 	if (tcp && ct_tcp_nonsense(p->tcp_flags))
 		return DROP_CT_INVALID;
-	if (ct_live(entry) && !(tcp && opens && ct_closed(entry->flags))) {
+	if (ct_live(entry) && !(packet_opens(p) && ct_closed(entry->flags))) {
 		ct_advance(skb, p, entry, from_a);
 		return DROP_NONE;
 	}

@@ -211,6 +211,12 @@ static __always_inline bool packet_is_icmp(const struct packet *p)
 	return p->tuple.protocol == (p->ethertype == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
+/* True for the first packet of a TCP connection. */
+static __always_inline bool packet_opens(const struct packet *p)
+{
+	return p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 static __always_inline void parse_ports(struct packet *p, const __u8 *header)
 {
 	p->tuple.source_port = *(const __be16 *)header;

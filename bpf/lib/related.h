@@ -44,12 +44,22 @@ static __always_inline void related_ports(struct quoted_transport *quoted, const
 	quoted->udp_checksum = checksum_move(quoted->udp_checksum, moved) ?: 0xffff;
 }
 
+/* Writes what is quoted, and the error's checksum with it. */
+static __always_inline bool related_store(struct __sk_buff *skb, const struct packet *p, __be32 *before, __be32 *after,
+					  __u32 size)
+{
+	__u32 moved = (__u32)bpf_csum_diff(before, size, after, size, 0);
+
+	return !bpf_skb_store_bytes(skb, p->transport + ICMP_HEADER, after, size, 0) &&
+	       !bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, 0, moved, 0);
+}
+
 static __always_inline bool related_quoted4(struct __sk_buff *skb, const struct packet *p, const struct nat_value *back)
 {
-	__u32 offset = p->transport + ICMP_HEADER, moved;
 	struct quoted4 before, after;
+	__u32 moved;
 
-	if (bpf_skb_load_bytes(skb, offset, &before, sizeof(before)) || before.ip.ihl != 5)
+	if (bpf_skb_load_bytes(skb, p->transport + ICMP_HEADER, &before, sizeof(before)) || before.ip.ihl != 5)
 		return false;
 	after = before;
 	after.ip.saddr = back->destination.words[3];
@@ -57,26 +67,23 @@ static __always_inline bool related_quoted4(struct __sk_buff *skb, const struct 
 	moved = (__u32)bpf_csum_diff(&before.ip.saddr, 8, &after.ip.saddr, 8, 0);
 	after.ip.check = checksum_move(before.ip.check, moved);
 	related_ports(&after.transport, back, before.ip.protocol, moved);
-	moved = (__u32)bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
-	return !bpf_skb_store_bytes(skb, offset, &after, sizeof(after), 0) &&
-	       !bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, 0, moved, 0);
+	return related_store(skb, p, (__be32 *)&before, (__be32 *)&after, sizeof(after));
 }
 
 static __always_inline bool related_quoted6(struct __sk_buff *skb, const struct packet *p, const struct nat_value *back)
 {
-	__u32 offset = p->transport + ICMP_HEADER, moved;
 	struct quoted6 before, after;
+	__u32 moved;
 
-	if (bpf_skb_load_bytes(skb, offset, &before, sizeof(before)) || is_extension(before.ip.nexthdr))
+	if (bpf_skb_load_bytes(skb, p->transport + ICMP_HEADER, &before, sizeof(before)) ||
+	    is_extension(before.ip.nexthdr))
 		return false;
 	after = before;
 	__builtin_memcpy(&after.ip.saddr, &back->destination, sizeof(after.ip.saddr));
 	__builtin_memcpy(&after.ip.daddr, &back->source, sizeof(after.ip.daddr));
 	moved = (__u32)bpf_csum_diff((__be32 *)&before.ip.saddr, 32, (__be32 *)&after.ip.saddr, 32, 0);
 	related_ports(&after.transport, back, before.ip.nexthdr, moved);
-	moved = (__u32)bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
-	return !bpf_skb_store_bytes(skb, offset, &after, sizeof(after), 0) &&
-	       !bpf_l4_csum_replace(skb, p->transport + ICMP_CHECKSUM, 0, moved, 0);
+	return related_store(skb, p, (__be32 *)&before, (__be32 *)&after, sizeof(after));
 }
 
 /* Makes the error one about the quoted packet as it came; `back` leads against it. */
