@@ -70,9 +70,9 @@ interface Services extends AsyncDisposable {
   readonly problems: readonly string[]
 }
 
-function servicesOf({ tables, config: { nodeName }, log }: Ground): Services {
+function servicesOf({ tables, config: { nodeName, services }, log }: Ground): Services {
   const stack = new AsyncDisposableStack()
-  const planner = stack.use(new ServicePlanner({ tables, nodeName }))
+  const planner = stack.use(new ServicePlanner({ tables, nodeName, balancing: services.maglev }))
   const healthChecks = stack.use(new HealthChecks({ tables, nodeName, log: log.child('services') }))
   return {
     planner,

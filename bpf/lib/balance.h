@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "endpoint.h"
+#include "maglev.h"
 #include "nat.h"
 #include "service.h"
 
@@ -46,6 +47,14 @@ static __always_inline bool balance_source(const struct packet *p, struct tuple 
 	return !nat_port_is_reserved(to->source_port);
 }
 
+/*
+ * What chooses the backend of a new flow: its tuple, so that every node that sees it chooses the same, or chance.
+ */
+static __always_inline __u32 balance_number(const struct packet *p, const struct service_value *service)
+{
+	return service->flags & SERVICE_BY_FLOW ? maglev_hash(&p->tuple) : bpf_get_prandom_u32();
+}
+
 /* What a packet's translation is, and whether it has one. */
 enum balance_way {
 	BALANCE_NONE,
@@ -69,7 +78,7 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 		return -DROP_SOURCE_RANGE;
 	client.client = p->tuple.source;
 	client.service = service->id;
-	backend = service_pick(service, &client, bpf_get_prandom_u32());
+	backend = service_pick(service, &client, balance_number(p, service));
 	if (!backend)
 		return -DROP_NO_BACKEND;
 	to = p->tuple;

@@ -107,6 +107,26 @@ struct {
 	__type(value, struct backend);
 } backends SEC(".maps");
 
+struct maglev_block {
+	__u16 slots[MAGLEV_BLOCK];
+};
+
+struct maglev_segment {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAGLEV_SEGMENT_BLOCKS);
+	__type(key, __u32);
+	/* By size: clang describes no type that is only named in an inner map. */
+	__uint(value_size, sizeof(struct maglev_block));
+};
+
+/* Maglev tables. Arrays in an array: look-ups in both are compiled to plain loads. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAGLEV_SEGMENTS);
+	__type(key, __u32);
+	__array(values, struct maglev_segment);
+} maglev_segments SEC(".maps");
+
 /* Written by the socket programs. LRU: a socket that goes tells nobody. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Services: what a client speaks to, and the backend it gets. The slots of a service hold those that take new flows, so
- * a pick is one look-up; a client with an affinity is given its former backend while that one is still there.
+ * Services: what a client speaks to, and the backend it gets. The slots of a service hold those that take new flows; a
+ * Maglev table, where it has one, says how many of its places each of them has. A client with an affinity is given its
+ * former backend while that one is still there.
  */
 #pragma once
 #include "address.h"
@@ -23,14 +24,36 @@ static __always_inline bool service_admits(const struct service_value *service, 
 	return !(service->flags & SERVICE_RANGES) || bpf_map_lookup_elem(&source_ranges, &key);
 }
 
-/* The backend at a place that a number chooses; null when the service has none. */
+/*
+ * What a place of a service's Maglev table holds, an index of its slots; -1 where there is no table. A table that has
+ * just been given up may hold anything.
+ */
+static __always_inline int maglev_at(const struct service_value *service, __u32 number)
+{
+	__u32 place = number % service->table_size;
+	__u32 block = service->table + place / MAGLEV_BLOCK;
+	__u32 segment_index = block / MAGLEV_SEGMENT_BLOCKS, index = block % MAGLEV_SEGMENT_BLOCKS;
+	void *segment = bpf_map_lookup_elem(&maglev_segments, &segment_index);
+	const struct maglev_block *found;
+
+	if (!segment)
+		return -1;
+	found = bpf_map_lookup_elem(segment, &index);
+	return found ? found->slots[place % MAGLEV_BLOCK] : -1;
+}
+
+/* The backend that a number chooses, by table where the service has one; null when nobody serves it. */
 static __always_inline const struct backend *service_slot(const struct service_value *service, __u32 number)
 {
 	struct slot_key key = {.service = service->id};
+	int slot;
 
 	if (!service->count)
 		return 0;
 	key.index = number % service->count;
+	slot = service->table_size ? maglev_at(service, number) : -1;
+	if (slot >= 0 && (__u32)slot < service->count)
+		key.index = (__u32)slot;
 	return bpf_map_lookup_elem(&service_slots, &key);
 }
 

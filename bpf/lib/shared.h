@@ -122,6 +122,7 @@ enum service_flags {
 	SERVICE_SILENT = 1,    /* without a backend nothing is answered; otherwise clients are refused */
 	SERVICE_EXCLUSIVE = 2, /* its address belongs to services alone */
 	SERVICE_RANGES = 4,    /* source_ranges tells who may use it */
+	SERVICE_BY_FLOW = 8, /* a packet's flow chooses the place in its table: every node gives it the same backend */
 };
 
 /* services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
@@ -138,6 +139,19 @@ struct service_value {
 	__u32 affinity_seconds; /* a client stays with its backend for so long after its last connection; 0: it need not
 				 */
 	__u32 flags;            /* enum service_flags */
+	__u32 table;            /* number of the first block of its Maglev table */
+	__u32 table_size;       /* places of that table; 0 when it has none */
+	__u64 table_signature;  /* of the backends, weights, size and seed that the table was made from */
+};
+
+/*
+ * Blocks of Maglev tables. A table has as many in a row as it needs, within one segment; its places hold indices of
+ * service_slots. Segments are made as they are needed.
+ */
+enum maglev_size {
+	MAGLEV_BLOCK = 512,           /* places of a block */
+	MAGLEV_SEGMENT_BLOCKS = 1024, /* blocks of a segment, which is 1 MiB */
+	MAGLEV_SEGMENTS = 4096,
 };
 
 /* source_ranges: longest prefix; a client that is in none of a service's may not use it. */

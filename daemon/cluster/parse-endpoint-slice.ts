@@ -1,11 +1,13 @@
 /** An EndpointSlice (discovery.k8s.io/v1) → its row. What is not said of an endpoint means what the API reference says. */
 import { canonicalAddress, familyOf } from '../kernel/ip.ts'
 import type { EndpointSliceRow, SliceEndpoint } from '../state/service-rows.ts'
+import { ANNOTATION } from './annotations.ts'
 import type { ObjectField } from './object-field.ts'
-import { objectName, objectNamespace } from './object-name.ts'
+import { isEmpty, objectName, objectNamespace } from './object-name.ts'
 import { parseProtocol, portNumber } from './parse-service.ts'
 
 const SERVICE_LABEL = 'kubernetes.io/service-name'
+const HEAVIEST = 1000
 const FAMILIES: Readonly<Record<string, 4 | 6>> = { IPv4: 4, IPv6: 6 }
 
 /** Undefined for a slice of names (addressType FQDN), which nothing here can use. */
@@ -18,11 +20,19 @@ export function parseEndpointSlice(object: ObjectField): EndpointSliceRow | unde
     name: objectName(object),
     service: object.at('metadata').at('labels').at(SERVICE_LABEL).text() ?? '',
     ports: object.at('ports').items().flatMap(parsePort),
+    weight: weightOf(object.at('metadata').at('annotations').at(ANNOTATION.weight)),
     endpoints: object
       .at('endpoints')
       .items()
       .map(endpoint => parseEndpoint(endpoint, family)),
   }
+}
+
+function weightOf(field: ObjectField): number {
+  if (isEmpty(field)) return 1
+  const weight = Number(field.value)
+  if (Number.isInteger(weight) && weight >= 1 && weight <= HEAVIEST) return weight
+  return field.fail(`must be a whole number from 1 to ${HEAVIEST}, not ${JSON.stringify(field.value)}`)
 }
 
 /** A port without a number stands for all ports, which no service asks for. */

@@ -1,6 +1,8 @@
 /** A Service (v1) → its row. Defaults are those of the API reference. */
 import { canonicalAddress, canonicalPrefix } from '../kernel/ip.ts'
 import type { ServicePort, ServiceProtocol, ServiceRow, TrafficPolicy } from '../state/service-rows.ts'
+import { TABLE_SIZES, type TableSize } from '../service/maglev.ts'
+import { ANNOTATION } from './annotations.ts'
 import type { ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
 
@@ -9,6 +11,7 @@ const POLICIES = ['Cluster', 'Local'] as const
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const
 const AFFINITIES = ['None', 'ClientIP'] as const
 const IP_MODES = ['VIP', 'Proxy'] as const
+const ALGORITHMS = ['random', 'maglev'] as const
 const DEFAULT_AFFINITY_SECONDS = 10_800
 const LONGEST_AFFINITY_SECONDS = 86_400
 /** What has no address here: a headless service. */
@@ -18,6 +21,9 @@ export function parseService(object: ObjectField): ServiceRow {
   const spec = object.at('spec')
   const type = oneOf(spec.at('type'), TYPES) ?? 'ClusterIP'
   const distribution = distributionOf(spec.at('trafficDistribution'))
+  const annotations = object.at('metadata').at('annotations')
+  const algorithm = oneOf(annotations.at(ANNOTATION.algorithm), ALGORITHMS)
+  const size = tableSize(annotations.at(ANNOTATION.tableSize))
   return {
     namespace: objectNamespace(object),
     name: objectName(object),
@@ -36,7 +42,9 @@ export function parseService(object: ObjectField): ServiceRow {
     healthCheckNodePort: portNumber(spec.at('healthCheckNodePort')) ?? 0,
     ...(distribution === undefined ? {} : { trafficDistribution: distribution }),
     publishNotReadyAddresses: spec.at('publishNotReadyAddresses').flag() ?? false,
-    annotations: object.at('metadata').at('annotations').texts(),
+    ...(algorithm === undefined ? {} : { algorithm }),
+    ...(size === undefined ? {} : { tableSize: size }),
+    annotations: annotations.texts(),
   }
 }
 
@@ -101,4 +109,9 @@ function affinitySeconds(spec: ObjectField): number {
   const seconds = Number(field.value)
   if (Number.isInteger(seconds) && seconds > 0 && seconds <= LONGEST_AFFINITY_SECONDS) return seconds
   return field.fail(`must be a number of seconds from 1 to ${LONGEST_AFFINITY_SECONDS}`)
+}
+
+function tableSize(field: ObjectField): TableSize | undefined {
+  if (isEmpty(field)) return undefined
+  return TABLE_SIZES.find(size => `${size}` === field.value) ?? field.fail(`must be one of ${TABLE_SIZES.join(', ')}`)
 }

@@ -49,7 +49,7 @@ const slice = (rest: object): object => ({
   addressType: 'IPv4',
   ...rest,
 })
-const sliceRow = { namespace: 'default', name: 'e1', service: 's1', ports: [], endpoints: [] }
+const sliceRow = { namespace: 'default', name: 'e1', service: 's1', ports: [], weight: 1, endpoints: [] }
 const endpoint = {
   addresses: ['10.1.0.1'],
   ready: true,
@@ -178,6 +178,34 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     service({ spec: { sessionAffinity: 'ClientIP' } }),
     [{ ...serviceRow, affinitySeconds: 10_800 }],
   ],
+  [
+    'how a service finds its backends',
+    service({
+      metadata: {
+        name: 's1',
+        annotations: { 'causeway.io/algorithm': 'maglev', 'causeway.io/maglev-table-size': '1021' },
+      },
+    }),
+    [
+      {
+        ...serviceRow,
+        algorithm: 'maglev',
+        tableSize: 1021,
+        annotations: { 'causeway.io/algorithm': 'maglev', 'causeway.io/maglev-table-size': '1021' },
+      },
+    ],
+  ],
+  [
+    'the weight of endpoints',
+    slice({
+      metadata: {
+        name: 'e1',
+        labels: { 'kubernetes.io/service-name': 's1' },
+        annotations: { 'causeway.io/weight': '20' },
+      },
+    }),
+    [{ ...sliceRow, weight: 20 }],
+  ],
   ['a slice with nothing in it', slice({}), [sliceRow]],
   [
     'a slice whose endpoints say nothing, and which are ready therefore',
@@ -294,6 +322,21 @@ const badServices: typeof bad = [
     'an affinity of no time',
     service({ spec: { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 0 } } } }),
     'at:4: spec.sessionAffinityConfig.clientIP.timeoutSeconds: must be a number of seconds from 1 to 86400',
+  ],
+  [
+    'an algorithm that is none',
+    service({ metadata: { name: 's1', annotations: { 'causeway.io/algorithm': 'best' } } }),
+    'at:3: metadata.annotations.causeway.io/algorithm: must be one of random, maglev',
+  ],
+  [
+    'a table whose size is no prime',
+    service({ metadata: { name: 's1', annotations: { 'causeway.io/maglev-table-size': '1000' } } }),
+    'at:3: metadata.annotations.causeway.io/maglev-table-size: must be one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071',
+  ],
+  [
+    'no weight',
+    slice({ metadata: { name: 'e1', annotations: { 'causeway.io/weight': '0' } } }),
+    'at:3: metadata.annotations.causeway.io/weight: must be a whole number from 1 to 1000, not "0"',
   ],
   ['no type of address', slice({ addressType: undefined }), 'at:1: addressType: must be IPv4, IPv6 or FQDN'],
   [

@@ -9,6 +9,7 @@ import { OBJECT_NAME } from '../cluster/object-name.ts'
 import { cgroupMount } from '../kernel/cgroup-mount.ts'
 import type { Family } from '../kernel/kernel.ts'
 import { DEFAULT_POOL } from '../plugin.ts'
+import { DEFAULT_TABLE_SIZE, TABLE_SIZES } from '../service/maglev.ts'
 import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
 
 /** RFC 5382 REQ-5 (TCP), RFC 4787 REQ-5 (UDP) and RFC 5508 REQ-2 (ICMP) give the lower bounds the defaults keep. */
@@ -179,6 +180,21 @@ export const schema = section('', {
       byDefault: true,
       about:
         'Translate services when a socket connects or sends, which costs nothing for the packets after it. Without it the packets of pods are translated one by one, and the processes of the node find no services.',
+    }),
+    maglev: section('Tables by which a flow finds the same backend on every node; docs/services.md.', {
+      tableSize: field(z.literal([...TABLE_SIZES]), `one of ${TABLE_SIZES.join(', ')}`, {
+        byDefault: DEFAULT_TABLE_SIZE,
+        about: 'Places of a table, 2 bytes each: a hundred times the backends of a service share evenly.',
+      }),
+      seed: text(/^[\x20-\x7e]{1,64}$/, '1 to 64 printable characters', {
+        byDefault: 'causeway',
+        about: 'Sets clusters apart whose backends have the same addresses. The same on every node.',
+      }),
+      inside: flag({
+        byDefault: false,
+        about:
+          'For clients of the node as well, where their packets are translated; what connects by socket has no flow yet and goes by chance.',
+      }),
     }),
   }),
   datapath,

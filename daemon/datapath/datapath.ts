@@ -140,7 +140,7 @@ export class Datapath implements AsyncDisposable {
       ...common,
       name: 'service-maps',
       table: tables.frontends,
-      target: new ServiceTarget(() => this.#set),
+      target: new ServiceTarget({ maps: () => this.#set, seed: options.settings.services.maglev.seed }),
     })
     this.#reconcilers = [this.endpoints, hosts, ipcache, services, this.#routes]
   }

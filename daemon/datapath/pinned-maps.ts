@@ -14,6 +14,7 @@ import {
 } from '../kernel/bpf/object.ts'
 import { type ObjectFile, readObjectFile } from '../kernel/bpf/object-file.ts'
 import { type Copied, copyMissing, type Migration } from './map-copy.ts'
+import { SERVICE_VALUE_SIZE } from './shared.gen.ts'
 import { type MapPin, pinnedMap, pinsOf, putInUse, removeOthers } from './map-pins.ts'
 
 /** What a map's layout is called and how entries of older layouts become ones of this. */
@@ -27,6 +28,13 @@ export interface MapLayout {
 
 export type Layouts = Readonly<Record<string, MapLayout>>
 
+/** Services had no tables in version 1; the daemon gives them theirs. */
+function withoutTable(key: Uint8Array, value: Uint8Array): readonly [Uint8Array, Uint8Array] {
+  const now = new Uint8Array(SERVICE_VALUE_SIZE)
+  now.set(value)
+  return [key, now]
+}
+
 /** Every map of bpf/lib/maps.h. Raise a version together with its migration when the structure changes. */
 export const MAP_LAYOUTS: Layouts = {
   endpoints: { version: 1 },
@@ -37,10 +45,12 @@ export const MAP_LAYOUTS: Layouts = {
   translations: { version: 1 },
   scratches: { version: 1, transient: true },
   departed: { version: 1 },
-  services: { version: 1 },
+  services: { version: 2, migrate: { 1: withoutTable } },
   source_ranges: { version: 1 },
   service_slots: { version: 1 },
   backends: { version: 1 },
+  // Not copied. Another layout of these takes a migration of `services` that takes their tables from them.
+  maglev_segments: { version: 1, transient: true },
   affinities: { version: 1 },
   socket_peers: { version: 1 },
   fragments: { version: 1, transient: true },

@@ -20,6 +20,8 @@ import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayou
 import type { ProgramConstants } from './constants.ts'
 import type { ExpiryCount } from './conntrack.ts'
 import type { Copied } from './map-copy.ts'
+import { MaglevSegments } from './maglev-segments.ts'
+import type { TableBlocks } from './maglev-tables.ts'
 import { type LoadedSet, loadSet } from './pinned-maps.ts'
 
 /** Objects in build/bpf, all over one set of maps. */
@@ -43,6 +45,7 @@ export interface ProgramSet extends Disposable {
   readonly ranges: EbpfMap<SourceRangeKey, number>
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
+  readonly tables: TableBlocks
   readonly conntrackCapacity: number
   /** What other nodes know this node by. */
   setNodeAddresses(addresses: Readonly<Record<Family, Address | undefined>>): void
@@ -76,6 +79,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
+  const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
   const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
@@ -88,6 +92,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     ranges,
     slots,
     backends,
+    tables,
     conntrackCapacity,
     setNodeAddresses: addresses => {
       const none = new Uint8Array(ADDRESS_SIZE)

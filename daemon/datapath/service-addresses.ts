@@ -5,7 +5,16 @@
 import type { BpfMap } from '../kernel/kernel.ts'
 import type { ServiceKey, ServiceValue } from './shared.gen.ts'
 
-const NONE: ServiceValue = { id: 0, count: 0, affinitySeconds: 0, flags: 0 }
+/** A service that nobody serves. */
+export const EMPTY_SERVICE: ServiceValue = {
+  id: 0,
+  count: 0,
+  affinitySeconds: 0,
+  flags: 0,
+  table: 0,
+  tableSize: 0,
+  tableSignature: 0n,
+}
 
 export class ServiceAddresses {
   readonly #map: () => BpfMap<ServiceKey, ServiceValue>
@@ -30,7 +39,7 @@ export class ServiceAddresses {
     for (const service of gone) this.#count(service, -1)
     const fresh = [...touched].filter(([text]) => this.#users.has(text) && !before.has(text))
     const lost = [...touched].filter(([text]) => !this.#users.has(text) && before.has(text))
-    this.#map().updateBatch(fresh.map(([, key]) => [key, NONE] as const))
+    this.#map().updateBatch(fresh.map(([, key]) => [key, EMPTY_SERVICE] as const))
     this.#map().deleteBatch(lost.map(([, key]) => key))
   }
 
@@ -41,7 +50,7 @@ export class ServiceAddresses {
     const held = [...this.#map().entries()].map(([key]) => key).filter(isAddress)
     const surplus = held.filter(key => !wanted.has(textOf(key)))
     for (const key of held) wanted.delete(textOf(key))
-    this.#map().updateBatch([...wanted.values()].map(key => [key, NONE] as const))
+    this.#map().updateBatch([...wanted.values()].map(key => [key, EMPTY_SERVICE] as const))
     this.#map().deleteBatch(surplus)
     return surplus.length + wanted.size
   }

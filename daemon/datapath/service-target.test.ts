@@ -23,7 +23,9 @@ function row(address: string, ...backends: readonly string[]): FrontendRow {
     portName: '',
     affinitySeconds: 0,
     sourceRanges: [],
-    backends: backends.map(text => ({ address: text, port: 8080, node: '', zone: '', terminating: false })),
+    algorithm: 'random',
+    tableSize: 251,
+    backends: backends.map(text => ({ address: text, port: 8080, node: '', zone: '', weight: 1, terminating: false })),
   }
 }
 
@@ -33,8 +35,11 @@ function maps(): ServiceMaps {
     ranges: new MemoryMap('source_ranges', 1000),
     slots: new MemoryMap('service_slots', 1000),
     backends: new MemoryMap('backends', 1000),
+    tables: { write: () => undefined },
   }
 }
+
+const newTarget = (at: ServiceMaps): ServiceTarget => new ServiceTarget({ maps: () => at, seed: '' })
 
 /** What a client finds at each service, in the order of slots; throws where a slot that counts is empty or its backend lost. */
 function seen({ services, slots, backends }: ServiceMaps): string[] {
@@ -59,7 +64,7 @@ const sizes = ({ slots, backends }: ServiceMaps): number[] => [
 
 test('a service is carried, changed and removed, and nothing of it stays', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   assert.equal(target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2')), true)
   assert.deepEqual(seen(at), ['10.96.0.1:80 → 10.1.0.1 10.1.0.2'])
   assert.equal(target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2')), false)
@@ -73,7 +78,7 @@ test('a service is carried, changed and removed, and nothing of it stays', () =>
 
 test('a backend that stays keeps its id, one that comes again gets another', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   const ids = (): Record<string, number> =>
     Object.fromEntries([...at.backends.entries()].map(([id, { address }]) => [fromMapped16(address), id]))
   target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2'))
@@ -86,10 +91,10 @@ test('a backend that stays keeps its id, one that comes again gets another', () 
 
 test('the next daemon finds what is there, keeps its ids, and prunes what is no longer wanted', () => {
   const at = maps()
-  new ServiceTarget(() => at).updateBatch([row('10.96.0.1', '10.1.0.1'), row('10.96.0.2', '10.1.0.1')])
+  newTarget(at).updateBatch([row('10.96.0.1', '10.1.0.1'), row('10.96.0.2', '10.1.0.1')])
   const own = () => [...at.services.entries()].filter(([key]) => !isAddress(key))
   const before = own()
-  const next = new ServiceTarget(() => at)
+  const next = newTarget(at)
   assert.equal(next.update(row('10.96.0.1', '10.1.0.1')), false)
   const table = new Table<FrontendRow>('frontends', r => r.key)
   table.put(row('10.96.0.1', '10.1.0.1'))
@@ -103,7 +108,7 @@ test('the next daemon finds what is there, keeps its ids, and prunes what is no 
 
 test('slots and backends that a killed daemon left without a service go with the next prune', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   target.update(row('10.96.0.1', '10.1.0.1'))
   const [lost] = [...at.backends.entries()].map(([, backend]) => backend)
   assert.ok(lost)
@@ -117,7 +122,7 @@ test('slots and backends that a killed daemon left without a service go with the
 
 test('a refresh finds what somebody else has changed', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   const rows = [row('10.96.0.1', '10.1.0.1'), row('10.96.0.2', '10.1.0.2')]
   target.updateBatch(rows)
   assert.deepEqual(target.differing(rows), [])
@@ -130,7 +135,7 @@ test('a refresh finds what somebody else has changed', () => {
 
 test('an address is the services’ for as long as one of them has it, and never one that others have too', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   const http = row('10.96.0.1', '10.1.0.1')
   const https = { ...http, key: 'TCP 10.96.0.1:443 inside', port: 443 }
   target.updateBatch([http, https, { ...row('192.0.2.1', '10.1.0.1'), exclusive: false }])
@@ -140,14 +145,14 @@ test('an address is the services’ for as long as one of them has it, and never
   target.update({ ...https, exclusive: false })
   assert.deepEqual(addresses(at), [])
   target.update(https)
-  const next = new ServiceTarget(() => at)
+  const next = newTarget(at)
   next.delete(https)
   assert.deepEqual(addresses(at), [])
 })
 
 test('a prune brings addresses back, and takes away those of nobody', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   const table = new Table<FrontendRow>('frontends', r => r.key)
   table.put(row('10.96.0.1', '10.1.0.1'))
   target.update(row('10.96.0.1', '10.1.0.1'))
@@ -160,7 +165,7 @@ test('a prune brings addresses back, and takes away those of nobody', () => {
 
 test('who may use a load balancer is carried for clients from outside, changes with the service and goes with it', () => {
   const at = maps()
-  const target = new ServiceTarget(() => at)
+  const target = newTarget(at)
   const outside = (...sourceRanges: string[]): FrontendRow => ({
     ...row('203.0.113.1', '10.1.0.1'),
     scope: 'outside',
@@ -173,7 +178,7 @@ test('who may use a load balancer is carried for clients from outside, changes w
   target.update({ ...outside('192.0.2.0/24'), scope: 'inside' })
   assert.deepEqual([allowed(), limited()], [['10.0.0.0/8 192.0.2.0/24'], 1])
   assert.equal(target.update(outside('192.0.2.0/24', '10.0.0.0/8')), false)
-  const next = new ServiceTarget(() => at)
+  const next = newTarget(at)
   assert.equal(next.update(outside('10.0.0.0/8', '192.0.2.0/24')), false)
   next.update(outside('2001:db8::/32'))
   assert.deepEqual([allowed(), limited()], [['2001:db8::/32'], 1])

@@ -8,6 +8,8 @@ import type { BpfMap } from '../kernel/kernel.ts'
 import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
 import type { ReadonlyTable } from '../state/table.ts'
 import type { Target } from '../state/target.ts'
+import type { Candidate } from '../service/maglev.ts'
+import { type HeldTable, MaglevTables, type TableBlocks } from './maglev-tables.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
 import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
@@ -22,6 +24,14 @@ export interface ServiceMaps {
   readonly ranges: BpfMap<SourceRangeKey, number>
   readonly slots: BpfMap<SlotKey, Backend>
   readonly backends: BpfMap<number, Backend>
+  readonly tables: TableBlocks
+}
+
+export interface ServiceTargetOptions {
+  /** A growing map is replaced, so the current ones are asked for each time. */
+  readonly maps: () => ServiceMaps
+  /** Of the Maglev tables. */
+  readonly seed: string
 }
 
 /** What the maps hold of one frontend. */
@@ -33,19 +43,21 @@ interface Carried {
   readonly ranges: readonly string[]
   /** In the order of their slots. */
   readonly backends: readonly Backend[]
+  readonly table: HeldTable | undefined
 }
 
-/** A growing map is replaced, so the current ones are asked for each time. */
 export class ServiceTarget implements Target<FrontendRow> {
   readonly #maps: () => ServiceMaps
   readonly #addresses: ServiceAddresses
+  readonly #tables: MaglevTables
   #carried: Map<string, Carried> | undefined
   #nextService = 1
   #nextBackend = 1
 
-  constructor(maps: () => ServiceMaps) {
+  constructor({ maps, seed }: ServiceTargetOptions) {
     this.#maps = maps
     this.#addresses = new ServiceAddresses(() => maps().services)
+    this.#tables = new MaglevTables(() => maps().tables, seed)
   }
 
   update(row: FrontendRow): boolean {
@@ -54,10 +66,16 @@ export class ServiceTarget implements Target<FrontendRow> {
 
   updateBatch(rows: readonly FrontendRow[]): number {
     const carried = this.#known()
-    const plans = rows.map(row => this.#plan(row, carried.get(keyOf(row))))
-    this.#write(plans)
+    const changed = rows.map(row => this.#plan(row, carried.get(keyOf(row)))).filter(plan => plan.changed)
+    const plans = changed.map(plan => this.#withTable(plan))
+    try {
+      this.#write(plans)
+    } catch (error) {
+      for (const { next } of plans) if (next.table !== undefined) this.#tables.release(next.table)
+      throw error
+    }
     for (const { row, next } of plans) carried.set(keyOf(row), next)
-    return plans.filter(plan => plan.changed).length
+    return plans.length
   }
 
   delete(row: FrontendRow): void {
@@ -93,15 +111,24 @@ export class ServiceTarget implements Target<FrontendRow> {
       backend => known.get(`${backend.address} ${backend.port}`) ?? this.#newBackend(backend),
     )
     const value = serviceValue(row, id, backends.length, ranges.length > 0)
+    const signature = needsTable(row) ? this.#tables.signature(candidatesOf(row), row.tableSize) : 0n
     const held = have === undefined ? undefined : this.#maps().services.lookup(key)
     const same =
       have !== undefined &&
       held !== undefined &&
       sameValue(held, value) &&
+      held.tableSignature === signature &&
       ranges.join() === have.ranges.join() &&
       backends.length === have.backends.length &&
       backends.every((backend, i) => backend.id === have.backends[i]?.id)
-    return { row, key, value, have, next: { id, key, exclusive: row.exclusive, ranges, backends }, changed: !same }
+    return {
+      row,
+      key,
+      value,
+      have,
+      next: { id, key, exclusive: row.exclusive, ranges, backends, table: undefined },
+      changed: !same,
+    }
   }
 
   #newBackend({ address, port }: BackendRow): Backend {
@@ -112,9 +139,8 @@ export class ServiceTarget implements Target<FrontendRow> {
    * Backends before the slots that lead to them, slots before the number of those that count, and the other way round for
    * what goes: at no moment does a client find a place that is empty.
    */
-  #write(plans: readonly Plan[]): void {
+  #write(changed: readonly Plan[]): void {
     const { services, slots, backends } = this.#maps()
-    const changed = plans.filter(plan => plan.changed)
     const fresh = changed.flatMap(({ have, next }) => {
       const before = new Set(have?.backends.map(backend => backend.id))
       return next.backends.filter(backend => !before.has(backend.id))
@@ -142,6 +168,20 @@ export class ServiceTarget implements Target<FrontendRow> {
         return (have?.backends ?? []).map(backend => backend.id).filter(id => !kept.has(id))
       }),
     )
+    for (const { have } of changed) if (have?.table !== undefined) this.#tables.release(have.table)
+  }
+
+  /** The table is in place before the service that leads to it. */
+  #withTable(plan: Plan): Plan {
+    const { row, value, next } = plan
+    if (!needsTable(row)) return plan
+    const table = this.#tables.hold(candidatesOf(row), row.tableSize)
+    const { first, size, signature } = table
+    return {
+      ...plan,
+      value: { ...value, table: first, tableSize: size, tableSignature: signature },
+      next: { ...next, table },
+    }
   }
 
   #remove(keys: readonly string[]): void {
@@ -153,6 +193,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     for (const { id, ranges } of gone) replaceRanges(this.#maps().ranges, id, ranges, [])
     slots.deleteBatch(gone.flatMap(entry => surplusSlots(entry.id, 0, entry)))
     backends.deleteBatch(gone.flatMap(entry => entry.backends.map(backend => backend.id)))
+    for (const { table } of gone) if (table !== undefined) this.#tables.release(table)
     for (const key of keys) carried.delete(key)
   }
 
@@ -186,19 +227,24 @@ export class ServiceTarget implements Target<FrontendRow> {
       byService.set(service, list)
     }
     const carried = new Map<string, Carried>()
-    for (const [key, { id, count, flags }] of services.entries()) {
+    for (const [
+      key,
+      { id, count, flags, table: first, tableSize: size, tableSignature: signature },
+    ] of services.entries()) {
       if (isAddress(key)) continue
       // A hole is what a killed daemon left: what follows it is written anew.
       const list = Array.from({ length: count }, (_, i) => byService.get(id)?.[i])
       const hole = list.indexOf(undefined)
       const whole = (hole < 0 ? list : list.slice(0, hole)) as Backend[]
       const exclusive = (flags & ServiceFlags.SERVICE_EXCLUSIVE) !== 0
-      carried.set(textOf(key), { id, key, exclusive, ranges: ranges.get(id) ?? [], backends: whole })
+      const table = size === 0 ? undefined : { first, size, signature }
+      carried.set(textOf(key), { id, key, exclusive, ranges: ranges.get(id) ?? [], backends: whole, table })
       this.#nextService = Math.max(this.#nextService, id + 1)
     }
     for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
     this.#carried = carried
     this.#addresses.read(exclusiveKeys(carried.values()))
+    this.#tables.read([...carried.values()].flatMap(({ table }) => table ?? []))
     return carried
   }
 }
@@ -234,8 +280,20 @@ function serviceValue(row: FrontendRow, id: number, count: number, ranged: boole
   const flags =
     (row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) |
     (row.silent ? ServiceFlags.SERVICE_SILENT : 0) |
-    (ranged ? ServiceFlags.SERVICE_RANGES : 0)
-  return { id, count, affinitySeconds: row.affinitySeconds, flags }
+    (ranged ? ServiceFlags.SERVICE_RANGES : 0) |
+    (row.algorithm === 'maglev' ? ServiceFlags.SERVICE_BY_FLOW : 0)
+  return { id, count, affinitySeconds: row.affinitySeconds, flags, table: 0, tableSize: 0, tableSignature: 0n }
+}
+
+/** Of one backend, or of several of one weight by chance, the slots alone will do. */
+function needsTable({ algorithm, backends: [first, ...others] }: FrontendRow): boolean {
+  if (first === undefined || others.length === 0) return false
+  return algorithm === 'maglev' || others.some(({ weight }) => weight !== first.weight)
+}
+
+/** In the order of the slots. */
+function candidatesOf({ backends }: FrontendRow): Candidate[] {
+  return backends.map(({ address, port, weight }) => ({ name: `${address} ${port}`, weight }))
 }
 
 function sameValue(a: ServiceValue, b: ServiceValue): boolean {

@@ -317,6 +317,8 @@ export const ServiceFlags = {
   SERVICE_EXCLUSIVE: 2,
   /** source_ranges tells who may use it. */
   SERVICE_RANGES: 4,
+  /** A packet's flow chooses the place in its table: every node gives it the same backend. */
+  SERVICE_BY_FLOW: 8,
 } as const
 export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
 
@@ -349,7 +351,7 @@ export const serviceKeyLayout: Layout<ServiceKey> = {
   encode: encodeServiceKey,
 }
 
-/** `struct service_value`, 16 bytes. */
+/** `struct service_value`, 32 bytes. */
 export interface ServiceValue {
   /** Of its slots and affinities. */
   readonly id: number
@@ -359,14 +361,23 @@ export interface ServiceValue {
   readonly affinitySeconds: number
   /** `ServiceFlags`. */
   readonly flags: number
+  /** Number of the first block of its Maglev table. */
+  readonly table: number
+  /** Places of that table; 0 when it has none. */
+  readonly tableSize: number
+  /** Of the backends, weights, size and seed that the table was made from. */
+  readonly tableSignature: bigint
 }
-export const SERVICE_VALUE_SIZE = 16
+export const SERVICE_VALUE_SIZE = 32
 export function decodeServiceValue(view: DataView, at: number): ServiceValue {
   return {
     id: view.getUint32(at, true),
     count: view.getUint32(at + 4, true),
     affinitySeconds: view.getUint32(at + 8, true),
     flags: view.getUint32(at + 12, true),
+    table: view.getUint32(at + 16, true),
+    tableSize: view.getUint32(at + 20, true),
+    tableSignature: view.getBigUint64(at + 24, true),
   }
 }
 export function encodeServiceValue(view: DataView, at: number, value: ServiceValue): void {
@@ -374,12 +385,25 @@ export function encodeServiceValue(view: DataView, at: number, value: ServiceVal
   view.setUint32(at + 4, value.count, true)
   view.setUint32(at + 8, value.affinitySeconds, true)
   view.setUint32(at + 12, value.flags, true)
+  view.setUint32(at + 16, value.table, true)
+  view.setUint32(at + 20, value.tableSize, true)
+  view.setBigUint64(at + 24, value.tableSignature, true)
 }
 export const serviceValueLayout: Layout<ServiceValue> = {
   size: SERVICE_VALUE_SIZE,
   decode: decodeServiceValue,
   encode: encodeServiceValue,
 }
+
+/** `maglev_size`. Blocks of Maglev tables. A table has as many in a row as it needs, within one segment; its places hold indices of service_slots. Segments are made as they are needed. */
+export const MaglevSize = {
+  /** Places of a block. */
+  MAGLEV_BLOCK: 512,
+  /** Blocks of a segment, which is 1 MiB. */
+  MAGLEV_SEGMENT_BLOCKS: 1024,
+  MAGLEV_SEGMENTS: 4096,
+} as const
+export type MaglevSize = (typeof MaglevSize)[keyof typeof MaglevSize]
 
 /** `struct source_range_key`, 24 bytes. source_ranges: longest prefix; a client that is in none of a service's may not use it. */
 export interface SourceRangeKey {

@@ -134,7 +134,8 @@ export function fromMapped16(bytes: Uint8Array): Address {
   return isMapped(bytes) ? textOf(bytes.subarray(12)) : textOf(bytes)
 }
 
-function isMapped(bytes: Uint8Array): boolean {
+/** Whether an address of 16 bytes is a mapped one of IPv4. */
+export function isMapped(bytes: Uint8Array): boolean {
   for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false
   return bytes[10] === 0xff && bytes[11] === 0xff
 }

@@ -8,6 +8,7 @@ import type {
   ServiceRow,
   TrafficPolicy,
 } from '../state/service-rows.ts'
+import type { TableSize } from './maglev.ts'
 import { type Candidate, type Place, selectEndpoints } from './select.ts'
 
 export interface ThisNode extends Place {
@@ -15,11 +16,19 @@ export interface ThisNode extends Place {
   readonly addresses: readonly string[]
 }
 
+/** What the configuration says of services. */
+export interface Balancing {
+  readonly tableSize: TableSize
+  /** Maglev for clients of this node too. */
+  readonly inside: boolean
+}
+
 /** In the order of ports and addresses; `slices` are those of the service. */
 export function frontendsOf(
   service: ServiceRow,
   slices: readonly EndpointSliceRow[],
   node: ThisNode,
+  balancing: Balancing,
 ): readonly FrontendRow[] {
   return service.ports.flatMap(port => {
     const candidates = candidatesOf(service, slices, port)
@@ -40,6 +49,8 @@ export function frontendsOf(
         portName: port.name,
         affinitySeconds: service.affinitySeconds,
         sourceRanges: spot.kind === 'load-balancer' ? service.sourceRanges : [],
+        algorithm: service.algorithm ?? (spot.scope === 'outside' || balancing.inside ? 'maglev' : 'random'),
+        tableSize: service.tableSize ?? balancing.tableSize,
         backends,
       }
     })
@@ -85,6 +96,7 @@ function candidatesOf(service: ServiceRow, slices: readonly EndpointSliceRow[], 
         ...endpoint,
         address,
         port: number,
+        weight: slice.weight,
         ready: endpoint.ready || service.publishNotReadyAddresses,
       }
       // An endpoint that moves between slices stands in both for a while.
@@ -98,6 +110,6 @@ function endpointsAt(slice: EndpointSliceRow, { name, protocol }: ServicePort) {
   return ports.flatMap(({ port: number }) => slice.endpoints.map(endpoint => ({ number, endpoint })))
 }
 
-function backendOf({ address, port, nodeName, zone, ready }: Candidate): BackendRow {
-  return { address, port, node: nodeName, zone, terminating: !ready }
+function backendOf({ address, port, nodeName, zone, weight, ready }: Candidate): BackendRow {
+  return { address, port, node: nodeName, zone, weight, terminating: !ready }
 }

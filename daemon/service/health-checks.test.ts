@@ -34,6 +34,7 @@ function slice(name: string, of: string, ...endpoints: readonly string[]): Endpo
     name,
     service: of,
     ports: [],
+    weight: 1,
     endpoints: endpoints.map(text => {
       const [address = '', nodeName = '', gone] = text.split(' ')
       const ready = gone === undefined

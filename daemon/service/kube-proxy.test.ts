@@ -73,6 +73,7 @@ function someSlices(random: Random): EndpointSliceRow[] {
       name: `web-${six ? 6 : 4}`,
       service: 'web',
       ports: PROTOCOLS.map((protocol, i) => ({ name: `p${i}`, protocol, port: 8080 + i })),
+      weight: 1,
       endpoints: [...unique.values()],
     }
   })
@@ -100,7 +101,7 @@ test(`${ROUNDS} random services are served as kube-proxy serves them`, () => {
     const service = someService(random)
     const slices = someSlices(random)
     const node: ModelNode = { name: random.pick(NODES), zone: random.pick(['', ...ZONES]), addresses: ADDRESSES.node }
-    const rows = frontendsOf(service, slices, node)
+    const rows = frontendsOf(service, slices, node, { tableSize: 251, inside: false })
     for (const asked of PACKETS) {
       const want = kubeProxy(service, slices, node, asked)
       met.add(typeof want === 'object' ? 'backends' : `${want}`)

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../state/clock.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import { ServicePlanner } from './planner.ts'
 
+const BALANCING = { tableSize: 251, inside: false } as const
 const SERVICE: ServiceRow = {
   namespace: 'default',
   name: 'web',
@@ -35,6 +36,7 @@ const slice = (name: string, ...addresses: readonly string[]): EndpointSliceRow 
   name,
   service: 'web',
   ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+  weight: 1,
   endpoints: addresses.map(address => ({ ...ENDPOINT, addresses: [address] })),
 })
 
@@ -47,7 +49,7 @@ interface Planned extends Disposable {
 
 function planned(): Planned {
   const tables = createTables()
-  const planner = new ServicePlanner({ tables, nodeName: 'n1' })
+  const planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: BALANCING })
   return {
     tables,
     planner,
@@ -175,7 +177,7 @@ test('many services are thought through in turns, and the table is complete afte
       await systemClock.turn()
     },
   }
-  using planner = new ServicePlanner({ tables, nodeName: 'n1', clock })
+  using planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: BALANCING, clock })
   for (let i = 0; i < 100; i++) tables.services.put({ ...SERVICE, name: `s${i}`, clusterIPs: [`10.96.0.${i}`] })
   const stop = new AbortController()
   const running = planner.run(stop.signal)

@@ -5,13 +5,14 @@ import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { Follower } from '../state/table.ts'
 import type { Tables } from '../state/tables.ts'
-import { frontendsOf, type ThisNode } from './frontends.ts'
+import { type Balancing, frontendsOf, type ThisNode } from './frontends.ts'
 
 type PlannerTables = Pick<Tables, 'nodes' | 'hostAddresses' | 'services' | 'endpointSlices' | 'frontends'>
 
 export interface ServicePlannerOptions {
   readonly tables: PlannerTables
   readonly nodeName: string
+  readonly balancing: Balancing
   readonly clock?: Clock
 }
 
@@ -24,6 +25,7 @@ const ZONE_LABEL = 'topology.kubernetes.io/zone'
 export class ServicePlanner implements Disposable {
   readonly #tables: PlannerTables
   readonly #nodeName: string
+  readonly #balancing: Balancing
   readonly #clock: Clock
   readonly #done: () => void
   readonly #services: Follower<ServiceRow>
@@ -38,9 +40,10 @@ export class ServicePlanner implements Disposable {
   readonly #contested = new Set<string>()
   #node = ''
 
-  constructor({ tables, nodeName, clock = systemClock }: ServicePlannerOptions) {
+  constructor({ tables, nodeName, balancing, clock = systemClock }: ServicePlannerOptions) {
     this.#tables = tables
     this.#nodeName = nodeName
+    this.#balancing = balancing
     this.#clock = clock
     this.#done = tables.frontends.initializer('services')
     this.#services = tables.services.follow('frontends')
@@ -143,7 +146,7 @@ export class ServicePlanner implements Disposable {
     const service = this.#tables.services.get(key)
     const slices = [...(this.#slicesOf.get(key)?.values() ?? [])]
     const before = this.#wanted.get(key) ?? []
-    const rows = service === undefined ? [] : frontendsOf(service, slices, node)
+    const rows = service === undefined ? [] : frontendsOf(service, slices, node, this.#balancing)
     if (rows.length === 0) this.#wanted.delete(key)
     else this.#wanted.set(key, rows)
     for (const row of before) this.#unclaim(row.key, key)

@@ -17,6 +17,7 @@ function endpoints(text: string): Candidate[] {
       return {
         address: `10.0.0.${number}`,
         port: 80,
+        weight: 1,
         ready: !has('gone') && !has('ends'),
         serving: !has('gone'),
         terminating: has('ends'),

@@ -8,6 +8,7 @@ import type { SliceEndpoint, TrafficPolicy } from '../state/service-rows.ts'
 export interface Candidate extends Omit<SliceEndpoint, 'addresses'> {
   readonly address: string
   readonly port: number
+  readonly weight: number
 }
 export interface Place {
   /** Of the node. */

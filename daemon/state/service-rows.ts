@@ -1,9 +1,12 @@
 /** Rows of services: what the cluster source tells of them, and what this node makes of it. */
 import type { Address, Prefix } from '../kernel/kernel.ts'
+import type { TableSize } from '../service/maglev.ts'
 
 export type ServiceProtocol = 'TCP' | 'UDP' | 'SCTP'
 /** Whether every backend serves, or only those of the node where the client's packet arrives. */
 export type TrafficPolicy = 'Cluster' | 'Local'
+/** How a new flow finds its backend: by chance, or by its addresses and ports, the same one on every node. */
+export type Algorithm = 'random' | 'maglev'
 
 /** A Service (v1), as far as it is used here. */
 export interface ServiceRow {
@@ -26,6 +29,9 @@ export interface ServiceRow {
   readonly healthCheckNodePort: number
   readonly trafficDistribution?: 'PreferSameZone' | 'PreferSameNode'
   readonly publishNotReadyAddresses: boolean
+  /** What the configuration says when undefined; so of the table's size. */
+  readonly algorithm?: Algorithm
+  readonly tableSize?: TableSize
   readonly annotations: Readonly<Record<string, string>>
 }
 
@@ -45,6 +51,8 @@ export interface EndpointSliceRow {
   /** Of the same namespace; empty when the slice belongs to none. */
   readonly service: string
   readonly ports: readonly { readonly name: string; readonly protocol: ServiceProtocol; readonly port: number }[]
+  /** Share of new flows that each of its endpoints gets, relative to those of others; from 1. */
+  readonly weight: number
   readonly endpoints: readonly SliceEndpoint[]
 }
 
@@ -80,6 +88,9 @@ export interface FrontendRow {
   readonly affinitySeconds: number
   /** Only of load balancers' addresses; all when there are none. */
   readonly sourceRanges: readonly Prefix[]
+  readonly algorithm: Algorithm
+  /** Of the Maglev table, where there is need for one. */
+  readonly tableSize: TableSize
   /** Those that new flows may be given to, in the order of address and port. */
   readonly backends: readonly BackendRow[]
 }
@@ -90,6 +101,7 @@ export interface BackendRow {
   /** Empty when it is not known; so is the zone. */
   readonly node: string
   readonly zone: string
+  readonly weight: number
   /** It is terminating and serves because nobody else does. */
   readonly terminating: boolean
 }

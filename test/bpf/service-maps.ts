@@ -1,15 +1,19 @@
 /** Services for tests of the programs: what the control plane would write for them. */
 import {
   backendLayout,
+  MaglevSize,
   ServiceFlags,
   ServiceScope,
   serviceKeyLayout,
+  type ServiceValue,
   serviceValueLayout,
   slotKeyLayout,
   sourceRangeKeyLayout,
   natKeyLayout,
   natValueLayout,
 } from '../../daemon/datapath/shared.gen.ts'
+import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
+import { EMPTY_SERVICE } from '../../daemon/datapath/service-addresses.ts'
 import { replaceRanges } from '../../daemon/datapath/service-ranges.ts'
 import { type Codec, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
@@ -29,11 +33,17 @@ export interface TestService {
   readonly ranges?: readonly string[]
   /** Nobody is at other ports of its address. */
   readonly exclusive?: boolean
+  /** Which backend each place of its Maglev table holds, by their indices. */
+  readonly table?: readonly number[]
+  /** The flow chooses the place; else chance does. */
+  readonly byFlow?: boolean
 }
 
 export const SERVICE_PORT = 80
 export const BACKEND_PORT = 8080
 let nextId = 1
+/** The tables of tests lie one behind the other, each in blocks of its own. */
+let nextBlock = 0
 
 /** Writes a service into the maps of an object; its backends' ids, in order. */
 export function makeService(object: LoadedObject, service: TestService): number[] {
@@ -50,16 +60,34 @@ export function makeService(object: LoadedObject, service: TestService): number[
     return row.id
   })
   const { port = SERVICE_PORT, affinitySeconds = 0, exclusive = true, ranges = [] } = service
-  const flags = (exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) | (ranges.length > 0 ? ServiceFlags.SERVICE_RANGES : 0)
+  const flags =
+    (service.byFlow ? ServiceFlags.SERVICE_BY_FLOW : 0) |
+    (exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) |
+    (ranges.length > 0 ? ServiceFlags.SERVICE_RANGES : 0)
   using allowed = object.map('source_ranges', codec(sourceRangeKeyLayout, u32))
   replaceRanges(allowed, id, [], ranges)
   services.update(
     { address, port, protocol: PROTOCOL[service.protocol], scope },
-    { id, count: service.backends.length, affinitySeconds, flags },
+    {
+      ...EMPTY_SERVICE,
+      id,
+      count: service.backends.length,
+      affinitySeconds,
+      flags,
+      ...makeTable(object, service.table),
+    },
   )
-  const nobody = { id: 0, count: 0, affinitySeconds: 0, flags: 0 }
-  if (exclusive) services.update({ address, port: 0, protocol: 0, scope }, nobody)
+  if (exclusive) services.update({ address, port: 0, protocol: 0, scope }, EMPTY_SERVICE)
   return ids
+}
+
+function makeTable(object: LoadedObject, places: readonly number[] = []): Partial<ServiceValue> {
+  if (places.length === 0) return {}
+  using segments = new MaglevSegments(object.mapFd('maglev_segments'))
+  segments.write(nextBlock, Uint16Array.from(places))
+  const table = { table: nextBlock, tableSize: places.length }
+  nextBlock += Math.ceil(places.length / MaglevSize.MAGLEV_BLOCK)
+  return table
 }
 
 /** Takes a backend away, as one that ends is. */

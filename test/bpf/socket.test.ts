@@ -1,5 +1,6 @@
 /** Services at the socket: real programs in a cgroup and a namespace speak to a service, and servers stand behind it. */
 import assert from 'node:assert/strict'
+import { EMPTY_SERVICE } from '../../daemon/datapath/service-addresses.ts'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -90,7 +91,7 @@ suite('a socket that speaks to a service', () => {
       protocol: PROTOCOL[protocol],
       scope: ServiceScope.SERVICE_INSIDE,
     }
-    services.update(key, { id, count: servers.length, affinitySeconds, flags: 0 })
+    services.update(key, { ...EMPTY_SERVICE, id, count: servers.length, affinitySeconds })
     return id
   }
 

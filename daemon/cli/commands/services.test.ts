@@ -17,9 +17,11 @@ const WEB: FrontendRow = {
   portName: 'http',
   affinitySeconds: 0,
   sourceRanges: [],
+  algorithm: 'random',
+  tableSize: 251,
   backends: [
-    { address: '10.1.0.2', port: 8080, node: 'node-a', zone: '', terminating: false },
-    { address: '10.1.0.3', port: 8080, node: 'node-a', zone: '', terminating: true },
+    { address: '10.1.0.2', port: 8080, node: 'node-a', zone: '', weight: 1, terminating: false },
+    { address: '10.1.0.3', port: 8080, node: 'node-a', zone: '', weight: 1, terminating: true },
   ],
 }
 const DNS: FrontendRow = { ...WEB, address: 'fd00:96::1', service: 'kube-system/dns', portName: '', backends: [] }

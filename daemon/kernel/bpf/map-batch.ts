@@ -166,16 +166,27 @@ interface Read {
   readonly fresh: boolean
 }
 
+/** Of a call that is to be made again. */
+const MOST_TRIES = 10
+
 function readBatch(place: Place, batch: BatchMemory, fresh: boolean): Read {
   batch.view.setBigUint64(IN_BATCH, fresh ? 0n : batch.addressOf(batch.token), true)
   batch.view.setBigUint64(OUT_BATCH, batch.addressOf(batch.token), true)
-  const { errno, done } = batch.call('MAP_LOOKUP_BATCH', batch.capacity)
+  const { errno, done } = askAgain(() => batch.call('MAP_LOOKUP_BATCH', batch.capacity))
   // EINTR: entries went while they were read; before Linux 6.6 the kernel gives up then and wants to be asked again.
   if (errno === 0 || errno === EINTR) return { outcome: 'more', count: done, fresh }
   if (errno === ENOENT) return { outcome: 'end', count: done, fresh }
   if (errno === ENOSPC) return { outcome: 'bucket-too-large', count: 0, fresh }
   if (errno === ENOTSUPP && fresh) return { outcome: 'unsupported', count: 0, fresh }
   throw new BpfError('MAP_LOOKUP_BATCH', place.object, errno)
+}
+
+/** EAGAIN, which Linux 6.18 was seen to answer now and then, says that nothing was read. */
+function askAgain<T extends { readonly errno: number }>(ask: () => T): T {
+  for (let tries = 1; ; tries++) {
+    const answer = ask()
+    if (answer.errno !== EAGAIN || tries === MOST_TRIES) return answer
+  }
 }
 
 /** One entry at a time, for types without batch commands. */
@@ -250,3 +261,4 @@ const ENOENT = errnoValue('ENOENT')
 const ENOSPC = errnoValue('ENOSPC')
 const EBUSY = errnoValue('EBUSY')
 const EINTR = errnoValue('EINTR')
+const EAGAIN = errnoValue('EAGAIN')
