@@ -65,7 +65,7 @@ int overlay_out(struct __sk_buff *skb)
 	/* All nodes' devices have one MAC, and VXLAN discards frames that carry its own as source (vxlan_set_mac). */
 	if (unlikely(!route_set_tunnel(skb, &node->tunnel) || !frame_alter_source(skb)))
 		return drop(skb, &p, DROP_TUNNEL, 0);
-	count_forwarded(skb, &p);
+	count_forwarded(&p, skb->len);
 	return TC_ACT_OK;
 }
 

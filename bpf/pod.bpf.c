@@ -68,7 +68,7 @@ int pod_in(struct __sk_buff *skb)
 	reason = flow_track(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
-	count_forwarded(skb, &p);
+	count_forwarded(&p, skb->len);
 	return TC_ACT_OK;
 }
 

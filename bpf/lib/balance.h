@@ -98,7 +98,7 @@ static __always_inline bool balance_holds(const struct packet *p, const struct n
 	struct tuple to = nat_tuple(known, p->tuple.protocol);
 
 	if (p->tuple.protocol != IPPROTO_TCP)
-		return !known->backend || bpf_map_lookup_elem(&backends, &known->backend);
+		return nat_backend_is_there(known, p->tuple.protocol);
 	return !packet_opens(p) || !nat_is_free(&to);
 }
 
@@ -193,7 +193,7 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 	if (reason)
 		return reason;
 	p->translated = way != BALANCE_NONE;
-	reason = way != BALANCE_NONE && ct_continue(skb, p, CT_TRANSLATED) ? DROP_NONE : ct_track(skb, p);
+	reason = way != BALANCE_NONE && ct_continue(p, skb->len, CT_TRANSLATED) ? DROP_NONE : ct_track(skb, p);
 	if (reason || way != BALANCE_REPLY)
 		return reason;
 	return nat_rewrite(skb, p, &own->forward) ? DROP_NONE : DROP_MALFORMED;

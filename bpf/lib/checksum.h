@@ -28,3 +28,20 @@ static __always_inline __u16 checksum_move(__u16 checksum, __u32 difference)
 	difference = (difference & 0xffff) + (difference >> 16);
 	return checksum_fold((__u32)(__u16)~checksum + difference);
 }
+
+/* Adds to a sum what it gains when one 32-bit word becomes another (RFC 1624). */
+static __always_inline __u64 checksum_change(__u64 sum, __u32 from, __u32 to)
+{
+	return sum + (__u32)~from + to;
+}
+
+/* A checksum after a change of what it covers. */
+static __always_inline __u16 checksum_apply(__u16 check, __u64 change)
+{
+	__u64 sum = (__u16)~check + change;
+
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16) ~(sum + (sum >> 16));
+}

@@ -227,7 +227,7 @@ __outlined __u32 ct_flags_of(const struct tuple *t)
  * Counts a packet of a steady flow and leaves its flags in p->ct_flags. False when it is of none, or of one that is
  * translated while this is not expected, or the other way round: `expected` is CT_TRANSLATED or 0.
  */
-static __always_inline bool ct_continue(struct __sk_buff *skb, struct packet *p, __u32 expected)
+static __always_inline bool ct_continue(struct packet *p, __u32 bytes, __u32 expected)
 {
 	bool from_a = ct_from_a(&p->tuple);
 	struct ct_value *entry;
@@ -241,7 +241,7 @@ static __always_inline bool ct_continue(struct __sk_buff *skb, struct packet *p,
 		return false;
 	if (p->tuple.protocol == IPPROTO_TCP && (p->tcp_flags & TCP_STATE_FLAGS) != TCP_ACK)
 		return false;
-	ct_count(entry, skb->len, from_a);
+	ct_count(entry, bytes, from_a);
 	p->ct_flags = entry->flags;
 	expires = now + ct_lifetime(p->tuple.protocol, CT_ESTABLISHED);
 	/* Moved in steps: a line that is only read stays with all CPUs. */

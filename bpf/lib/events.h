@@ -29,13 +29,13 @@ __outlined int count(__u8 kind, __u8 hook, __u8 reason, __u32 bytes)
 }
 
 /* Counts a packet that is sent on. */
-static __always_inline void count_forwarded(struct __sk_buff *skb, const struct packet *p)
+static __always_inline void count_forwarded(const struct packet *p, __u32 bytes)
 {
 	__u32 hook = p->hook;
 	struct metric_value *value = bpf_map_lookup_elem(&forwarded, &hook);
 
 	if (value)
-		metric_add(value, skb->len);
+		metric_add(value, bytes);
 }
 
 /* Takes one from a budget of this CPU; `which` is an enum budget_kind. */

@@ -55,7 +55,7 @@ static __always_inline enum drop_reason flow_track(struct __sk_buff *skb, struct
 		if (others != OTHERS_TRACK)
 			return (enum drop_reason)others;
 	}
-	return likely(ct_continue(skb, p, 0)) ? DROP_NONE : balance(skb, p);
+	return likely(ct_continue(p, skb->len, 0)) ? DROP_NONE : balance(skb, p);
 }
 
 /* Both of it. */

@@ -73,6 +73,12 @@ static __always_inline struct nat_value *nat_find(const struct tuple *t)
 	return bpf_map_lookup_elem(&translations, &key);
 }
 
+/* Of a protocol without connections: whether who serves a flow is still there. */
+static __always_inline bool nat_backend_is_there(const struct nat_value *known, __u8 protocol)
+{
+	return protocol == IPPROTO_TCP || !known->backend || bpf_map_lookup_elem(&backends, &known->backend);
+}
+
 /* The addresses of the IP header, both at once; checksums over them follow. */
 static __always_inline bool nat_write4(struct __sk_buff *skb, const struct packet *p, const struct nat_value *to,
 				       __s64 *difference)

@@ -24,7 +24,7 @@ static __always_inline int route_to_pod(struct __sk_buff *skb, struct packet *p,
 	/* mac and host_mac lie in an endpoint_value as they do in a frame. */
 	if (unlikely(!frame_set_macs(skb, (const __u32 *)endpoint->mac) || !packet_decrement_ttl(skb, p)))
 		return drop(skb, p, DROP_MALFORMED, 0);
-	count_forwarded(skb, p);
+	count_forwarded(p, skb->len);
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }
 
@@ -72,17 +72,19 @@ static __always_inline int route_overlay(struct __sk_buff *skb, struct packet *p
 		return drop(skb, p, DROP_TUNNEL, 0);
 	if (!packet_decrement_ttl(skb, p))
 		return drop(skb, p, DROP_MALFORMED, 0);
-	count_forwarded(skb, p);
+	count_forwarded(p, skb->len);
 	return bpf_redirect(overlay_ifindex, 0);
 }
 
-static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, struct __sk_buff *skb, const struct packet *p)
+/* Asks where a packet of a length goes that came by a device. */
+static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, __u32 ifindex, __u32 length,
+					  const struct packet *p)
 {
-	fib->ifindex = skb->ifindex;
+	fib->ifindex = ifindex;
 	fib->l4_protocol = p->tuple.protocol;
 	fib->sport = p->tuple.source_port;
 	fib->dport = p->tuple.destination_port;
-	fib->tot_len = (__u16)packet_wire_length(skb, p);
+	fib->tot_len = (__u16)length;
 	if (p->ethertype == ETH_P_IP) {
 		fib->family = AF_INET;
 		fib->ipv4_src = p->tuple.source.words[3];
@@ -111,7 +113,7 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	struct bpf_fib_lookup fib = {};
 	long result;
 
-	route_fib_ask(&fib, skb, p);
+	route_fib_ask(&fib, skb->ifindex, packet_wire_length(skb, p), p);
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE) /* the stack would answer nothing */
 		return drop(skb, p, DROP_NO_ROUTE, 0);
@@ -129,7 +131,7 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
 	if (!packet_decrement_ttl(skb, p))
 		return drop(skb, p, DROP_MALFORMED, 0);
-	count_forwarded(skb, p);
+	count_forwarded(p, skb->len);
 	return bpf_redirect_neigh(fib.ifindex, &next, sizeof(next), 0);
 }
 

@@ -225,7 +225,8 @@ enum hook {
 	HOOK_OVERLAY_OUT = 6,
 	HOOK_EXPIRY = 7, /* not a hook: the program that expires conntrack */
 	HOOK_SOCKET = 8, /* a socket's connect or sendmsg */
-	HOOK_MAX = 9,
+	HOOK_UPLINK_XDP = 9,
+	HOOK_MAX = 10,
 };
 
 /* What an event tells. */

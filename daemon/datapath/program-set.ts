@@ -25,7 +25,7 @@ import type { TableBlocks } from './maglev-tables.ts'
 import { type LoadedSet, loadSet } from './pinned-maps.ts'
 
 /** Objects in build/bpf, all over one set of maps. */
-const OBJECTS = ['pod', 'uplink', 'overlay', 'conntrack', 'sock'] as const
+const OBJECTS = ['pod', 'uplink', 'overlay', 'conntrack', 'sock', 'xdp'] as const
 
 export interface ProgramSetOptions {
   /** Directory of the compiled objects. */

@@ -640,7 +640,8 @@ export const Hook = {
   HOOK_EXPIRY: 7,
   /** A socket's connect or sendmsg. */
   HOOK_SOCKET: 8,
-  HOOK_MAX: 9,
+  HOOK_UPLINK_XDP: 9,
+  HOOK_MAX: 10,
 } as const
 export type Hook = (typeof Hook)[keyof typeof Hook]
 

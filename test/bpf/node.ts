@@ -10,7 +10,7 @@ import type { EbpfMap } from '../../daemon/kernel/bpf/map.ts'
 import { possibleCpus } from '../../daemon/kernel/bpf/map-info.ts'
 import { loadObject, type LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { RingBuffer } from '../../daemon/kernel/bpf/ring-buffer.ts'
-import { skbContext, testRun } from '../../daemon/kernel/bpf/test-run.ts'
+import { skbContext, testRun, xdpContext } from '../../daemon/kernel/bpf/test-run.ts'
 import { toMapped16, toMappedPrefix } from '../../daemon/kernel/ip.ts'
 import type { Net } from '../../daemon/kernel/kernel.ts'
 import { NetlinkNet } from '../../daemon/kernel/netlink/net.ts'
@@ -60,6 +60,14 @@ const OBJECT_OF = {
 /** TC_ACT_*: `pass` leaves the packet to other programs on the device, `stack` ends there. */
 export type Verdict = 'pass' | 'stack' | 'drop' | 'redirect' | `${number}`
 const VERDICTS: Readonly<Record<number, Verdict>> = { [-1]: 'pass', 0: 'stack', 2: 'drop', 7: 'redirect' }
+
+/** XDP_*: `pass` goes on to the stack, `turn` out by the device it came in by. */
+export type XdpVerdict = 'pass' | 'turn' | `${number}`
+const XDP_VERDICTS: Readonly<Record<number, XdpVerdict>> = { 2: 'pass', 3: 'turn' }
+export interface SentXdp {
+  readonly verdict: XdpVerdict
+  readonly bytes: Uint8Array
+}
 
 /** States of a packet that come from before the program; see prelude.bpf.c. */
 export interface Prelude {
@@ -154,6 +162,15 @@ export class TestNode implements Disposable {
     return { verdict: VERDICTS[result.retval] ?? `${result.retval}`, bytes: result.data }
   }
 
+  /** Runs one frame through `uplink_xdp` as if the uplink's driver had it. */
+  sendXdp(layers: readonly Layer[] | Uint8Array): SentXdp {
+    const data = layers instanceof Uint8Array ? layers : packet(...layers)
+    const context = xdpContext(data.length, this.devices.uplink)
+    const program = this.object('xdp').programFd('uplink_xdp')
+    const result = inNetns(this.#netns.fd, () => testRun(program, { data, context }))
+    return { verdict: XDP_VERDICTS[result.retval] ?? `${result.retval}`, bytes: result.data }
+  }
+
   /** Calls a function in the node's namespace, for test runs of one's own. */
   within<T>(fn: () => T extends PromiseLike<unknown> ? never : T): T {
     return inNetns(this.#netns.fd, fn)
@@ -191,7 +208,7 @@ export class TestNode implements Disposable {
     const sizes: Readonly<Record<string, number>> = { conntrack: conntrackEntries, events: eventBytes }
     const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, overlay_port: 4789, ...constants }
     let first: LoadedObject | undefined
-    for (const name of ['pod', 'uplink', 'overlay', 'conntrack']) {
+    for (const name of ['pod', 'uplink', 'overlay', 'conntrack', 'xdp']) {
       const shared = [...(first?.maps ?? [])].filter(([map]) => !map.includes('.'))
       const maps = first
         ? Object.fromEntries(shared.map(([map, reuseFd]) => [map, { reuseFd, maxEntries: sizes[map] ?? 0 }]))

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The short way through this node: packets of a translated flow in its steady state that leave by the device they came
+ * in by. Only frames as nearly all are: no VLAN, IP options, extension headers or fragments; TCP and UDP. Nothing is
+ * changed before it is certain that the packet leaves; whatever else there is, the programs behind see as it came.
+ */
+#pragma once
+#include "checksum.h"
+#include "ct.h"
+#include "nat.h"
+#include "route.h"
+
+/* A frame that is plain, with its headers where they always are. */
+struct xdp_frame {
+	struct ethhdr *eth;
+	void *ip;
+	void *transport;
+};
+
+static __always_inline void *xdp_data(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data;
+}
+
+static __always_inline void *xdp_data_end(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
+
+static __always_inline bool xdp_parse4(struct iphdr *ip, const void *end, struct packet *p)
+{
+	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl != sizeof(*ip) / 4 || ip->ttl <= 1 ||
+	    ip->frag_off & bpf_htons(0x3fff))
+		return false;
+	p->tuple.source = address_from4(ip->saddr);
+	p->tuple.destination = address_from4(ip->daddr);
+	p->tuple.protocol = ip->protocol;
+	p->end = IPV4_START + bpf_ntohs(ip->tot_len);
+	return true;
+}
+
+static __always_inline bool xdp_parse6(struct ipv6hdr *ip, const void *end, struct packet *p)
+{
+	if ((void *)(ip + 1) > end || ip->version != 6 || ip->hop_limit <= 1)
+		return false;
+	__builtin_memcpy(&p->tuple.source, &ip->saddr, sizeof(p->tuple.source));
+	__builtin_memcpy(&p->tuple.destination, &ip->daddr, sizeof(p->tuple.destination));
+	p->tuple.protocol = ip->nexthdr;
+	p->end = IPV6_PLAIN_END + bpf_ntohs(ip->payload_len);
+	return !address_is4(&p->tuple.source) && !address_is4(&p->tuple.destination);
+}
+
+/* Reads ports and flags. A datagram with less behind its header than TCP's has more is not worth a check of its own. */
+static __always_inline bool xdp_parse_transport(const __u8 *header, const void *end, struct packet *p)
+{
+	if ((void *)(header + TCP_HEADER) > end)
+		return false;
+	if (p->tuple.protocol == IPPROTO_TCP)
+		p->tcp_flags = header[13];
+	else if (p->tuple.protocol != IPPROTO_UDP)
+		return false;
+	parse_ports(p, header);
+	return true;
+}
+
+/* Reads a frame. False when it is not plain. */
+static __always_inline bool xdp_parse(struct xdp_md *ctx, struct packet *p, struct xdp_frame *frame)
+{
+	void *data = xdp_data(ctx), *end = xdp_data_end(ctx);
+
+	frame->eth = data;
+	frame->ip = data + ETH_HLEN;
+	if (frame->ip > end)
+		return false;
+	p->ethertype = bpf_ntohs(frame->eth->h_proto);
+	if (p->ethertype == ETH_P_IP) {
+		frame->transport = data + IPV4_PLAIN_END;
+		if (!xdp_parse4(frame->ip, end, p))
+			return false;
+	} else if (p->ethertype == ETH_P_IPV6) {
+		frame->transport = data + IPV6_PLAIN_END;
+		if (!xdp_parse6(frame->ip, end, p))
+			return false;
+	} else {
+		return false;
+	}
+	return data + p->end <= end && xdp_parse_transport(frame->transport, end, p);
+}
+
+/*
+ * Where the packet goes on as p->tuple. False unless that is out by its own device; the answer then holds both MACs, of
+ * which this node's must be the one that the frame came for.
+ */
+static __always_inline bool xdp_route(struct xdp_md *ctx, const struct packet *p, const struct xdp_frame *frame,
+				      struct bpf_fib_lookup *fib)
+{
+	route_fib_ask(fib, ctx->ingress_ifindex, p->end - ETH_HLEN, p);
+	if (bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    fib->ifindex != ctx->ingress_ifindex)
+		return false;
+	return !__builtin_memcmp(fib->smac, frame->eth->h_dest, ETH_ALEN);
+}
+
+static __always_inline __u32 xdp_ports(const struct tuple *t)
+{
+	return (__u32)t->destination_port << 16 | t->source_port;
+}
+
+/* What a checksum gains when one address and the other become two others (RFC 1624). */
+static __always_inline __u64 xdp_addresses_change(const struct tuple *from, const struct tuple *to, bool is4)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = is4 ? 3 : 0; i < 4; i++) {
+		sum = checksum_change(sum, from->source.words[i], to->source.words[i]);
+		sum = checksum_change(sum, from->destination.words[i], to->destination.words[i]);
+	}
+	return sum;
+}
+
+static __always_inline void xdp_rewrite4(struct iphdr *ip, const struct tuple *to, __u64 change)
+{
+	/* One hop less is 0x0100 less in the word of it and the protocol. */
+	ip->check = checksum_apply(ip->check, checksum_change(change, bpf_htons(0x0100), 0));
+	ip->ttl--;
+	ip->saddr = to->source.words[3];
+	ip->daddr = to->destination.words[3];
+}
+
+static __always_inline void xdp_rewrite6(struct ipv6hdr *ip, const struct tuple *to)
+{
+	ip->hop_limit--;
+	__builtin_memcpy(&ip->saddr, &to->source, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, &to->destination, sizeof(ip->daddr));
+}
+
+static __always_inline void xdp_rewrite_transport(__u8 *header, const struct tuple *to, __u64 change)
+{
+	__be16 *ports = (__be16 *)header;
+	__u16 *tcp = (__u16 *)(header + TCP_CHECKSUM), *udp = (__u16 *)(header + UDP_CHECKSUM);
+
+	ports[0] = to->source_port;
+	ports[1] = to->destination_port;
+	if (to->protocol == IPPROTO_TCP) {
+		*tcp = checksum_apply(*tcp, change);
+	} else if (*udp) { /* 0 is none */
+		*udp = checksum_apply(*udp, change);
+		if (!*udp)
+			*udp = 0xffff;
+	}
+}
+
+/*
+ * Counts a packet of a steady flow, which conntrack knows by the side of its backend: replies as they came, the others
+ * as they go on. p->tuple is what the packet goes on as, `from` what it came as.
+ */
+static __always_inline bool xdp_continue(struct packet *p, const struct nat_value *known, const struct tuple *from)
+{
+	struct tuple to = p->tuple;
+	bool steady;
+
+	if (known->flags & NAT_REPLY)
+		p->tuple = *from;
+	steady = ct_continue(p, p->end, CT_TRANSLATED);
+	p->tuple = to;
+	return steady;
+}
+
+/* Makes the frame what it goes on as, one hop further. */
+static __always_inline void xdp_rewrite(const struct xdp_frame *frame, const struct packet *p, const struct tuple *from,
+					const struct bpf_fib_lookup *fib)
+{
+	bool is4 = p->ethertype == ETH_P_IP;
+	__u64 change = xdp_addresses_change(from, &p->tuple, is4);
+
+	__builtin_memcpy(frame->eth->h_dest, fib->dmac, ETH_ALEN);
+	__builtin_memcpy(frame->eth->h_source, fib->smac, ETH_ALEN);
+	if (is4)
+		xdp_rewrite4(frame->ip, &p->tuple, change);
+	else
+		xdp_rewrite6(frame->ip, &p->tuple);
+	change = checksum_change(change, xdp_ports(from), xdp_ports(&p->tuple));
+	xdp_rewrite_transport(frame->transport, &p->tuple, change);
+}

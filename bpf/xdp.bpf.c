@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * uplink_xdp: in front of everything else on a device that leads to other nodes. Clients elsewhere that speak by this
+ * node to backends elsewhere: once uplink_in has begun a flow, its packets turn around here in both directions.
+ */
+#include "lib/xdp.h"
+
+SEC("xdp")
+int uplink_xdp(struct xdp_md *ctx)
+{
+	struct packet p = {.hook = HOOK_UPLINK_XDP, .scope = SERVICE_OUTSIDE};
+	struct bpf_fib_lookup fib = {};
+	const struct nat_value *known;
+	struct xdp_frame frame;
+	struct tuple from;
+
+	if (!xdp_parse(ctx, &p, &frame))
+		return XDP_PASS;
+	known = nat_find(&p.tuple);
+	if (!known || !nat_backend_is_there(known, p.tuple.protocol))
+		return XDP_PASS;
+	from = p.tuple;
+	p.tuple = nat_tuple(known, from.protocol);
+	if (!xdp_route(ctx, &p, &frame, &fib))
+		return XDP_PASS;
+	if (!xdp_continue(&p, known, &from))
+		return XDP_PASS;
+	xdp_rewrite(&frame, &p, &from, &fib);
+	count_forwarded(&p, p.end);
+	return XDP_TX;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
