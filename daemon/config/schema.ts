@@ -181,6 +181,13 @@ export const schema = section('', {
       about:
         'Translate services when a socket connects or sends, which costs nothing for the packets after it. Without it the packets of pods are translated one by one, and the processes of the node find no services.',
     }),
+    xdp: oneOf(['auto', 'native', 'generic', 'off'], {
+      byDefault: 'auto',
+      about:
+        'Packets between clients and backends that are both elsewhere turn around in front of the stack of this node. ' +
+        'auto: in the drivers of uplinks that can, never on a veth; native: in the driver, or the status says why not; ' +
+        'generic: behind the driver, which costs all other packets more than it saves these.',
+    }),
     maglev: section('Tables by which a flow finds the same backend on every node; docs/services.md.', {
       tableSize: field(z.literal([...TABLE_SIZES]), `one of ${TABLE_SIZES.join(', ')}`, {
         byDefault: DEFAULT_TABLE_SIZE,

@@ -14,6 +14,8 @@ export interface PinDirectories {
   readonly links: string
   /** Of programs on a cgroup. */
   readonly sockets: string
+  /** Of the program in front of the stack. */
+  readonly xdp: string
 }
 
 /** Makes the directories for pins below `directory`, mounting a bpf file system when there is none. Throws SystemError. */
@@ -56,7 +58,8 @@ function isMountPoint(path: string): boolean {
 }
 
 function pinDirectories(directory: string): PinDirectories {
-  return { maps: join(directory, 'maps'), links: join(directory, 'links'), sockets: join(directory, 'sockets') }
+  const below = (name: string): string => join(directory, name)
+  return { maps: below('maps'), links: below('links'), sockets: below('sockets'), xdp: below('xdp') }
 }
 
 /** Where a file system is mounted when there is none. */

@@ -28,6 +28,7 @@ import { type ProgramPlan, Programs } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { ServiceTarget } from './service-target.ts'
 import { SocketHooks } from './socket-hooks.ts'
+import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
 import { applySysctls, desiredSysctls, keepSysctls, requireFamilies } from './sysctls.ts'
 
@@ -60,6 +61,7 @@ export class Datapath implements AsyncDisposable {
   readonly #options: DatapathOptions
   readonly #pins: PinDirectories
   readonly #tcx: boolean
+  readonly #xdp: XdpHooks
   readonly #planner: PathPlanner
   readonly #programs: Programs<ProgramSet>
   readonly #routes: Reconciler<RouteRow>
@@ -79,12 +81,13 @@ export class Datapath implements AsyncDisposable {
     readNodeDevices(nodeDevices(options, pins))
     setSysctls(options)
     ensureAnchor(kernel.net, blocksOf(settings))
+    const xdp = new XdpHooks(kernel.net, { directory: pins.xdp, mode: settings.services.xdp })
     const planner = newPlanner(options)
     planner.plan()
     const { initialEntries, maxEntries } = settings.datapath.conntrack
     const programs = stack.use(
       await Programs.start(
-        programsOptions(options, pins, tcx),
+        programsOptions(options, pins, tcx, xdp),
         planPrograms(options, planner),
         Math.min(initialEntries, maxEntries),
       ),
@@ -93,7 +96,7 @@ export class Datapath implements AsyncDisposable {
     // Only now, with no program left that sends packets there.
     if (settings.routing.mode === 'native') await removeOverlay(kernel.net)
     stack.move()
-    return new Datapath(options, { pins, tcx, planner, programs })
+    return new Datapath(options, { pins, tcx, xdp, planner, programs })
   }
 
   private constructor(options: DatapathOptions, parts: Parts) {
@@ -102,6 +105,7 @@ export class Datapath implements AsyncDisposable {
     this.blocks = blocksOf(options.settings)
     this.#pins = parts.pins
     this.#tcx = parts.tcx
+    this.#xdp = parts.xdp
     this.#devicesKnown = declareNodeDevices(tables)
     this.#looks = new Attempts('links and addresses of the node could not be read', log)
     this.#sysctls = new Attempts('sysctls of the node could not be set', log)
@@ -155,7 +159,12 @@ export class Datapath implements AsyncDisposable {
   get problems(): readonly string[] {
     const { settings, tables } = this.#options
     const failures = [this.#planner, this.#looks, this.#sysctls].flatMap(of => of.failure ?? [])
-    return [...missingUplinks(settings.uplinks, [...tables.uplinks.values()]), ...this.#planner.problems, ...failures]
+    return [
+      ...missingUplinks(settings.uplinks, [...tables.uplinks.values()]),
+      ...this.#planner.problems,
+      ...this.#xdp.problems,
+      ...failures,
+    ]
   }
   /** Gives the handler each event record, valid during the call only, until disposed. */
   events(handler: (record: Uint8Array) => void): Disposable {
@@ -171,6 +180,7 @@ export class Datapath implements AsyncDisposable {
     return {
       uplinks: uplinks === '' ? 'none' : uplinks,
       hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
+      xdp: this.#xdp.fact,
       routing: settings.routing.mode,
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
       conntrack: `room for ${this.#set.conntrackCapacity} flows, grows to ${settings.datapath.conntrack.maxEntries}`,
@@ -260,6 +270,7 @@ export class Datapath implements AsyncDisposable {
 interface Parts {
   readonly pins: PinDirectories
   readonly tcx: boolean
+  readonly xdp: XdpHooks
   readonly planner: PathPlanner
   readonly programs: Programs<ProgramSet>
 }
@@ -277,7 +288,8 @@ function newPlanner(options: DatapathOptions): PathPlanner {
   })
 }
 
-function programsOptions({ kernel, settings, objects, log }: DatapathOptions, pins: PinDirectories, tcx: boolean) {
+function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: boolean, xdp: XdpHooks) {
+  const { kernel, settings, objects, log } = options
   const hooks = new DeviceHooks(kernel.net, { tcx, directory: pins.links })
   const sockets = new SocketHooks(pins.sockets)
   return {
@@ -294,8 +306,11 @@ function programsOptions({ kernel, settings, objects, log }: DatapathOptions, pi
       attachBlocks(kernel.net, blocksOf(settings), { podOut: programFd('pod_out'), podIn: programFd('pod_in') })
       sockets.apply(settings.services.socket ? settings.paths.cgroup : undefined, programFd)
     },
-    attachDevices: async (set: ProgramSet, wanted: readonly DeviceHook[]): Promise<void> =>
-      await hooks.apply(wanted, name => set.programFd(name)),
+    attachDevices: async (set: ProgramSet, wanted: readonly DeviceHook[]): Promise<void> => {
+      await hooks.apply(wanted, name => set.programFd(name))
+      const uplinks = wanted.filter(hook => hook.program === 'uplink_in').map(hook => hook.device)
+      await xdp.apply(uplinks, set.programFd('uplink_xdp'))
+    },
   }
 }
 
