@@ -4,6 +4,7 @@ import { cniExec } from './cni-exec.ts'
 import { forwarding } from './forwarding.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
 import { maglevTableBench } from './maglev-table.ts'
+import { maglevXdp } from './maglev-xdp.ts'
 import { mapSync } from './map-sync.ts'
 import { memory } from './memory.ts'
 import { podAdd } from './pod-add.ts'
@@ -16,6 +17,7 @@ export const benches: readonly Bench[] = [
   forwarding,
   forwardingTestRun,
   maglevTableBench,
+  maglevXdp,
   mapSync,
   serviceConnect,
   memory,

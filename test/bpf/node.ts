@@ -85,6 +85,8 @@ export interface NodeOptions {
   readonly constants?: Partial<DatapathConfig>
   readonly conntrackEntries?: number
   readonly eventBytes?: number
+  /** Entries of other maps, by name. */
+  readonly sizes?: Readonly<Record<string, number>>
 }
 
 /** Per-CPU counters of one hook or metric. */
@@ -204,8 +206,13 @@ export class TestNode implements Disposable {
     this.#stack.dispose()
   }
 
-  #load({ constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 }: NodeOptions, stack: DisposableStack): void {
-    const sizes: Readonly<Record<string, number>> = { conntrack: conntrackEntries, events: eventBytes }
+  #load(options: NodeOptions, stack: DisposableStack): void {
+    const { constants = {}, conntrackEntries = 4096, eventBytes = 1 << 20 } = options
+    const sizes: Readonly<Record<string, number>> = {
+      conntrack: conntrackEntries,
+      events: eventBytes,
+      ...options.sizes,
+    }
     const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, overlay_port: 4789, ...constants }
     let first: LoadedObject | undefined
     for (const name of ['pod', 'uplink', 'overlay', 'conntrack', 'xdp']) {

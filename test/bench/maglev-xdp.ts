@@ -1,0 +1,269 @@
+/**
+ * `maglev-xdp`: nanoseconds of `uplink_xdp` for one packet from outside to a service's backend elsewhere, by test run on
+ * one core, among 10,000 services with 100 backends each. What the packet's restoration and the test run itself cost is
+ * measured by an empty program in the same place and taken away, here and of the program that only parses and bounces.
+ */
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { ServiceTarget } from '../../daemon/datapath/service-target.ts'
+import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
+import {
+  backendLayout,
+  CtFlags,
+  type CtKey,
+  type CtValue,
+  NatFlags,
+  type NatKey,
+  natKeyLayout,
+  type NatValue,
+  natValueLayout,
+  serviceKeyLayout,
+  serviceValueLayout,
+  slotKeyLayout,
+  sourceRangeKeyLayout,
+} from '../../daemon/datapath/shared.gen.ts'
+import { bytes, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
+import { type LoadedObject, loadObject } from '../../daemon/kernel/bpf/object.ts'
+import { testRun, xdpContext } from '../../daemon/kernel/bpf/test-run.ts'
+import { toMapped16 } from '../../daemon/kernel/ip.ts'
+import { DEFAULT_TABLE_SIZE } from '../../daemon/service/maglev.ts'
+import type { FrontendRow } from '../../daemon/state/service-rows.ts'
+import { compileIfStale } from '../../deploy/setup/compile-bpf.mjs'
+import { compilePrograms, TestNode } from '../bpf/node.ts'
+import { type Both, FAMILIES, type Family, fromRouter, HOST, ip } from '../bpf/world.ts'
+import { packet, payload, PROTOCOL } from '../support/packet.ts'
+import { tcp } from '../support/packet-transport.ts'
+import { against, type Bench, type BenchContext, interleave, median, type Result } from './bench.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const NAME = 'maglev-xdp'
+const FULL = { services: 10_000, backends: 100, repeat: 131_072, flows: [1, 1024, 65_536, 1_048_576] }
+const BRIEF = { services: 10, backends: 10, repeat: 1024, flows: [1, 1024] }
+type Size = typeof FULL
+/** Nanoseconds that a translated packet of one flow may cost. */
+const SNAT_LIMIT_NS = 180
+/** XDP_TX, which all programs here answer. */
+const TURNED = 3
+const HEADERS = 74
+const SERVICE_PORT = 80
+const BACKEND_PORT = 8080
+
+/** Everything is behind one router, and the way to it known. */
+const CLIENT: Both = { 4: '198.18.0.0', 6: '2001:db8:2::' }
+const serviceAddress = (f: Family, i: number): string =>
+  f === 4 ? `203.0.${i >> 8}.${i & 255}` : `2001:db8:1::${i.toString(16)}`
+const backendAddress = (f: Family, i: number): string =>
+  f === 4 ? `198.19.${i >> 8}.${i & 255}` : `2001:db8:3::${i.toString(16)}`
+
+export const maglevXdp: Bench = {
+  name: NAME,
+  summary: 'nanoseconds a packet from outside takes in uplink_xdp, by test run',
+  async *run(context) {
+    await compilePrograms()
+    for (const family of FAMILIES) yield* measureFamily(family, context.brief ? BRIEF : FULL, context)
+  },
+}
+
+async function* measureFamily(family: Family, size: Size, context: BenchContext): AsyncIterable<Result> {
+  const most = Math.max(...size.flows)
+  using node = new TestNode({
+    conntrackEntries: 2 * most,
+    sizes: {
+      translations: 4 * most,
+      services: 2 * size.services,
+      service_slots: size.services * size.backends,
+      backends: size.services * size.backends,
+    },
+  })
+  makeServices(node, family, size)
+  context.say(`IPv${family}: ${size.services} services × ${size.backends} backends`)
+  openFlows(node, family, size)
+  context.say(`IPv${family}: ${most} flows`)
+  using wrapper = await loadWrapper()
+  const programs = {
+    ours: node.object('xdp').programFd('uplink_xdp'),
+    bounce: wrapper.programFd('bounce_xdp'),
+    empty: wrapper.programFd('empty_xdp'),
+  }
+  const cases = size.flows.flatMap(flows =>
+    Object.entries(programs).map(([name, program]) => {
+      const sample = { family, program, flows, repeat: Math.max(size.repeat, flows), service: size.services >> 1 }
+      return [`${name} ${flows}`, () => timeOne(node, wrapper, sample)] as const
+    }),
+  )
+  const samples = await interleave(Object.fromEntries(cases), context)
+  const net = (name: string, flows: number): number[] =>
+    (samples[`${name} ${flows}`] ?? []).map((ns, i) => ns - (samples[`empty ${flows}`]?.[i] ?? Number.NaN))
+  for (const flows of size.flows) {
+    const what = {
+      bench: NAME,
+      case: `IPv${family}, SNAT, ${flows} flow${flows > 1 ? 's' : ''}`,
+      unit: 'ns',
+      peer: 'bounce',
+      peerValue: median(net('bounce', flows)),
+    }
+    const ours = net('ours', flows)
+    if (flows === 1) yield against(what, ours, SNAT_LIMIT_NS)
+    else yield { ...what, ratio: median(ours) / what.peerValue, ours: median(ours), samples: ours.length }
+  }
+  for (const map of ['services', 'service_slots', 'backends', 'conntrack', 'translations'])
+    yield { bench: NAME, case: `IPv${family}, map ${map}`, ours: mapMegabytes(node, map), unit: 'MB', samples: 1 }
+}
+
+/** As the daemon carries them. */
+function makeServices(node: TestNode, family: Family, size: Size): void {
+  const object = node.object('xdp')
+  using stack = new DisposableStack()
+  const map = <K, V>(name: string, layout: ReturnType<typeof codec<K, V>>) => stack.use(object.map(name, layout))
+  const maps = {
+    services: map('services', codec(serviceKeyLayout, serviceValueLayout)),
+    ranges: map('source_ranges', codec(sourceRangeKeyLayout, u32)),
+    slots: map('service_slots', codec(slotKeyLayout, backendLayout)),
+    backends: map('backends', codec(u32, backendLayout)),
+    tables: stack.use(new MaglevSegments(object.mapFd('maglev_segments'))),
+  }
+  const target = new ServiceTarget({ maps: () => maps, seed: '' })
+  const rowsAtOnce = 100
+  for (let first = 0; first < size.services; first += rowsAtOnce) {
+    const count = Math.min(rowsAtOnce, size.services - first)
+    target.updateBatch(Array.from({ length: count }, (_, i) => frontend(family, first + i, size.backends)))
+  }
+}
+
+function frontend(family: Family, i: number, backends: number): FrontendRow {
+  const address = serviceAddress(family, i)
+  return {
+    key: `TCP ${address} ${SERVICE_PORT} outside`,
+    address,
+    port: SERVICE_PORT,
+    protocol: 'TCP',
+    scope: 'outside',
+    kind: 'load-balancer',
+    exclusive: true,
+    silent: false,
+    service: `default/s${i}`,
+    portName: '',
+    affinitySeconds: 0,
+    sourceRanges: [],
+    algorithm: 'maglev',
+    tableSize: DEFAULT_TABLE_SIZE,
+    backends: Array.from({ length: backends }, (_, b) => ({
+      address: backendAddress(family, b),
+      port: BACKEND_PORT + (i % 50_000),
+      node: '',
+      zone: '',
+      weight: 1,
+      terminating: false,
+    })),
+  }
+}
+
+/** Conntrack and translations as the flows' own packets would have left them. */
+function openFlows(node: TestNode, family: Family, size: Size): void {
+  using translations = node.object('xdp').map('translations', codec(natKeyLayout, natValueLayout))
+  const now = process.hrtime.bigint()
+  const service = { address: toMapped16(serviceAddress(family, size.services >> 1)), port: SERVICE_PORT }
+  const host = toMapped16(HOST[family])
+  const backends = Array.from({ length: size.backends }, (_, b) => toMapped16(backendAddress(family, b)))
+  const flow: CtValue = {
+    expires: now + 3_600_000_000_000n,
+    created: now,
+    packetsA: 2n,
+    packetsB: 1n,
+    bytesA: 132n,
+    bytesB: 66n,
+    flags: CtFlags.CT_ORIGIN_A | CtFlags.CT_REPLIED | CtFlags.CT_ESTABLISHED | CtFlags.CT_TRANSLATED,
+  }
+  const chunk = 16_384
+  for (let first = 0; first < Math.max(...size.flows); first += chunk) {
+    const flows: [CtKey, CtValue][] = []
+    const ways: [NatKey, NatValue][] = []
+    for (let i = first; i < first + chunk && i < Math.max(...size.flows); i++) {
+      const client = { address: clientAddress(family, i >> 16), port: i & 0xffff }
+      // One source port leads to many backends: these are as many as there are flows.
+      const own = { address: host, port: i & 0xffff }
+      const backend = { address: backends[(i >> 16) % backends.length] ?? host, port: BACKEND_PORT }
+      ways.push(way(client, service, own, backend, 0), way(backend, own, service, client, NatFlags.NAT_REPLY))
+      flows.push([ctKey(own, backend), flow])
+    }
+    translations.updateBatch(ways)
+    node.conntrack.updateBatch(flows)
+  }
+}
+
+interface End {
+  readonly address: Uint8Array
+  readonly port: number
+}
+
+function way(source: End, destination: End, nextSource: End, nextDestination: End, flags: number): [NatKey, NatValue] {
+  const ends = (from: End, to: End) => ({
+    source: from.address,
+    destination: to.address,
+    sourcePort: from.port,
+    destinationPort: to.port,
+  })
+  return [
+    { ...ends(source, destination), protocol: PROTOCOL.tcp },
+    { ...ends(nextSource, nextDestination), flags, created: 0n, backend: 0 },
+  ]
+}
+
+function ctKey(x: End, y: End): CtKey {
+  const [a, b] = Buffer.compare(x.address, y.address) < 0 ? [x, y] : [y, x]
+  return { a: a.address, b: b.address, portA: a.port, portB: b.port, protocol: PROTOCOL.tcp }
+}
+
+function clientAddress(family: Family, last: number): Uint8Array {
+  const address = toMapped16(CLIENT[family])
+  address[15] = last
+  return address
+}
+
+async function loadWrapper(): Promise<LoadedObject> {
+  const output = join(ROOT, 'build/bench/reset-xdp.o')
+  await compileIfStale({ root: ROOT, source: join(import.meta.dirname, 'reset-xdp.bpf.c'), output })
+  return loadObject(output)
+}
+
+interface Sample {
+  readonly family: Family
+  readonly program: number
+  readonly flows: number
+  readonly repeat: number
+  /** Number of the service that is spoken to. */
+  readonly service: number
+}
+
+function timeOne(node: TestNode, wrapper: LoadedObject, { family, program, flows, repeat, service }: Sample): number {
+  const to = serviceAddress(family, service)
+  const data = packet(
+    fromRouter,
+    ip(family, CLIENT, { 4: to, 6: to }),
+    tcp({ sport: 0, dport: SERVICE_PORT }),
+    payload(64),
+  )
+  using originals = wrapper.map('originals', codec(u32, bytes(ORIGINAL_BYTES)))
+  using target = wrapper.map('under_test', codec(u32, u32))
+  originals.update(0, original(data, flows, family))
+  target.update(0, program)
+  const context = xdpContext(data.length, node.devices.uplink)
+  const result = node.within(() => testRun(wrapper.programFd('reset_xdp'), { data, context, repeat }))
+  if (result.retval !== TURNED) throw new Error(`a packet of ${flows} flows got the verdict ${result.retval}`)
+  return result.durationNs
+}
+
+const ORIGINAL_BYTES = 92
+/** `struct original` of reset-xdp.bpf.c. */
+function original(data: Uint8Array, flows: number, family: Family): Uint8Array {
+  const value = new Uint8Array(ORIGINAL_BYTES)
+  value.set(data.subarray(0, HEADERS))
+  new Uint32Array(value.buffer, 76).set([data.length, flows - 1, family === 4 ? 34 : 54, 0])
+  return value
+}
+
+/** What the kernel charges for a map. */
+function mapMegabytes(node: TestNode, name: string): number {
+  const facts = readFileSync(`/proc/self/fdinfo/${node.object('xdp').mapFd(name)}`, 'utf8')
+  return Number(/^memlock:\s+(\d+)/m.exec(facts)?.[1] ?? Number.NaN) / 1e6
+}
