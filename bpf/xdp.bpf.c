@@ -9,8 +9,8 @@ SEC("xdp")
 int uplink_xdp(struct xdp_md *ctx)
 {
 	struct packet p = {.hook = HOOK_UPLINK_XDP, .scope = SERVICE_OUTSIDE};
-	struct bpf_fib_lookup fib = {};
 	const struct nat_value *known;
+	const struct hop *hop;
 	struct xdp_frame frame;
 	struct tuple from;
 
@@ -21,11 +21,10 @@ int uplink_xdp(struct xdp_md *ctx)
 		return XDP_PASS;
 	from = p.tuple;
 	p.tuple = nat_tuple(known, from.protocol);
-	if (!xdp_route(ctx, &p, &frame, &fib))
+	hop = xdp_route(ctx, &p, &frame);
+	if (!hop || !xdp_continue(&p, known, &from))
 		return XDP_PASS;
-	if (!xdp_continue(&p, known, &from))
-		return XDP_PASS;
-	xdp_rewrite(&frame, &p, &from, &fib);
+	xdp_rewrite(&frame, &p, &from, hop);
 	count_forwarded(&p, p.end);
 	return XDP_TX;
 }

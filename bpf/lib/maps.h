@@ -181,6 +181,14 @@ struct {
 	__type(value, struct event_budget);
 } event_budgets SEC(".maps");
 
+/* By a number of both addresses; who comes last has the place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HOPS);
+	__type(key, __u32);
+	__type(value, struct hop);
+} hops SEC(".maps");
+
 /* One entry: a stack of 512 bytes is little for a chain of calls. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

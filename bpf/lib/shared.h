@@ -315,6 +315,20 @@ struct ct_expiry {
 	__u64 translations; /* entries of that map that are in use */
 };
 
+/* hops: the kernel's answer to where a packet between two addresses goes on, for a moment; per CPU. */
+struct hop {
+	struct address source;
+	struct address destination;
+	__u64 until;   /* bpf_ktime_get_coarse_ns; 0: nothing is known */
+	__u8 macs[12]; /* as they lie in a frame: the next hop's, this node's */
+	__u16 mtu;
+	__u8 pad[2];
+};
+
+enum hop_size {
+	HOPS = 512, /* entries, a power of two */
+};
+
 /* scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 struct scratch {
 	struct nat_value forward;

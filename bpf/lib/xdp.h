@@ -88,17 +88,56 @@ static __always_inline bool xdp_parse(struct xdp_md *ctx, struct packet *p, stru
 }
 
 /*
- * Where the packet goes on as p->tuple. False unless that is out by its own device; the answer then holds both MACs, of
- * which this node's must be the one that the frame came for.
+ * How long an answer of the kernel's routes holds: a look-up takes as long as everything else here. What changes about
+ * routes and neighbours is followed so much later.
  */
-static __always_inline bool xdp_route(struct xdp_md *ctx, const struct packet *p, const struct xdp_frame *frame,
-				      struct bpf_fib_lookup *fib)
+#define XDP_HOP_NS (SECOND / 20)
+
+static __always_inline struct hop *xdp_hop_place(const struct tuple *t)
 {
-	route_fib_ask(fib, ctx->ingress_ifindex, p->end - ETH_HLEN, p);
-	if (bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
-	    fib->ifindex != ctx->ingress_ifindex)
+	__u32 sum = t->source.words[3] ^ t->destination.words[3] ^ t->destination.words[2];
+	__u32 place = (sum * 0x9e3779b1) >> 16 & (HOPS - 1);
+
+	return bpf_map_lookup_elem(&hops, &place);
+}
+
+/* Asks the kernel. False unless the packet leaves by the device it came in by. */
+static __always_inline bool xdp_hop_ask(struct xdp_md *ctx, const struct packet *p, struct hop *hop, __u64 now)
+{
+	struct bpf_fib_lookup fib = {};
+
+	route_fib_ask(&fib, ctx->ingress_ifindex, p->end - ETH_HLEN, p);
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    fib.ifindex != ctx->ingress_ifindex)
 		return false;
-	return !__builtin_memcmp(fib->smac, frame->eth->h_dest, ETH_ALEN);
+	hop->source = p->tuple.source;
+	hop->destination = p->tuple.destination;
+	hop->until = now + XDP_HOP_NS;
+	__builtin_memcpy(hop->macs, fib.dmac, ETH_ALEN);
+	__builtin_memcpy(hop->macs + ETH_ALEN, fib.smac, ETH_ALEN);
+	hop->mtu = fib.mtu_result;
+	return true;
+}
+
+/*
+ * The next hop of what the packet goes on as. Null unless that is out by the device it came in by, and the frame was
+ * for this node.
+ */
+static __always_inline const struct hop *xdp_route(struct xdp_md *ctx, const struct packet *p,
+						   const struct xdp_frame *frame)
+{
+	struct hop *hop = xdp_hop_place(&p->tuple);
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (!hop)
+		return 0;
+	if ((hop->until <= now || !address_equal(&hop->destination, &p->tuple.destination) ||
+	     !address_equal(&hop->source, &p->tuple.source)) &&
+	    !xdp_hop_ask(ctx, p, hop, now))
+		return 0;
+	if (p->end - ETH_HLEN > hop->mtu || __builtin_memcmp(hop->macs + ETH_ALEN, frame->eth->h_dest, ETH_ALEN))
+		return 0;
+	return hop;
 }
 
 static __always_inline __u32 xdp_ports(const struct tuple *t)
@@ -168,13 +207,12 @@ static __always_inline bool xdp_continue(struct packet *p, const struct nat_valu
 
 /* Makes the frame what it goes on as, one hop further. */
 static __always_inline void xdp_rewrite(const struct xdp_frame *frame, const struct packet *p, const struct tuple *from,
-					const struct bpf_fib_lookup *fib)
+					const struct hop *hop)
 {
 	bool is4 = p->ethertype == ETH_P_IP;
 	__u64 change = xdp_addresses_change(from, &p->tuple, is4);
 
-	__builtin_memcpy(frame->eth->h_dest, fib->dmac, ETH_ALEN);
-	__builtin_memcpy(frame->eth->h_source, fib->smac, ETH_ALEN);
+	__builtin_memcpy(frame->eth, hop->macs, sizeof(hop->macs));
 	if (is4)
 		xdp_rewrite4(frame->ip, &p->tuple, change);
 	else

@@ -862,6 +862,47 @@ export const ctExpiryLayout: Layout<CtExpiry> = {
   encode: encodeCtExpiry,
 }
 
+/** `struct hop`, 56 bytes. Hops: the kernel's answer to where a packet between two addresses goes on, for a moment; per CPU. */
+export interface Hop {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  /** bpf_ktime_get_coarse_ns; 0: nothing is known. */
+  readonly until: bigint
+  /** As they lie in a frame: the next hop's, this node's. */
+  readonly macs: Uint8Array
+  readonly mtu: number
+}
+export const HOP_SIZE = 56
+export function decodeHop(view: DataView, at: number): Hop {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    until: view.getBigUint64(at + 32, true),
+    macs: getBytes(view, at + 40, 12),
+    mtu: view.getUint16(at + 52, true),
+  }
+}
+export function encodeHop(view: DataView, at: number, value: Hop): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setBigUint64(at + 32, value.until, true)
+  putBytes(view, at + 40, value.macs, 12)
+  view.setUint16(at + 52, value.mtu, true)
+  putZeros(view, at + 54, 2)
+}
+export const hopLayout: Layout<Hop> = {
+  size: HOP_SIZE,
+  decode: decodeHop,
+  encode: encodeHop,
+}
+
+/** `hop_size`. */
+export const HopSize = {
+  /** Entries, a power of two. */
+  HOPS: 512,
+} as const
+export type HopSize = (typeof HopSize)[keyof typeof HopSize]
+
 /** `struct scratch`, 168 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 export interface Scratch {
   readonly forward: NatValue

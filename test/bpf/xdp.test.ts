@@ -101,6 +101,13 @@ for (const f of FAMILIES)
         }
       })
 
+      test('what is longer than the way takes goes the long way, also once its next hop is known', () => {
+        const there = tcp({ sport: port, dport: BACKEND_PORT })
+        turns([...asked(request()), payload(1400)], [fromUs, ip(f, HOST, FAR, 63), there, payload(1400)])
+        passes([...asked(request()), payload(1500)])
+        passes([fromPod(A), ip(f, OUTSIDE, VIP), request()])
+      })
+
       test('frames for another host, from another flow or too short pass', () => {
         passes([fromPod(A), ip(f, OUTSIDE, VIP), request()])
         passes(asked(tcp({ sport: CLIENT_PORT + 1, dport: SERVICE_PORT })))
