@@ -156,15 +156,71 @@ static __always_inline bool answer_may(const struct packet *p)
 	       budget_take(BUDGET_ANSWERS, answers_per_second, answers_burst, bpf_ktime_get_ns());
 }
 
-/* Makes a packet the message to its sender that nobody is at that port. False when it is to hear nothing. */
+/* Of a TCP header what a reset differs by. */
+struct tcp_turn {
+	__be32 sequence;
+	__be32 acknowledged;
+	__be16 flags; /* the header's length above them */
+};
+
+/* What resets a segment (RFC 9293 section 3.10.7.1); `length` is that of its sequence space. */
+static __always_inline struct tcp_turn answer_reset_of(const struct tcp_turn *asked, __u8 flags, __u32 length)
+{
+	bool acknowledges = flags & TCP_ACK;
+
+	return (struct tcp_turn){
+	    .sequence = acknowledges ? asked->acknowledged : 0,
+	    .acknowledged = acknowledges ? 0 : bpf_htonl(bpf_ntohl(asked->sequence) + length),
+	    .flags = (asked->flags & bpf_htons(0xf000)) | bpf_htons(acknowledges ? TCP_RST : TCP_RST | TCP_ACK),
+	};
+}
+
+/*
+ * Makes a TCP segment its own reset, options and content included: a checksum that a device is to finish stays one,
+ * which none that is written anew would.
+ */
+__outlined bool answer_reset(struct __sk_buff *skb, struct packet *p)
+{
+	struct tcp_turn asked, reset;
+	__be16 ports[2];
+	__u32 at, length;
+
+	if (!p || bpf_skb_load_bytes(skb, p->transport + 4, &asked, 10))
+		return false;
+	at = p->transport + TCP_CHECKSUM;
+	length = p->end - p->transport - (bpf_ntohs(asked.flags) >> 12) * 4 + !!(p->tcp_flags & TCP_SYN) +
+		 !!(p->tcp_flags & TCP_FIN);
+	reset = answer_reset_of(&asked, p->tcp_flags, length);
+	ports[0] = p->tuple.destination_port;
+	ports[1] = p->tuple.source_port;
+	return !bpf_l4_csum_replace(skb, at, asked.sequence, reset.sequence, 4) &&
+	       !bpf_l4_csum_replace(skb, at, asked.acknowledged, reset.acknowledged, 4) &&
+	       !bpf_l4_csum_replace(skb, at, asked.flags, reset.flags, 2) &&
+	       !bpf_skb_store_bytes(skb, p->transport + 4, &reset, 10, 0) &&
+	       !bpf_skb_store_bytes(skb, p->transport, ports, sizeof(ports), 0) && answer_turn(skb, p);
+}
+
+/* Makes a packet the message to its sender that nobody is at that port: a port unreachable. */
 __outlined bool answer_unreachable(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 quoted;
 
-	if (!p || !answer_may(p))
+	if (!p)
 		return false;
 	quoted = p->tuple.protocol == IPPROTO_TCP ? QUOTED_TCP : QUOTED_OTHER;
 	return p->ethertype == ETH_P_IP ? answer_error4(skb, p, quoted) : answer_error6(skb, p, quoted);
+}
+
+/*
+ * Tells the sender of a packet that nobody is at that port. A connect gives up at a reset; port unreachable it hears of
+ * with its second try only. False when the sender is to hear nothing.
+ */
+static __always_inline bool answer_refuse(struct __sk_buff *skb, struct packet *p)
+{
+	if (!answer_may(p))
+		return false;
+	/* What is cut into segments yet would come back as long. */
+	return p->tuple.protocol == IPPROTO_TCP && !skb->gso_size ? answer_reset(skb, p) : answer_unreachable(skb, p);
 }
 
 /*
@@ -173,7 +229,7 @@ __outlined bool answer_unreachable(struct __sk_buff *skb, struct packet *p)
 static __always_inline int answer_drop(struct __sk_buff *skb, struct packet *p, enum drop_reason reason)
 {
 	drop(skb, p, reason, 0);
-	if (reason != DROP_NO_BACKEND || p->silent || !answer_unreachable(skb, p))
+	if (reason != DROP_NO_BACKEND || p->silent || !answer_refuse(skb, p))
 		return TC_ACT_SHOT;
 	return answer_back(skb, p);
 }

@@ -118,7 +118,9 @@ for (const f of FAMILIES)
       test('that nobody serves: dropped with that reason, and the pod is told so in the service’s name', () => {
         serve(VIP[f], protocol)
         const sent = [fromPod(A), ip(f, A, VIP), requestOf(kind), payload(40)]
-        passes(['pod_out', 'a'], sent, 'redirect', unreachable(f, protocol, sent))
+        const refused = { sport: SERVICE_PORT, dport: CLIENT_PORT, flags: 'RA', seq: 0, ack: 1 + 1 + 40 }
+        const answers = { tcp: [toPod(A), ip(f, VIP, A), tcp(refused), payload(40)], udp: unreachable(f, sent) }
+        passes(['pod_out', 'a'], sent, 'redirect', answers[protocol])
         assert.deepEqual(effects(at.node), [
           'count DROPPED pod_out NO_BACKEND 1',
           `event drop pod_out NO_BACKEND ${protocol} ${end(f, A[f], CLIENT_PORT)} > ${end(f, VIP[f], SERVICE_PORT)}`,
@@ -303,15 +305,28 @@ test('of many clients that nobody serves some are told, as many as are allowed',
   assert.deepEqual(verdicts, ['redirect', 'redirect', 'redirect', 'drop', 'drop'])
 })
 
+for (const f of FAMILIES)
+  test(`a segment in mid-stream, options and all, to a service that nobody serves over IPv${f} is reset where it stands`, () => {
+    serve(VIP[f], 'tcp')
+    const ends = { sport: SERVICE_PORT, dport: CLIENT_PORT, headerLength: 32 }
+    const sent = tcp({ sport: CLIENT_PORT, dport: SERVICE_PORT, seq: 7000, ack: 9000, headerLength: 32 })
+    passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), sent, payload(10)], 'redirect', [
+      toPod(A),
+      ip(f, VIP, A),
+      tcp({ ...ends, flags: 'R', seq: 9000, ack: 0 }),
+      payload(10),
+    ])
+  })
+
 test('a reset to a service that nobody serves is answered with nothing', () => {
   serve(VIP[4], 'tcp')
   const sent = [fromPod(A), ip(4, A, VIP), tcp({ sport: 1, dport: SERVICE_PORT, flags: 'R' })]
   passes(['pod_out', 'a'], sent, 'drop', sent)
 })
 
-/** The answer to a frame of pod A to the service: port unreachable, with as much of it as tells the flow. */
-function unreachable(f: Family, protocol: 'tcp' | 'udp', sent: readonly Layer[]): readonly Layer[] {
-  const quoted = packet(...sent).subarray(14, 14 + (f === 4 ? 20 : 40) + (protocol === 'tcp' ? 20 : 8))
+/** The answer to a datagram of pod A to the service: port unreachable, with as much of it as tells the flow. */
+function unreachable(f: Family, sent: readonly Layer[]): readonly Layer[] {
+  const quoted = packet(...sent).subarray(14, 14 + (f === 4 ? 20 : 40) + 8)
   const message = f === 4 ? icmp({ type: 3, code: 3 }) : icmpv6({ type: 1, code: 4 })
   const header = f === 4 ? ipv4({ src: VIP[4], dst: A[4], ttl: 64, id: 0 }) : ip(6, VIP, A)
   return [toPod(A), header, message, payload(quoted)]

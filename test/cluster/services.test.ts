@@ -17,8 +17,8 @@ const clusterIP = (n: number, family: 4 | 6): string => (family === 4 ? `10.97.0
 const BALANCED = '203.0.113.10'
 const NODE_PORTS = { host: 30_100, local: 30_101, pods: 30_102 }
 const PROTOCOLS = ['tcp', 'udp'] as const
-/** A connect that is refused while it sends its first SYN hears of it at the second one, a second later. */
-const REFUSED_MS = 4000
+/** Less than the second after which a connect sends its SYN again: it is refused at the first. */
+const REFUSED_MS = 700
 
 suite('a service', () => {
   let cluster: Cluster
