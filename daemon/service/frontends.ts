@@ -64,7 +64,10 @@ export function socketText(address: string, port: number): string {
 
 type Spot = Pick<FrontendRow, 'address' | 'port' | 'scope' | 'kind'> & { readonly policy: TrafficPolicy }
 
-/** Whatever comes from inside to an address that is meant for outside finds all backends, whatever its policy. */
+/**
+ * A service is of the families of its cluster addresses: it is nowhere else, a headless one nowhere at all.
+ * Whatever comes from inside to an address that is meant for outside finds all backends, whatever its policy.
+ */
 function spots(service: ServiceRow, port: ServicePort, node: ThisNode): Spot[] {
   const { clusterIPs, externalIPs, loadBalancerIPs, internalTrafficPolicy, externalTrafficPolicy } = service
   const inside = clusterIPs.map((address): Spot => {
@@ -75,12 +78,14 @@ function spots(service: ServiceRow, port: ServicePort, node: ThisNode): Spot[] {
       { address, port: number, scope: 'inside', kind, policy: 'Cluster' },
       { address, port: number, scope: 'outside', kind, policy: externalTrafficPolicy },
     ])
-  return [
+  const families = new Set(clusterIPs.map(familyOf))
+  const all = [
     ...inside,
     ...both('external-ip', externalIPs, port.port),
     ...both('load-balancer', loadBalancerIPs, port.port),
     ...(port.nodePort === 0 ? [] : both('node-port', node.addresses, port.nodePort)),
   ]
+  return all.filter(spot => families.has(familyOf(spot.address)))
 }
 
 /** Endpoints of all slices at the port of that name, each once, in the order of address and port. */

@@ -105,6 +105,23 @@ test('addresses for outside have frontends for both, and follow the external pol
   ])
 })
 
+test('a service is of the families of its cluster addresses; one without has no frontend', () => {
+  using at = planned()
+  at.tables.hostAddresses.put({ address: '192.0.2.1', prefixLength: 24, scope: 'global', device: 'eth0' })
+  at.tables.hostAddresses.put({ address: '2001:db8::1', prefixLength: 64, scope: 'global', device: 'eth0' })
+  const ports = [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }] as const
+  const externalIPs = ['198.51.100.1', '2001:db8:5::1']
+  at.tables.services.put({ ...SERVICE, type: 'NodePort', clusterIPs: ['fd00:96::1'], externalIPs, ports })
+  at.tables.services.put({ ...SERVICE, name: 'headless', clusterIPs: [], externalIPs: ['198.51.100.2'] })
+  assert.deepEqual(at.rows(), [
+    'TCP [2001:db8:5::1]:80 inside: ',
+    'TCP [2001:db8:5::1]:80 outside: ',
+    'TCP [2001:db8::1]:30080 inside: ',
+    'TCP [2001:db8::1]:30080 outside: ',
+    'TCP [fd00:96::1]:80 inside: ',
+  ])
+})
+
 test('a slice that comes, changes, moves to another service and goes changes the frontends each time', () => {
   using at = planned()
   const other = { ...SERVICE, name: 'other', clusterIPs: ['10.96.0.2'] }

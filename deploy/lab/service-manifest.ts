@@ -13,6 +13,8 @@ export interface ServedPort {
 export interface ServiceEndpoint {
   readonly addresses: readonly Address[]
   readonly node: string
+  /** It serves on while it ends. */
+  readonly terminating?: boolean
 }
 export interface Service {
   readonly name: string
@@ -54,9 +56,9 @@ function sliceObject({ name, ports, endpoints }: Service, family: Family): objec
     },
     addressType: `IPv${family}`,
     ports: ports.map(port => ({ name: portName(port), protocol: port.protocol, port: port.targetPort })),
-    endpoints: endpoints.map(({ addresses, node }) => ({
+    endpoints: endpoints.map(({ addresses, node, terminating = false }) => ({
       addresses: addresses.filter(address => familyOf(address) === family),
-      conditions: { ready: true, serving: true, terminating: false },
+      conditions: { ready: !terminating, serving: true, terminating },
       nodeName: node,
     })),
   }

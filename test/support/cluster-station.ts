@@ -1,7 +1,8 @@
 /** A pod, node or outside host of a test's lab: programs in it, and long connections that tell of gaps and resets. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface, type Interface } from 'node:readline'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import { PROBE_PORT } from '../../deploy/lab/layout.ts'
@@ -23,6 +24,18 @@ export interface CheckResult {
   readonly error?: string
 }
 
+/** What `crowd.ts` saw. */
+export interface CrowdResult {
+  /** Connections that stood. */
+  readonly opened: number
+  /** Exchanges that were answered. */
+  readonly answered: number
+  /** Why others were not, each reason once. */
+  readonly failures: readonly string[]
+}
+
+const CROWD = join(import.meta.dirname, 'crowd.ts')
+
 /** A namespace of the lab that traffic starts from and leads to. */
 export class ClusterStation {
   readonly name: string
@@ -32,6 +45,7 @@ export class ClusterStation {
   readonly netns: string
   readonly #probe: string
   readonly #streams = new Set<Stream>()
+  readonly #crowds = new Set<Crowd>()
 
   constructor(station: Omit<Station, 'kind'>, probe: string) {
     this.name = station.name
@@ -71,9 +85,20 @@ export class ClusterStation {
     return stream
   }
 
+  /**
+   * Many connections to an echo server: `hold` opens so many and keeps each busy, `dial` opens one after the other, so many
+   * at a time. Resolves once they stand, or the first has been answered.
+   */
+  async crowd(kind: 'hold' | 'dial', count: number, address: string, port: number): Promise<Crowd> {
+    const crowd = new Crowd(inNamespace(this.netns, [process.execPath, CROWD, kind, `${count}`, address, `${port}`]))
+    this.#crowds.add(crowd)
+    await crowd.begun
+    return crowd
+  }
+
   /** Ends the connections that a failed test left open. */
   stopAll(): void {
-    for (const stream of this.#streams) stream.kill()
+    for (const connections of [...this.#streams, ...this.#crowds]) connections.kill()
   }
 }
 
@@ -81,8 +106,51 @@ export class ClusterStation {
 export class Stream {
   /** Rejects when the connection could not be opened. */
   readonly connected: Promise<void>
+  readonly #talker: Talker
+
+  constructor(command: readonly string[]) {
+    this.#talker = new Talker(command)
+    this.connected = this.#talker.first.then(line => {
+      if (!line.includes('"connected":true')) throw new Error(`no stream: ${line}`)
+    })
+  }
+
+  /** Ends the connection after the echoes under way; what it saw in all its time. */
+  async stop(): Promise<StreamResult> {
+    return JSON.parse(await this.#talker.stop()) as StreamResult
+  }
+  kill(): void {
+    this.#talker.kill()
+  }
+}
+
+/** Many connections. */
+export class Crowd {
+  /** Rejects when it could not begin. */
+  readonly begun: Promise<void>
+  readonly #talker: Talker
+
+  constructor(command: readonly string[]) {
+    this.#talker = new Talker(command)
+    this.begun = this.#talker.first.then(line => {
+      if (line !== 'begun') throw new Error(`no crowd: ${line}`)
+    })
+  }
+
+  /** Ends it after the exchanges under way; what it saw in all its time. */
+  async stop(): Promise<CrowdResult> {
+    return JSON.parse(await this.#talker.stop()) as CrowdResult
+  }
+  kill(): void {
+    this.#talker.kill()
+  }
+}
+
+/** A program that tells of itself by lines: the first once it runs, the last at its end. */
+class Talker {
+  /** Empty when it ended without one. */
+  readonly first: Promise<string>
   readonly #child: ChildProcessByStdio<null, Readable, null>
-  readonly #lines: Interface
   readonly #closed: Promise<unknown>
   #last = ''
 
@@ -90,18 +158,15 @@ export class Stream {
     const [file = '', ...args] = withParent(command)
     this.#child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#closed = once(this.#child, 'close')
-    this.#lines = createInterface({ input: this.#child.stdout })
-    this.#lines.on('line', line => (this.#last = line))
-    this.connected = Promise.race([once(this.#lines, 'line'), this.#closed]).then(() => {
-      if (!this.#last.includes('"connected":true')) throw new Error(`no stream: ${this.#last}`)
-    })
+    const lines = createInterface({ input: this.#child.stdout })
+    lines.on('line', line => (this.#last = line))
+    this.first = Promise.race([once(lines, 'line'), this.#closed]).then(() => this.#last)
   }
 
-  /** Ends the connection after the echoes under way; what it saw in all its time. */
-  async stop(): Promise<StreamResult> {
+  async stop(): Promise<string> {
     this.#child.kill('SIGTERM')
     await this.#closed
-    return JSON.parse(this.#last) as StreamResult
+    return this.#last
   }
   kill(): void {
     this.#child.kill('SIGKILL')

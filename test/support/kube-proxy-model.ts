@@ -28,11 +28,14 @@ export function kubeProxy(
   node: ModelNode,
   asked: Asked,
 ): Outcome {
+  const six = asked.address.includes(':')
+  // A proxier is of one family, and knows only services with a cluster address of it.
+  if (!service.clusterIPs.some(address => address.includes(':') === six)) return undefined
   for (const port of service.ports) {
     if (port.protocol !== asked.protocol) continue
     const policy = policyAt(service, port, node, asked)
     if (policy === undefined) continue
-    const all = reachable(slices, port.name, port.protocol, asked.address.includes(':'), service)
+    const all = reachable(slices, port.name, port.protocol, six, service)
     const cluster = clusterEndpoints(all, node)
     const local = localEndpoints(all, node)
     const chosen = policy === 'Local' ? local : cluster
