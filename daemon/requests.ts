@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { addCniRoutes } from './api/cni.ts'
 import { addCommandRoutes } from './api/plugin-commands.ts'
 import { Router } from './api/router.ts'
+import { addServiceRoutes } from './api/service-routes.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
 import { familiesOf, parseListen } from './config/schema.ts'
@@ -30,6 +31,12 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   const router = addCniRoutes(new Router(), endpoints)
   const status = () => describe({ ...ground, datapath: up.datapath, services: up.services })
   addCommandRoutes(router, ground.plugins.slots.commands)
+  addServiceRoutes(router, {
+    tables,
+    nodeName: config.nodeName,
+    seed: config.services.maglev.seed,
+    affinity: (row, client) => up.datapath?.affinity(row, client),
+  })
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')
   stack.use(await serveApi(ground.claim, router, apiLog))

@@ -6,6 +6,7 @@ import { daemon } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
 import { services } from './commands/services.ts'
+import { servicesExplain } from './commands/services-explain.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
 import { uninstall } from './commands/uninstall.ts'
 import { version } from './commands/version.ts'
@@ -18,6 +19,7 @@ export const commands: readonly CommandSpec[] = [
   pools,
   nodes,
   services,
+  servicesExplain,
   flows,
   tables,
   metrics,

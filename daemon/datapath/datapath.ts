@@ -4,9 +4,10 @@
  * ending takes anything down, since traffic goes on without the daemon.
  */
 import { familiesOf, type Settings } from '../config/schema.ts'
-import type { Kernel } from '../kernel/kernel.ts'
+import type { Address, Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
+import type { FrontendRow } from '../state/service-rows.ts'
 import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
@@ -27,6 +28,7 @@ import { loadProgramSet, type ProgramSet } from './program-set.ts'
 import { type ProgramPlan, Programs } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { ServiceTarget } from './service-target.ts'
+import { affineBackend } from './affinity.ts'
 import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
@@ -66,6 +68,7 @@ export class Datapath implements AsyncDisposable {
   readonly #programs: Programs<ProgramSet>
   readonly #routes: Reconciler<RouteRow>
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
+  readonly #services: ServiceTarget
   readonly #devicesKnown: () => void
   readonly #looks: Attempts
   readonly #sysctls: Attempts
@@ -140,11 +143,12 @@ export class Datapath implements AsyncDisposable {
       table: tables.routes,
       target: routeTarget(kernel.net),
     })
+    this.#services = new ServiceTarget({ maps: () => this.#set, seed: options.settings.services.maglev.seed })
     const services = new Reconciler({
       ...common,
       name: 'service-maps',
       table: tables.frontends,
-      target: new ServiceTarget({ maps: () => this.#set, seed: options.settings.services.maglev.seed }),
+      target: this.#services,
     })
     this.#reconcilers = [this.endpoints, hosts, ipcache, services, this.#routes]
   }
@@ -189,6 +193,12 @@ export class Datapath implements AsyncDisposable {
   /** Whether the programs know this address as a pod's on that device. */
   knows(address: Uint8Array, ifindex: number): boolean {
     return this.#set.endpoints.lookup(address)?.ifindex === ifindex
+  }
+  /** Whom packets of a client were given last by a frontend, while that still counts. */
+  affinity(row: FrontendRow, client: Address): { readonly address: Address; readonly port: number } | undefined {
+    const service = this.#services.idOf(row)
+    if (service === undefined || row.affinitySeconds === 0) return undefined
+    return affineBackend(this.#set, { service, client, seconds: row.affinitySeconds })
   }
   /** What each reconciler has not carried yet. */
   status(): readonly ReconcilerStatus[] {

@@ -8,6 +8,7 @@ import type { Address, Family } from '../kernel/kernel.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
 import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
+import { type AffinityKey, affinityKeyLayout, type AffinityValue, affinityValueLayout } from './shared.gen.ts'
 import { type SlotKey, slotKeyLayout, type SourceRangeKey, sourceRangeKeyLayout } from './shared.gen.ts'
 import {
   ADDRESS_SIZE,
@@ -46,6 +47,7 @@ export interface ProgramSet extends Disposable {
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
   readonly tables: TableBlocks
+  readonly affinities: EbpfMap<AffinityKey, AffinityValue>
   readonly conntrackCapacity: number
   /** What other nodes know this node by. */
   setNodeAddresses(addresses: Readonly<Record<Family, Address | undefined>>): void
@@ -80,6 +82,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
   const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
+  const affinities = stack.use(mapOfFd(set.mapFd('affinities'), codec(affinityKeyLayout, affinityValueLayout)))
   const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
@@ -93,6 +96,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     slots,
     backends,
     tables,
+    affinities,
     conntrackCapacity,
     setNodeAddresses: addresses => {
       const none = new Uint8Array(ADDRESS_SIZE)

@@ -102,6 +102,11 @@ export class ServiceTarget implements Target<FrontendRow> {
     })
   }
 
+  /** By which the programs know a frontend; undefined while it is not carried. */
+  idOf(row: FrontendRow): number | undefined {
+    return this.#known().get(keyOf(row))?.id
+  }
+
   #plan(row: FrontendRow, have: Carried | undefined): Plan {
     const key = have?.key ?? serviceKey(row)
     const id = have?.id ?? this.#nextService++

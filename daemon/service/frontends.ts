@@ -89,7 +89,7 @@ function spots(service: ServiceRow, port: ServicePort, node: ThisNode): Spot[] {
 }
 
 /** Endpoints of all slices at the port of that name, each once, in the order of address and port. */
-function candidatesOf(service: ServiceRow, slices: readonly EndpointSliceRow[], port: ServicePort): Candidate[] {
+export function candidatesOf(service: ServiceRow, slices: readonly EndpointSliceRow[], port: ServicePort): Candidate[] {
   const found = new Map<string, Candidate>()
   for (const slice of slices)
     for (const { number, endpoint } of endpointsAt(slice, port)) {
