@@ -1,9 +1,10 @@
 /** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
+import type { Family } from '../../daemon/kernel/kernel.ts'
 import { type CommandResult, runCommand } from './command.ts'
 import { type Exchange, FlowWatch, type SeenFlow } from './flows.ts'
 import { besideStation, inStation } from './inside.ts'
-import type { Row } from './matrix.ts'
-import type { Lab } from './state.ts'
+import type { Answers, Row } from './matrix.ts'
+import { familyOf, type Lab } from './state.ts'
 
 export interface RowResult {
   readonly row: Row
@@ -23,8 +24,12 @@ interface Run extends Exchange {
   readonly ok: boolean
   readonly ms: number
   readonly error: string
+  /** Who has answered, each once; of rows that ask for it. */
+  readonly answers?: readonly string[]
 }
 
+/** Enough for each of four to have been chosen by chance, but for one time in ten millions. */
+const ASKED_TIMES = 64
 const TIMEOUT_MS = 4000
 /** For what must not arrive, and between addresses where something failed already: long enough, many times over. */
 const SHORT_TIMEOUT_MS = 500
@@ -79,7 +84,10 @@ async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, sign
     return { row, ok: false, ms: 0, port: undefined, error, source, destination, protocol, startedMs: 0, endedMs: 0 }
   }
   const port = protocol === 'icmp' ? [] : [`${row.port}`]
-  const check = ['check', protocol, destination, ...port, `${row.bytes}`, '--timeout', `${timeoutMs}`]
+  const what =
+    row.answers === undefined ? [protocol, destination, ...port, `${row.bytes}`] : ['who', destination, ...port]
+  const times = row.answers === undefined ? [] : [`${ASKED_TIMES}`]
+  const check = ['check', ...what, ...times, '--timeout', `${timeoutMs}`]
   const startedMs = Date.now()
   const command = [probe, ...check]
   const there = row.byPacket ? besideStation(row.from, command) : inStation(lab, row.from, command)
@@ -88,20 +96,35 @@ async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, sign
 }
 
 /** The probe prints one line; without one it did not run, which is a failure of its own. */
-function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | 'port'> {
+function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | 'port' | 'answers'> {
   try {
     const line = JSON.parse(result.stdout) as Pick<Run, 'ok' | 'ms'> & {
       readonly error?: string
       readonly port?: number
+      readonly answers?: readonly string[]
     }
-    return { ok: line.ok, ms: line.ms, error: line.error ?? '', port: line.port }
+    const { ok, ms, error = '', port, answers } = line
+    return { ok, ms, error, port, ...(answers === undefined ? {} : { answers }) }
   } catch {
     return { ok: false, ms: 0, port: undefined, error: `the probe did not run: ${result.stderr.trim()}` }
   }
 }
 
 /** What must not arrive must fail for the network's reasons: a probe that could not even run proves nothing. */
-function judge({ row, ok, ms, error, port }: Run, flows: readonly SeenFlow[]): RowResult {
+function judge(run: Run, flows: readonly SeenFlow[]): RowResult {
+  const { row, ok, ms, error, port } = run
+  const wrong = ok && row.answers !== undefined ? wrongAnswers(row.answers, row.family, run.answers ?? []) : undefined
+  if (wrong !== undefined) return { row, ok: false, ms, error: wrong, port, flows }
   const holds = row.reaches ? ok : !ok && UNREACHABLE.test(error)
   return { row, ok: holds, ms, error, port, flows }
+}
+
+/** What is wrong about who has answered; undefined when nothing is. */
+export function wrongAnswers({ addresses, one }: Answers, family: Family, got: readonly string[]): string | undefined {
+  const meant = addresses.filter(address => familyOf(address) === family)
+  const others = got.filter(address => !meant.includes(address))
+  if (others.length > 0) return `${others.join(', ')} answered, who should not`
+  if (one) return got.length === 1 ? undefined : `${got.length} answered instead of one: ${got.join(', ')}`
+  const silent = meant.filter(address => !got.includes(address))
+  return silent.length > 0 ? `${silent.join(', ')} never answered` : undefined
 }

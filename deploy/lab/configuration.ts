@@ -57,12 +57,17 @@ function assign(tree: Tree, assignment: string): void {
   section[last] = parse(assignment.slice(at + 1))
 }
 
+/** Two zones, in which the nodes lie in turn: with three of them one zone has two. */
+export function zoneOf({ name }: Pick<NodeLayout, 'name'>): string {
+  return Number(name.replace(/\D/g, '')) % 2 === 1 ? 'west' : 'east'
+}
+
 /** A Node as the API server would serve it: internal addresses and pod ranges. */
 export function nodeManifest(node: NodeLayout): Tree {
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: node.name },
+    metadata: { name: node.name, labels: { 'topology.kubernetes.io/zone': zoneOf(node) } },
     spec: { podCIDR: node.podCidrs[0], podCIDRs: node.podCidrs },
     status: { addresses: node.addresses.map(a => ({ type: 'InternalIP', address: bare(a) })) },
   }

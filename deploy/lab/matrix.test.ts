@@ -34,6 +34,15 @@ test('two nodes have every way in both directions', () => {
       'pod → service, by packet: node1-a → probe',
       'node → service: node1 → probe',
       'outside → node port: outside → probe at node1',
+      'pod → service, affinity: node1-a → sticky',
+      'pod → service, affinity, by packet: node1-a → sticky',
+      'outside → node port, affinity: outside → sticky at node1',
+      'pod → service, own node: node1-a → local',
+      'pod → service, own node, by packet: node1-a → local',
+      'outside → node port, own node: outside → local at node1',
+      'pod → service, own zone: node1-a → near',
+      'pod → service, own zone, by packet: node1-a → near',
+      'outside → node port, own zone: outside → near at node1',
       'pod → node port: node1-a → probe at node2',
       'pod → pod, other node: node1-a → node2-a',
       'pod → other node: node1-a → node2',
@@ -47,12 +56,34 @@ test('two nodes have every way in both directions', () => {
       'pod → service, by packet: node2-a → probe',
       'node → service: node2 → probe',
       'outside → node port: outside → probe at node2',
+      'pod → service, affinity: node2-a → sticky',
+      'pod → service, affinity, by packet: node2-a → sticky',
+      'outside → node port, affinity: outside → sticky at node2',
+      'pod → service, own node: node2-a → local',
+      'pod → service, own node, by packet: node2-a → local',
+      'outside → node port, own node: outside → local at node2',
+      'pod → service, own zone: node2-a → near',
+      'pod → service, own zone, by packet: node2-a → near',
+      'outside → node port, own zone: outside → near at node2',
       'pod → node port: node2-a → probe at node1',
       'pod → pod, other node: node2-a → node1-a',
       'pod → other node: node2-a → node1',
       'node → pod, other node: node2 → node1-a',
     ],
   )
+})
+
+test('services that choose say who may answer: all in turn, those of the node, those of its zone', () => {
+  const own = (pod: string): string[] => [`10.0.${pod.slice(4, 5)}.${pod.slice(-1) === 'a' ? 1 : 2}`]
+  const rows = matrix(labOf(3, 2, own, ['families=[ipv4]'])).filter(r => r.from.name === 'node1-a' && !r.byPacket)
+  const answers = rows.flatMap(r =>
+    r.answers === undefined ? [] : [[r.to.name, r.answers.one, ...r.answers.addresses]],
+  )
+  assert.deepEqual(answers, [
+    ['sticky', true, '10.0.1.1', '10.0.1.2', '10.0.2.1', '10.0.2.2', '10.0.3.1', '10.0.3.2'],
+    ['local', false, '10.0.1.1', '10.0.1.2'],
+    ['near', false, '10.0.1.1', '10.0.1.2', '10.0.3.1', '10.0.3.2'],
+  ])
 })
 
 test('each way is checked by every protocol, size and family', () => {
@@ -72,7 +103,7 @@ test('a family that pods should have and have not keeps its rows, without an add
   assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
   const without = rows.filter(r => r.address === undefined || r.source === undefined)
   assert.deepEqual([...new Set(without.map(r => r.family))], [6])
-  assert.equal(new Set(without.map(r => r.way)).size, 10)
+  assert.equal(new Set(without.map(r => r.way)).size, 16)
 })
 
 test('a family that pods are configured without has no rows of pods', () => {

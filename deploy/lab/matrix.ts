@@ -1,8 +1,9 @@
 /** The connectivity matrix: which checks there are. Pure. */
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
-import { podFamilies } from './configuration.ts'
+import { podFamilies, zoneOf } from './configuration.ts'
 import { PROBE_PORT } from './layout.ts'
-import { hasService, NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
+import { type Chooser, chooserAddresses, CHOOSERS, hasService } from './service.ts'
+import { NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
 import { familyOf, type Lab, type Station } from './state.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'icmp'
@@ -24,6 +25,16 @@ export interface Row {
   readonly reaches: boolean
   /** The sender's socket is seen by no program: a service is found by its packets. */
   readonly byPacket: boolean
+  /** Of a service that tells who answers. */
+  readonly answers?: Answers
+}
+
+/** Who answers when somebody asks many times. */
+export interface Answers {
+  /** Each of these, nobody else; of both families. */
+  readonly addresses: readonly Address[]
+  /** One of them, always the same. */
+  readonly one: boolean
 }
 
 /** Whom a row speaks to: a station, or the lab's service. */
@@ -46,6 +57,7 @@ interface Way {
   /** Of a service; absent: that of the probe. */
   readonly port?: number
   readonly byPacket?: boolean
+  readonly answers?: Answers
 }
 
 /** All rows of a lab, each node being the sender's once; and each family that its pods should have addresses of. */
@@ -76,6 +88,7 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
     local.push({ name: 'pod → service, by packet', from: pod, ...common, byPacket: true })
     local.push({ name: 'node → service', from: host, ...common })
     local.push({ name: 'outside → node port', from: outside, to: nodePort(host), port: NODE_PORT, reaches: true })
+    local.push(...choosing(lab, here, { pod, host, outside }))
   }
   if (here === there) return local
   const [remotePod] = of('pod', there)
@@ -90,24 +103,57 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
   ]
 }
 
-function nodePort(node: Station | undefined): Goal | undefined {
-  return node && { name: `${SERVICE_NAME} at ${node.name}`, kind: 'service', addresses: node.addresses }
+interface Askers {
+  readonly pod: Station | undefined
+  readonly host: Station | undefined
+  readonly outside: Station | undefined
+}
+
+/** Ways to services that choose among their endpoints. */
+function choosing(lab: Lab, here: string, { pod, host, outside }: Askers): Way[] {
+  const pods = lab.stations.filter(s => s.kind === 'pod')
+  const zone = zoneOf({ name: here })
+  const among: Readonly<Record<Chooser, Answers & { readonly what: string }>> = {
+    sticky: { what: 'affinity', ...answersOf(pods), one: true },
+    local: { what: 'own node', ...answersOf(pods.filter(p => p.node === here)) },
+    near: { what: 'own zone', ...answersOf(pods.filter(p => zoneOf({ name: p.node }) === zone)) },
+  }
+  return (Object.keys(among) as Chooser[]).flatMap((name): Way[] => {
+    const { what, ...answers } = among[name]
+    const service: Goal = { name, kind: 'service', addresses: chooserAddresses(name, lab.options) }
+    const common = { reaches: true, answers }
+    const inside = { ...common, name: `pod → service, ${what}`, from: pod, to: service, port: SERVICE_PORT }
+    const port = CHOOSERS[name].nodePort
+    return [
+      inside,
+      { ...inside, name: `${inside.name}, by packet`, byPacket: true },
+      { ...common, name: `outside → node port, ${what}`, from: outside, to: nodePort(host, name), port },
+    ]
+  })
+}
+
+function answersOf(pods: readonly Station[]): Answers {
+  return { addresses: pods.flatMap(pod => pod.addresses), one: false }
+}
+
+function nodePort(node: Station | undefined, service: string = SERVICE_NAME): Goal | undefined {
+  return node && { name: `${service} at ${node.name}`, kind: 'service', addresses: node.addresses }
 }
 
 function rowsOf(
-  { name, from, to, reaches, port = PROBE_PORT, byPacket = false }: Way,
+  { name, from, to, reaches, port = PROBE_PORT, byPacket = false, answers }: Way,
   ofPods: readonly Family[],
 ): Row[] {
   if (from === undefined || to === undefined) return []
   const families = from.kind === 'pod' || to.kind === 'pod' || to.kind === 'service' ? ofPods : FAMILIES
   const isService = to.kind === 'service'
-  return families.flatMap(family => {
+  return families.flatMap((family): Row[] => {
     const address = to.addresses.find(a => familyOf(a) === family)
     const source = from.addresses.find(a => familyOf(a) === family)
+    const common = { way: name, from, to, port, address, source, family, reaches, byPacket }
+    if (answers !== undefined) return [{ ...common, protocol: 'tcp', bytes: 1, answers }]
     return PROTOCOLS.filter(protocol => !isService || protocol !== 'icmp').flatMap(protocol =>
-      (reaches ? SIZES : SIZES.slice(0, 1)).map(
-        (bytes): Row => ({ way: name, from, to, port, address, source, family, protocol, bytes, reaches, byPacket }),
-      ),
+      (reaches ? SIZES : SIZES.slice(0, 1)).map((bytes): Row => ({ ...common, protocol, bytes })),
     )
   })
 }

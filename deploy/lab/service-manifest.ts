@@ -15,6 +15,8 @@ export interface ServiceEndpoint {
   readonly node: string
   /** It serves on while it ends. */
   readonly terminating?: boolean
+  /** Where it is, and which clients it is meant for. */
+  readonly zone?: string
 }
 export interface Service {
   readonly name: string
@@ -56,10 +58,11 @@ function sliceObject({ name, ports, endpoints }: Service, family: Family): objec
     },
     addressType: `IPv${family}`,
     ports: ports.map(port => ({ name: portName(port), protocol: port.protocol, port: port.targetPort })),
-    endpoints: endpoints.map(({ addresses, node, terminating = false }) => ({
+    endpoints: endpoints.map(({ addresses, node, terminating = false, zone }) => ({
       addresses: addresses.filter(address => familyOf(address) === family),
       conditions: { ready: !terminating, serving: true, terminating },
       nodeName: node,
+      ...(zone === undefined ? {} : { zone, hints: { forZones: [{ name: zone }] } }),
     })),
   }
 }

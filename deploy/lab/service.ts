@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import { nodeCgroupPath } from './cgroup.ts'
 import { runCommand } from './command.ts'
-import { type LabOptions, podFamilies, writeManifest } from './configuration.ts'
+import { type LabOptions, podFamilies, writeManifest, zoneOf } from './configuration.ts'
 import { inStation } from './inside.ts'
 import { type LabLayout, PROBE_PORT } from './layout.ts'
 import { serviceObjects, type ServiceEndpoint } from './service-manifest.ts'
@@ -32,8 +32,36 @@ export function serviceAddresses(options: Pick<LabOptions, 'set'>): Address[] {
   return podFamilies(options).map(family => ADDRESSES[family])
 }
 
-/** Tells the cluster of the service. */
-export function writeService(lab: LabLayout, options: LabOptions, pods: readonly ServiceEndpoint[]): void {
+/** Services that tell who answers: to one client always the same, on the client's node, or in its zone. */
+export const CHOOSERS = {
+  sticky: { index: 1, nodePort: 30_081, spec: { sessionAffinity: 'ClientIP' } },
+  local: { index: 2, nodePort: 30_082, spec: { internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' } },
+  near: { index: 3, nodePort: 30_083, spec: { trafficDistribution: 'PreferSameZone' } },
+} as const
+export type Chooser = keyof typeof CHOOSERS
+/** Where a pod says who it is (cw-probe serve). */
+const WHO_PORT = PROBE_PORT + 3
+
+export function chooserAddresses(name: Chooser, options: Pick<LabOptions, 'set'>): Address[] {
+  const last = 80 + CHOOSERS[name].index
+  return podFamilies(options).map(family => (family === 4 ? `10.96.0.${last}` : `fd00:96::${last}`))
+}
+
+function writeChooser(name: Chooser, lab: LabLayout, options: LabOptions, pods: readonly ServiceEndpoint[]): void {
+  const { nodePort, spec } = CHOOSERS[name]
+  const items = serviceObjects({
+    name,
+    clusterIPs: chooserAddresses(name, options),
+    ports: [{ protocol: 'TCP', port: SERVICE_PORT, targetPort: WHO_PORT, nodePort }],
+    endpoints: name === 'near' ? pods.map(pod => ({ ...pod, zone: zoneOf({ name: pod.node }) })) : pods,
+    spec: { type: 'NodePort', ...spec },
+  })
+  writeManifest(lab, `service-${name}`, { apiVersion: 'v1', kind: 'List', items })
+}
+
+/** Tells the cluster of the services. */
+export function writeServices(lab: LabLayout, options: LabOptions, pods: readonly ServiceEndpoint[]): void {
+  for (const name of Object.keys(CHOOSERS) as Chooser[]) writeChooser(name, lab, options, pods)
   const items = serviceObjects({
     name: SERVICE_NAME,
     clusterIPs: serviceAddresses(options),

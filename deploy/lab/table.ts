@@ -2,7 +2,7 @@
 import type { RowResult } from './check.ts'
 import { flowText, type SeenFlow } from './flows.ts'
 
-const WIDTHS = { way: 24, ends: 22, protocol: 5, family: 5, size: 6, time: 10 }
+const WIDTHS = { way: 34, ends: 25, protocol: 5, family: 5, size: 6, time: 10 }
 
 export function heading(): string {
   const { way, ends, protocol, family, size, time } = WIDTHS

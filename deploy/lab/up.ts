@@ -12,7 +12,7 @@ import { lockLab } from './lock.ts'
 import { addNamespace } from './namespaces.ts'
 import { type Built, isReady, prepareNode, probeServes, startDaemon, startProbe } from './node.ts'
 import { nodeRuntime, startPod } from './pod.ts'
-import { hasService, serviceAnswers, writeService } from './service.ts'
+import { hasService, serviceAnswers, writeServices } from './service.ts'
 import { describeLab, type Lab, loadLab, saveLab, type Station } from './state.ts'
 import { together } from './together.ts'
 import { planWiring } from './topology.ts'
@@ -110,7 +110,7 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
 
 async function startService(lab: Lab, probe: string, signal: AbortSignal): Promise<void> {
   const of = (kind: Station['kind']): Station[] => lab.stations.filter(s => s.kind === kind)
-  writeService(lab.layout, lab.options, of('pod'))
+  writeServices(lab.layout, lab.options, of('pod'))
   await together(of('node').map(node => serviceAnswers(lab, node, probe, signal)))
 }
 

@@ -8,9 +8,11 @@
 
 static const char usage[] =
     "cw-probe serve PORT [--blocking]            echo (TCP, UDP) on PORT, sink on PORT+1,\n"
-    "                                            echo once and close on PORT+2\n"
+    "                                            echo once and close on PORT+2,\n"
+    "                                            tell who answers on PORT+3\n"
     "cw-probe check tcp|udp ADDRESS PORT BYTES   send BYTES to an echo, verify what comes back\n"
     "cw-probe check icmp ADDRESS BYTES           the same with echo requests\n"
+    "cw-probe check who ADDRESS PORT TIMES       who answers at a PORT+3\n"
     "cw-probe stream ADDRESS PORT                a long connection; reports gaps and resets\n"
     "cw-probe bench rr|crr|udp-rr|stream ADDRESS PORT\n"
     "cw-probe spawn …                            time of programs; see spawn.c\n"
@@ -72,6 +74,8 @@ static int check(int argc, char **argv, const struct options *options)
 		return check_tcp(&to, bytes, options);
 	if (strcmp(argv[0], "udp") == 0)
 		return check_udp(&to, bytes, options);
+	if (strcmp(argv[0], "who") == 0)
+		return check_who(&to, bytes, options);
 	return usage_error();
 }
 

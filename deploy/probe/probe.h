@@ -13,11 +13,13 @@
 #include <sys/socket.h>
 
 /* Ports served; the last one opens last, so that whoever reaches it finds all. Counted from the one given: what arrives
- * is echoed, dropped, or echoed once before the server closes. */
+ * is echoed, dropped, or echoed once before the server closes; who connects to the fourth is told the address that it
+ * has come to. */
 enum service {
 	SERVICE_ECHO = 0, /* TCP and UDP */
 	SERVICE_SINK = 1,
 	SERVICE_ONCE = 2,
+	SERVICE_WHO = 3,
 };
 
 /* The largest payload of a datagram that both families carry: 65535 less the IPv4 and UDP (or ICMP)
@@ -51,6 +53,7 @@ int serve(int port, const struct options *options);
 int check_tcp(const struct endpoint_address *to, size_t bytes, const struct options *options);
 int check_udp(const struct endpoint_address *to, size_t bytes, const struct options *options);
 int check_icmp(const struct endpoint_address *to, size_t bytes, const struct options *options);
+int check_who(const struct endpoint_address *to, size_t times, const struct options *options);
 int stream(const struct endpoint_address *to, const struct options *options);
 int bench(const char *mode, const char *address, int port, const struct options *options);
 /* Measures other programs; the arguments are those behind `spawn`. */

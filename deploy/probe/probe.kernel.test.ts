@@ -26,6 +26,7 @@ interface Verdict {
   readonly ms: number
   readonly port?: number
   readonly error?: string
+  readonly answers?: readonly string[]
 }
 async function probe(
   ...args: readonly string[]
@@ -86,6 +87,17 @@ for (const [what, [args, error]] of Object.entries(failures))
     assert.deepEqual([status, last.ok], [1, false])
     assert.match(last.error ?? '', error)
   })
+
+for (const address of ['127.0.0.1', '::1'])
+  test(`who answers at ${address} says so, each once`, async () => {
+    const { status, last } = await probe('check', 'who', address, '7003', '5')
+    assert.deepEqual([status, last.ok, last.answers], [0, true, [address]])
+  })
+test('where nobody tells who answers that is a failure', async () => {
+  const { status, last } = await probe('check', 'who', '127.0.0.1', '7001', '1', '--timeout', '200')
+  assert.deepEqual([status, last.ok], [1, false])
+  assert.match(last.error ?? '', /^answer: /)
+})
 
 test('--source decides from where', async () => {
   assert.equal((await probe('check', 'tcp', '127.0.0.9', '7000', '10', '--source', '127.0.0.3')).last.ok, true)

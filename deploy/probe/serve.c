@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -111,11 +112,36 @@ static void wait_on(int epoll, struct peer *p, uint32_t events)
 	epoll_ctl(epoll, EPOLL_CTL_MOD, p->fd, &event);
 }
 
+/* Tells who connected which address it has come to; a mapped one as IPv4. */
+static void tell_who(int fd)
+{
+	struct sockaddr_storage own;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&own;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&own;
+	socklen_t length = sizeof(own);
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+		return;
+	if (own.ss_family == AF_INET)
+		inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
+	else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
+	send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
 static void accept_all(int epoll, const struct peer *listener)
 {
 	int fd;
 
 	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		if (listener->service == SERVICE_WHO) {
+			tell_who(fd);
+			close(fd);
+			continue;
+		}
 		no_delay(fd);
 		add_peer(epoll, fd, CONNECTION, listener->service);
 	}
@@ -212,6 +238,7 @@ static _Noreturn void serve_epoll(int port)
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
 	add_peer(epoll, open_datagrams(port + SERVICE_ECHO), DATAGRAMS, SERVICE_ECHO);
+	add_peer(epoll, open_wildcard(SOCK_STREAM | SOCK_NONBLOCK, port + SERVICE_WHO), LISTENER, SERVICE_WHO);
 	for (int s = SERVICE_ECHO; s <= SERVICE_ONCE; s++)
 		add_peer(epoll, open_wildcard(SOCK_STREAM | SOCK_NONBLOCK, port + s), LISTENER, (enum service)s);
 	for (;;) {
