@@ -34,16 +34,16 @@ function isMeant({ service }: FrontendRow, name: string): boolean {
 }
 
 function overview(rows: readonly FrontendRow[]): string {
-  const cells = rows.map(row => [...frontendCells(row), `${row.backends.length}`])
-  return textTable(['service', 'frontend', 'kind', 'from', 'backends'], cells, 'no services')
+  const cells = rows.map(row => [...frontendCells(row), row.algorithm, `${row.backends.length}`])
+  return textTable(['service', 'frontend', 'kind', 'from', 'picks by', 'backends'], cells, 'no services')
 }
 
 function details(rows: readonly FrontendRow[]): string {
   const cells = rows.flatMap(row => {
-    const [first = ['none', '', ''], ...others] = row.backends.map(backendCells)
-    return [[...frontendCells(row), ...first], ...others.map(other => ['', '', '', '', ...other])]
+    const [first = ['none', '', '', ''], ...others] = row.backends.map(backendCells)
+    return [[...frontendCells(row), row.algorithm, ...first], ...others.map(other => ['', '', '', '', '', ...other])]
   })
-  return textTable(['service', 'frontend', 'kind', 'from', 'backend', 'node', 'state'], cells, 'no services')
+  return textTable(['service', 'frontend', 'kind', 'from', 'picks by', 'backend', 'node', 'weight', 'state'], cells, 'no services')
 }
 
 function frontendCells(row: FrontendRow): string[] {
@@ -51,6 +51,6 @@ function frontendCells(row: FrontendRow): string[] {
   return [name, `${row.protocol} ${socketText(row.address, row.port)}`, row.kind, row.scope]
 }
 
-function backendCells({ address, port, node, terminating }: BackendRow): string[] {
-  return [socketText(address, port), node, terminating ? 'terminating' : 'ready']
+function backendCells({ address, port, node, weight, terminating }: BackendRow): string[] {
+  return [socketText(address, port), node, `${weight}`, terminating ? 'terminating' : 'ready']
 }
