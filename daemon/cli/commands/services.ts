@@ -43,7 +43,11 @@ function details(rows: readonly FrontendRow[]): string {
     const [first = ['none', '', '', ''], ...others] = row.backends.map(backendCells)
     return [[...frontendCells(row), row.algorithm, ...first], ...others.map(other => ['', '', '', '', '', ...other])]
   })
-  return textTable(['service', 'frontend', 'kind', 'from', 'picks by', 'backend', 'node', 'weight', 'state'], cells, 'no services')
+  return textTable(
+    ['service', 'frontend', 'kind', 'from', 'picks by', 'backend', 'node', 'weight', 'state'],
+    cells,
+    'no services',
+  )
 }
 
 function frontendCells(row: FrontendRow): string[] {
