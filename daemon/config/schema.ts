@@ -181,6 +181,11 @@ export const schema = section('', {
       about:
         'Translate services when a socket connects or sends, which costs nothing for the packets after it. Without it the packets of pods are translated one by one, and the processes of the node find no services.',
     }),
+    withoutBackend: oneOf(['refuse', 'drop'], {
+      byDefault: 'refuse',
+      about:
+        'What becomes of packets to a service that nobody serves: their sender is told so (a reset, or ICMP port unreachable), or hears nothing. What connects by a socket of the node is refused either way.',
+    }),
     xdp: oneOf(['auto', 'native', 'generic', 'off'], {
       byDefault: 'auto',
       about:

@@ -8,6 +8,8 @@ const SECOND_NS = 1_000_000_000n
 export interface ConstantsInput {
   readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number; readonly port: number }
   readonly datapath: Settings['datapath']
+  /** Senders to a service that nobody serves hear nothing. */
+  readonly silent?: boolean
   /** Where sockets of the node take their source ports from. */
   readonly clientPorts?: PortRange | undefined
 }
@@ -46,5 +48,6 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     ct_full_drops: ct.whenFull === 'drop' ? 1 : 0,
     flow_events: datapath.flowEvents ? 7 : 0,
     event_batch_bytes: EVENT_BATCH_BYTES,
+    ...(input.silent ? { answers_per_second: 0 } : {}),
   }
 }

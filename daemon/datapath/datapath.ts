@@ -332,7 +332,8 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
     { program: 'uplink_in', device },
     { program: 'uplink_out', device },
   ])
-  const common = { datapath, clientPorts: clientPorts(kernel) }
+  const silent = settings.services.withoutBackend === 'drop'
+  const common = { datapath, silent, clientPorts: clientPorts(kernel) }
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }

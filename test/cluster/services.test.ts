@@ -46,7 +46,7 @@ suite('a service', () => {
   /** Of type LoadBalancer, served by stations at the echo's port. */
   function writeService(name: string, n: number, nodePort: number, spec: object, stations: readonly string[]): void {
     const items = serviceObjects({
-      name,
+      name: `test-${name}`,
       clusterIPs: FAMILIES.map(family => clusterIP(n, family)),
       ports: (['TCP', 'UDP'] as const).map(protocol => ({ protocol, port: PORT, targetPort: ECHO_PORT, nodePort })),
       endpoints: stations.map(station => cluster.station(station)),
@@ -97,6 +97,18 @@ suite('a service', () => {
     await eventually(() => log.records.length > 0)
     assert.ok(log.records.some(r => r.reason?.name === 'source_range' && r.source.address === outside.address(4)))
     assert.equal((await reach(outside, node(1, 4), NODE_PORTS.pods)).ok, true, 'node ports know no ranges')
+  })
+
+  test('that nobody serves is silent where that is configured', async () => {
+    const silent = cluster.node('node2')
+    await silent.endDaemon('SIGTERM')
+    await silent.startDaemon({ set: ['services.withoutBackend=drop'] })
+    const from = cluster.station('node2-a')
+    for (const protocol of PROTOCOLS) {
+      const { ok, error = '' } = await reach(from, clusterIP(1, 4), PORT, protocol, 300)
+      assert.equal(ok, false)
+      assert.match(error, /timed out/i)
+    }
   })
 
   test('keeps its connections while the daemon is killed and started again', async () => {
