@@ -8,7 +8,8 @@ import { benches } from './benches.ts'
 before(() => warmThreadPool())
 
 /** Figures that stand without a peer. */
-const ALONE = /^forwarding --test-run|^maglev-table|^map-sync .*(over raw|changed)$|resident$/
+const ALONE =
+  /^forwarding --test-run|^maglev-table|^maglev-xdp .* map |^map-sync .*(over raw$|tables of|endpoint changed)|resident$/
 
 for (const bench of benches)
   test(`${bench.name} prints figures beside its peers`, async t => {

@@ -169,8 +169,10 @@ suite('a node of a cluster', () => {
       const hosts = (await node.table('hostAddresses')).map(h => h.address)
       return hosts.includes('fd00:30::101') && !hosts.includes('fd00:30::1')
     }, PATIENT)
-    const back = (await cluster.node('node3').table('ipcache')).filter(r => r.node === 'node1').map(r => r.path)
-    assert.ok(back.every(path => path.kind === 'overlay' && path.tunnel === '172.30.0.101'))
+    await eventually(async () => {
+      const back = (await cluster.node('node3').table('ipcache')).filter(r => r.node === 'node1').map(r => r.path)
+      return back.length > 0 && back.every(path => path.kind === 'overlay' && path.tunnel === '172.30.0.101')
+    }, PATIENT)
     for (const family of FAMILIES) {
       const near = await cluster.station('node2-a').check('tcp', pod.address(family), ECHO_PORT, 100_000)
       const far = await cluster.station('node3-a').check('tcp', pod.address(family), ECHO_PORT, 100_000)
