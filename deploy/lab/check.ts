@@ -28,8 +28,10 @@ interface Run extends Exchange {
   readonly answers?: readonly string[]
 }
 
-/** Enough for each of four to have been chosen by chance, but for one time in ten millions. */
-const ASKED_TIMES = 64
+/** How often each of those that may answer is asked: that one of four is missed by chance happens once in 200,000 rows. */
+const ASKED_TIMES = 12
+/** Where it has to be one: that chance chose the same so often does not happen. */
+const ASKED_ONE_TIMES = 16
 const TIMEOUT_MS = 4000
 /** For what must not arrive, and between addresses where something failed already: long enough, many times over. */
 const SHORT_TIMEOUT_MS = 500
@@ -86,7 +88,7 @@ async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, sign
   const port = protocol === 'icmp' ? [] : [`${row.port}`]
   const what =
     row.answers === undefined ? [protocol, destination, ...port, `${row.bytes}`] : ['who', destination, ...port]
-  const times = row.answers === undefined ? [] : [`${ASKED_TIMES}`]
+  const times = row.answers === undefined ? [] : [`${timesAsked(row.answers, row.family)}`]
   const check = ['check', ...what, ...times, '--timeout', `${timeoutMs}`]
   const startedMs = Date.now()
   const command = [probe, ...check]
@@ -117,6 +119,10 @@ function judge(run: Run, flows: readonly SeenFlow[]): RowResult {
   if (wrong !== undefined) return { row, ok: false, ms, error: wrong, port, flows }
   const holds = row.reaches ? ok : !ok && UNREACHABLE.test(error)
   return { row, ok: holds, ms, error, port, flows }
+}
+
+function timesAsked({ addresses, one }: Answers, family: Family): number {
+  return one ? ASKED_ONE_TIMES : ASKED_TIMES * addresses.filter(address => familyOf(address) === family).length
 }
 
 /** What is wrong about who has answered; undefined when nothing is. */
