@@ -122,7 +122,9 @@ function judge(run: Run, flows: readonly SeenFlow[]): RowResult {
 }
 
 function timesAsked({ addresses, one }: Answers, family: Family): number {
-  return one ? ASKED_ONE_TIMES : ASKED_TIMES * addresses.filter(address => familyOf(address) === family).length
+  const meant = addresses.filter(address => familyOf(address) === family).length
+  // Also where nobody is meant, which must not pass for having heard all.
+  return one ? ASKED_ONE_TIMES : ASKED_TIMES * Math.max(1, meant)
 }
 
 /** What is wrong about who has answered; undefined when nothing is. */
