@@ -10,7 +10,7 @@ export const HELP = `npm run test:vm [-- KERNEL…] [OPTIONS]
   the floor of 6.1, only informs. Without any: ${DEFAULT_KERNELS.join(', ')}.
 
   --only PATTERN      suites with that in their name; repeatable
-  --limit SECONDS     for each suite (420)
+  --limit SECONDS     for each suite (600)
   --update            write the goldens in docs/reference instead of comparing with them
   --json              one JSON object a suite instead of the table
 
@@ -20,7 +20,7 @@ ${SUITES.map(({ name, summary }) => `  ${name.padEnd(18)}  ${summary}`).join('\n
   Kernels are kept in /var/cache/causeway-vm.
 `
 
-const LIMIT_SECONDS = 420
+const LIMIT_SECONDS = 600
 
 export interface Arguments {
   readonly help: boolean
