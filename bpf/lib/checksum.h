@@ -38,10 +38,7 @@ static __always_inline __u64 checksum_change(__u64 sum, __u32 from, __u32 to)
 /* A checksum after a change of what it covers. */
 static __always_inline __u16 checksum_apply(__u16 check, __u64 change)
 {
-	__u64 sum = (__u16)~check + change;
-
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16) ~(sum + (sum >> 16));
+	change = (change & 0xffffffff) + (change >> 32);
+	change = (change & 0xffffffff) + (change >> 32);
+	return checksum_move(check, (__u32)change);
 }

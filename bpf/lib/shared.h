@@ -320,9 +320,10 @@ struct hop {
 	struct address source;
 	struct address destination;
 	__u64 until;   /* bpf_ktime_get_coarse_ns; 0: nothing is known */
+	__u32 ifindex; /* where it comes in and goes out */
 	__u8 macs[12]; /* as they lie in a frame: the next hop's, this node's */
 	__u16 mtu;
-	__u8 pad[2];
+	__u8 pad[6];
 };
 
 enum hop_size {

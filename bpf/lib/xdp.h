@@ -113,6 +113,7 @@ static __always_inline bool xdp_hop_ask(struct xdp_md *ctx, const struct packet 
 	hop->source = p->tuple.source;
 	hop->destination = p->tuple.destination;
 	hop->until = now + XDP_HOP_NS;
+	hop->ifindex = ctx->ingress_ifindex;
 	__builtin_memcpy(hop->macs, fib.dmac, ETH_ALEN);
 	__builtin_memcpy(hop->macs + ETH_ALEN, fib.smac, ETH_ALEN);
 	hop->mtu = fib.mtu_result;
@@ -131,7 +132,8 @@ static __always_inline const struct hop *xdp_route(struct xdp_md *ctx, const str
 
 	if (!hop)
 		return 0;
-	if ((hop->until <= now || !address_equal(&hop->destination, &p->tuple.destination) ||
+	if ((hop->until <= now || hop->ifindex != ctx->ingress_ifindex ||
+	     !address_equal(&hop->destination, &p->tuple.destination) ||
 	     !address_equal(&hop->source, &p->tuple.source)) &&
 	    !xdp_hop_ask(ctx, p, hop, now))
 		return 0;

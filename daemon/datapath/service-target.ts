@@ -67,8 +67,9 @@ export class ServiceTarget implements Target<FrontendRow> {
   updateBatch(rows: readonly FrontendRow[]): number {
     const carried = this.#known()
     const changed = rows.map(row => this.#plan(row, carried.get(keyOf(row)))).filter(plan => plan.changed)
-    const plans = changed.map(plan => this.#withTable(plan))
+    const plans: Plan[] = []
     try {
+      for (const plan of changed) plans.push(this.#withTable(plan))
       this.#write(plans)
     } catch (error) {
       for (const { next } of plans) if (next.table !== undefined) this.#tables.release(next.table)

@@ -862,33 +862,37 @@ export const ctExpiryLayout: Layout<CtExpiry> = {
   encode: encodeCtExpiry,
 }
 
-/** `struct hop`, 56 bytes. Hops: the kernel's answer to where a packet between two addresses goes on, for a moment; per CPU. */
+/** `struct hop`, 64 bytes. Hops: the kernel's answer to where a packet between two addresses goes on, for a moment; per CPU. */
 export interface Hop {
   readonly source: Uint8Array
   readonly destination: Uint8Array
   /** bpf_ktime_get_coarse_ns; 0: nothing is known. */
   readonly until: bigint
+  /** Where it comes in and goes out. */
+  readonly ifindex: number
   /** As they lie in a frame: the next hop's, this node's. */
   readonly macs: Uint8Array
   readonly mtu: number
 }
-export const HOP_SIZE = 56
+export const HOP_SIZE = 64
 export function decodeHop(view: DataView, at: number): Hop {
   return {
     source: decodeAddress(view, at),
     destination: decodeAddress(view, at + 16),
     until: view.getBigUint64(at + 32, true),
-    macs: getBytes(view, at + 40, 12),
-    mtu: view.getUint16(at + 52, true),
+    ifindex: view.getUint32(at + 40, true),
+    macs: getBytes(view, at + 44, 12),
+    mtu: view.getUint16(at + 56, true),
   }
 }
 export function encodeHop(view: DataView, at: number, value: Hop): void {
   encodeAddress(view, at, value.source)
   encodeAddress(view, at + 16, value.destination)
   view.setBigUint64(at + 32, value.until, true)
-  putBytes(view, at + 40, value.macs, 12)
-  view.setUint16(at + 52, value.mtu, true)
-  putZeros(view, at + 54, 2)
+  view.setUint32(at + 40, value.ifindex, true)
+  putBytes(view, at + 44, value.macs, 12)
+  view.setUint16(at + 56, value.mtu, true)
+  putZeros(view, at + 58, 6)
 }
 export const hopLayout: Layout<Hop> = {
   size: HOP_SIZE,
