@@ -17,7 +17,7 @@ int uplink_xdp(struct xdp_md *ctx)
 	if (!xdp_parse(ctx, &p, &frame))
 		return XDP_PASS;
 	known = nat_find(&p.tuple);
-	if (!known || !nat_backend_is_there(known, p.tuple.protocol))
+	if (!known || (p.tuple.protocol != IPPROTO_TCP && !nat_backend_is_there(known)))
 		return XDP_PASS;
 	from = p.tuple;
 	p.tuple = nat_tuple(known, from.protocol);

@@ -98,7 +98,7 @@ static __always_inline bool balance_holds(const struct packet *p, const struct n
 	struct tuple to = nat_tuple(known, p->tuple.protocol);
 
 	if (p->tuple.protocol != IPPROTO_TCP)
-		return nat_backend_is_there(known, p->tuple.protocol);
+		return nat_backend_is_there(known);
 	return !packet_opens(p) || !nat_is_free(&to);
 }
 

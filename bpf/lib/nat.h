@@ -74,9 +74,9 @@ static __always_inline struct nat_value *nat_find(const struct tuple *t)
 }
 
 /* Of a protocol without connections: whether who serves a flow is still there. */
-static __always_inline bool nat_backend_is_there(const struct nat_value *known, __u8 protocol)
+static __always_inline bool nat_backend_is_there(const struct nat_value *known)
 {
-	return protocol == IPPROTO_TCP || !known->backend || bpf_map_lookup_elem(&backends, &known->backend);
+	return !known->backend || bpf_map_lookup_elem(&backends, &known->backend);
 }
 
 /* The addresses of the IP header, both at once; checksums over them follow. */

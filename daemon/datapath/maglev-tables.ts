@@ -48,8 +48,7 @@ export class MaglevTables {
    * The table whose places hold indices in `candidates`: that of another user, or a new one. Each call counts until
    * `release`. Throws RangeError when all blocks are in use, and what writing throws.
    */
-  hold(candidates: readonly Candidate[], size: TableSize): HeldTable {
-    const signature = this.signature(candidates, size)
+  hold(candidates: readonly Candidate[], size: TableSize, signature = this.signature(candidates, size)): HeldTable {
     const known = this.#tables.get(signature)
     if (known !== undefined) {
       known.users++

@@ -8,15 +8,14 @@ import type { BpfMap } from '../kernel/kernel.ts'
 import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
 import type { ReadonlyTable } from '../state/table.ts'
 import type { Target } from '../state/target.ts'
-import type { Candidate } from '../service/maglev.ts'
+import { PROTOCOL_NUMBERS } from '../service/protocol-numbers.ts'
+import { tableCandidates } from '../service/table-candidates.ts'
 import { type HeldTable, MaglevTables, type TableBlocks } from './maglev-tables.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
 import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
 import type { ServiceValue, SlotKey, SourceRangeKey } from './shared.gen.ts'
 
-/** Assigned Internet protocol numbers (IANA). */
-const PROTOCOL = { TCP: 6, UDP: 17, SCTP: 132 } as const
 const SCOPE = { inside: ServiceScope.SERVICE_INSIDE, outside: ServiceScope.SERVICE_OUTSIDE } as const
 
 export interface ServiceMaps {
@@ -117,7 +116,7 @@ export class ServiceTarget implements Target<FrontendRow> {
       backend => known.get(`${backend.address} ${backend.port}`) ?? this.#newBackend(backend),
     )
     const value = serviceValue(row, id, backends.length, ranges.length > 0)
-    const signature = needsTable(row) ? this.#tables.signature(candidatesOf(row), row.tableSize) : 0n
+    const signature = needsTable(row) ? this.#tables.signature(tableCandidates(row), row.tableSize) : 0n
     const held = have === undefined ? undefined : this.#maps().services.lookup(key)
     const same =
       have !== undefined &&
@@ -132,6 +131,7 @@ export class ServiceTarget implements Target<FrontendRow> {
       key,
       value,
       have,
+      signature,
       next: { id, key, exclusive: row.exclusive, ranges, backends, table: undefined },
       changed: !same,
     }
@@ -179,10 +179,10 @@ export class ServiceTarget implements Target<FrontendRow> {
 
   /** The table is in place before the service that leads to it. */
   #withTable(plan: Plan): Plan {
-    const { row, value, next } = plan
+    const { row, value, signature, next } = plan
     if (!needsTable(row)) return plan
-    const table = this.#tables.hold(candidatesOf(row), row.tableSize)
-    const { first, size, signature } = table
+    const table = this.#tables.hold(tableCandidates(row), row.tableSize, signature)
+    const { first, size } = table
     return {
       ...plan,
       value: { ...value, table: first, tableSize: size, tableSignature: signature },
@@ -260,6 +260,8 @@ interface Plan {
   readonly key: ServiceKey
   readonly value: ServiceValue
   readonly have: Carried | undefined
+  /** Of the table it needs; 0 when it needs none. */
+  readonly signature: bigint
   readonly next: Carried
   readonly changed: boolean
 }
@@ -277,7 +279,7 @@ function serviceKey(row: FrontendRow): ServiceKey {
   return {
     address: toMapped16(row.address),
     port: row.port,
-    protocol: PROTOCOL[row.protocol],
+    protocol: PROTOCOL_NUMBERS[row.protocol],
     scope: SCOPE[row.scope],
   }
 }
@@ -297,11 +299,6 @@ function needsTable({ algorithm, backends: [first, ...others] }: FrontendRow): b
   return algorithm === 'maglev' || others.some(({ weight }) => weight !== first.weight)
 }
 
-/** In the order of the slots. */
-function candidatesOf({ backends }: FrontendRow): Candidate[] {
-  return backends.map(({ address, port, weight }) => ({ name: `${address} ${port}`, weight }))
-}
-
 function sameValue(a: ServiceValue, b: ServiceValue): boolean {
   return a.id === b.id && a.count === b.count && a.affinitySeconds === b.affinitySeconds && a.flags === b.flags
 }
@@ -312,7 +309,7 @@ function nameOf({ address, port }: Backend): string {
 
 /** As `textOf` its key: addresses of rows are canonical. */
 function keyOf({ address, port, protocol, scope }: FrontendRow): string {
-  return `${address} ${port} ${PROTOCOL[protocol]} ${SCOPE[scope]}`
+  return `${address} ${port} ${PROTOCOL_NUMBERS[protocol]} ${SCOPE[scope]}`
 }
 
 function textOf({ address, port, protocol, scope }: ServiceKey): string {

@@ -5,7 +5,9 @@ import type { Tables } from '../state/tables.ts'
 import { flowHash } from './flow-hash.ts'
 import { candidatesOf, socketText } from './frontends.ts'
 import { maglevTable } from './maglev.ts'
+import { PROTOCOL_NUMBERS } from './protocol-numbers.ts'
 import type { Candidate } from './select.ts'
+import { tableCandidates } from './table-candidates.ts'
 
 export interface Question {
   readonly client: string
@@ -103,17 +105,14 @@ function choice({ affinity, seed }: ExplainParts, row: FrontendRow, asked: Quest
   return byFlow(row, { ...asked, clientPort: asked.clientPort }, seed)
 }
 
-const PROTOCOL = { TCP: 6, UDP: 17, SCTP: 132 } as const
-
 function byFlow(row: FrontendRow, asked: Question & { readonly clientPort: number }, seed: string): Choice {
-  const candidates = row.backends.map(({ address, port, weight }) => ({ name: `${address} ${port}`, weight }))
-  const table = maglevTable(candidates, row.tableSize, seed)
+  const table = maglevTable(tableCandidates(row), row.tableSize, seed)
   const hash = flowHash({
     source: toMapped16(asked.client),
     sourcePort: asked.clientPort,
     destination: toMapped16(asked.address),
     destinationPort: asked.port,
-    protocol: PROTOCOL[asked.protocol],
+    protocol: PROTOCOL_NUMBERS[asked.protocol],
   })
   const number = hash % row.tableSize
   const backend = row.backends[table[number] ?? 0]
