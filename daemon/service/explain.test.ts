@@ -1,25 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables } from '../state/tables.ts'
 import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../state/service-rows.ts'
 import { explain, type ExplainParts, type Question } from './explain.ts'
 import { ServicePlanner } from './planner.ts'
 
 const SERVICE: ServiceRow = {
-  namespace: 'default',
-  name: 'web',
+  ...PLAIN_SERVICE,
   type: 'LoadBalancer',
   clusterIPs: ['10.96.0.1'],
-  externalIPs: [],
   loadBalancerIPs: ['203.0.113.1'],
-  sourceRanges: [],
   ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }],
-  affinitySeconds: 0,
-  externalTrafficPolicy: 'Cluster',
-  internalTrafficPolicy: 'Cluster',
-  healthCheckNodePort: 0,
-  publishNotReadyAddresses: false,
-  annotations: {},
 }
 const POD = '10.1.0.9'
 const ready = { ready: true, serving: true, terminating: false, zone: '', hintZones: [], hintNodes: [] }

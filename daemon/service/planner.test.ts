@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables, type Tables } from '../state/tables.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
@@ -7,20 +8,9 @@ import { ServicePlanner } from './planner.ts'
 
 const BALANCING = { tableSize: 251, inside: false } as const
 const SERVICE: ServiceRow = {
-  namespace: 'default',
-  name: 'web',
-  type: 'ClusterIP',
+  ...PLAIN_SERVICE,
   clusterIPs: ['10.96.0.1', 'fd00:96::1'],
-  externalIPs: [],
-  loadBalancerIPs: [],
-  sourceRanges: [],
   ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
-  affinitySeconds: 0,
-  externalTrafficPolicy: 'Cluster',
-  internalTrafficPolicy: 'Cluster',
-  healthCheckNodePort: 0,
-  publishNotReadyAddresses: false,
-  annotations: {},
 }
 const ENDPOINT = {
   ready: true,

@@ -3,22 +3,20 @@
  * by test run on one core. What the packet's restoration and the test run itself cost is measured by an empty program in
  * the same place and taken away.
  */
-import { join, resolve } from 'node:path'
 import { CtFlags, type CtKey, type CtValue } from '../../daemon/datapath/shared.gen.ts'
 import { loadConfig } from '../../daemon/config/load.ts'
 import { programConstants } from '../../daemon/datapath/constants.ts'
 import { bytes, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
-import { type LoadedObject, loadObject } from '../../daemon/kernel/bpf/object.ts'
+import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { skbContext, testRun } from '../../daemon/kernel/bpf/test-run.ts'
 import { toMapped16 } from '../../daemon/kernel/ip.ts'
-import { compileIfStale } from '../../deploy/setup/compile-bpf.mjs'
 import { compilePrograms, TestNode } from '../bpf/node.ts'
 import { A, B, FAMILIES, type Family, fromPod, ip } from '../bpf/world.ts'
 import { packet, payload } from '../support/packet.ts'
 import { tcp } from '../support/packet-transport.ts'
 import { against, type Bench, type BenchContext, interleave, type Result } from './bench.ts'
+import { loadReset } from './support/load-reset.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'forwarding --test-run'
 
 /** Flows that take turns, and nanoseconds a packet may cost then. */
@@ -50,7 +48,7 @@ async function* measureFamily(family: Family, context: BenchContext): AsyncItera
     constants: defaultConstants(),
   })
   node.conntrack.updateBatch(establishedFlows(family))
-  using wrapper = await loadWrapper()
+  using wrapper = await loadReset('reset')
   const sample = (program: number, flows: number, verdict: number) => (): number =>
     timeOne(node, wrapper, { family, program, flows, verdict })
   const programs = { ours: node.object('pod').programFd('pod_out'), empty: wrapper.programFd('empty') }
@@ -73,12 +71,6 @@ async function* measureFamily(family: Family, context: BenchContext): AsyncItera
 function defaultConstants(): Readonly<Record<string, number | bigint>> {
   const { config } = loadConfig({ pluginNames: [], file: '/dev/null' })
   return programConstants({ datapath: config.datapath })
-}
-
-async function loadWrapper(): Promise<LoadedObject> {
-  const output = join(ROOT, 'build/bench/reset.o')
-  await compileIfStale({ root: ROOT, source: join(import.meta.dirname, 'reset.bpf.c'), output })
-  return loadObject(output)
 }
 
 interface Sample {

@@ -5,7 +5,6 @@
  * clock's steps: its figure, and the ratio, are with the restoration and the test run in them.
  */
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { ServiceTarget } from '../../daemon/datapath/service-target.ts'
 import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
 import {
@@ -24,19 +23,18 @@ import {
   sourceRangeKeyLayout,
 } from '../../daemon/datapath/shared.gen.ts'
 import { bytes, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
-import { type LoadedObject, loadObject } from '../../daemon/kernel/bpf/object.ts'
+import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { testRun, xdpContext } from '../../daemon/kernel/bpf/test-run.ts'
 import { toMapped16 } from '../../daemon/kernel/ip.ts'
 import { DEFAULT_TABLE_SIZE } from '../../daemon/service/maglev.ts'
 import type { FrontendRow } from '../../daemon/state/service-rows.ts'
-import { compileIfStale } from '../../deploy/setup/compile-bpf.mjs'
 import { compilePrograms, TestNode } from '../bpf/node.ts'
 import { type Both, FAMILIES, type Family, fromRouter, HOST, ip } from '../bpf/world.ts'
 import { packet, payload, PROTOCOL } from '../support/packet.ts'
 import { tcp } from '../support/packet-transport.ts'
 import { against, beside, type Bench, type BenchContext, interleave, median, type Result } from './bench.ts'
+import { loadReset } from './support/load-reset.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'maglev-xdp'
 const FULL = { services: 10_000, backends: 100, repeat: 131_072, flows: [1, 1024, 65_536, 1_048_576] }
 const BRIEF = { services: 10, backends: 10, repeat: 1024, flows: [1, 1024] }
@@ -80,7 +78,7 @@ async function* measureFamily(family: Family, size: Size, context: BenchContext)
   context.say(`IPv${family}: ${size.services} services × ${size.backends} backends`)
   openFlows(node, family, size)
   context.say(`IPv${family}: ${most} flows`)
-  using wrapper = await loadWrapper()
+  using wrapper = await loadReset('reset-xdp')
   const programs = {
     ours: node.object('xdp').programFd('uplink_xdp'),
     bounce: wrapper.programFd('bounce_xdp'),
@@ -218,12 +216,6 @@ function clientAddress(family: Family, last: number): Uint8Array {
   const address = toMapped16(CLIENT[family])
   address[15] = last
   return address
-}
-
-async function loadWrapper(): Promise<LoadedObject> {
-  const output = join(ROOT, 'build/bench/reset-xdp.o')
-  await compileIfStale({ root: ROOT, source: join(import.meta.dirname, 'reset-xdp.bpf.c'), output })
-  return loadObject(output)
 }
 
 interface Sample {

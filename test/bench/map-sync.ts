@@ -26,6 +26,7 @@ import { DEFAULT_TABLE_SIZE } from '../../daemon/service/maglev.ts'
 import { ServicePlanner } from '../../daemon/service/planner.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../daemon/state/service-rows.ts'
 import { createTables } from '../../daemon/state/tables.ts'
+import { PLAIN_SERVICE } from '../support/service-row.ts'
 import { against, type Bench, beside, type Result } from './bench.ts'
 
 const NAME = 'map-sync'
@@ -183,20 +184,12 @@ function timed(act: () => void): number {
 
 function serviceRow(type: Load['kind'], i: number): ServiceRow {
   return {
-    namespace: 'default',
+    ...PLAIN_SERVICE,
     name: `s${i}`,
     type,
     clusterIPs: [`10.96.${i >> 8}.${i & 255}`],
-    externalIPs: [],
     loadBalancerIPs: type === 'LoadBalancer' ? [`203.0.${i >> 8}.${i & 255}`] : [],
-    sourceRanges: [],
     ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
-    affinitySeconds: 0,
-    externalTrafficPolicy: 'Cluster',
-    internalTrafficPolicy: 'Cluster',
-    healthCheckNodePort: 0,
-    publishNotReadyAddresses: false,
-    annotations: {},
   }
 }
 

@@ -1,0 +1,20 @@
+/** A Service for tests and benches that say only what matters to them. */
+import type { ServiceRow } from '../../daemon/state/service-rows.ts'
+
+/** Of type ClusterIP, with no address and no port, and otherwise as the API server's defaults have it. */
+export const PLAIN_SERVICE: ServiceRow = {
+  namespace: 'default',
+  name: 'web',
+  type: 'ClusterIP',
+  clusterIPs: [],
+  externalIPs: [],
+  loadBalancerIPs: [],
+  sourceRanges: [],
+  ports: [],
+  affinitySeconds: 0,
+  externalTrafficPolicy: 'Cluster',
+  internalTrafficPolicy: 'Cluster',
+  healthCheckNodePort: 0,
+  publishNotReadyAddresses: false,
+  annotations: {},
+}
