@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { HELP, parseArguments } from './arguments.ts'
 import { SUITES } from './suites.ts'
 
 test('without arguments the floor, the stable and the newest kernel run every suite', () => {
-  const { kernels, suites, limitMs, update, json } = parseArguments([])
+  const { kernels, suites, limitMs, atOnce, update, json } = parseArguments([])
   assert.deepEqual(kernels, ['6.1', '6.12', 'newest'])
-  assert.deepEqual([suites, limitMs, update, json], [SUITES, 600_000, false, false])
+  assert.deepEqual([suites, limitMs, atOnce, update, json], [SUITES, 600_000, availableParallelism(), false, false])
 })
 
 test('kernels and suites can be chosen; each kernel runs once', () => {
@@ -22,6 +23,7 @@ for (const [argv, message] of [
   [['bookworm'], /^Error: no kernel 'bookworm': name a version such as 6\.1/],
   [['--only', 'nothing'], /^Error: no suite has 'nothing' in its name; there are verifier, /],
   [['--limit', '0'], /^Error: --limit takes seconds from 1, not 0$/],
+  [['--at-once', '0.5'], /^Error: --at-once takes guests from 1, not 0\.5$/],
   [['--limit', 'long'], /not long$/],
   [['--kernel', '6.1'], /Unknown option '--kernel'/],
 ] as const)

@@ -1,4 +1,5 @@
 /** The command line of `npm run test:vm`. */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { checkExpression, DEFAULT_KERNELS } from './kernels.ts'
 import { chooseSuites, type Suite, SUITES } from './suites.ts'
@@ -11,6 +12,7 @@ export const HELP = `npm run test:vm [-- KERNEL…] [OPTIONS]
 
   --only PATTERN      suites with that in their name; repeatable
   --limit SECONDS     for each suite (600)
+  --at-once GUESTS    that run side by side (as many as processors: ${availableParallelism()})
   --update            write the goldens in docs/reference instead of comparing with them
   --json              one JSON object a suite instead of the table
 
@@ -27,6 +29,7 @@ export interface Arguments {
   readonly kernels: readonly string[]
   readonly suites: readonly Suite[]
   readonly limitMs: number
+  readonly atOnce: number
   readonly update: boolean
   readonly json: boolean
 }
@@ -39,19 +42,24 @@ export function parseArguments(argv: readonly string[]): Arguments {
     options: {
       only: { type: 'string', multiple: true, default: [] },
       limit: { type: 'string', default: `${LIMIT_SECONDS}` },
+      'at-once': { type: 'string', default: `${availableParallelism()}` },
       update: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
   for (const expression of positionals) checkExpression(expression)
-  const seconds = Number(values.limit)
-  if (!Number.isInteger(seconds) || seconds < 1) throw new Error(`--limit takes seconds from 1, not ${values.limit}`)
+  const whole = (option: 'limit' | 'at-once', unit: string): number => {
+    const value = Number(values[option])
+    if (Number.isInteger(value) && value >= 1) return value
+    throw new Error(`--${option} takes ${unit} from 1, not ${values[option]}`)
+  }
   return {
     help: values.help,
     kernels: positionals.length > 0 ? [...new Set(positionals)] : DEFAULT_KERNELS,
     suites: chooseSuites(values.only),
-    limitMs: seconds * 1000,
+    limitMs: whole('limit', 'seconds') * 1000,
+    atOnce: whole('at-once', 'guests'),
     update: values.update,
     json: values.json,
   }

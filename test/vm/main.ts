@@ -1,17 +1,19 @@
-/** `npm run test:vm`: every suite on every kernel asked for, one guest at a time, and a table of what came of it. */
+/** `npm run test:vm`: every suite on every kernel asked for, some guests at once, and a table of what came of it. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { mapAtOnce } from '../support/map-at-once.ts'
 import { type Arguments, HELP, parseArguments } from './arguments.ts'
 import { compileObjects } from './compile-objects.ts'
 import { compareGoldens, updateGoldens } from './goldens.ts'
 import { type Kernel, KernelCache, type NoKernel } from './kernel-cache.ts'
 import { REQUIRED_KERNELS } from './kernels.ts'
 import { runSuite, type SuiteResult } from './run-suite.ts'
-import { runsOn } from './suites.ts'
+import { runsOn, type Suite } from './suites.ts'
 import { countFailures, failuresText, tableText } from './table.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const OUTPUT = join(ROOT, 'build/vm')
 const startedMs = performance.now()
 
 /** Progress goes to standard error: standard output is for results. */
@@ -26,30 +28,27 @@ async function run(args: Arguments, signal: AbortSignal): Promise<number> {
   const kernels = found.filter(k => 'release' in k)
   const missing = found.filter(k => 'reason' in k)
   await compileObjects(ROOT)
-  const results: SuiteResult[] = []
-  for (const kernel of kernels) results.push(...(await runKernel(kernel, args, signal)))
+  mkdirSync(OUTPUT, { recursive: true })
+  const guests = kernels.flatMap(kernel =>
+    args.suites.filter(suite => runsOn(suite, kernel.expression)).map(suite => ({ kernel, suite })),
+  )
+  const results = await mapAtOnce(guests, args.atOnce, ({ kernel, suite }) => runGuest(kernel, suite, args, signal))
   cache.prune()
   return report(args, results, missing)
 }
 
-async function runKernel(kernel: Kernel, args: Arguments, signal: AbortSignal): Promise<SuiteResult[]> {
-  const output = join(ROOT, 'build/vm')
-  mkdirSync(output, { recursive: true })
-  const results: SuiteResult[] = []
-  for (const suite of args.suites.filter(s => runsOn(s, kernel.expression))) {
-    const name = `${kernel.expression} ${suite.name}`
-    say(`${name}: booting Linux ${kernel.release}`)
-    const progress: Parameters<typeof runSuite>[2]['progress'] = (files, seconds) => {
-      const passed = files.reduce((total, file) => total + file.passed, 0)
-      say(`${name}: ${passed} passed in ${files.length} files after ${seconds.toFixed(0)} s`)
-    }
-    const options = { root: ROOT, output, limitMs: args.limitMs, env: {}, signal, progress }
-    const result = withGoldens(await runSuite(kernel, suite, options), args.update)
-    for (const notice of result.notices) say(`${name}: ${notice}`)
-    say(`${name}: ${result.passed} passed, ${result.failures.length} failed in ${result.seconds.toFixed(1)} s`)
-    results.push(result)
+async function runGuest(kernel: Kernel, suite: Suite, args: Arguments, signal: AbortSignal): Promise<SuiteResult> {
+  const name = `${kernel.expression} ${suite.name}`
+  say(`${name}: booting Linux ${kernel.release}`)
+  const progress: Parameters<typeof runSuite>[2]['progress'] = (files, seconds) => {
+    const passed = files.reduce((total, file) => total + file.passed, 0)
+    say(`${name}: ${passed} passed in ${files.length} files after ${seconds.toFixed(0)} s`)
   }
-  return results
+  const options = { root: ROOT, output: OUTPUT, limitMs: args.limitMs, env: {}, signal, progress }
+  const result = withGoldens(await runSuite(kernel, suite, options), args.update)
+  for (const notice of result.notices) say(`${name}: ${notice}`)
+  say(`${name}: ${result.passed} passed, ${result.failures.length} failed in ${result.seconds.toFixed(1)} s`)
+  return result
 }
 
 /** What the guest measured against docs/reference, or into it. */
