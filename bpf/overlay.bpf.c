@@ -28,11 +28,13 @@ int overlay_in(struct __sk_buff *skb)
 		return drop(skb, &p, DROP_TUNNEL, 0);
 	if (unlikely(overlay_loops(&p)))
 		return drop(skb, &p, DROP_LOOP, 0);
-	destination = endpoint_of(&p.tuple.destination);
-	if (unlikely(!destination))
+	reason = arrive_destination(skb, &p, &destination);
+	if (unlikely(reason))
+		return drop(skb, &p, reason, 0);
+	if (unlikely(!destination && !p.dsr))
 		return drop(skb, &p, DROP_NO_ENDPOINT, 0);
 	overlay_accept(skb);
-	if (endpoint_is_host(destination)) {
+	if (!destination || endpoint_is_host(destination)) {
 		verdict = arrive(skb, &p);
 		return verdict == TC_ACT_UNSPEC ? TC_ACT_OK : verdict;
 	}
@@ -59,7 +61,7 @@ int overlay_out(struct __sk_buff *skb)
 		return drop(skb, &p, reason, 0);
 	if (unlikely(address_is_group(&p.tuple.destination)))
 		return drop_group(skb, &p);
-	node = route_node_of(&p.tuple.destination);
+	node = node_of(&p.tuple.destination);
 	if (unlikely(!node || !(node->flags & IPCACHE_OVERLAY)))
 		return drop(skb, &p, DROP_NO_ROUTE, 0);
 	/* All nodes' devices have one MAC, and VXLAN discards frames that carry its own as source (vxlan_set_mac). */

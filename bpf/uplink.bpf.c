@@ -20,7 +20,9 @@ int uplink_in(struct __sk_buff *skb)
 
 	if (skb->pkt_type != PACKET_HOST || parse_frame(skb, &p) || parse_ip(skb, &p))
 		return TC_ACT_UNSPEC;
-	destination = endpoint_of(&p.tuple.destination);
+	reason = arrive_destination(skb, &p, &destination);
+	if (unlikely(reason))
+		return drop(skb, &p, reason, 0);
 	if (!destination || endpoint_is_host(destination))
 		return arrive(skb, &p);
 	reason = flow_of(skb, &p);

@@ -17,6 +17,7 @@ import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
 import { HealthChecks } from './service/health-checks.ts'
+import type { Balancing } from './service/frontends.ts'
 import { ServicePlanner } from './service/planner.ts'
 
 export { plugins }
@@ -70,9 +71,13 @@ interface Services extends AsyncDisposable {
   readonly problems: readonly string[]
 }
 
+function balancingOf({ maglev, forwarding, dsr }: Ground['config']['services']): Balancing {
+  return { ...maglev, forwarding, dsr: dsr.dispatch !== 'off' }
+}
+
 function servicesOf({ tables, config: { nodeName, services }, log }: Ground): Services {
   const stack = new AsyncDisposableStack()
-  const planner = stack.use(new ServicePlanner({ tables, nodeName, balancing: services.maglev }))
+  const planner = stack.use(new ServicePlanner({ tables, nodeName, balancing: balancingOf(services) }))
   const healthChecks = stack.use(new HealthChecks({ tables, nodeName, log: log.child('services') }))
   return {
     planner,

@@ -11,12 +11,14 @@
 
 enum {
 	ANSWER_HOPS = 64,
-	ICMP4_PORT_UNREACHABLE = 3, /* code of ICMP4_UNREACHABLE */
+	ICMP4_PORT_UNREACHABLE = 3, /* codes of ICMP4_UNREACHABLE */
+	ICMP4_TOO_BIG = 4,
 	ICMP6_UNREACHABLE = 1,
 	ICMP6_PORT_UNREACHABLE = 4, /* code */
-	/* Of the transport header that an error quotes. */
-	QUOTED_TCP = 20,
-	QUOTED_OTHER = 8,
+	ICMP6_TOO_BIG = 2,
+	/* Of what follows the IP header an error quotes so much. */
+	QUOTED_LONG = 20,
+	QUOTED_SHORT = 8,
 };
 
 struct icmp_header {
@@ -32,7 +34,8 @@ static __always_inline int answer_back(struct __sk_buff *skb, struct packet *p)
 	struct address source = p->tuple.source;
 	__u8 macs[12], turned[12];
 
-	if (p->hook == HOOK_OVERLAY_IN) {
+	/* Not where it came from, when another node has sent it on. */
+	if (p->hook == HOOK_OVERLAY_IN || p->dsr) {
 		p->tuple.source = p->tuple.destination;
 		p->tuple.destination = source;
 		p->ttl = ANSWER_HOPS;
@@ -89,7 +92,7 @@ static __always_inline int answer_echo(struct __sk_buff *skb, struct packet *p)
 	return answer_turn_echo(skb, p) ? answer_back(skb, p) : drop(skb, p, DROP_MALFORMED, 0);
 }
 
-static __always_inline bool answer_error4(struct __sk_buff *skb, const struct packet *p, __u32 quoted)
+static __always_inline bool answer_error4(struct __sk_buff *skb, const struct packet *p, __u32 quoted, __u32 mtu)
 {
 	struct {
 		struct iphdr ip;
@@ -101,14 +104,16 @@ static __always_inline bool answer_error4(struct __sk_buff *skb, const struct pa
 		   .protocol = IPPROTO_ICMP,
 		   .saddr = p->tuple.destination.words[3],
 		   .daddr = p->tuple.source.words[3]},
-	    .icmp = {.type = ICMP4_UNREACHABLE, .code = ICMP4_PORT_UNREACHABLE},
+	    .icmp = {.type = ICMP4_UNREACHABLE,
+		     .code = mtu ? ICMP4_TOO_BIG : ICMP4_PORT_UNREACHABLE,
+		     .rest = bpf_htonl(mtu)},
 	};
-	__be32 quote[(sizeof(struct iphdr) + QUOTED_TCP) / 4] = {};
+	__be32 quote[(sizeof(struct iphdr) + QUOTED_LONG) / 4] = {};
 	__s64 sum;
 
 	/* Of what is shorter the rest stays zero, and adds nothing to the sum. */
-	if (quoted == QUOTED_TCP ? bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_TCP)
-				 : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_OTHER))
+	if (quoted == QUOTED_LONG ? bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_LONG)
+				  : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_SHORT))
 		return false;
 	header.ip.tot_len = bpf_htons((__u16)(sizeof(header) + sizeof(struct iphdr) + quoted));
 	header.ip.check = checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)&header.ip, sizeof(header.ip), 0));
@@ -119,21 +124,23 @@ static __always_inline bool answer_error4(struct __sk_buff *skb, const struct pa
 	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header, sizeof(header), 0);
 }
 
-static __always_inline bool answer_error6(struct __sk_buff *skb, const struct packet *p, __u32 quoted)
+static __always_inline bool answer_error6(struct __sk_buff *skb, const struct packet *p, __u32 quoted, __u32 mtu)
 {
 	struct {
 		struct ipv6hdr ip;
 		struct icmp_header icmp;
 	} header = {
 	    .ip = {.version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = ANSWER_HOPS},
-	    .icmp = {.type = ICMP6_UNREACHABLE, .code = ICMP6_PORT_UNREACHABLE},
+	    .icmp = {.type = mtu ? ICMP6_TOO_BIG : ICMP6_UNREACHABLE,
+		     .code = mtu ? 0 : ICMP6_PORT_UNREACHABLE,
+		     .rest = bpf_htonl(mtu)},
 	};
-	__be32 quote[(sizeof(struct ipv6hdr) + QUOTED_TCP) / 4] = {};
+	__be32 quote[(sizeof(struct ipv6hdr) + QUOTED_LONG) / 4] = {};
 	__u32 length = sizeof(header.icmp) + sizeof(struct ipv6hdr) + quoted;
 	__s64 sum;
 
-	if (quoted == QUOTED_TCP ? bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_TCP)
-				 : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_OTHER))
+	if (quoted == QUOTED_LONG ? bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_LONG)
+				  : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_SHORT))
 		return false;
 	header.ip.payload_len = bpf_htons((__u16)length);
 	__builtin_memcpy(&header.ip.saddr, &p->tuple.destination, sizeof(header.ip.saddr));
@@ -148,9 +155,7 @@ static __always_inline bool answer_error6(struct __sk_buff *skb, const struct pa
 /* Errors are answered with none (RFC 1122 section 3.2.2), nor is what would be answered to more than one. */
 static __always_inline bool answer_may(const struct packet *p)
 {
-	__u32 plain = p->ethertype == ETH_P_IP ? IPV4_PLAIN_END : IPV6_PLAIN_END;
-
-	if (p->fragment == FRAGMENT_LATER || p->transport != plain || packet_is_icmp(p) || p->tcp_flags & TCP_RST)
+	if (p->fragment == FRAGMENT_LATER || packet_is_icmp(p) || p->tcp_flags & TCP_RST)
 		return false;
 	return !address_is_group(&p->tuple.source) &&
 	       budget_take(BUDGET_ANSWERS, answers_per_second, answers_burst, bpf_ktime_get_ns());
@@ -200,15 +205,27 @@ __outlined bool answer_reset(struct __sk_buff *skb, struct packet *p)
 	       !bpf_skb_store_bytes(skb, p->transport, ports, sizeof(ports), 0) && answer_turn(skb, p);
 }
 
-/* Makes a packet the message to its sender that nobody is at that port: a port unreachable. */
-__outlined bool answer_unreachable(struct __sk_buff *skb, struct packet *p)
+/*
+ * Makes a packet the message to its sender that nobody is at that port (RFC 792, RFC 4443 section 3.1), or when an MTU
+ * is given, that it is too long for its way (RFC 1191 section 4, RFC 4443 section 3.2).
+ */
+__outlined bool answer_error(struct __sk_buff *skb, struct packet *p, __u32 mtu)
 {
+	bool is4;
 	__u32 quoted;
 
 	if (!p)
 		return false;
-	quoted = p->tuple.protocol == IPPROTO_TCP ? QUOTED_TCP : QUOTED_OTHER;
-	return p->ethertype == ETH_P_IP ? answer_error4(skb, p, quoted) : answer_error6(skb, p, quoted);
+	is4 = p->ethertype == ETH_P_IP;
+	/* With the fragment header, where there is one, so much that the ports are quoted too. */
+	quoted = p->tuple.protocol == IPPROTO_TCP || p->transport != packet_plain_end(p) ? QUOTED_LONG : QUOTED_SHORT;
+	return is4 ? answer_error4(skb, p, quoted, mtu) : answer_error6(skb, p, quoted, mtu);
+}
+
+/* Tells the sender of a packet up to which length it may send. */
+static __always_inline bool answer_too_big(struct __sk_buff *skb, struct packet *p, __u32 mtu)
+{
+	return answer_may(p) && answer_error(skb, p, mtu);
 }
 
 /*
@@ -217,10 +234,10 @@ __outlined bool answer_unreachable(struct __sk_buff *skb, struct packet *p)
  */
 static __always_inline bool answer_refuse(struct __sk_buff *skb, struct packet *p)
 {
-	if (!answer_may(p))
+	if (p->transport != packet_plain_end(p) || !answer_may(p))
 		return false;
 	/* What is cut into segments yet would come back as long. */
-	return p->tuple.protocol == IPPROTO_TCP && !skb->gso_size ? answer_reset(skb, p) : answer_unreachable(skb, p);
+	return p->tuple.protocol == IPPROTO_TCP && !skb->gso_size ? answer_reset(skb, p) : answer_error(skb, p, 0);
 }
 
 /*

@@ -6,6 +6,7 @@
 #pragma once
 #include "answer.h"
 #include "drop.h"
+#include "dsr.h"
 #include "flow.h"
 #include "route.h"
 
@@ -31,19 +32,35 @@ static __always_inline bool arrive_has_ports(struct packet *p)
 	return true;
 }
 
+/*
+ * What the way to a backend or client elsewhere does not take, its sender is told, as the one it knows. The stack would
+ * take what bears this node's address, or a service's, for forged; what bears its sender's it may fragment.
+ */
+static __always_inline int arrive_too_long(struct __sk_buff *skb, struct packet *p, struct scratch *own)
+{
+	if (p->dsr == PACKET_DSR_SENT && dsr_dispatch == DSR_OPTION && packet_may_fragment(skb, p))
+		return TC_ACT_OK;
+	drop(skb, p, DROP_TOO_BIG, 0);
+	return dsr_undo(skb, p) && answer_too_big(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
+}
+
 /* Sends a translated packet on to where it now belongs; for a backend that is the node itself, `stack` is the verdict.
  */
 static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 {
 	const struct endpoint_value *destination = endpoint_of(&p->tuple.destination);
+	struct scratch *own = scratch();
 	int verdict;
 
-	if (!destination) {
-		verdict = route_away(skb, p);
-		/* The stack would take what bears this node's address, or a service's, for forged. */
-		return verdict == TC_ACT_OK ? drop(skb, p, DROP_TOO_BIG, 0) : verdict;
-	}
-	return endpoint_is_host(destination) ? TC_ACT_OK : route_to_pod(skb, p, destination);
+	if (destination)
+		return endpoint_is_host(destination) ? TC_ACT_OK : route_to_pod(skb, p, destination);
+	if (!own || (p->dsr == PACKET_DSR_SENT && !dsr_prepare(skb, p)))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	own->mtu = 0;
+	verdict = route_away(skb, p);
+	if (likely(verdict != TC_ACT_OK))
+		return route_wraps(p) && !dsr_wrap(skb, p) ? drop(skb, p, DROP_MALFORMED, 0) : verdict;
+	return own->mtu ? arrive_too_long(skb, p, own) : drop(skb, p, DROP_NO_ROUTE, 0);
 }
 
 /* Finds the translation of a packet, p->translated, if it has one. */
@@ -56,23 +73,40 @@ static __always_inline enum drop_reason arrive_translate(struct __sk_buff *skb, 
 	return p->fragment == FRAGMENT_LATER && balance_owns(p) ? DROP_FRAGMENT_EARLY : DROP_NONE;
 }
 
+/* The destination of a packet if that is a pod, and no other node has sent the packet on for a service. */
+static __always_inline enum drop_reason arrive_destination(struct __sk_buff *skb, struct packet *p,
+							   const struct endpoint_value **destination)
+{
+	enum drop_reason reason = DROP_NONE;
+
+	*destination = endpoint_of(&p->tuple.destination);
+	if (likely(!*destination || endpoint_is_host(*destination) || !dsr_concerns(skb, p)))
+		return DROP_NONE;
+	reason = dsr_accept(skb, p);
+	if (p->dsr)
+		*destination = 0;
+	return reason;
+}
+
 /* Takes a packet that is for no pod. TC_ACT_UNSPEC when it is the host's, untouched. */
 static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 {
 	enum drop_reason reason;
 
 	/* On its last hop it ends here, and the host says so. */
-	if (p->ttl <= 1)
+	if (p->ttl <= 1 && !p->dsr)
 		return TC_ACT_UNSPEC;
 	p->scope = SERVICE_OUTSIDE;
 	if (p->fragment != FRAGMENT_LATER && flow_parse(skb, p))
-		return TC_ACT_UNSPEC;
+		return p->dsr ? drop(skb, p, DROP_MALFORMED, 0) : TC_ACT_UNSPEC;
 	if (unlikely(answer_is_echo(p)) && balance_owns(p))
 		return answer_echo(skb, p);
 	reason = arrive_translate(skb, p);
 	if (reason)
 		return answer_drop(skb, p, reason);
-	return p->translated ? arrive_go_on(skb, p) : TC_ACT_UNSPEC;
+	if (p->translated)
+		return arrive_go_on(skb, p);
+	return p->dsr ? drop(skb, p, DROP_DSR, 0) : TC_ACT_UNSPEC;
 }
 
 /* What the host sends: answers and errors of services that it serves itself are given the service's address again. */

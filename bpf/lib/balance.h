@@ -13,7 +13,16 @@
 /* An address and port that the packet's sender may ask for. */
 static __always_inline const struct service_value *balance_service(const struct packet *p)
 {
-	return service_find(&p->tuple.destination, p->tuple.destination_port, p->tuple.protocol, p->scope);
+	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
+	const struct service_value *service =
+	    service_find(&p->tuple.destination, p->tuple.destination_port, p->tuple.protocol, p->scope);
+	const struct address *node;
+
+	if (likely(service || !p->dsr) || !node_is(&p->tuple.destination))
+		return service;
+	/* A node port is the same on the node that sent it on as here. */
+	node = bpf_map_lookup_elem(&node_addresses, &family);
+	return node ? service_find(node, p->tuple.destination_port, p->tuple.protocol, p->scope) : 0;
 }
 
 /* Whether the packet's destination belongs to services alone. */
@@ -58,11 +67,46 @@ static __always_inline __u32 balance_number(const struct packet *p, const struct
 /* What a packet's translation is, and whether it has one. */
 enum balance_way {
 	BALANCE_NONE,
+	BALANCE_DIRECT, /* it has been translated by the node that chose its backend */
 	BALANCE_FORWARD,
 	BALANCE_OPEN,           /* forward, but the entries are to be written yet */
 	BALANCE_OPEN_ELSEWHERE, /* and from another source port */
 	BALANCE_REPLY,          /* back to who opened the flow */
 };
+
+/* Options go only with packets that have none; in IPv6 in front of a fragment header (RFC 8200 section 4.1). */
+static __always_inline bool balance_takes_option(const struct packet *p)
+{
+	__u32 fragment = p->fragment && p->ethertype == ETH_P_IPV6 ? FRAGMENT_HEADER : 0;
+
+	return p->transport == packet_plain_end(p) + fragment;
+}
+
+/*
+ * Whether the backend is to answer the client itself: pods of other nodes can, for the datapath there is asked before
+ * whatever they send.
+ */
+static __always_inline bool balance_is_direct(const struct packet *p, const struct service_value *service,
+					      const struct address *backend)
+{
+	if (!dsr_dispatch || !(service->flags & SERVICE_DSR) || p->scope != SERVICE_OUTSIDE || p->dsr)
+		return false;
+	if (dsr_dispatch == DSR_OPTION && !balance_takes_option(p))
+		return false;
+	return !endpoint_of(backend) && !node_is(backend);
+}
+
+/* The backend that another node has chosen for a service, if it is one. */
+static __always_inline const struct backend *balance_given(const struct service_value *service)
+{
+	struct direct_key key = {.service = service->id};
+	struct scratch *own = scratch();
+
+	if (!own)
+		return 0;
+	key.address = own->direct;
+	return bpf_map_lookup_elem(&direct_backends, &key);
+}
 
 /* Chooses what a flow that begins with this packet goes on as. Returns the way, or less a drop reason. */
 __outlined int balance_begin(const struct packet *p, const struct service_value *service, struct nat_value *next)
@@ -78,28 +122,40 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 		return -DROP_SOURCE_RANGE;
 	client.client = p->tuple.source;
 	client.service = service->id;
-	backend = service_pick(service, &client, balance_number(p, service));
+	backend = p->dsr ? balance_given(service) : service_pick(service, &client, balance_number(p, service));
 	if (!backend)
 		return -DROP_NO_BACKEND;
 	to = p->tuple;
 	to.destination = backend->address;
 	to.destination_port = backend->port;
+	if (balance_is_direct(p, service, &to.destination)) {
+		nat_value_set(next, &to, backend->id);
+		next->flags = NAT_DSR;
+		return BALANCE_OPEN;
+	}
 	keeps_port = balance_source(p, &to);
 	nat_value_set(next, &to, backend->id);
+	if (p->dsr == PACKET_DSR_FIRST)
+		next->flags = NAT_DIRECT;
 	return keeps_port ? BALANCE_OPEN : BALANCE_OPEN_ELSEWHERE;
 }
 
 /*
  * Whether an entry still holds for a packet: not when it opens a connection and the one before it is over, and of a
- * protocol without connections not when the backend is gone.
+ * protocol without connections not when the backend is gone. What another node has sent here is not sent on again.
  */
 static __always_inline bool balance_holds(const struct packet *p, const struct nat_value *known)
 {
 	struct tuple to = nat_tuple(known, p->tuple.protocol);
 
+	if (p->dsr && nat_is_dsr(known))
+		return false;
 	if (p->tuple.protocol != IPPROTO_TCP)
 		return nat_backend_is_there(known);
-	return !packet_opens(p) || !nat_is_free(&to);
+	if (!packet_opens(p))
+		return true;
+	/* What a backend says past this node does not show here: that its connection is over may not either. */
+	return !nat_is_free(&to) && (!nat_is_dsr(known) || nat_backend_is_there(known));
 }
 
 /*
@@ -116,19 +172,19 @@ static __always_inline bool balance_is_reply(const struct packet *p)
 }
 
 /*
- * A packet that nobody translates takes the tuple of a flow that was, and is over, or finds it taken by one that is
- * not: from one port, by a service and past it.
+ * The way of a packet that has no translation. It takes the tuple of a translated flow that was, and is over, or finds
+ * it taken by one that is not: from one port, by a service and past it. Or it is one of that flow, translated already.
  */
-static __always_inline bool balance_is_taken(const struct packet *p)
+static __always_inline int balance_past(const struct packet *p)
 {
 	const struct ct_value *entry = ct_find(&p->tuple);
 
 	if (!entry || !(entry->flags & CT_TRANSLATED))
-		return false;
+		return BALANCE_NONE;
 	if (ct_live(entry))
-		return true;
+		return entry->flags & CT_DIRECT ? BALANCE_DIRECT : BALANCE_OPEN_ELSEWHERE;
 	nat_release(&p->tuple);
-	return false;
+	return BALANCE_NONE;
 }
 
 /* Finds what a packet goes on as, `next`. Returns the way, or less a drop reason. */
@@ -137,6 +193,7 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 	const struct service_value *service;
 	const struct nat_value *known;
 	struct tuple tuple;
+	int way;
 
 	if (!p || !next)
 		return -DROP_MALFORMED;
@@ -160,10 +217,42 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 	}
 	if (balance_owns(p))
 		return -DROP_SERVICE_PORT;
-	if (!balance_is_taken(p))
-		return BALANCE_NONE;
-	nat_value_set(next, &p->tuple, 0);
-	return BALANCE_OPEN_ELSEWHERE;
+	way = balance_past(p);
+	if (way == BALANCE_OPEN_ELSEWHERE)
+		nat_value_set(next, &p->tuple, 0);
+	return way;
+}
+
+/*
+ * Writes the entries of a flow that begins. One whose backend cannot answer past this node, for another of this node's
+ * flows has its tuple, comes back by this node.
+ */
+static __always_inline enum drop_reason balance_open(const struct packet *p, struct nat_value *next, int way)
+{
+	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
+	enum drop_reason reason = nat_open(&p->tuple, way == BALANCE_OPEN);
+	const struct address *node;
+
+	if (likely(reason != DROP_NAT_PORTS || !(next->flags & NAT_DSR)))
+		return reason;
+	node = bpf_map_lookup_elem(&node_addresses, &family);
+	if (!node)
+		return reason;
+	next->source = *node;
+	next->flags = 0;
+	return nat_open(&p->tuple, false);
+}
+
+/* Makes a packet what it goes on as; what is sent on as it came only to conntrack. */
+static __always_inline bool balance_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *next)
+{
+	if (!nat_is_dsr(next))
+		return nat_rewrite(skb, p, next);
+	p->dsr = PACKET_DSR_SENT;
+	if (dsr_dispatch == DSR_OPTION)
+		return nat_rewrite(skb, p, next);
+	p->tuple = nat_tuple(next, p->tuple.protocol);
+	return true;
 }
 
 /*
@@ -184,11 +273,11 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 		return (enum drop_reason)(-way);
 	if (way == BALANCE_NONE && p->scope == SERVICE_OUTSIDE)
 		return DROP_NONE;
-	if (way != BALANCE_NONE && !nat_is_possible(p, &own->forward))
+	if (way >= BALANCE_FORWARD && !nat_is_possible(p, &own->forward))
 		return DROP_NAT_PROTOCOL;
 	if (way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE)
-		reason = nat_open(&p->tuple, way == BALANCE_OPEN);
-	if (!reason && way != BALANCE_NONE && way != BALANCE_REPLY && !nat_rewrite(skb, p, &own->forward))
+		reason = balance_open(p, &own->forward, way);
+	if (!reason && way >= BALANCE_FORWARD && way != BALANCE_REPLY && !balance_rewrite(skb, p, &own->forward))
 		reason = DROP_MALFORMED;
 	if (reason)
 		return reason;

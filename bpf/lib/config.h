@@ -24,6 +24,12 @@ const volatile __u16 overlay_port = 0;
 /* VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
 const volatile __u32 overlay_vni = 202;
 
+/* How flows are sent on to pods of other nodes that answer clients themselves: enum dsr_dispatch; what arrives is taken
+ * in each way. */
+const volatile __u8 dsr_dispatch = DSR_OFF;
+/* UDP port of those in Geneve, the same on all nodes. */
+const volatile __u16 dsr_port = 6081;
+
 /*
  * Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets
  * of the node take theirs here, and node ports lie here.

@@ -83,7 +83,8 @@ static __always_inline void ct_count(struct ct_value *entry, __u32 bytes, bool f
 /* Flags of a new flow. A first packet that can only be an answer was sent by the side that did not open. */
 static __always_inline __u32 ct_opening_flags(const struct packet *p, bool from_a)
 {
-	__u32 flags = (p->hook == HOOK_POD_IN ? CT_VIA_STACK : 0) | (p->translated ? CT_TRANSLATED : 0);
+	__u32 flags = (p->hook == HOOK_POD_IN ? CT_VIA_STACK : 0) | (p->translated ? CT_TRANSLATED : 0) |
+		      (p->dsr == PACKET_DSR_SENT ? CT_ONE_WAY : 0) | (p->dsr == PACKET_DSR_FIRST ? CT_DIRECT : 0);
 	bool origin_a = from_a;
 
 	if (p->tuple.protocol == IPPROTO_TCP && !packet_opens(p)) {
@@ -138,8 +139,9 @@ static __always_inline __u32 ct_gained_flags(const struct packet *p, __u32 flags
 	if (p->hook == HOOK_POD_IN && !reply)
 		gained |= CT_VIA_STACK;
 	if (p->tuple.protocol != IPPROTO_TCP)
-		return (gained | (reply ? CT_ESTABLISHED : 0)) & ~flags;
-	if (!reply && (flags & CT_REPLIED) && (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK)
+		return (gained | (reply || flags & CT_ONE_WAY ? CT_ESTABLISHED : 0)) & ~flags;
+	/* Where no reply is seen the opener's word is all there is. */
+	if (!reply && flags & (CT_REPLIED | CT_ONE_WAY) && (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK)
 		gained |= CT_ESTABLISHED;
 	if (p->tcp_flags & TCP_FIN)
 		gained |= from_a ? CT_FIN_A : CT_FIN_B;

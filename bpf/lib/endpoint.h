@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Who an address belongs to, and whether a pod may send from it. */
+/* Who an address belongs to, here and on other nodes, and whether a pod may send from it. */
 #pragma once
 #include "maps.h"
 #include "parse.h"
@@ -12,6 +12,22 @@ static __always_inline const struct endpoint_value *endpoint_of(const struct add
 static __always_inline bool endpoint_is_host(const struct endpoint_value *endpoint)
 {
 	return endpoint->flags & ENDPOINT_HOST;
+}
+
+/* The ipcache entry of an address, null when no other node has it. */
+static __always_inline const struct ipcache_value *node_of(const struct address *address)
+{
+	struct ipcache_key key = {.prefix_length = 128, .address = *address};
+
+	return bpf_map_lookup_elem(&ipcache, &key);
+}
+
+/* Whether another node has this address itself. */
+static __always_inline bool node_is(const struct address *address)
+{
+	const struct ipcache_value *node = node_of(address);
+
+	return node && node->flags & IPCACHE_NODE;
 }
 
 /* The endpoint behind the device the packet came from, if this address is its own; else null. */

@@ -98,6 +98,15 @@ struct {
 	__type(value, struct backend);
 } service_slots SEC(".maps");
 
+/* Pods of this node that other nodes send flows to as they came. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct direct_key);
+	__type(value, struct backend);
+} direct_backends SEC(".maps");
+
 /* Every backend by its id, for those who were given to it before. Written by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

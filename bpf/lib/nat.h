@@ -50,6 +50,7 @@ static __always_inline void nat_value_set(struct nat_value *value, const struct 
 	value->destination = t->destination;
 	value->source_port = t->source_port;
 	value->destination_port = t->destination_port;
+	value->flags = 0;
 	value->backend = backend;
 	value->pad = 0;
 }
@@ -64,6 +65,12 @@ static __always_inline struct tuple nat_tuple(const struct nat_value *value, __u
 	    .destination_port = value->destination_port,
 	    .protocol = protocol,
 	};
+}
+
+/* Whether a packet goes to a backend of another node that answers the client itself. */
+static __always_inline bool nat_is_dsr(const struct nat_value *value)
+{
+	return (value->flags & (NAT_DSR | NAT_REPLY)) == NAT_DSR;
 }
 
 static __always_inline struct nat_value *nat_find(const struct tuple *t)
@@ -221,10 +228,10 @@ static __always_inline __u32 nat_port_start(const struct tuple *from)
 }
 
 /*
- * Finds a source port with which a tuple is free. Its own is tried first, unless it must not be kept. Returns whether
- * there is one.
+ * Finds a source port with which a tuple is free. Its own is tried first, unless it must not be kept, then so many
+ * others, NAT_TRIES at most. Returns whether there is one.
  */
-__outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool keep)
+__outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool keep, __u32 tries)
 {
 	__u32 number;
 
@@ -233,7 +240,7 @@ __outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool k
 	if (keep && (nat_is_unknown(to) || nat_is_own(to, from)))
 		return true;
 	number = nat_port_start(from);
-	for (__u32 i = 0; i < NAT_TRIES; i++) {
+	for (__u32 i = 0; i < NAT_TRIES && i < tries; i++) {
 		to->source_port = nat_port(number);
 		if (nat_is_unknown(to) || nat_is_own(to, from))
 			return true;
@@ -279,7 +286,8 @@ __outlined int nat_release(const struct tuple *to)
 
 /*
  * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says, from the same
- * port if it may keep it and nobody has it. Linux 6.1 takes no value for a map from a global function's argument.
+ * port if it may keep it and nobody has it; one that bypasses a node on its way back has to. Linux 6.1 takes no value
+ * for a map from a global function's argument.
  */
 __outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
 {
@@ -293,18 +301,17 @@ __outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
 	forward = &own->forward;
 	reply = &own->reply;
 	to = nat_tuple(forward, from->protocol);
-	if (!nat_find_port(&to, from, keep))
+	if (!nat_find_port(&to, from, keep, forward->flags & (NAT_DSR | NAT_DIRECT) ? 0 : NAT_TRIES))
 		return DROP_NAT_PORTS;
 	nat_release(&to);
 	forward->source_port = to.source_port;
 	forward->created = bpf_ktime_get_coarse_ns();
-	forward->flags = 0;
 	*reply = *forward;
 	reply->source = from->destination;
 	reply->destination = from->source;
 	reply->source_port = from->destination_port;
 	reply->destination_port = from->source_port;
-	reply->flags = NAT_REPLY;
+	reply->flags |= NAT_REPLY;
 	key = nat_key_against(&to);
 	if (bpf_map_update_elem(&translations, &key, reply, BPF_ANY))
 		return DROP_NAT_FULL;

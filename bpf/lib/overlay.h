@@ -7,8 +7,8 @@
 #include "endpoint.h"
 #include "parse.h"
 
-/* True when the packet came through a tunnel with this network's identifier. */
-static __always_inline bool overlay_arrived(struct __sk_buff *skb)
+/* True when the packet came through a tunnel with this network's identifier. Out of line for its stack. */
+__outlined bool overlay_arrived(struct __sk_buff *skb)
 {
 	struct bpf_tunnel_key key = {};
 	long error = bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);

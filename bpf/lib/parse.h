@@ -45,6 +45,14 @@ struct tuple {
 	__u8 protocol;
 };
 
+/* What another node has to do with a packet for a service whose backends answer clients themselves. */
+enum packet_dsr {
+	PACKET_DSR_NONE = 0,
+	PACKET_DSR_SENT = 1,    /* it goes to a pod of another node, which answers the client */
+	PACKET_DSR_ARRIVED = 2, /* another node has chosen scratch.direct for it, and sends all of its flow like this */
+	PACKET_DSR_FIRST = 3,   /* the same, but what follows comes translated */
+};
+
 struct packet {
 	struct tuple tuple;
 	__u8 tcp_flags;
@@ -63,6 +71,7 @@ struct packet {
 	__u8 scope;      /* enum service_scope of the sender */
 	__u8 translated; /* 1: the packet is no longer as it came */
 	__u8 silent;     /* 1: who sent it is not told that nobody serves */
+	__u8 dsr;        /* enum packet_dsr */
 };
 
 /*
@@ -211,6 +220,12 @@ static __always_inline bool packet_is_icmp(const struct packet *p)
 	return p->tuple.protocol == (p->ethertype == ETH_P_IP ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
+/* Where the transport header of a packet without options or extension headers lies. */
+static __always_inline __u32 packet_plain_end(const struct packet *p)
+{
+	return p->ethertype == ETH_P_IP ? IPV4_PLAIN_END : IPV6_PLAIN_END;
+}
+
 /* True for the first packet of a TCP connection. */
 static __always_inline bool packet_opens(const struct packet *p)
 {
@@ -326,6 +341,17 @@ static __always_inline bool packet_decrement_ttl(struct __sk_buff *skb, const st
 	 */
 	bpf_csum_update(skb, ~(__u32)bpf_htons(1));
 	return true;
+}
+
+/* Whether routers may cut the packet: IPv4 that does not forbid it. */
+static __always_inline bool packet_may_fragment(struct __sk_buff *skb, const struct packet *p)
+{
+	const struct iphdr *ip;
+
+	if (p->ethertype != ETH_P_IP)
+		return false;
+	ip = parse_at(skb, IPV4_START, sizeof(*ip));
+	return ip && !(ip->frag_off & bpf_htons(0x4000));
 }
 
 /* Bytes of the largest IP packet this becomes on the wire: a GSO packet is cut into segments. */

@@ -127,6 +127,13 @@ __outlined enum drop_reason related(struct __sk_buff *skb, struct packet *p)
 	if (!icmp_quoted(skb, p, &quoted) || !related_find(p, &quoted))
 		/* About no flow of a service: nobody else has the address. */
 		return balance_owns(p) ? DROP_CT_INVALID : DROP_NONE;
+	/* Of what a backend of another node has answered itself: that node makes it the backend's. */
+	if (nat_is_dsr(&own->forward) && dsr_dispatch != DSR_OPTION) {
+		p->tuple.destination = own->forward.destination;
+		p->dsr = PACKET_DSR_SENT;
+		p->translated = 1;
+		return DROP_NONE;
+	}
 	from_end = address_equal(&p->tuple.source, &quoted.destination);
 	if (!related_rewrite(skb, p, &own->forward))
 		return DROP_MALFORMED;

@@ -7,6 +7,7 @@
 #include <linux/pkt_cls.h>
 #include "config.h"
 #include "drop.h"
+#include "endpoint.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -28,6 +29,30 @@ static __always_inline int route_to_pod(struct __sk_buff *skb, struct packet *p,
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }
 
+enum {
+	GENEVE_HEADER = 16, /* of UDP and Geneve (RFC 8926 section 3.4), which has no options */
+};
+
+/* Bytes of what a packet is wrapped in on its way to a pod of another node that answers the client itself. */
+static __always_inline __u32 route_wrapper_size(const struct packet *p)
+{
+	__u32 ip = p->ethertype == ETH_P_IP ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+
+	return dsr_dispatch == DSR_GENEVE ? ip + GENEVE_HEADER : ip;
+}
+
+/* Whether it is going to be. */
+static __always_inline bool route_wraps(const struct packet *p)
+{
+	return dsr_dispatch != DSR_OFF && dsr_dispatch != DSR_OPTION && p->dsr == PACKET_DSR_SENT;
+}
+
+/* Bytes of the largest IP packet on the wire; the segments of a larger one give way to what wraps them. */
+static __always_inline __u32 route_length(struct __sk_buff *skb, const struct packet *p)
+{
+	return packet_wire_length(skb, p) + (route_wraps(p) && !skb->gso_size ? route_wrapper_size(p) : 0);
+}
+
 /* Writes the tunnel key of a packet to this node. */
 static __always_inline bool route_set_tunnel(struct __sk_buff *skb, const struct address *node)
 {
@@ -44,14 +69,6 @@ static __always_inline bool route_set_tunnel(struct __sk_buff *skb, const struct
 	return !bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
 }
 
-/* The ipcache entry of an address, null when no other node has it. */
-static __always_inline const struct ipcache_value *route_node_of(const struct address *address)
-{
-	struct ipcache_key key = {.prefix_length = 128, .address = *address};
-
-	return bpf_map_lookup_elem(&ipcache, &key);
-}
-
 /*
  * Whether a packet may go through the overlay. One that is too long is the stack's to fragment or refuse, but not what
  * this node sends on in its own name, which the stack would take for forged: IPv4 fragments it around the tunnel.
@@ -59,15 +76,25 @@ static __always_inline const struct ipcache_value *route_node_of(const struct ad
 static __always_inline bool route_overlay_takes(struct __sk_buff *skb, const struct packet *p,
 						const struct ipcache_value *node)
 {
-	if (packet_wire_length(skb, p) <= overlay_mtu)
+	if (route_length(skb, p) <= overlay_mtu)
 		return true;
 	return p->translated && p->scope == SERVICE_OUTSIDE && address_is4(&node->tunnel);
+}
+
+/* A packet that its way does not take is the stack's to fragment or refuse; who knows better finds the MTU. */
+static __always_inline int route_too_long(__u32 mtu)
+{
+	struct scratch *own = scratch();
+
+	if (own)
+		own->mtu = mtu;
+	return TC_ACT_OK;
 }
 
 static __always_inline int route_overlay(struct __sk_buff *skb, struct packet *p, const struct ipcache_value *node)
 {
 	if (!route_overlay_takes(skb, p, node))
-		return TC_ACT_OK;
+		return route_too_long(overlay_mtu);
 	if (!route_set_tunnel(skb, &node->tunnel))
 		return drop(skb, p, DROP_TUNNEL, 0);
 	if (!packet_decrement_ttl(skb, p))
@@ -99,6 +126,9 @@ static __always_inline void route_fib_ask(struct bpf_fib_lookup *fib, __u32 ifin
 /* The stack will tell the pod that there is no way; that the packet ends there is told here. */
 static __always_inline int route_none(struct __sk_buff *skb, struct packet *p)
 {
+	/* But not of what the stack does not get. */
+	if (p->translated && p->scope == SERVICE_OUTSIDE)
+		return TC_ACT_OK;
 	drop(skb, p, DROP_NO_ROUTE, 0);
 	return TC_ACT_OK;
 }
@@ -113,7 +143,7 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	struct bpf_fib_lookup fib = {};
 	long result;
 
-	route_fib_ask(&fib, skb->ifindex, packet_wire_length(skb, p), p);
+	route_fib_ask(&fib, skb->ifindex, route_length(skb, p), p);
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE) /* the stack would answer nothing */
 		return drop(skb, p, DROP_NO_ROUTE, 0);
@@ -124,6 +154,8 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	if (result == BPF_FIB_LKUP_RET_NOT_FWDED || result == BPF_FIB_LKUP_RET_UNREACHABLE ||
 	    result == BPF_FIB_LKUP_RET_PROHIBIT)
 		return route_none(skb, p);
+	if (result == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return route_too_long(fib.mtu_result);
 	/* redirect_neigh resolves a neighbour that is not known yet. */
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_OK;
@@ -152,7 +184,7 @@ __outlined int route_away(struct __sk_buff *skb, struct packet *p)
 	if (p->ttl <= 1 || route_stays_on_link(&p->tuple.destination))
 		return TC_ACT_OK;
 	if (overlay_ifindex) {
-		node = route_node_of(&p->tuple.destination);
+		node = node_of(&p->tuple.destination);
 		if (node && node->flags & IPCACHE_OVERLAY)
 			return route_overlay(skb, p, node);
 	}

@@ -35,6 +35,7 @@ struct endpoint_value {
 /* Ways to another node. */
 enum ipcache_flags {
 	IPCACHE_OVERLAY = 1, /* reached through the overlay, at tunnel */
+	IPCACHE_NODE = 2,    /* an address of the node itself */
 };
 
 /* ipcache: longest prefix → the node it lives on and how to reach it. */
@@ -70,6 +71,8 @@ enum ct_flags {
 	CT_ESTABLISHED = 64, /* TCP: handshake complete; others: replied */
 	CT_PICKED_UP = 128,  /* TCP: first seen in mid-stream, so the opener is a guess */
 	CT_TRANSLATED = 256, /* translations holds what its packets come as; the entry is of what they go on as */
+	CT_ONE_WAY = 512,    /* its backend answers the client past this node */
+	CT_DIRECT = 1024, /* all but the first of its opener's packets come as they go on, from the node that chose */
 };
 
 struct ct_value {
@@ -97,7 +100,9 @@ struct nat_key {
 };
 
 enum nat_flags {
-	NAT_REPLY = 1, /* of the packets that go back to who opened the flow */
+	NAT_REPLY = 1,  /* of the packets that go back to who opened the flow */
+	NAT_DSR = 2,    /* to a backend of another node, which answers the client past this one */
+	NAT_DIRECT = 4, /* from the node that chose the backend, as they go on: see CT_DIRECT */
 };
 
 struct nat_value {
@@ -123,6 +128,7 @@ enum service_flags {
 	SERVICE_EXCLUSIVE = 2, /* its address belongs to services alone */
 	SERVICE_RANGES = 4,    /* source_ranges tells who may use it */
 	SERVICE_BY_FLOW = 8, /* a packet's flow chooses the place in its table: every node gives it the same backend */
+	SERVICE_DSR = 16,    /* pods of other nodes that serve it answer the client themselves */
 };
 
 /* services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
@@ -172,6 +178,24 @@ struct backend {
 	__u32 id; /* of this backend in this service; never given again */
 	__be16 port;
 	__u8 pad[2];
+};
+
+/* direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
+struct direct_key {
+	__u32 service;
+	struct address address;
+};
+
+/*
+ * How a node sends a flow on to a pod of another node that answers the client itself, which has to know what the client
+ * speaks to.
+ */
+enum dsr_dispatch {
+	DSR_OFF = 0,
+	DSR_OPTION = 1, /* translated; the address asked for is an option of a connection's first packet, and of each
+			   of a protocol without */
+	DSR_IPIP = 2,   /* as it came, in a packet to the pod (RFC 2003, RFC 2473) */
+	DSR_GENEVE = 3, /* the same in UDP (RFC 8926) */
 };
 
 /* socket_peers: where a socket really sends to → where its program believes it does. */
@@ -267,6 +291,7 @@ enum drop_reason {
 	DROP_TOO_BIG = 20,          /* longer than the way to a service's backend or client takes */
 	DROP_SOURCE_RANGE = 21,     /* client that the load balancer's source ranges leave out */
 	DROP_NAT_PROTOCOL = 22, /* ports would have to change, which this protocol's checksum does not allow for yet */
+	DROP_DSR = 23,          /* sent on by another node for a service, which this one cannot deliver */
 };
 
 /* events: what the ring buffer carries. */
@@ -335,6 +360,9 @@ struct scratch {
 	struct nat_value forward;
 	struct nat_value reply;
 	struct ct_value flow;
+	struct address direct; /* the pod that another node has chosen */
+	__u32 mtu;             /* of the way that a packet is too long for; 0 when it is not */
+	__u32 pad;
 };
 
 /* What is counted. */

@@ -4,6 +4,8 @@ export const ANNOTATION = {
   algorithm: 'causeway.io/algorithm',
   /** Of a Service: places of its Maglev table. */
   tableSize: 'causeway.io/maglev-table-size',
+  /** Of a Service: `snat` or `dsr`. */
+  forwarding: 'causeway.io/forwarding',
   /** Of an EndpointSlice: share of each of its endpoints, from 1 to 1000. */
   weight: 'causeway.io/weight',
 } as const

@@ -12,6 +12,7 @@ const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const
 const AFFINITIES = ['None', 'ClientIP'] as const
 const IP_MODES = ['VIP', 'Proxy'] as const
 const ALGORITHMS = ['random', 'maglev'] as const
+const FORWARDINGS = ['snat', 'dsr'] as const
 const DEFAULT_AFFINITY_SECONDS = 10_800
 const LONGEST_AFFINITY_SECONDS = 86_400
 /** What has no address here: a headless service. */
@@ -23,6 +24,7 @@ export function parseService(object: ObjectField): ServiceRow {
   const distribution = distributionOf(spec.at('trafficDistribution'))
   const annotations = object.at('metadata').at('annotations')
   const algorithm = oneOf(annotations.at(ANNOTATION.algorithm), ALGORITHMS)
+  const forwarding = oneOf(annotations.at(ANNOTATION.forwarding), FORWARDINGS)
   const size = tableSize(annotations.at(ANNOTATION.tableSize))
   return {
     namespace: objectNamespace(object),
@@ -44,6 +46,7 @@ export function parseService(object: ObjectField): ServiceRow {
     publishNotReadyAddresses: spec.at('publishNotReadyAddresses').flag() ?? false,
     ...(algorithm === undefined ? {} : { algorithm }),
     ...(size === undefined ? {} : { tableSize: size }),
+    ...(forwarding === undefined ? {} : { forwarding }),
     annotations: annotations.texts(),
   }
 }

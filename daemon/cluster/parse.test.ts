@@ -196,6 +196,11 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     ],
   ],
   [
+    'who answers a client elsewhere',
+    service({ metadata: { name: 's1', annotations: { 'causeway.io/forwarding': 'dsr' } } }),
+    [{ ...serviceRow, forwarding: 'dsr', annotations: { 'causeway.io/forwarding': 'dsr' } }],
+  ],
+  [
     'the weight of endpoints',
     slice({
       metadata: {
@@ -327,6 +332,11 @@ const badServices: typeof bad = [
     'an algorithm that is none',
     service({ metadata: { name: 's1', annotations: { 'causeway.io/algorithm': 'best' } } }),
     'at:3: metadata.annotations.causeway.io/algorithm: must be one of random, maglev',
+  ],
+  [
+    'a forwarding that is none',
+    service({ metadata: { name: 's1', annotations: { 'causeway.io/forwarding': 'DSR' } } }),
+    'at:3: metadata.annotations.causeway.io/forwarding: must be one of snat, dsr',
   ],
   [
     'a table whose size is no prime',

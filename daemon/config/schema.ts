@@ -186,6 +186,22 @@ export const schema = section('', {
       about:
         'What becomes of packets to a service that nobody serves: their sender is told so (a reset, or ICMP port unreachable), or hears nothing. What connects by a socket of the node is refused either way.',
     }),
+    forwarding: oneOf(['snat', 'dsr'], {
+      byDefault: 'snat',
+      about:
+        'How clients elsewhere reach backends on other nodes, unless the Service says so itself; docs/services.md. ' +
+        'snat: by this node both ways, which the backend sees as its client; dsr: the backend sees the client and answers it directly.',
+    }),
+    dsr: section('How a flow is sent on to a pod of another node that answers the client directly.', {
+      dispatch: oneOf(['auto', 'option', 'ipip', 'geneve', 'off'], {
+        byDefault: 'auto',
+        about:
+          'option: as an IPv4 option or IPv6 destination option of the first packet; ipip and geneve: each packet within another. ' +
+          'auto: geneve where routing.mode is native, for the networks of clouds drop options and often IPIP, else option. ' +
+          'A node takes what comes in any of these ways. off: every service is forwarded by snat.',
+      }),
+      port: whole(1, 65_535, { byDefault: 6081, about: 'UDP port of geneve, the same on all nodes.' }),
+    }),
     xdp: oneOf(['auto', 'native', 'generic', 'off'], {
       byDefault: 'auto',
       about:

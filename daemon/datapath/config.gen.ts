@@ -9,6 +9,10 @@ export interface DatapathConfig {
   readonly overlay_port: number
   /** VXLAN network identifier of all packets between nodes; others are dropped on arrival. */
   readonly overlay_vni: number
+  /** How flows are sent on to pods of other nodes that answer clients themselves: `DsrDispatch`; what arrives is taken in each way. */
+  readonly dsr_dispatch: number
+  /** UDP port of those in Geneve, the same on all nodes. */
+  readonly dsr_port: number
   /** Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets of the node take theirs here, and node ports lie here. */
   readonly reserved_ports_first: number
   readonly reserved_ports_last: number

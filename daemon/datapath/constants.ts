@@ -1,6 +1,7 @@
 /** Load-time constants of the programs (bpf/lib/config.h) from the configuration and the MTU plan. Pure. */
 import { EVENT_BATCH_BYTES } from './events.ts'
 import type { DatapathConfig } from './config.gen.ts'
+import { DsrDispatch } from './shared.gen.ts'
 import type { Settings } from '../config/schema.ts'
 
 const SECOND_NS = 1_000_000_000n
@@ -8,6 +9,8 @@ const SECOND_NS = 1_000_000_000n
 export interface ConstantsInput {
   readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number; readonly port: number }
   readonly datapath: Settings['datapath']
+  /** Off when absent. */
+  readonly dsr?: { readonly dispatch: keyof typeof DISPATCHES; readonly port: number; readonly vni: number }
   /** Senders to a service that nobody serves hear nothing. */
   readonly silent?: boolean
   /** Where sockets of the node take their source ports from. */
@@ -25,19 +28,28 @@ const NODE_PORTS: PortRange = { first: 30_000, last: 32_767 }
 /** Of Linux (ip-sysctl, ip_local_port_range). */
 const CLIENT_PORTS: PortRange = { first: 32_768, last: 60_999 }
 
+const DISPATCHES = {
+  off: DsrDispatch.DSR_OFF,
+  option: DsrDispatch.DSR_OPTION,
+  ipip: DsrDispatch.DSR_IPIP,
+  geneve: DsrDispatch.DSR_GENEVE,
+} as const
+
 /** Values by the name of the constant; plugins may set any the programs have, also those in none of our headers. */
 export type ProgramConstants = Readonly<Record<string, number | bigint | boolean>>
 
 /** Durations in nanoseconds. */
 export function programConstants(input: ConstantsInput): Partial<DatapathConfig> {
-  const { overlay, datapath, clientPorts = CLIENT_PORTS } = input
+  const { overlay, datapath, dsr, clientPorts = CLIENT_PORTS } = input
   const ct = datapath.conntrack
   const ns = (seconds: number): bigint => BigInt(seconds) * SECOND_NS
   return {
     overlay_ifindex: overlay?.ifindex ?? 0,
     overlay_mtu: overlay?.mtu ?? 0,
-    overlay_vni: overlay?.vni ?? 0,
+    overlay_vni: overlay?.vni ?? dsr?.vni ?? 0,
     overlay_port: overlay?.port ?? 0,
+    dsr_dispatch: DISPATCHES[dsr?.dispatch ?? 'off'],
+    dsr_port: dsr?.port ?? 0,
     reserved_ports_first: Math.min(NODE_PORTS.first, clientPorts.first),
     reserved_ports_last: Math.max(NODE_PORTS.last, clientPorts.last),
     ct_tcp_opening_ns: ns(ct.tcpOpeningSeconds),

@@ -333,7 +333,7 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
     { program: 'uplink_out', device },
   ])
   const silent = settings.services.withoutBackend === 'drop'
-  const common = { datapath, silent, clientPorts: clientPorts(kernel) }
+  const common = { datapath, silent, clientPorts: clientPorts(kernel), dsr: { ...dsrOf(settings), vni } }
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
@@ -341,6 +341,12 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
   hooks.push({ program: 'overlay_in', device: index }, { program: 'overlay_out', device: index })
   const overlay = { ifindex: index, mtu, vni, port }
   return { hooks, constants: { ...programConstants({ ...common, overlay }), ...constants } }
+}
+
+/** By option on links and in the overlay, where nobody looks at it; through a network's own routers as UDP. */
+function dsrOf({ services: { dsr }, routing }: DatapathSettings) {
+  const { dispatch, port } = dsr
+  return { dispatch: dispatch !== 'auto' ? dispatch : routing.mode === 'native' ? 'geneve' : 'option', port } as const
 }
 
 /** Where the node's own sockets take their source ports from. */

@@ -136,8 +136,9 @@ function ipcacheKey(prefix: string): IpcacheKey {
 
 function ipcacheValue(row: IpcacheRow): IpcacheValue {
   const node = crc32(row.node)
-  if (row.path.kind === 'native') return { tunnel: new Uint8Array(16), flags: 0, node }
-  return { tunnel: toMapped16(row.path.tunnel), flags: IpcacheFlags.IPCACHE_OVERLAY, node }
+  const host = row.host ? IpcacheFlags.IPCACHE_NODE : 0
+  if (row.path.kind === 'native') return { tunnel: new Uint8Array(16), flags: host, node }
+  return { tunnel: toMapped16(row.path.tunnel), flags: host | IpcacheFlags.IPCACHE_OVERLAY, node }
 }
 
 /** Writes unless the map says so already; true when it had to. */

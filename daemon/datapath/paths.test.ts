@@ -68,7 +68,8 @@ const print = (p: ReturnType<typeof plan>): string =>
         : `route ${dst} via ${via}${link === undefined ? '' : ` dev ${link}`} mtu ${mtu} src ${src}`,
     ),
     ...p.ipcache.map(
-      r => `ipcache ${r.prefix} ${r.node} ${r.path.kind === 'overlay' ? `overlay ${r.path.tunnel}` : 'native'}`,
+      r =>
+        `ipcache ${r.prefix} ${r.node} ${r.path.kind === 'overlay' ? `overlay ${r.path.tunnel}` : 'native'}${r.host ? ' itself' : ''}`,
     ),
     `overlay ${p.overlay ?? 'unused'}`,
     ...p.problems,
@@ -84,10 +85,12 @@ route 10.1.2.0/24 via 172.30.0.2 mtu 1500 src 172.30.0.1
 route fd00:1:2::/112 via fd00:30::2 mtu 1500 src fd00:30::1
 route 10.1.3.0/24 via 169.254.1.2 dev cw-vxlan mtu 1450 src 172.30.0.1
 route fd00:1:3::/112 via fe80::2 dev cw-vxlan mtu 1450 src fd00:30::1
+ipcache 172.30.0.2/32 n2 native itself
+ipcache fd00:30::2/128 n2 native itself
 ipcache 10.1.2.0/24 n2 native
 ipcache fd00:1:2::/112 n2 native
-ipcache 172.31.9.3/32 n3 overlay 172.31.9.3
-ipcache fd00:31::3/128 n3 overlay 172.31.9.3
+ipcache 172.31.9.3/32 n3 overlay 172.31.9.3 itself
+ipcache fd00:31::3/128 n3 overlay 172.31.9.3 itself
 ipcache 10.1.3.0/24 n3 overlay 172.31.9.3
 ipcache fd00:1:3::/112 n3 overlay 172.31.9.3
 overlay 4`,
@@ -115,7 +118,7 @@ test('in mode native a node beyond the links is left to the fabric: no route tha
   )
   assert.deepEqual(
     p.ipcache.filter(r => r.node === 'n3').map(r => r.path.kind),
-    ['native', 'native'],
+    ['native', 'native', 'native', 'native'],
   )
   assert.deepEqual(p.problems, [])
 })
@@ -127,7 +130,8 @@ test('each family has its own way: a node that is near by IPv6 only is reached b
     `\
 route 10.1.4.0/24 via 169.254.1.2 dev cw-vxlan mtu 1450 src 172.30.0.1
 route fd00:1:4::/112 via fd00:30::4 mtu 1500 src fd00:30::1
-ipcache 172.31.9.4/32 n4 overlay 172.31.9.4
+ipcache 172.31.9.4/32 n4 overlay 172.31.9.4 itself
+ipcache fd00:30::4/128 n4 native itself
 ipcache 10.1.4.0/24 n4 overlay 172.31.9.4
 ipcache fd00:1:4::/112 n4 native
 overlay 4`,
@@ -138,7 +142,7 @@ test('a single address without its network says nothing: the node is where its o
   const single = [held('172.30.0.1', 24), held('fd00:30::1', 128)]
   const kinds = (node: NodeRow): unknown =>
     plan({ nodes: [self, node], hostAddresses: single, uplinkAddresses: single }).ipcache.map(r => r.path.kind)
-  assert.deepEqual(kinds(near), ['native', 'native'])
+  assert.deepEqual(kinds(near), ['native', 'native', 'native', 'native'])
   assert.deepEqual(kinds(far), ['overlay', 'overlay', 'overlay', 'overlay'])
 })
 

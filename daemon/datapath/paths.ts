@@ -105,7 +105,7 @@ export function planPaths({ ways, ends, sources }: Ways, mtu: { native: number; 
     // A node's own addresses are the underlay: the host's routes to them stay as they are, only pods tunnel to them.
     for (const { prefix, family } of addresses) {
       const hop = hops[family]
-      if (hop?.kind === 'overlay') ipcache.push(rowOf(prefix, node.name, hop))
+      if (hop !== undefined) ipcache.push({ ...rowOf(prefix, node.name, hop), host: true })
     }
     for (const { prefix, family } of prefixes) {
       const hop = hops[family]

@@ -9,7 +9,14 @@ import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
 import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
 import { type AffinityKey, affinityKeyLayout, type AffinityValue, affinityValueLayout } from './shared.gen.ts'
-import { type SlotKey, slotKeyLayout, type SourceRangeKey, sourceRangeKeyLayout } from './shared.gen.ts'
+import {
+  type DirectKey,
+  directKeyLayout,
+  type SlotKey,
+  slotKeyLayout,
+  type SourceRangeKey,
+  sourceRangeKeyLayout,
+} from './shared.gen.ts'
 import {
   ADDRESS_SIZE,
   addressLayout,
@@ -46,6 +53,7 @@ export interface ProgramSet extends Disposable {
   readonly ranges: EbpfMap<SourceRangeKey, number>
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
+  readonly direct: EbpfMap<DirectKey, Backend>
   readonly tables: TableBlocks
   readonly affinities: EbpfMap<AffinityKey, AffinityValue>
   readonly conntrackCapacity: number
@@ -81,6 +89,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
+  const direct = stack.use(mapOfFd(set.mapFd('direct_backends'), codec(directKeyLayout, backendLayout)))
   const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
   const affinities = stack.use(mapOfFd(set.mapFd('affinities'), codec(affinityKeyLayout, affinityValueLayout)))
   const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
@@ -95,6 +104,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     ranges,
     slots,
     backends,
+    direct,
     tables,
     affinities,
     conntrackCapacity,

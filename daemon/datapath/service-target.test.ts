@@ -25,6 +25,8 @@ function row(address: string, ...backends: readonly string[]): FrontendRow {
     sourceRanges: [],
     algorithm: 'random',
     tableSize: 251,
+    forwarding: 'snat',
+    direct: [],
     backends: backends.map(text => ({ address: text, port: 8080, node: '', zone: '', weight: 1, terminating: false })),
   }
 }
@@ -35,6 +37,7 @@ function maps(): ServiceMaps {
     ranges: new MemoryMap('source_ranges', 1000),
     slots: new MemoryMap('service_slots', 1000),
     backends: new MemoryMap('backends', 1000),
+    direct: new MemoryMap('direct_backends', 1000),
     tables: { write: () => undefined },
   }
 }
@@ -187,4 +190,46 @@ test('who may use a load balancer is carried for clients from outside, changes w
   next.update(outside('10.0.0.0/8'))
   next.delete(outside())
   assert.deepEqual([allowed(), limited()], [[], 0])
+})
+
+test('pods that other nodes may choose are known by service and address, under the ids of the slots they are in too', () => {
+  const at = maps()
+  const target = newTarget(at)
+  const direct = (...texts: readonly string[]): FrontendRow['direct'] =>
+    texts.map(text => {
+      const [address = '', port] = text.split(' ')
+      return { address, port: Number(port ?? 8080), node: '', zone: '', weight: 1, terminating: false }
+    })
+  const held = (): string[] =>
+    [...at.direct.entries()]
+      .map(([{ service, address }, backend]) => {
+        assert.deepEqual(backend.address, address)
+        assert.deepEqual(at.backends.lookup(backend.id), backend)
+        return `${service} ${fromMapped16(address)} ${backend.port}`
+      })
+      .sort()
+  const dsr = { ...row('203.0.113.1', '10.1.0.1', '10.1.0.2'), forwarding: 'dsr' } as const
+  target.update({ ...dsr, direct: direct('10.1.0.1', '10.1.0.9') })
+  assert.deepEqual(
+    [held(), sizes(at)],
+    [
+      ['1 10.1.0.1 8080', '1 10.1.0.9 8080'],
+      [2, 3],
+    ],
+  )
+  assert.equal(target.update({ ...dsr, direct: direct('10.1.0.9', '10.1.0.1') }), false)
+  target.update({ ...dsr, direct: direct('10.1.0.9 8081') })
+  assert.deepEqual([held(), sizes(at)], [['1 10.1.0.9 8081'], [2, 3]])
+  const again = newTarget(at)
+  assert.equal(again.update({ ...dsr, direct: direct('10.1.0.9 8081') }), false)
+  at.direct.update(
+    { service: 77, address: toMapped16('10.1.0.3') },
+    { address: toMapped16('10.1.0.3'), port: 1, id: 9 },
+  )
+  const table = new Table<FrontendRow>('frontends', r => r.key)
+  table.put({ ...dsr, direct: direct('10.1.0.9 8081') })
+  assert.equal(again.prune(table), 1)
+  assert.deepEqual(held(), ['1 10.1.0.9 8081'])
+  again.delete(dsr)
+  assert.deepEqual([held(), sizes(at)], [[], [0, 0]])
 })

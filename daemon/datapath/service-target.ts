@@ -11,6 +11,7 @@ import type { Target } from '../state/target.ts'
 import { PROTOCOL_NUMBERS } from '../service/protocol-numbers.ts'
 import { tableCandidates } from '../service/table-candidates.ts'
 import { type HeldTable, MaglevTables, type TableBlocks } from './maglev-tables.ts'
+import { type DirectChange, type DirectMap, directByService, removeDirect, writeDirect } from './service-direct.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
 import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
@@ -23,6 +24,7 @@ export interface ServiceMaps {
   readonly ranges: BpfMap<SourceRangeKey, number>
   readonly slots: BpfMap<SlotKey, Backend>
   readonly backends: BpfMap<number, Backend>
+  readonly direct: DirectMap
   readonly tables: TableBlocks
 }
 
@@ -42,6 +44,8 @@ interface Carried {
   readonly ranges: readonly string[]
   /** In the order of their slots. */
   readonly backends: readonly Backend[]
+  /** Those of this node that other nodes may choose, in no order. */
+  readonly direct: readonly Backend[]
   readonly table: HeldTable | undefined
 }
 
@@ -111,10 +115,14 @@ export class ServiceTarget implements Target<FrontendRow> {
     const key = have?.key ?? serviceKey(row)
     const id = have?.id ?? this.#nextService++
     const ranges = row.scope === 'outside' ? row.sourceRanges.toSorted() : []
-    const known = new Map(have?.backends.map(backend => [nameOf(backend), backend]))
-    const backends = row.backends.map(
-      backend => known.get(`${backend.address} ${backend.port}`) ?? this.#newBackend(backend),
-    )
+    const known = new Map(have === undefined ? [] : allOf(have).map(backend => [nameOf(backend), backend]))
+    const give = (backend: BackendRow): Backend => {
+      const name = `${backend.address} ${backend.port}`
+      const given = known.get(name) ?? this.#newBackend(backend)
+      known.set(name, given)
+      return given
+    }
+    const [backends, direct] = [row.backends.map(give), row.direct.map(give)]
     const value = serviceValue(row, id, backends.length, ranges.length > 0)
     const signature = needsTable(row) ? this.#tables.signature(tableCandidates(row), row.tableSize) : 0n
     const held = have === undefined ? undefined : this.#maps().services.lookup(key)
@@ -125,14 +133,15 @@ export class ServiceTarget implements Target<FrontendRow> {
       held.tableSignature === signature &&
       ranges.join() === have.ranges.join() &&
       backends.length === have.backends.length &&
-      backends.every((backend, i) => backend.id === have.backends[i]?.id)
+      backends.every((backend, i) => backend.id === have.backends[i]?.id) &&
+      sameMembers(direct, have.direct)
     return {
       row,
       key,
       value,
       have,
       signature,
-      next: { id, key, exclusive: row.exclusive, ranges, backends, table: undefined },
+      next: { id, key, exclusive: row.exclusive, ranges, backends, direct, table: undefined },
       changed: !same,
     }
   }
@@ -146,12 +155,11 @@ export class ServiceTarget implements Target<FrontendRow> {
    * what goes: at no moment does a client find a place that is empty.
    */
   #write(changed: readonly Plan[]): void {
-    const { services, slots, backends } = this.#maps()
-    const fresh = changed.flatMap(({ have, next }) => {
-      const before = new Set(have?.backends.map(backend => backend.id))
-      return next.backends.filter(backend => !before.has(backend.id))
-    })
+    const { services, slots, backends, direct } = this.#maps()
+    const others = directChanges(changed)
+    const fresh = changed.flatMap(({ have, next }) => surplus(allOf(next), have))
     backends.updateBatch(fresh.map(backend => [backend.id, backend] as const))
+    writeDirect(direct, others)
     slots.updateBatch(
       changed.flatMap(({ have, next }) =>
         next.backends.flatMap((backend, index) =>
@@ -168,12 +176,9 @@ export class ServiceTarget implements Target<FrontendRow> {
       exclusiveKeys(changed.map(({ next }) => next)),
     )
     slots.deleteBatch(changed.flatMap(({ have, next }) => surplusSlots(next.id, next.backends.length, have)))
-    backends.deleteBatch(
-      changed.flatMap(({ have, next }) => {
-        const kept = new Set(next.backends.map(backend => backend.id))
-        return (have?.backends ?? []).map(backend => backend.id).filter(id => !kept.has(id))
-      }),
-    )
+    removeDirect(direct, others)
+    const lost = changed.flatMap(({ have, next }) => (have === undefined ? [] : surplus(allOf(have), next)))
+    backends.deleteBatch(lost.map(backend => backend.id))
     for (const { have } of changed) if (have?.table !== undefined) this.#tables.release(have.table)
   }
 
@@ -191,31 +196,37 @@ export class ServiceTarget implements Target<FrontendRow> {
   }
 
   #remove(keys: readonly string[]): void {
-    const { services, slots, backends } = this.#maps()
+    const { services, slots, backends, direct } = this.#maps()
     const carried = this.#known()
     const gone = keys.flatMap(key => carried.get(key) ?? [])
     services.deleteBatch(gone.map(({ key }) => key))
     this.#addresses.change(exclusiveKeys(gone), [])
     for (const { id, ranges } of gone) replaceRanges(this.#maps().ranges, id, ranges, [])
     slots.deleteBatch(gone.flatMap(entry => surplusSlots(entry.id, 0, entry)))
-    backends.deleteBatch(gone.flatMap(entry => entry.backends.map(backend => backend.id)))
+    removeDirect(
+      direct,
+      gone.map(entry => ({ service: entry.id, before: entry.direct, after: [] })),
+    )
+    backends.deleteBatch(gone.flatMap(entry => allOf(entry).map(backend => backend.id)))
     for (const { table } of gone) if (table !== undefined) this.#tables.release(table)
     for (const key of keys) carried.delete(key)
   }
 
   /** What a daemon that was killed between two writes left: slots and backends that no service leads to. */
   #sweep(): number {
-    const { slots, backends } = this.#maps()
+    const { slots, backends, direct } = this.#maps()
     const carried = [...this.#known().values()]
     const lengths = new Map(carried.map(({ id, backends: of }) => [id, of.length]))
-    const kept = new Set(carried.flatMap(({ backends: of }) => of.map(backend => backend.id)))
+    const kept = new Set(carried.flatMap(entry => allOf(entry).map(backend => backend.id)))
     const lostSlots = [...slots.entries()]
       .map(([key]) => key)
       .filter(key => key.index >= (lengths.get(key.service) ?? 0))
     const lostBackends = [...backends.entries()].map(([id]) => id).filter(id => !kept.has(id))
+    const lostDirect = [...direct.entries()].map(([key]) => key).filter(key => !lengths.has(key.service))
     slots.deleteBatch(lostSlots)
+    direct.deleteBatch(lostDirect)
     backends.deleteBatch(lostBackends)
-    return lostSlots.length + lostBackends.length
+    return lostSlots.length + lostDirect.length + lostBackends.length
   }
 
   #known(): Map<string, Carried> {
@@ -227,6 +238,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const { services, slots, backends } = this.#maps()
     const byService = new Map<number, Backend[]>()
     const ranges = rangesByService(this.#maps().ranges)
+    const direct = directByService(this.#maps().direct)
     for (const [{ service, index }, backend] of slots.entries()) {
       const list = byService.get(service) ?? []
       list[index] = backend
@@ -244,7 +256,8 @@ export class ServiceTarget implements Target<FrontendRow> {
       const whole = (hole < 0 ? list : list.slice(0, hole)) as Backend[]
       const exclusive = (flags & ServiceFlags.SERVICE_EXCLUSIVE) !== 0
       const table = size === 0 ? undefined : { first, size, signature }
-      carried.set(textOf(key), { id, key, exclusive, ranges: ranges.get(id) ?? [], backends: whole, table })
+      const [own, others] = [ranges.get(id) ?? [], direct.get(id) ?? []]
+      carried.set(textOf(key), { id, key, exclusive, ranges: own, backends: whole, direct: others, table })
       this.#nextService = Math.max(this.#nextService, id + 1)
     }
     for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
@@ -264,6 +277,30 @@ interface Plan {
   readonly signature: bigint
   readonly next: Carried
   readonly changed: boolean
+}
+
+/** Each once: those that this node gives flows to, and those that other nodes do. */
+function allOf({ backends, direct }: Carried): Backend[] {
+  if (direct.length === 0) return [...backends]
+  const ids = new Set(backends.map(backend => backend.id))
+  return [...backends, ...direct.filter(backend => !ids.has(backend.id))]
+}
+
+/** Backends that a carried frontend does not have. */
+function surplus(backends: readonly Backend[], carried: Carried | undefined): Backend[] {
+  const held = new Set(carried === undefined ? [] : allOf(carried).map(backend => backend.id))
+  return backends.filter(backend => !held.has(backend.id))
+}
+
+function sameMembers(a: readonly Backend[], b: readonly Backend[]): boolean {
+  const ids = new Set(b.map(backend => backend.id))
+  return a.length === b.length && a.every(backend => ids.has(backend.id))
+}
+
+function directChanges(plans: readonly Plan[]): DirectChange[] {
+  return plans
+    .filter(({ have, next }) => next.direct.length > 0 || (have?.direct ?? []).length > 0)
+    .map(({ have, next }) => ({ service: next.id, before: have?.direct ?? [], after: next.direct }))
 }
 
 function exclusiveKeys(carried: Iterable<Carried>): ServiceKey[] {
@@ -289,7 +326,8 @@ function serviceValue(row: FrontendRow, id: number, count: number, ranged: boole
     (row.exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) |
     (row.silent ? ServiceFlags.SERVICE_SILENT : 0) |
     (ranged ? ServiceFlags.SERVICE_RANGES : 0) |
-    (row.algorithm === 'maglev' ? ServiceFlags.SERVICE_BY_FLOW : 0)
+    (row.algorithm === 'maglev' ? ServiceFlags.SERVICE_BY_FLOW : 0) |
+    (row.forwarding === 'dsr' ? ServiceFlags.SERVICE_DSR : 0)
   return { id, count, affinitySeconds: row.affinitySeconds, flags, table: 0, tableSize: 0, tableSignature: 0n }
 }
 

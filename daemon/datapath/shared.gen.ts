@@ -69,6 +69,8 @@ export const endpointValueLayout: Layout<EndpointValue> = {
 export const IpcacheFlags = {
   /** Reached through the overlay, at tunnel. */
   IPCACHE_OVERLAY: 1,
+  /** An address of the node itself. */
+  IPCACHE_NODE: 2,
 } as const
 export type IpcacheFlags = (typeof IpcacheFlags)[keyof typeof IpcacheFlags]
 
@@ -174,6 +176,10 @@ export const CtFlags = {
   CT_PICKED_UP: 128,
   /** Translations holds what its packets come as; the entry is of what they go on as. */
   CT_TRANSLATED: 256,
+  /** Its backend answers the client past this node. */
+  CT_ONE_WAY: 512,
+  /** All but the first of its opener's packets come as they go on, from the node that chose. */
+  CT_DIRECT: 1024,
 } as const
 export type CtFlags = (typeof CtFlags)[keyof typeof CtFlags]
 
@@ -254,6 +260,10 @@ export const natKeyLayout: Layout<NatKey> = {
 export const NatFlags = {
   /** Of the packets that go back to who opened the flow. */
   NAT_REPLY: 1,
+  /** To a backend of another node, which answers the client past this one. */
+  NAT_DSR: 2,
+  /** From the node that chose the backend, as they go on: see CT_DIRECT. */
+  NAT_DIRECT: 4,
 } as const
 export type NatFlags = (typeof NatFlags)[keyof typeof NatFlags]
 
@@ -319,6 +329,8 @@ export const ServiceFlags = {
   SERVICE_RANGES: 4,
   /** A packet's flow chooses the place in its table: every node gives it the same backend. */
   SERVICE_BY_FLOW: 8,
+  /** Pods of other nodes that serve it answer the client themselves. */
+  SERVICE_DSR: 16,
 } as const
 export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
 
@@ -479,6 +491,40 @@ export const backendLayout: Layout<Backend> = {
   decode: decodeBackend,
   encode: encodeBackend,
 }
+
+/** `struct direct_key`, 20 bytes. direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
+export interface DirectKey {
+  readonly service: number
+  readonly address: Uint8Array
+}
+export const DIRECT_KEY_SIZE = 20
+export function decodeDirectKey(view: DataView, at: number): DirectKey {
+  return {
+    service: view.getUint32(at, true),
+    address: decodeAddress(view, at + 4),
+  }
+}
+export function encodeDirectKey(view: DataView, at: number, value: DirectKey): void {
+  view.setUint32(at, value.service, true)
+  encodeAddress(view, at + 4, value.address)
+}
+export const directKeyLayout: Layout<DirectKey> = {
+  size: DIRECT_KEY_SIZE,
+  decode: decodeDirectKey,
+  encode: encodeDirectKey,
+}
+
+/** `dsr_dispatch`. How a node sends a flow on to a pod of another node that answers the client itself, which has to know what the client speaks to. */
+export const DsrDispatch = {
+  DSR_OFF: 0,
+  /** translated; the address asked for is an option of a connection's first packet, and of each of a protocol without. */
+  DSR_OPTION: 1,
+  /** As it came, in a packet to the pod (RFC 2003, RFC 2473). */
+  DSR_IPIP: 2,
+  /** The same in UDP (RFC 8926). */
+  DSR_GENEVE: 3,
+} as const
+export type DsrDispatch = (typeof DsrDispatch)[keyof typeof DsrDispatch]
 
 /** `struct socket_peer_key`, 32 bytes. socket_peers: where a socket really sends to → where its program believes it does. */
 export interface SocketPeerKey {
@@ -711,6 +757,8 @@ export const DropReason = {
   DROP_SOURCE_RANGE: 21,
   /** Ports would have to change, which this protocol's checksum does not allow for yet. */
   DROP_NAT_PROTOCOL: 22,
+  /** Sent on by another node for a service, which this one cannot deliver. */
+  DROP_DSR: 23,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 
@@ -907,24 +955,33 @@ export const HopSize = {
 } as const
 export type HopSize = (typeof HopSize)[keyof typeof HopSize]
 
-/** `struct scratch`, 168 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
+/** `struct scratch`, 192 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 export interface Scratch {
   readonly forward: NatValue
   readonly reply: NatValue
   readonly flow: CtValue
+  /** The pod that another node has chosen. */
+  readonly direct: Uint8Array
+  /** Of the way that a packet is too long for; 0 when it is not. */
+  readonly mtu: number
 }
-export const SCRATCH_SIZE = 168
+export const SCRATCH_SIZE = 192
 export function decodeScratch(view: DataView, at: number): Scratch {
   return {
     forward: decodeNatValue(view, at),
     reply: decodeNatValue(view, at + 56),
     flow: decodeCtValue(view, at + 112),
+    direct: decodeAddress(view, at + 168),
+    mtu: view.getUint32(at + 184, true),
   }
 }
 export function encodeScratch(view: DataView, at: number, value: Scratch): void {
   encodeNatValue(view, at, value.forward)
   encodeNatValue(view, at + 56, value.reply)
   encodeCtValue(view, at + 112, value.flow)
+  encodeAddress(view, at + 168, value.direct)
+  view.setUint32(at + 184, value.mtu, true)
+  putZeros(view, at + 188, 4)
 }
 export const scratchLayout: Layout<Scratch> = {
   size: SCRATCH_SIZE,

@@ -143,9 +143,9 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 20,
     name: 'too_big',
-    text: "A packet of a service's flow with a client elsewhere is longer than the way on takes, and cannot be fragmented.",
+    text: "A packet of a service's flow with a client elsewhere is longer than the way on takes, and cannot be fragmented. Its sender was told the length that fits.",
     whatToDo:
-      'Let the uplinks of all nodes have one MTU. Over an IPv6 underlay nothing is fragmented around the tunnel: datagrams from outside must fit the overlay, see `causeway status`.',
+      'A sender that discovers the MTU of its path loses one packet; if there are more, something on its way drops ICMP. Uplinks that take larger packets than clients send leave room for the overlay and for what wraps flows by dsr.',
   },
   {
     value: 21,
@@ -159,6 +159,13 @@ export const dropReasons: readonly DropReason[] = [
     name: 'nat_protocol',
     text: 'A packet of SCTP would have to get other ports, which is not supported yet.',
     whatToDo: 'Give the service the port of its pods, so that port and targetPort are the same.',
+  },
+  {
+    value: 23,
+    name: 'dsr',
+    text: 'Another node has sent a packet on for a service to a pod of this node, which knows nothing of that service there.',
+    whatToDo:
+      'Compare `causeway services` on both nodes: one of them has not heard of a change of the service, or not of the other node.',
   },
 ]
 

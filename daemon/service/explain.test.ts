@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables } from '../state/tables.ts'
 import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../state/service-rows.ts'
 import { explain, type ExplainParts, type Question } from './explain.ts'
@@ -21,7 +21,7 @@ const endpoint = (last: number, more: Partial<SliceEndpoint> = {}): SliceEndpoin
 
 function asked(service: Partial<ServiceRow>, endpoints: readonly SliceEndpoint[], question: Partial<Question> = {}) {
   const tables = createTables()
-  using planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: { tableSize: 251, inside: false } })
+  using planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: PLAIN_BALANCING })
   tables.hostAddresses.put({ address: '192.0.2.1', prefixLength: 24, scope: 'global', device: 'eth0' })
   tables.hostAddresses.put({ address: POD, prefixLength: 32, scope: 'global', device: 'x' })
   tables.services.put({ ...SERVICE, ...service })

@@ -3,6 +3,7 @@ import { familyOf } from '../kernel/ip.ts'
 import type {
   BackendRow,
   EndpointSliceRow,
+  Forwarding,
   FrontendRow,
   ServicePort,
   ServiceRow,
@@ -21,6 +22,9 @@ export interface Balancing {
   readonly tableSize: TableSize
   /** Maglev for clients of this node too. */
   readonly inside: boolean
+  /** Of services that say nothing of it; of all where others are not possible. */
+  readonly forwarding: Forwarding
+  readonly dsr: boolean
 }
 
 /** In the order of ports and addresses; `slices` are those of the service. */
@@ -36,6 +40,7 @@ export function frontendsOf(
       const family = familyOf(spot.address)
       const ofFamily = candidates.filter(candidate => familyOf(candidate.address) === family)
       const backends = selectEndpoints(ofFamily, spot.policy, node).map(backendOf)
+      const forwarding = forwardingOf(service, spot, ofFamily, balancing)
       return {
         key: `${port.protocol} ${socketText(spot.address, spot.port)} ${spot.scope}`,
         address: spot.address,
@@ -51,10 +56,29 @@ export function frontendsOf(
         sourceRanges: spot.kind === 'load-balancer' ? service.sourceRanges : [],
         algorithm: service.algorithm ?? (spot.scope === 'outside' || balancing.inside ? 'maglev' : 'random'),
         tableSize: service.tableSize ?? balancing.tableSize,
+        forwarding,
         backends,
+        direct: forwarding === 'dsr' ? ofFamily.filter(candidate => isDirect(candidate, node)).map(backendOf) : [],
       }
     })
   })
+}
+
+/** Nodes tell each other a backend by its address alone. */
+function forwardingOf(
+  service: ServiceRow,
+  spot: Spot,
+  endpoints: readonly Candidate[],
+  balancing: Balancing,
+): Forwarding {
+  if (!balancing.dsr || spot.scope === 'inside' || spot.policy === 'Local') return 'snat'
+  const addresses = new Set(endpoints.map(({ address }) => address))
+  return addresses.size < endpoints.length ? 'snat' : (service.forwarding ?? balancing.forwarding)
+}
+
+/** Whatever this node would choose itself: another one may be in another zone. */
+function isDirect({ address, nodeName, ready, serving }: Candidate, node: ThisNode): boolean {
+  return (nodeName === node.name || nodeName === '') && (ready || serving) && !node.addresses.includes(address)
 }
 
 /** Such as `10.96.0.1:443` and `[fd00::1]:443`. */

@@ -1,6 +1,7 @@
 /** Random services, endpoints and clients: what this node makes of them is what kube-proxy does. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PLAIN_BALANCING } from '../../test/support/service-row.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { type Asked, kubeProxy, type ModelNode, type Outcome } from '../../test/support/kube-proxy-model.ts'
 import { Random } from '../../test/support/random.ts'
@@ -101,7 +102,7 @@ test(`${ROUNDS} random services are served as kube-proxy serves them`, () => {
     const service = someService(random)
     const slices = someSlices(random)
     const node: ModelNode = { name: random.pick(NODES), zone: random.pick(['', ...ZONES]), addresses: ADDRESSES.node }
-    const rows = frontendsOf(service, slices, node, { tableSize: 251, inside: false })
+    const rows = frontendsOf(service, slices, node, PLAIN_BALANCING)
     for (const asked of PACKETS) {
       const want = kubeProxy(service, slices, node, asked)
       met.add(typeof want === 'object' ? 'backends' : `${want}`)

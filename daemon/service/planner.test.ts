@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables, type Tables } from '../state/tables.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
-import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
+import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../state/service-rows.ts'
 import { ServicePlanner } from './planner.ts'
 
-const BALANCING = { tableSize: 251, inside: false } as const
 const SERVICE: ServiceRow = {
   ...PLAIN_SERVICE,
   clusterIPs: ['10.96.0.1', 'fd00:96::1'],
@@ -39,7 +38,7 @@ interface Planned extends Disposable {
 
 function planned(): Planned {
   const tables = createTables()
-  const planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: BALANCING })
+  const planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: PLAIN_BALANCING })
   return {
     tables,
     planner,
@@ -93,6 +92,44 @@ test('addresses for outside have frontends for both, and follow the external pol
     `TCP 203.0.113.1:80 inside: ${all}`,
     'TCP 203.0.113.1:80 outside: 10.1.0.1 8080',
   ])
+})
+
+test('by dsr the pods of this node are told that other nodes may choose, whatever it would choose itself', () => {
+  using at = planned()
+  at.tables.hostAddresses.put({ address: '192.0.2.1', prefixLength: 24, scope: 'global', device: 'eth0' })
+  const dsr = { ...SERVICE, type: 'NodePort', clusterIPs: ['10.96.0.1'], forwarding: 'dsr' } as const
+  const ports = [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }] as const
+  const put = (...endpoints: readonly Partial<SliceEndpoint>[]): void => {
+    const rows = endpoints.map((endpoint, i) => ({ ...ENDPOINT, addresses: [`10.1.0.${i + 1}`], ...endpoint }))
+    at.tables.endpointSlices.put({ ...slice('web'), endpoints: rows })
+  }
+  const forwarded = (): string[] => {
+    at.planner.plan()
+    return [...at.tables.frontends.values()].map(({ scope, forwarding, direct }) =>
+      [scope, forwarding, ...direct.map(({ address }) => address)].join(' '),
+    )
+  }
+  at.tables.services.put({ ...dsr, ports })
+  const hintNodes = ['n2']
+  put(
+    { hintNodes },
+    { nodeName: 'n2', hintNodes },
+    { nodeName: '', hintNodes },
+    { addresses: ['192.0.2.1'], hintNodes },
+  )
+  assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside dsr 10.1.0.1 10.1.0.3'])
+  put({ ready: false, serving: true, terminating: true }, { ready: false, serving: false })
+  assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside dsr 10.1.0.1'])
+  at.tables.services.put({ ...dsr, ports, externalTrafficPolicy: 'Local' })
+  assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside snat'])
+  at.tables.services.put({ ...dsr, ports })
+  put({ addresses: ['10.1.0.1'] })
+  // The same pod at two ports, such as while an EndpointSlice is written anew.
+  at.tables.endpointSlices.put({
+    ...slice('again', '10.1.0.1'),
+    ports: [{ name: 'http', protocol: 'TCP', port: 8081 }],
+  })
+  assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside snat'])
 })
 
 test('a service is of the families of its cluster addresses; one without has no frontend', () => {
@@ -184,7 +221,7 @@ test('many services are thought through in turns, and the table is complete afte
       await systemClock.turn()
     },
   }
-  using planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: BALANCING, clock })
+  using planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: PLAIN_BALANCING, clock })
   for (let i = 0; i < 100; i++) tables.services.put({ ...SERVICE, name: `s${i}`, clusterIPs: [`10.96.0.${i}`] })
   const stop = new AbortController()
   const running = planner.run(stop.signal)

@@ -8,6 +8,9 @@ export type TrafficPolicy = 'Cluster' | 'Local'
 /** How a new flow finds its backend: by chance, or by its addresses and ports, the same one on every node. */
 export type Algorithm = 'random' | 'maglev'
 
+/** Whether a backend on another node answers by the node that its client asked, or past it. */
+export type Forwarding = 'snat' | 'dsr'
+
 /** A Service (v1), as far as it is used here. */
 export interface ServiceRow {
   readonly namespace: string
@@ -29,9 +32,10 @@ export interface ServiceRow {
   readonly healthCheckNodePort: number
   readonly trafficDistribution?: 'PreferSameZone' | 'PreferSameNode'
   readonly publishNotReadyAddresses: boolean
-  /** What the configuration says when undefined; so of the table's size. */
+  /** What the configuration says when undefined; so of table size and forwarding. */
   readonly algorithm?: Algorithm
   readonly tableSize?: TableSize
+  readonly forwarding?: Forwarding
   readonly annotations: Readonly<Record<string, string>>
 }
 
@@ -91,8 +95,12 @@ export interface FrontendRow {
   readonly algorithm: Algorithm
   /** Of the Maglev table, where there is need for one. */
   readonly tableSize: TableSize
+  /** Always `snat` where no client elsewhere meets a backend elsewhere. */
+  readonly forwarding: Forwarding
   /** Those that new flows may be given to, in the order of address and port. */
   readonly backends: readonly BackendRow[]
+  /** Pods of this node that other nodes may give flows to which they answer themselves; none unless by `dsr`. */
+  readonly direct: readonly BackendRow[]
 }
 
 export interface BackendRow {

@@ -53,6 +53,8 @@ export interface RouteRow extends Route {
 export interface IpcacheRow {
   readonly prefix: Prefix
   readonly node: string
+  /** An address of the node itself, not of its pods. */
+  readonly host?: true
   readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
 }
 

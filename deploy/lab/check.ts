@@ -26,6 +26,8 @@ interface Run extends Exchange {
   readonly error: string
   /** Who has answered, each once; of rows that ask for it. */
   readonly answers?: readonly string[]
+  /** As whom they saw the sender. */
+  readonly clients?: readonly string[]
 }
 
 /** How often each of those that may answer is asked: that one of four is missed by chance happens once in 200,000 rows. */
@@ -98,15 +100,16 @@ async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, sign
 }
 
 /** The probe prints one line; without one it did not run, which is a failure of its own. */
-function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | 'port' | 'answers'> {
+function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | 'port' | 'answers' | 'clients'> {
   try {
     const line = JSON.parse(result.stdout) as Pick<Run, 'ok' | 'ms'> & {
       readonly error?: string
       readonly port?: number
       readonly answers?: readonly string[]
+      readonly clients?: readonly string[]
     }
-    const { ok, ms, error = '', port, answers } = line
-    return { ok, ms, error, port, ...(answers === undefined ? {} : { answers }) }
+    const { ok, ms, error = '', port, answers, clients } = line
+    return { ok, ms, error, port, ...(answers === undefined ? {} : { answers, clients }) }
   } catch {
     return { ok: false, ms: 0, port: undefined, error: `the probe did not run: ${result.stderr.trim()}` }
   }
@@ -115,7 +118,10 @@ function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | '
 /** What must not arrive must fail for the network's reasons: a probe that could not even run proves nothing. */
 function judge(run: Run, flows: readonly SeenFlow[]): RowResult {
   const { row, ok, ms, error, port } = run
-  const wrong = ok && row.answers !== undefined ? wrongAnswers(row.answers, row.family, run.answers ?? []) : undefined
+  const wrong =
+    ok && row.answers !== undefined
+      ? (wrongAnswers(row.answers, row.family, run.answers ?? []) ?? wrongClients(row, run.clients ?? []))
+      : undefined
   if (wrong !== undefined) return { row, ok: false, ms, error: wrong, port, flows }
   const holds = row.reaches ? ok : !ok && UNREACHABLE.test(error)
   return { row, ok: holds, ms, error, port, flows }
@@ -135,4 +141,10 @@ export function wrongAnswers({ addresses, one }: Answers, family: Family, got: r
   if (one) return got.length === 1 ? undefined : `${got.length} answered instead of one: ${got.join(', ')}`
   const silent = meant.filter(address => !got.includes(address))
   return silent.length > 0 ? `${silent.join(', ')} never answered` : undefined
+}
+
+/** The same of as whom the sender was seen. */
+function wrongClients({ answers, source = '' }: Row, got: readonly string[]): string | undefined {
+  if (!answers?.seesClient || (got.length === 1 && got[0] === source)) return undefined
+  return `${source} was seen as ${got.join(', ')}`
 }

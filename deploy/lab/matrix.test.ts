@@ -43,6 +43,9 @@ test('two nodes have every way in both directions', () => {
       'pod → service, own zone: node1-a → near',
       'pod → service, own zone, by packet: node1-a → near',
       'outside → node port, own zone: outside → near at node1',
+      'pod → service, direct: node1-a → direct',
+      'pod → service, direct, by packet: node1-a → direct',
+      'outside → node port, direct: outside → direct at node1',
       'pod → node port: node1-a → probe at node2',
       'pod → pod, other node: node1-a → node2-a',
       'pod → other node: node1-a → node2',
@@ -65,6 +68,9 @@ test('two nodes have every way in both directions', () => {
       'pod → service, own zone: node2-a → near',
       'pod → service, own zone, by packet: node2-a → near',
       'outside → node port, own zone: outside → near at node2',
+      'pod → service, direct: node2-a → direct',
+      'pod → service, direct, by packet: node2-a → direct',
+      'outside → node port, direct: outside → direct at node2',
       'pod → node port: node2-a → probe at node1',
       'pod → pod, other node: node2-a → node1-a',
       'pod → other node: node2-a → node1',
@@ -73,7 +79,7 @@ test('two nodes have every way in both directions', () => {
   )
 })
 
-test('services that choose say who may answer: all in turn, those of the node, those of its zone', () => {
+test('services that choose say who may answer: all in turn, those of the node, of its zone, of the last node', () => {
   const own = (pod: string): string[] => [`10.0.${pod.slice(4, 5)}.${pod.slice(-1) === 'a' ? 1 : 2}`]
   const rows = matrix(labOf(3, 2, own, ['families=[ipv4]'])).filter(r => r.from.name === 'node1-a' && !r.byPacket)
   const answers = rows.flatMap(r =>
@@ -83,6 +89,7 @@ test('services that choose say who may answer: all in turn, those of the node, t
     ['sticky', true, '10.0.1.1', '10.0.1.2', '10.0.2.1', '10.0.2.2', '10.0.3.1', '10.0.3.2'],
     ['local', false, '10.0.1.1', '10.0.1.2'],
     ['near', false, '10.0.1.1', '10.0.1.2', '10.0.3.1', '10.0.3.2'],
+    ['direct', false, '10.0.3.1', '10.0.3.2'],
   ])
 })
 
@@ -103,7 +110,7 @@ test('a family that pods should have and have not keeps its rows, without an add
   assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
   const without = rows.filter(r => r.address === undefined || r.source === undefined)
   assert.deepEqual([...new Set(without.map(r => r.family))], [6])
-  assert.equal(new Set(without.map(r => r.way)).size, 16)
+  assert.equal(new Set(without.map(r => r.way)).size, 18)
 })
 
 test('a family that pods are configured without has no rows of pods', () => {

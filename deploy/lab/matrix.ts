@@ -2,7 +2,7 @@
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import { podFamilies, zoneOf } from './configuration.ts'
 import { PROBE_PORT } from './layout.ts'
-import { type Chooser, chooserAddresses, CHOOSERS, hasService } from './service.ts'
+import { type Chooser, chooserAddresses, CHOOSERS, DIRECT_NODE_PORT, hasService } from './service.ts'
 import { NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
 import { familyOf, type Lab, type Station } from './state.ts'
 
@@ -35,6 +35,8 @@ export interface Answers {
   readonly addresses: readonly Address[]
   /** One of them, always the same. */
   readonly one: boolean
+  /** They see the client's own address. */
+  readonly seesClient: boolean
 }
 
 /** Whom a row speaks to: a station, or the lab's service. */
@@ -113,27 +115,44 @@ interface Askers {
 function choosing(lab: Lab, here: string, { pod, host, outside }: Askers): Way[] {
   const pods = lab.stations.filter(s => s.kind === 'pod')
   const zone = zoneOf({ name: here })
+  const last = lab.nodes.at(-1)?.name
   const among: Readonly<Record<Chooser, Answers & { readonly what: string }>> = {
     sticky: { what: 'affinity', ...answersOf(pods), one: true },
     local: { what: 'own node', ...answersOf(pods.filter(p => p.node === here)) },
     near: { what: 'own zone', ...answersOf(pods.filter(p => zoneOf({ name: p.node }) === zone)) },
+    direct: { what: 'direct', ...answersOf(pods.filter(p => p.node === last)) },
   }
-  return (Object.keys(among) as Chooser[]).flatMap((name): Way[] => {
+  const ways = (Object.keys(among) as Chooser[]).flatMap((name): Way[] => {
     const { what, ...answers } = among[name]
     const service: Goal = { name, kind: 'service', addresses: chooserAddresses(name, lab.options) }
-    const common = { reaches: true, answers }
-    const inside = { ...common, name: `pod → service, ${what}`, from: pod, to: service, port: SERVICE_PORT }
-    const port = CHOOSERS[name].nodePort
+    const inside = {
+      name: `pod → service, ${what}`,
+      from: pod,
+      to: service,
+      port: SERVICE_PORT,
+      reaches: true,
+      answers,
+    }
+    const { nodePort: port, seesClient } = CHOOSERS[name]
     return [
       inside,
       { ...inside, name: `${inside.name}, by packet`, byPacket: true },
-      { ...common, name: `outside → node port, ${what}`, from: outside, to: nodePort(host, name), port },
+      {
+        name: `outside → node port, ${what}`,
+        from: outside,
+        to: nodePort(host, name),
+        port,
+        reaches: true,
+        answers: { ...answers, seesClient },
+      },
     ]
   })
+  const direct = { from: outside, to: nodePort(host, 'direct'), port: DIRECT_NODE_PORT, reaches: true }
+  return [...ways, { name: 'outside → node port, direct', ...direct }]
 }
 
 function answersOf(pods: readonly Station[]): Answers {
-  return { addresses: pods.flatMap(pod => pod.addresses), one: false }
+  return { addresses: pods.flatMap(pod => pod.addresses), one: false, seesClient: false }
 }
 
 function nodePort(node: Station | undefined, service: string = SERVICE_NAME): Goal | undefined {

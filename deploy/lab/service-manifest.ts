@@ -24,6 +24,7 @@ export interface Service {
   readonly clusterIPs: readonly Address[]
   readonly ports: readonly ServedPort[]
   readonly endpoints: readonly ServiceEndpoint[]
+  readonly annotations?: Readonly<Record<string, string>>
   /** What else stands there. */
   readonly spec?: object
   readonly status?: object
@@ -31,11 +32,11 @@ export interface Service {
 
 /** In the namespace `default`: the Service, then a slice for each family. */
 export function serviceObjects(service: Service): object[] {
-  const { name, clusterIPs, ports, spec, status } = service
+  const { name, clusterIPs, ports, annotations, spec, status } = service
   const object = {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name, namespace: 'default' },
+    metadata: { name, namespace: 'default', annotations },
     spec: {
       clusterIP: clusterIPs[0],
       clusterIPs,

@@ -1,12 +1,13 @@
 /** The lab's own service: all pods serve it, at a cluster address of each family that pods have. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { ANNOTATION } from '../../daemon/cluster/annotations.ts'
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import { nodeCgroupPath } from './cgroup.ts'
 import { runCommand } from './command.ts'
 import { type LabOptions, podFamilies, writeManifest, zoneOf } from './configuration.ts'
 import { inStation } from './inside.ts'
 import { type LabLayout, PROBE_PORT } from './layout.ts'
-import { serviceObjects, type ServiceEndpoint } from './service-manifest.ts'
+import { type Service, serviceObjects, type ServiceEndpoint } from './service-manifest.ts'
 import type { Lab, Station } from './state.ts'
 
 export const SERVICE_NAME = 'probe'
@@ -32,15 +33,23 @@ export function serviceAddresses(options: Pick<LabOptions, 'set'>): Address[] {
   return podFamilies(options).map(family => ADDRESSES[family])
 }
 
-/** Services that tell who answers: to one client always the same, on the client's node, or in its zone. */
+/** Services that tell who answers: to one client always the same, on its node, in its zone, past the node it asks. */
 export const CHOOSERS = {
-  sticky: { index: 1, nodePort: 30_081, spec: { sessionAffinity: 'ClientIP' } },
-  local: { index: 2, nodePort: 30_082, spec: { internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' } },
-  near: { index: 3, nodePort: 30_083, spec: { trafficDistribution: 'PreferSameZone' } },
+  sticky: { index: 1, nodePort: 30_081, seesClient: false, spec: { sessionAffinity: 'ClientIP' } },
+  local: {
+    index: 2,
+    nodePort: 30_082,
+    seesClient: true,
+    spec: { internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' },
+  },
+  near: { index: 3, nodePort: 30_083, seesClient: false, spec: { trafficDistribution: 'PreferSameZone' } },
+  direct: { index: 4, nodePort: 30_084, seesClient: true, spec: {} },
 } as const
 export type Chooser = keyof typeof CHOOSERS
 /** Where a pod says who it is (cw-probe serve). */
 const WHO_PORT = PROBE_PORT + 3
+/** Of the service `direct` too: where pods are served as by the lab's own service. */
+export const DIRECT_NODE_PORT = 30_085
 
 export function chooserAddresses(name: Chooser, options: Pick<LabOptions, 'set'>): Address[] {
   const last = 80 + CHOOSERS[name].index
@@ -53,10 +62,30 @@ function writeChooser(name: Chooser, lab: LabLayout, options: LabOptions, pods: 
     name,
     clusterIPs: chooserAddresses(name, options),
     ports: [{ protocol: 'TCP', port: SERVICE_PORT, targetPort: WHO_PORT, nodePort }],
-    endpoints: name === 'near' ? pods.map(pod => ({ ...pod, zone: zoneOf({ name: pod.node }) })) : pods,
+    endpoints: pods,
     spec: { type: 'NodePort', ...spec },
+    ...differences(name, pods),
   })
   writeManifest(lab, `service-${name}`, { apiVersion: 'v1', kind: 'List', items })
+}
+function differences(name: Chooser, pods: readonly ServiceEndpoint[]): Partial<Service> {
+  if (name === 'near') return { endpoints: pods.map(pod => ({ ...pod, zone: zoneOf({ name: pod.node }) })) }
+  if (name !== 'direct') return {}
+  const { nodePort } = CHOOSERS.direct
+  return {
+    annotations: { [ANNOTATION.forwarding]: 'dsr' },
+    // Of one node, so that of the others it is known which way they take.
+    endpoints: pods.filter(pod => pod.node === pods.at(-1)?.node),
+    ports: [
+      { protocol: 'TCP', port: SERVICE_PORT, targetPort: WHO_PORT, nodePort },
+      ...PROTOCOLS.map(protocol => ({
+        protocol,
+        port: SERVICE_PORT + 1,
+        targetPort: PROBE_PORT,
+        nodePort: DIRECT_NODE_PORT,
+      })),
+    ],
+  }
 }
 
 /** Tells the cluster of the services. */

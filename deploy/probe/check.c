@@ -92,10 +92,15 @@ int check_tcp(const struct endpoint_address *to, size_t bytes, const struct opti
 	return report(&attempt, NULL);
 }
 
+/* A router may find a way smaller than the one before it did, and tells each time (RFC 1191, RFC 8201). */
+#define PATH_MTU_STEPS 3
+
 /* One datagram there and back; late answers to other datagrams do not fit the pattern and are
- * passed over. */
+ * passed over. One that was too long for the way goes again, in smaller fragments. */
 static bool exchange(struct transfer *t, size_t length, double deadline)
 {
+	int steps = 0;
+
 	fill_pattern(t->seed, t->sent, t->buffer, length);
 	if (send(t->fd, t->buffer, length, 0) < 0)
 		return false;
@@ -108,6 +113,11 @@ static bool exchange(struct transfer *t, size_t length, double deadline)
 			return false;
 		}
 		n = recv(t->fd, t->buffer, sizeof(t->buffer), 0);
+		if (n < 0 && errno == EMSGSIZE && steps++ < PATH_MTU_STEPS) {
+			fill_pattern(t->seed, t->received, t->buffer, length);
+			if (send(t->fd, t->buffer, length, 0) >= 0)
+				continue;
+		}
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return false;
 		if (n == (ssize_t)length && match_pattern(t->seed, t->received, t->buffer, length) == length)

@@ -9,7 +9,7 @@
 static const char usage[] =
     "cw-probe serve PORT [--blocking]            echo (TCP, UDP) on PORT, sink on PORT+1,\n"
     "                                            echo once and close on PORT+2,\n"
-    "                                            tell who answers on PORT+3\n"
+    "                                            tell who answers, and to whom, on PORT+3\n"
     "cw-probe check tcp|udp ADDRESS PORT BYTES   send BYTES to an echo, verify what comes back\n"
     "cw-probe check icmp ADDRESS BYTES           the same with echo requests\n"
     "cw-probe check who ADDRESS PORT TIMES       who answers at a PORT+3\n"

@@ -7,6 +7,7 @@
  */
 #pragma once
 #include <netinet/in.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,13 +15,16 @@
 
 /* Ports served; the last one opens last, so that whoever reaches it finds all. Counted from the one given: what arrives
  * is echoed, dropped, or echoed once before the server closes; who connects to the fourth is told the address that it
- * has come to. */
+ * has come to, and after a space the one it comes from. */
 enum service {
 	SERVICE_ECHO = 0, /* TCP and UDP */
 	SERVICE_SINK = 1,
 	SERVICE_ONCE = 2,
 	SERVICE_WHO = 3,
 };
+
+/* What the fourth says, with the byte behind it. */
+#define WHO_LENGTH (2 * INET6_ADDRSTRLEN)
 
 /* The largest payload of a datagram that both families carry: 65535 less the IPv4 and UDP (or ICMP)
  * headers. */

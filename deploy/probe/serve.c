@@ -112,24 +112,34 @@ static void wait_on(int epoll, struct peer *p, uint32_t events)
 	epoll_ctl(epoll, EPOLL_CTL_MOD, p->fd, &event);
 }
 
-/* Tells who connected which address it has come to; a mapped one as IPv4. */
+/* An address as text; a mapped one as IPv4. */
+static void address_text(const struct sockaddr_storage *address, char *text)
+{
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+
+	if (address->ss_family == AF_INET)
+		inet_ntop(AF_INET, &four->sin_addr, text, INET6_ADDRSTRLEN);
+	else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, text, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, &six->sin6_addr, text, INET6_ADDRSTRLEN);
+}
+
+/* Tells who connected which address it has come to, and from which. */
 static void tell_who(int fd)
 {
-	struct sockaddr_storage own;
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&own;
-	const struct sockaddr_in *four = (const struct sockaddr_in *)&own;
-	socklen_t length = sizeof(own);
-	char text[INET6_ADDRSTRLEN] = "";
+	struct sockaddr_storage own, peer;
+	socklen_t own_length = sizeof(own), peer_length = sizeof(peer);
+	char own_text[INET6_ADDRSTRLEN], peer_text[INET6_ADDRSTRLEN], line[WHO_LENGTH];
 
-	if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+	if (getsockname(fd, (struct sockaddr *)&own, &own_length) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&peer, &peer_length) < 0)
 		return;
-	if (own.ss_family == AF_INET)
-		inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
-	else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-		inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, text, sizeof(text));
-	else
-		inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
-	send(fd, text, strlen(text), MSG_NOSIGNAL);
+	address_text(&own, own_text);
+	address_text(&peer, peer_text);
+	snprintf(line, sizeof(line), "%s %s", own_text, peer_text);
+	send(fd, line, strlen(line), MSG_NOSIGNAL);
 }
 
 static void accept_all(int epoll, const struct peer *listener)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* `check who`: connects again and again to the port that tells who answers, and says who did. */
+/* `check who`: connects again and again to the port that tells who answers, and says who did, and as whom it saw us. */
 #include "probe.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ static bool hear(int fd, double deadline_ms, char *out)
 			errno = ETIMEDOUT;
 			return false;
 		}
-		n = recv(fd, out + length, INET6_ADDRSTRLEN - 1 - length, 0);
+		n = recv(fd, out + length, WHO_LENGTH - 1 - length, 0);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return false;
 		length += n > 0 ? (size_t)n : 0;
@@ -45,30 +45,39 @@ static bool hear(int fd, double deadline_ms, char *out)
 	return length > 0;
 }
 
-static int report_answers(const struct attempt *attempt, const struct answers *all)
+static void print_list(const char *name, const struct answers *all)
 {
-	printf("{\"ok\":true,\"ms\":%.3f,\"answers\":[", now_ms() - attempt->started_ms);
+	printf(",\"%s\":[", name);
 	for (size_t i = 0; i < all->count; i++)
 		printf("%s\"%s\"", i ? "," : "", all->text[i]);
-	puts("]}");
-	return 0;
+	putchar(']');
 }
 
 int check_who(const struct endpoint_address *to, size_t times, const struct options *options)
 {
-	static struct answers all;
+	static struct answers who, clients;
 	struct attempt attempt = start_attempt(options);
-	char text[INET6_ADDRSTRLEN];
+	char line[WHO_LENGTH];
 
 	for (size_t i = 0; i < times; i++) {
 		int fd = connect_to(to, SOCK_STREAM, options, &attempt);
+		char *client;
 
 		if (fd < 0)
 			return report_errno(&attempt, "connect");
-		if (!hear(fd, attempt.deadline_ms, text))
+		if (!hear(fd, attempt.deadline_ms, line))
 			return report_errno(&attempt, "answer");
 		close(fd);
-		remember(&all, text);
+		client = strchr(line, ' ');
+		if (client) {
+			*client++ = 0;
+			remember(&clients, client);
+		}
+		remember(&who, line);
 	}
-	return report_answers(&attempt, &all);
+	printf("{\"ok\":true,\"ms\":%.3f", now_ms() - attempt.started_ms);
+	print_list("answers", &who);
+	print_list("clients", &clients);
+	puts("}");
+	return 0;
 }

@@ -9,6 +9,7 @@ import { ServiceTarget } from '../../daemon/datapath/service-target.ts'
 import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
 import {
   backendLayout,
+  directKeyLayout,
   CtFlags,
   type CtKey,
   type CtValue,
@@ -118,6 +119,7 @@ function makeServices(node: TestNode, family: Family, size: Size): void {
     ranges: map('source_ranges', codec(sourceRangeKeyLayout, u32)),
     slots: map('service_slots', codec(slotKeyLayout, backendLayout)),
     backends: map('backends', codec(u32, backendLayout)),
+    direct: map('direct_backends', codec(directKeyLayout, backendLayout)),
     tables: stack.use(new MaglevSegments(object.mapFd('maglev_segments'))),
   }
   const target = new ServiceTarget({ maps: () => maps, seed: '' })
@@ -145,6 +147,8 @@ function frontend(family: Family, i: number, backends: number): FrontendRow {
     sourceRanges: [],
     algorithm: 'maglev',
     tableSize: DEFAULT_TABLE_SIZE,
+    forwarding: 'snat',
+    direct: [],
     backends: Array.from({ length: backends }, (_, b) => ({
       address: backendAddress(family, b),
       port: BACKEND_PORT + (i % 50_000),

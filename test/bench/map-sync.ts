@@ -13,6 +13,8 @@ import {
   serviceKeyLayout,
   type ServiceValue,
   serviceValueLayout,
+  type DirectKey,
+  directKeyLayout,
   type SlotKey,
   slotKeyLayout,
   type SourceRangeKey,
@@ -26,7 +28,7 @@ import { DEFAULT_TABLE_SIZE } from '../../daemon/service/maglev.ts'
 import { ServicePlanner } from '../../daemon/service/planner.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../daemon/state/service-rows.ts'
 import { createTables } from '../../daemon/state/tables.ts'
-import { PLAIN_SERVICE } from '../support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_SERVICE } from '../support/service-row.ts'
 import { against, type Bench, beside, type Result } from './bench.ts'
 
 const NAME = 'map-sync'
@@ -37,7 +39,7 @@ interface Load {
 }
 const PLAIN: Load = { kind: 'ClusterIP', services: 10_000 }
 const BALANCED: Load = { kind: 'LoadBalancer', services: 1000 }
-const BALANCING: Balancing = { tableSize: DEFAULT_TABLE_SIZE, inside: false }
+const BALANCING: Balancing = { ...PLAIN_BALANCING, tableSize: DEFAULT_TABLE_SIZE }
 const LIMITS = { syncMs: 1000, rawRatio: 3, balancedMs: 2000, changeMs: 10 }
 const MOST_SERVICES = PLAIN.services
 /** Each takes two seconds. */
@@ -151,6 +153,7 @@ function newMaps(): ServiceMaps & Disposable {
     ranges: make<SourceRangeKey, number>(1, codec(sourceRangeKeyLayout, u32)),
     slots: make<SlotKey, Backend>(MOST_SERVICES * BACKENDS, codec(slotKeyLayout, backendLayout)),
     backends: make<number, Backend>(MOST_SERVICES * BACKENDS, codec(u32, backendLayout)),
+    direct: make<DirectKey, Backend>(1, codec(directKeyLayout, backendLayout)),
     tables: stack.use(newSegments()),
     [Symbol.dispose]: () => stack.dispose(),
   }

@@ -263,11 +263,11 @@ export class TestNode implements Disposable {
     using own = this.object('pod').map('node_addresses', codec(u32, addressLayout))
     for (const [family, address] of [HOST[4], HOST[6]].entries()) own.update(family, toMapped16(address))
     for (const address of [HOST[4], HOST[6]]) this.endpoints.update(toMapped16(address), host)
-    for (const { prefix, tunnel } of PREFIXES) {
+    for (const { prefix, tunnel, node } of PREFIXES) {
       const { bytes: address, length } = toMappedPrefix(prefix)
       const value = {
         tunnel: tunnel === undefined ? new Uint8Array(16) : toMapped16(tunnel),
-        flags: tunnel === undefined ? 0 : IpcacheFlags.IPCACHE_OVERLAY,
+        flags: (tunnel === undefined ? 0 : IpcacheFlags.IPCACHE_OVERLAY) | (node ? IpcacheFlags.IPCACHE_NODE : 0),
         node: 1,
       }
       ipcache.update({ prefixLength: length, address }, value)

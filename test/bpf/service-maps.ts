@@ -1,7 +1,9 @@
 /** Services for tests of the programs: what the control plane would write for them. */
 import {
   backendLayout,
+  directKeyLayout,
   MaglevSize,
+  NatFlags,
   ServiceFlags,
   ServiceScope,
   serviceKeyLayout,
@@ -33,6 +35,8 @@ export interface TestService {
   readonly ranges?: readonly string[]
   /** Nobody is at other ports of its address. */
   readonly exclusive?: boolean
+  /** Pods of other nodes answer its clients themselves; those of this node that do so for other nodes. */
+  readonly dsr?: readonly string[]
   /** Which backend each place of its Maglev table holds, by their indices. */
   readonly table?: readonly number[]
   /** The flow chooses the place; else chance does. */
@@ -45,7 +49,7 @@ let nextId = 1
 /** The tables of tests lie one behind the other, each in blocks of its own. */
 let nextBlock = 0
 
-/** Writes a service into the maps of an object; its backends' ids, in order. */
+/** Writes a service into the maps of an object; its backends' ids, in order, then those of `dsr`. */
 export function makeService(object: LoadedObject, service: TestService): number[] {
   using services = object.map('services', codec(serviceKeyLayout, serviceValueLayout))
   using slots = object.map('service_slots', codec(slotKeyLayout, backendLayout))
@@ -59,9 +63,17 @@ export function makeService(object: LoadedObject, service: TestService): number[
     slots.update({ service: id, index }, row)
     return row.id
   })
-  const { port = SERVICE_PORT, affinitySeconds = 0, exclusive = true, ranges = [] } = service
+  const { port = SERVICE_PORT, affinitySeconds = 0, exclusive = true, ranges = [], dsr = [] } = service
+  using direct = object.map('direct_backends', codec(directKeyLayout, backendLayout))
+  for (const [index, pod] of dsr.entries()) {
+    const row = { address: toMapped16(pod), port: BACKEND_PORT, id: id * 100 + 50 + index }
+    backends.update(row.id, row)
+    direct.update({ service: id, address: row.address }, row)
+    ids.push(row.id)
+  }
   const flags =
     (service.byFlow ? ServiceFlags.SERVICE_BY_FLOW : 0) |
+    (service.dsr === undefined ? 0 : ServiceFlags.SERVICE_DSR) |
     (exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) |
     (ranges.length > 0 ? ServiceFlags.SERVICE_RANGES : 0)
   using allowed = object.map('source_ranges', codec(sourceRangeKeyLayout, u32))
@@ -105,6 +117,7 @@ export function clearServices(object: LoadedObject): void {
   clear('services', codec(serviceKeyLayout, serviceValueLayout))
   clear('service_slots', codec(slotKeyLayout, backendLayout))
   clear('backends', codec(u32, backendLayout))
+  clear('direct_backends', codec(directKeyLayout, backendLayout))
   clear('source_ranges', codec(sourceRangeKeyLayout, u32))
   clear('translations', codec(natKeyLayout, natValueLayout))
 }
@@ -119,6 +132,6 @@ export function translations(object: LoadedObject): string[] {
   const sides = (t: { source: Uint8Array; sourcePort: number; destination: Uint8Array; destinationPort: number }) =>
     `${end(t.source, t.sourcePort)} > ${end(t.destination, t.destinationPort)}`
   return [...map.entries()]
-    .map(([key, value]) => `${sides(key)} ${value.flags === 0 ? '→' : '<'} ${sides(value)}`)
+    .map(([key, value]) => `${sides(key)} ${(value.flags & NatFlags.NAT_REPLY) === 0 ? '→' : '<'} ${sides(value)}`)
     .sort()
 }

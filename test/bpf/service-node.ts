@@ -4,7 +4,7 @@ import { after, before, beforeEach } from 'node:test'
 import { type Layer, packet } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import type { Devices } from './devices.ts'
-import { compilePrograms, type Prelude, type ProgramName, TestNode, type Verdict } from './node.ts'
+import { compilePrograms, type NodeOptions, type Prelude, type ProgramName, TestNode, type Verdict } from './node.ts'
 import { clearServices, makeService, type TestService } from './service-maps.ts'
 import type { Family } from './world.ts'
 
@@ -20,11 +20,11 @@ export interface ServiceNode {
 }
 
 /** Call once, where hooks of the file are declared. */
-export function serviceNode(): ServiceNode {
+export function serviceNode(options: NodeOptions = {}): ServiceNode {
   let node: TestNode
   before(async () => {
     await compilePrograms()
-    node = new TestNode()
+    node = new TestNode(options)
   })
   after(() => node[Symbol.dispose]())
   beforeEach(() => {

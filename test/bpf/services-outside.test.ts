@@ -1,9 +1,9 @@
 /** Services for clients that are elsewhere: their packets arrive at the node, wherever the backend is. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { eth, ipv4, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
+import { eth, ipv4, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { tcp, udp } from '../support/packet-transport.ts'
+import { icmp, icmpv6, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
 import type { Prelude, Verdict } from './node.ts'
 import { BACKEND_PORT, SERVICE_PORT } from './service-maps.ts'
@@ -19,6 +19,7 @@ import {
   NATIVE,
   OUTSIDE,
   OVERLAID,
+  OVERLAID_ON_6,
   OVERLAY_MAC,
   ROUTER,
   toPod,
@@ -217,3 +218,26 @@ test('a load balancer’s address is for clients of its source ranges', () => {
   assert.deepEqual(clients.map(verdictOf), ['redirect', 'redirect', 'drop', 'drop'])
   assert.ok(effects(at.node).includes('count DROPPED uplink_in SOURCE_RANGE 2'))
 })
+
+for (const f of FAMILIES)
+  test(`IPv${f}: what is too long for the overlay to a backend is answered with the length that fits`, () => {
+    make({ address: VIP[f], protocol: 'tcp', scope: 'outside', backends: [OVERLAID_ON_6[f]] })
+    const segment = (length: number): Uint8Array => {
+      const of = { src: OUTSIDE[f], dst: VIP[f] }
+      const header = f === 4 ? ipv4({ ...of, dontFragment: true }) : ipv6(of)
+      const request = tcp({ sport: CLIENT_PORT, dport: SERVICE_PORT, flags: 'S' })
+      return packet(fromRouter, header, request, payload(length - (f === 4 ? 40 : 60)))
+    }
+    assert.equal(at.node.send(...uplink, segment(1450)).verdict, 'redirect')
+    const sent = segment(1451)
+    const { verdict, bytes } = at.node.send(...uplink, sent)
+    assert.equal(verdict, 'redirect')
+    const [header, error] =
+      f === 4
+        ? [ipv4({ src: VIP[4], dst: OUTSIDE[4], id: 0 }), icmp({ type: 3, code: 4, sequence: 1450 })]
+        : [ip(6, VIP, OUTSIDE), icmpv6({ type: 2, sequence: 1450 })]
+    const quoted = payload(sent.slice(14, f === 4 ? 54 : 74))
+    const back = packet(eth({ src: UPLINK_MAC, dst: ROUTER.mac }), header, error, quoted)
+    assert.equal(packetText(bytes), packetText(back))
+    assert.ok(effects(at.node).includes('count DROPPED uplink_in TOO_BIG 1'))
+  })

@@ -49,14 +49,21 @@ export const TUNNEL_END: Both & { readonly mac: string } = {
 }
 /** Next hop to the native one; nobody has resolved it yet. */
 export const NATIVE_NODE: Both = { 4: '192.168.7.3', 6: 'fd00:7::3' }
-/** Prefixes of the pods above, with the node's tunnel address; the native one has a route only. */
-export const PREFIXES: readonly { readonly prefix: string; readonly tunnel: string | undefined }[] = [
+/** Prefixes of the pods above, with the node's tunnel address; the native one has a route only. And the nodes. */
+export const PREFIXES: readonly {
+  readonly prefix: string
+  readonly tunnel: string | undefined
+  /** An address of the node itself. */
+  readonly node?: true
+}[] = [
   { prefix: '10.20.0.0/24', tunnel: TUNNEL_END[4] },
   { prefix: 'fd00:20::/64', tunnel: TUNNEL_END[4] },
   { prefix: '10.26.0.0/24', tunnel: TUNNEL_END[6] },
   { prefix: 'fd00:26::/64', tunnel: TUNNEL_END[6] },
   { prefix: '10.30.0.0/24', tunnel: undefined },
   { prefix: 'fd00:30::/64', tunnel: undefined },
+  { prefix: `${NATIVE_NODE[4]}/32`, tunnel: undefined, node: true },
+  { prefix: `${NATIVE_NODE[6]}/128`, tunnel: undefined, node: true },
 ]
 /** Anything else, by the default route. */
 export const OUTSIDE: Both = { 4: '198.51.100.9', 6: '2001:db8::9' }

@@ -19,6 +19,8 @@ const WEB: FrontendRow = {
   sourceRanges: [],
   algorithm: 'random',
   tableSize: 251,
+  forwarding: 'snat',
+  direct: [],
   backends: [
     { address: '10.1.0.2', port: 8080, node: 'node-a', zone: '', weight: 1, terminating: false },
     { address: '10.1.0.3', port: 8080, node: 'node-a', zone: '', weight: 1, terminating: true },
@@ -49,17 +51,17 @@ async function printed(service?: string): Promise<string[]> {
 
 test('services are listed in the order of their names, with the number of their backends', async () => {
   assert.deepEqual(await printed(), [
-    'SERVICE|FRONTEND|KIND|FROM|PICKS BY|BACKENDS',
-    'default/web:http|TCP 10.96.0.1:80|cluster-ip|inside|random|2',
-    'kube-system/dns|TCP [fd00:96::1]:80|cluster-ip|inside|random|0',
+    'SERVICE|FRONTEND|KIND|FROM|PICKS BY|FORWARDS BY|BACKENDS',
+    'default/web:http|TCP 10.96.0.1:80|cluster-ip|inside|random|-|2',
+    'kube-system/dns|TCP [fd00:96::1]:80|cluster-ip|inside|random|-|0',
   ])
 })
 
 for (const name of ['web', 'default/web'])
   test(`${name} is shown with each of its backends`, async () => {
     assert.deepEqual(await printed(name), [
-      'SERVICE|FRONTEND|KIND|FROM|PICKS BY|BACKEND|NODE|WEIGHT|STATE',
-      'default/web:http|TCP 10.96.0.1:80|cluster-ip|inside|random|10.1.0.2:8080|node-a|1|ready',
+      'SERVICE|FRONTEND|KIND|FROM|PICKS BY|FORWARDS BY|BACKEND|NODE|WEIGHT|STATE',
+      'default/web:http|TCP 10.96.0.1:80|cluster-ip|inside|random|-|10.1.0.2:8080|node-a|1|ready',
       '10.1.0.3:8080|node-a|1|terminating',
     ])
   })

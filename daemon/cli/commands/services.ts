@@ -34,25 +34,25 @@ function isMeant({ service }: FrontendRow, name: string): boolean {
 }
 
 function overview(rows: readonly FrontendRow[]): string {
-  const cells = rows.map(row => [...frontendCells(row), row.algorithm, `${row.backends.length}`])
-  return textTable(['service', 'frontend', 'kind', 'from', 'picks by', 'backends'], cells, 'no services')
+  const cells = rows.map(row => [...frontendCells(row), `${row.backends.length}`])
+  return textTable([...FRONTEND, 'backends'], cells, 'no services')
 }
 
 function details(rows: readonly FrontendRow[]): string {
   const cells = rows.flatMap(row => {
     const [first = ['none', '', '', ''], ...others] = row.backends.map(backendCells)
-    return [[...frontendCells(row), row.algorithm, ...first], ...others.map(other => ['', '', '', '', '', ...other])]
+    return [[...frontendCells(row), ...first], ...others.map(other => [...FRONTEND.map(() => ''), ...other])]
   })
-  return textTable(
-    ['service', 'frontend', 'kind', 'from', 'picks by', 'backend', 'node', 'weight', 'state'],
-    cells,
-    'no services',
-  )
+  return textTable([...FRONTEND, 'backend', 'node', 'weight', 'state'], cells, 'no services')
 }
+
+const FRONTEND = ['service', 'frontend', 'kind', 'from', 'picks by', 'forwards by']
 
 function frontendCells(row: FrontendRow): string[] {
   const name = row.portName === '' ? row.service : `${row.service}:${row.portName}`
-  return [name, `${row.protocol} ${socketText(row.address, row.port)}`, row.kind, row.scope]
+  const forwarding = row.scope === 'inside' ? '-' : row.forwarding
+  const frontend = `${row.protocol} ${socketText(row.address, row.port)}`
+  return [name, frontend, row.kind, row.scope, row.algorithm, forwarding]
 }
 
 function backendCells({ address, port, node, weight, terminating }: BackendRow): string[] {
