@@ -21,7 +21,14 @@ int uplink_xdp(struct xdp_md *ctx)
 		return XDP_PASS;
 	from = p.tuple;
 	p.tuple = nat_tuple(known, from.protocol);
-	hop = xdp_route(ctx, &p, &frame);
+	if (nat_is_dsr(known)) {
+		/* By option, every datagram is given one. */
+		if (wrap_is_on())
+			return xdp_send(ctx, &p, &frame);
+		if (from.protocol != IPPROTO_TCP)
+			return XDP_PASS;
+	}
+	hop = xdp_route(ctx, &p, &frame, 0);
 	if (!hop || !xdp_continue(&p, known, &from))
 		return XDP_PASS;
 	xdp_rewrite(&frame, &p, &from, hop);

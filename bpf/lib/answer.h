@@ -116,7 +116,7 @@ static __always_inline bool answer_error4(struct __sk_buff *skb, const struct pa
 				  : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct iphdr) + QUOTED_SHORT))
 		return false;
 	header.ip.tot_len = bpf_htons((__u16)(sizeof(header) + sizeof(struct iphdr) + quoted));
-	header.ip.check = checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)&header.ip, sizeof(header.ip), 0));
+	header.ip.check = checksum_ipv4(&header.ip);
 	sum = bpf_csum_diff(0, 0, (__be32 *)&header.icmp, sizeof(header.icmp), 0);
 	header.icmp.checksum = checksum_fold((__u32)bpf_csum_diff(0, 0, quote, sizeof(quote), (__u32)sum));
 	return !bpf_skb_change_tail(skb, IPV4_PLAIN_END + quoted, 0) &&

@@ -59,7 +59,7 @@ static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 	own->mtu = 0;
 	verdict = route_away(skb, p);
 	if (likely(verdict != TC_ACT_OK))
-		return route_wraps(p) && !dsr_wrap(skb, p) ? drop(skb, p, DROP_MALFORMED, 0) : verdict;
+		return wrap_awaits(p) && !dsr_wrap(skb, p) ? drop(skb, p, DROP_MALFORMED, 0) : verdict;
 	return own->mtu ? arrive_too_long(skb, p, own) : drop(skb, p, DROP_NO_ROUTE, 0);
 }
 

@@ -9,6 +9,7 @@
 #include "maglev.h"
 #include "nat.h"
 #include "service.h"
+#include "wrap.h"
 
 /* An address and port that the packet's sender may ask for. */
 static __always_inline const struct service_value *balance_service(const struct packet *p)
@@ -249,7 +250,7 @@ static __always_inline bool balance_rewrite(struct __sk_buff *skb, struct packet
 	if (!nat_is_dsr(next))
 		return nat_rewrite(skb, p, next);
 	p->dsr = PACKET_DSR_SENT;
-	if (dsr_dispatch == DSR_OPTION)
+	if (!wrap_is_on())
 		return nat_rewrite(skb, p, next);
 	p->tuple = nat_tuple(next, p->tuple.protocol);
 	return true;

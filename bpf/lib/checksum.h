@@ -2,6 +2,7 @@
 /* The Internet checksum (RFC 1071) of what programs write themselves. */
 #pragma once
 #include <linux/in.h>
+#include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -11,6 +12,17 @@ static __always_inline __u16 checksum_fold(__u32 sum)
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (__u16)~sum;
+}
+
+/* Of an IPv4 header without options whose own checksum is zero. */
+static __always_inline __u16 checksum_ipv4(const struct iphdr *ip)
+{
+	const __u32 *words = (const __u32 *)ip;
+	__u64 sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
+
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return checksum_fold((__u32)sum);
 }
 
 /* What an ICMPv6 checksum covers besides the message: addresses, length and protocol (RFC 8200 section 8.1). */

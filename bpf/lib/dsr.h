@@ -7,36 +7,14 @@
 #pragma once
 #include "balance.h"
 #include "checksum.h"
+#include "wrap.h"
 
 enum {
-	DSR_HOPS = 64,
 	/* For experiments, both of a kind that routers leave alone (RFC 4727 sections 3.2 and 3.4). */
 	DSR_OPTION4 = 158,
 	DSR_OPTION6 = 0x1e,
 	DSR_OPTION4_SIZE = 8,
 	DSR_OPTION6_SIZE = 24,
-};
-
-struct geneve {
-	__be16 source_port;
-	__be16 destination_port;
-	__be16 length;
-	__u16 checksum; /* none: the packet within has its own (RFC 6936) */
-	__u8 version_length;
-	__u8 flags;
-	__be16 protocol;
-	__be32 vni;
-};
-
-/* What a packet that is sent on as it came goes in. */
-struct dsr_header4 {
-	struct iphdr ip;
-	struct geneve geneve;
-};
-
-struct dsr_header6 {
-	struct ipv6hdr ip;
-	struct geneve geneve;
 };
 
 /* A plain header with the option behind it. */
@@ -59,82 +37,39 @@ struct dsr_option6 {
 	__u8 pad[2]; /* PadN (RFC 8200 section 4.2) */
 };
 
-/* A port by which networks tell flows apart, from the range that RFC 8926 section 3.3 names. */
-static __always_inline __be16 dsr_source_port(const struct tuple *t)
-{
-	__u32 ports = (__u32)t->source_port << 16 | t->destination_port;
-
-	return bpf_htons((__u16)(49152 + (ports * 0x9e3779b1 >> 18)));
-}
-
-static __always_inline void dsr_geneve(struct geneve *geneve, const struct packet *p, __u32 length)
-{
-	*geneve = (struct geneve){
-	    .source_port = dsr_source_port(&p->tuple),
-	    .destination_port = bpf_htons(dsr_port),
-	    .length = bpf_htons((__u16)(length + sizeof(*geneve))),
-	    .protocol = bpf_htons(p->ethertype),
-	    .vni = bpf_htonl(overlay_vni << 8),
-	};
-}
-
-/* The header around an IPv4 packet of a length. */
-static __always_inline void dsr_header4(struct dsr_header4 *header, const struct packet *p, __u32 length)
-{
-	*header = (struct dsr_header4){
-	    .ip = {.version = 4,
-		   .ihl = 5,
-		   .tot_len = bpf_htons((__u16)(length + route_wrapper_size(p))),
-		   .frag_off = bpf_htons(0x4000),
-		   .ttl = DSR_HOPS,
-		   .protocol = dsr_dispatch == DSR_GENEVE ? IPPROTO_UDP : IPPROTO_IPIP,
-		   .saddr = p->tuple.source.words[3],
-		   .daddr = p->tuple.destination.words[3]},
-	};
-	header->ip.check = checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)&header->ip, sizeof(header->ip), 0));
-	dsr_geneve(&header->geneve, p, length);
-}
-
-static __always_inline void dsr_header6(struct dsr_header6 *header, const struct packet *p, __u32 length)
-{
-	*header = (struct dsr_header6){
-	    .ip = {.version = 6,
-		   .nexthdr = dsr_dispatch == DSR_GENEVE ? IPPROTO_UDP : IPPROTO_IPV6,
-		   .payload_len = bpf_htons((__u16)(length + route_wrapper_size(p) - sizeof(header->ip))),
-		   .hop_limit = DSR_HOPS},
-	};
-	__builtin_memcpy(&header->ip.saddr, &p->tuple.source, sizeof(header->ip.saddr));
-	__builtin_memcpy(&header->ip.daddr, &p->tuple.destination, sizeof(header->ip.daddr));
-	dsr_geneve(&header->geneve, p, length);
-}
-
 /*
  * Puts a packet whose way is found into one from this node to the pod; segments of a larger one shrink by what that
  * takes. In it the packet has one hop less (RFC 2003 section 3.1).
  */
 __outlined bool dsr_wrap(struct __sk_buff *skb, struct packet *p)
 {
-	__u64 flags = BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+	struct {
+		struct iphdr ip;
+		struct geneve geneve;
+	} header4;
+	struct {
+		struct ipv6hdr ip;
+		struct geneve geneve;
+	} header6;
+	__u64 flags = dsr_dispatch == DSR_GENEVE ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP : 0;
 	__u32 size, length;
-	union {
-		struct dsr_header4 four;
-		struct dsr_header6 six;
-	} header;
 
 	if (!p)
 		return false;
-	size = route_wrapper_size(p);
+	size = wrap_size(p);
 	length = p->end - ETH_HLEN;
 	if (p->ethertype == ETH_P_IP) {
-		flags = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
-		dsr_header4(&header.four, p, length);
-	} else {
-		dsr_header6(&header.six, p, length);
+		wrap_ipv4(&header4.ip, p, length);
+		wrap_geneve(&header4.geneve, p, length);
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+		return !bpf_skb_adjust_room(skb, (__s32)size, BPF_ADJ_ROOM_MAC, flags) &&
+		       !bpf_skb_store_bytes(skb, ETH_HLEN, &header4, size, BPF_F_RECOMPUTE_CSUM);
 	}
-	if (dsr_dispatch == DSR_GENEVE)
-		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+	wrap_ipv6(&header6.ip, p, length);
+	wrap_geneve(&header6.geneve, p, length);
+	flags |= BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
 	return !bpf_skb_adjust_room(skb, (__s32)size, BPF_ADJ_ROOM_MAC, flags) &&
-	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header, size, BPF_F_RECOMPUTE_CSUM);
+	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header6, size, BPF_F_RECOMPUTE_CSUM);
 }
 
 /* What the client speaks to, from the entry that leads back; null where there is none. */
@@ -208,7 +143,7 @@ __outlined bool dsr_prepare(struct __sk_buff *skb, struct packet *p)
 
 	if (!p)
 		return false;
-	if (dsr_dispatch != DSR_OPTION) {
+	if (wrap_is_on()) {
 		family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
 		node = bpf_map_lookup_elem(&node_addresses, &family);
 		if (node)
@@ -287,7 +222,7 @@ static __always_inline bool dsr_remove4(struct __sk_buff *skb, struct packet *p,
 	header.ip.ihl = sizeof(header.ip) / 4;
 	header.ip.tot_len = bpf_htons((__u16)(p->end - ETH_HLEN - DSR_OPTION4_SIZE));
 	header.ip.check = 0;
-	header.ip.check = checksum_fold((__u32)bpf_csum_diff(0, 0, (__be32 *)&header.ip, sizeof(header.ip), 0));
+	header.ip.check = checksum_ipv4(&header.ip);
 	return !bpf_skb_adjust_room(skb, -DSR_OPTION4_SIZE, BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) &&
 	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header.ip, sizeof(header.ip), BPF_F_RECOMPUTE_CSUM);
 }
@@ -361,7 +296,7 @@ static __always_inline bool dsr_read_again(struct __sk_buff *skb, struct packet 
 {
 	struct packet came = {.hook = p->hook, .scope = p->scope};
 
-	own->mtu -= route_wrapper_size(p);
+	own->mtu -= wrap_size(p);
 	*p = came;
 	return !parse_frame(skb, p) && !parse_ip(skb, p) && !parse_transport(skb, p);
 }
@@ -378,7 +313,7 @@ __outlined bool dsr_undo(struct __sk_buff *skb, struct packet *p)
 
 	if (!p || !own)
 		return false;
-	if (route_wraps(p))
+	if (wrap_awaits(p))
 		return dsr_read_again(skb, p, own);
 	is4 = p->ethertype == ETH_P_IP;
 	if (p->dsr == PACKET_DSR_SENT && (is4 ? dsr_remove4(skb, p, &own->reply) : dsr_remove6(skb, p, &own->reply)))

@@ -128,7 +128,7 @@ __outlined enum drop_reason related(struct __sk_buff *skb, struct packet *p)
 		/* About no flow of a service: nobody else has the address. */
 		return balance_owns(p) ? DROP_CT_INVALID : DROP_NONE;
 	/* Of what a backend of another node has answered itself: that node makes it the backend's. */
-	if (nat_is_dsr(&own->forward) && dsr_dispatch != DSR_OPTION) {
+	if (nat_is_dsr(&own->forward) && wrap_is_on()) {
 		p->tuple.destination = own->forward.destination;
 		p->dsr = PACKET_DSR_SENT;
 		p->translated = 1;

@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "maps.h"
 #include "parse.h"
+#include "wrap.h"
 
 /* Of <sys/socket.h>, which does not compile for eBPF. */
 enum {
@@ -29,28 +30,10 @@ static __always_inline int route_to_pod(struct __sk_buff *skb, struct packet *p,
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }
 
-enum {
-	GENEVE_HEADER = 16, /* of UDP and Geneve (RFC 8926 section 3.4), which has no options */
-};
-
-/* Bytes of what a packet is wrapped in on its way to a pod of another node that answers the client itself. */
-static __always_inline __u32 route_wrapper_size(const struct packet *p)
-{
-	__u32 ip = p->ethertype == ETH_P_IP ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-
-	return dsr_dispatch == DSR_GENEVE ? ip + GENEVE_HEADER : ip;
-}
-
-/* Whether it is going to be. */
-static __always_inline bool route_wraps(const struct packet *p)
-{
-	return dsr_dispatch != DSR_OFF && dsr_dispatch != DSR_OPTION && p->dsr == PACKET_DSR_SENT;
-}
-
 /* Bytes of the largest IP packet on the wire; the segments of a larger one give way to what wraps them. */
 static __always_inline __u32 route_length(struct __sk_buff *skb, const struct packet *p)
 {
-	return packet_wire_length(skb, p) + (route_wraps(p) && !skb->gso_size ? route_wrapper_size(p) : 0);
+	return packet_wire_length(skb, p) + (wrap_awaits(p) && !skb->gso_size ? wrap_size(p) : 0);
 }
 
 /* Writes the tunnel key of a packet to this node. */

@@ -9,6 +9,7 @@
 #include "ct.h"
 #include "nat.h"
 #include "route.h"
+#include "wrap.h"
 
 /* A frame that is plain, with its headers where they always are. */
 struct xdp_frame {
@@ -121,11 +122,11 @@ static __always_inline bool xdp_hop_ask(struct xdp_md *ctx, const struct packet 
 }
 
 /*
- * The next hop of what the packet goes on as. Null unless that is out by the device it came in by, and the frame was
- * for this node.
+ * The next hop of what the packet goes on as, `growth` bytes longer. Null unless that is out by the device it came in
+ * by, and the frame was for this node.
  */
 static __always_inline const struct hop *xdp_route(struct xdp_md *ctx, const struct packet *p,
-						   const struct xdp_frame *frame)
+						   const struct xdp_frame *frame, __u32 growth)
 {
 	struct hop *hop = xdp_hop_place(&p->tuple);
 	__u64 now = bpf_ktime_get_coarse_ns();
@@ -137,7 +138,8 @@ static __always_inline const struct hop *xdp_route(struct xdp_md *ctx, const str
 	     !address_equal(&hop->source, &p->tuple.source)) &&
 	    !xdp_hop_ask(ctx, p, hop, now))
 		return 0;
-	if (p->end - ETH_HLEN > hop->mtu || __builtin_memcmp(hop->macs + ETH_ALEN, frame->eth->h_dest, ETH_ALEN))
+	if (p->end - ETH_HLEN + growth > hop->mtu ||
+	    __builtin_memcmp(hop->macs + ETH_ALEN, frame->eth->h_dest, ETH_ALEN))
 		return 0;
 	return hop;
 }
@@ -221,4 +223,66 @@ static __always_inline void xdp_rewrite(const struct xdp_frame *frame, const str
 		xdp_rewrite6(frame->ip, &p->tuple);
 	change = checksum_change(change, xdp_ports(from), xdp_ports(&p->tuple));
 	xdp_rewrite_transport(frame->transport, &p->tuple, change);
+}
+
+/* Takes a hop from what goes on within another packet. */
+static __always_inline void xdp_hop4(struct iphdr *ip)
+{
+	ip->check = checksum_apply(ip->check, checksum_change(0, bpf_htons(0x0100), 0));
+	ip->ttl--;
+}
+
+/* Puts the packet into one of p->tuple, with its frame in front. XDP_PASS when the driver has left no room for that. */
+static __always_inline int xdp_wrap(struct xdp_md *ctx, const struct packet *p, const struct hop *hop)
+{
+	bool is4 = p->ethertype == ETH_P_IP;
+	__u32 length = p->end - ETH_HLEN, header = is4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	struct ethhdr *eth;
+	void *data;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)wrap_size(p)))
+		return XDP_PASS;
+	data = xdp_data(ctx);
+	eth = data;
+	if (data + ETH_HLEN + GENEVE_HEADER + 2 * header > xdp_data_end(ctx))
+		return XDP_ABORTED;
+	__builtin_memcpy(eth, hop->macs, sizeof(hop->macs));
+	eth->h_proto = bpf_htons(p->ethertype);
+	data += ETH_HLEN;
+	if (is4)
+		wrap_ipv4(data, p, length);
+	else
+		wrap_ipv6(data, p, length);
+	data += header;
+	if (dsr_dispatch == DSR_GENEVE) {
+		wrap_geneve(data, p, length);
+		data += GENEVE_HEADER;
+	}
+	if (is4)
+		xdp_hop4(data);
+	else
+		((struct ipv6hdr *)data)->hop_limit--;
+	count_forwarded(p, p->end);
+	return XDP_TX;
+}
+
+/* Sends a packet of a steady flow on to the pod that answers it, which is p->tuple's destination, as it came. */
+static __always_inline int xdp_send(struct xdp_md *ctx, struct packet *p, const struct xdp_frame *frame)
+{
+	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
+	const struct address *node = bpf_map_lookup_elem(&node_addresses, &family);
+	struct address client = p->tuple.source;
+	const struct hop *hop;
+
+	if (!node)
+		return XDP_PASS;
+	p->tuple.source = *node;
+	hop = xdp_route(ctx, p, frame, wrap_size(p));
+	if (!hop)
+		return XDP_PASS;
+	p->tuple.source = client;
+	if (!ct_continue(p, p->end, CT_TRANSLATED))
+		return XDP_PASS;
+	p->tuple.source = *node;
+	return xdp_wrap(ctx, p, hop);
 }

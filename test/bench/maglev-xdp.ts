@@ -1,6 +1,6 @@
 /**
- * `maglev-xdp`: nanoseconds of `uplink_xdp` for one packet from outside to a service's backend elsewhere, by test run on
- * one core, among 10,000 services with 100 backends each. What the packet's restoration and the test run itself cost is
+ * `maglev-xdp`: nanoseconds of `uplink_xdp` for one packet from outside to a service's backend elsewhere, translated there
+ * and back (SNAT), or wrapped on its way to a pod that answers the client itself (DSR by IPIP); by test run on one core, among 10,000 services with 100 backends each. What the packet's restoration and the test run itself cost is
  * measured by an empty program in the same place and taken away. The peer only parses and bounces, in less time than the
  * clock's steps: its figure, and the ratio, are with the restoration and the test run in them.
  */
@@ -11,6 +11,7 @@ import {
   backendLayout,
   directKeyLayout,
   CtFlags,
+  DsrDispatch,
   type CtKey,
   type CtValue,
   NatFlags,
@@ -40,8 +41,13 @@ const NAME = 'maglev-xdp'
 const FULL = { services: 10_000, backends: 100, repeat: 131_072, flows: [1, 1024, 65_536, 1_048_576] }
 const BRIEF = { services: 10, backends: 10, repeat: 1024, flows: [1, 1024] }
 type Size = typeof FULL
-/** Nanoseconds that a translated packet of one flow may cost. */
-const SNAT_LIMIT_NS = 180
+const FORWARDINGS = ['SNAT', 'DSR by IPIP'] as const
+type Forwarding = (typeof FORWARDINGS)[number]
+/** Nanoseconds that a packet may cost, by how many flows there are. */
+const LIMITS_NS: Readonly<Record<Forwarding, Readonly<Record<number, number>>>> = {
+  SNAT: { 1: 180 },
+  'DSR by IPIP': { 1: 75, 1024: 95, 65_536: 280 },
+}
 /** XDP_TX, which all programs here answer. */
 const TURNED = 3
 const HEADERS = 74
@@ -60,13 +66,20 @@ export const maglevXdp: Bench = {
   summary: 'nanoseconds a packet from outside takes in uplink_xdp, by test run',
   async *run(context) {
     await compilePrograms()
-    for (const family of FAMILIES) yield* measureFamily(family, context.brief ? BRIEF : FULL, context)
+    for (const forwarding of FORWARDINGS)
+      for (const family of FAMILIES) yield* measure(forwarding, family, context.brief ? BRIEF : FULL, context)
   },
 }
 
-async function* measureFamily(family: Family, size: Size, context: BenchContext): AsyncIterable<Result> {
+async function* measure(
+  forwarding: Forwarding,
+  family: Family,
+  size: Size,
+  context: BenchContext,
+): AsyncIterable<Result> {
   const most = Math.max(...size.flows)
   using node = new TestNode({
+    constants: { dsr_dispatch: forwarding === 'SNAT' ? DsrDispatch.DSR_OFF : DsrDispatch.DSR_IPIP },
     conntrackEntries: 2 * most,
     sizes: {
       translations: 4 * most,
@@ -77,8 +90,8 @@ async function* measureFamily(family: Family, size: Size, context: BenchContext)
   })
   makeServices(node, family, size)
   context.say(`IPv${family}: ${size.services} services × ${size.backends} backends`)
-  openFlows(node, family, size)
-  context.say(`IPv${family}: ${most} flows`)
+  openFlows(node, forwarding, family, size)
+  context.say(`IPv${family}: ${most} flows by ${forwarding}`)
   using wrapper = await loadReset('reset-xdp')
   const programs = {
     ours: node.object('xdp').programFd('uplink_xdp'),
@@ -97,14 +110,16 @@ async function* measureFamily(family: Family, size: Size, context: BenchContext)
   for (const flows of size.flows) {
     const what = {
       bench: NAME,
-      case: `IPv${family}, SNAT, ${flows} flow${flows > 1 ? 's' : ''}`,
+      case: `IPv${family}, ${forwarding}, ${flows} flow${flows > 1 ? 's' : ''}`,
       unit: 'ns',
       ...beside('bounce and run', samples[`ours ${flows}`] ?? [], samples[`bounce ${flows}`] ?? []),
     }
     const ours = net('ours', flows)
-    if (flows === 1) yield against(what, ours, SNAT_LIMIT_NS)
+    const limit = LIMITS_NS[forwarding][flows]
+    if (limit !== undefined) yield against(what, ours, limit)
     else yield { ...what, ours: median(ours), samples: ours.length }
   }
+  if (forwarding !== 'SNAT') return
   for (const map of ['services', 'service_slots', 'backends', 'conntrack', 'translations'])
     yield { bench: NAME, case: `IPv${family}, map ${map}`, ours: mapMegabytes(node, map), unit: 'MB', samples: 1 }
 }
@@ -161,7 +176,7 @@ function frontend(family: Family, i: number, backends: number): FrontendRow {
 }
 
 /** Conntrack and translations as the flows' own packets would have left them. */
-function openFlows(node: TestNode, family: Family, size: Size): void {
+function openFlows(node: TestNode, forwarding: Forwarding, family: Family, size: Size): void {
   using translations = node.object('xdp').map('translations', codec(natKeyLayout, natValueLayout))
   const now = process.hrtime.bigint()
   const service = { address: toMapped16(serviceAddress(family, size.services >> 1)), port: SERVICE_PORT }
@@ -174,7 +189,11 @@ function openFlows(node: TestNode, family: Family, size: Size): void {
     packetsB: 1n,
     bytesA: 132n,
     bytesB: 66n,
-    flags: CtFlags.CT_ORIGIN_A | CtFlags.CT_REPLIED | CtFlags.CT_ESTABLISHED | CtFlags.CT_TRANSLATED,
+    flags:
+      CtFlags.CT_ORIGIN_A |
+      CtFlags.CT_ESTABLISHED |
+      CtFlags.CT_TRANSLATED |
+      (forwarding === 'SNAT' ? CtFlags.CT_REPLIED : CtFlags.CT_ONE_WAY),
   }
   const chunk = 16_384
   for (let first = 0; first < Math.max(...size.flows); first += chunk) {
@@ -183,9 +202,11 @@ function openFlows(node: TestNode, family: Family, size: Size): void {
     for (let i = first; i < first + chunk && i < Math.max(...size.flows); i++) {
       const client = { address: clientAddress(family, i >> 16), port: i & 0xffff }
       // One source port leads to many backends: these are as many as there are flows.
-      const own = { address: host, port: i & 0xffff }
+      const own = forwarding === 'SNAT' ? { address: host, port: i & 0xffff } : client
       const backend = { address: backends[(i >> 16) % backends.length] ?? host, port: BACKEND_PORT }
-      ways.push(way(client, service, own, backend, 0), way(backend, own, service, client, NatFlags.NAT_REPLY))
+      const flags = forwarding === 'SNAT' ? 0 : NatFlags.NAT_DSR
+      ways.push(way(client, service, own, backend, flags))
+      ways.push(way(backend, own, service, client, flags | NatFlags.NAT_REPLY))
       flows.push([ctKey(own, backend), flow])
     }
     translations.updateBatch(ways)
