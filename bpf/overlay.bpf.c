@@ -32,7 +32,8 @@ int overlay_in(struct __sk_buff *skb)
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
 	if (unlikely(!destination && !p.dsr))
-		return drop(skb, &p, DROP_NO_ENDPOINT, 0);
+		return !flow_parse(skb, &p) && answer_is_late(&p) ? answer_late(skb, &p)
+								  : drop(skb, &p, DROP_NO_ENDPOINT, 0);
 	overlay_accept(skb);
 	if (!destination || endpoint_is_host(destination)) {
 		verdict = arrive(skb, &p);

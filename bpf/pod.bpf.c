@@ -16,6 +16,7 @@ int pod_out(struct __sk_buff *skb)
 	struct packet p = {.hook = HOOK_POD_OUT};
 	const struct endpoint_value *destination;
 	enum drop_reason reason;
+	int verdict;
 
 	reason = parse_frame(skb, &p);
 	if (unlikely(reason))
@@ -43,8 +44,10 @@ int pod_out(struct __sk_buff *skb)
 	if (unlikely(p.ct_flags & CT_VIA_STACK))
 		return TC_ACT_OK;
 	destination = endpoint_of(&p.tuple.destination);
-	if (!destination)
-		return route_away(skb, &p);
+	if (!destination) {
+		verdict = route_away(skb, &p);
+		return unlikely(verdict == TC_ACT_OK && answer_is_late(&p)) ? answer_late(skb, &p) : verdict;
+	}
 	if (endpoint_is_host(destination))
 		return TC_ACT_OK;
 	return route_to_pod(skb, &p, destination);

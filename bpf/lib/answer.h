@@ -240,6 +240,22 @@ static __always_inline bool answer_refuse(struct __sk_buff *skb, struct packet *
 	return p->tuple.protocol == IPPROTO_TCP && !skb->gso_size ? answer_reset(skb, p) : answer_error(skb, p, 0);
 }
 
+/* Whether the packet is of a connection with a pod of this node that has gone, and whose address nobody has yet. */
+static __always_inline bool answer_is_late(const struct packet *p)
+{
+	return p->tuple.protocol == IPPROTO_TCP && bpf_map_lookup_elem(&departed, &p->tuple.destination);
+}
+
+/*
+ * Drops what is for a pod that has gone, and resets its connection: no stack is left to do so, and an ICMP error ends
+ * none (RFC 1122 section 4.2.3.9).
+ */
+static __always_inline int answer_late(struct __sk_buff *skb, struct packet *p)
+{
+	drop(skb, p, DROP_NO_ENDPOINT, 0);
+	return answer_refuse(skb, p) ? answer_back(skb, p) : TC_ACT_SHOT;
+}
+
 /*
  * Drops a packet of a service, or one that conntrack refuses; where that is because nobody serves, the sender is told.
  */

@@ -60,7 +60,13 @@ static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 	verdict = route_away(skb, p);
 	if (likely(verdict != TC_ACT_OK))
 		return wrap_awaits(p) && !dsr_wrap(skb, p) ? drop(skb, p, DROP_MALFORMED, 0) : verdict;
-	return own->mtu ? arrive_too_long(skb, p, own) : drop(skb, p, DROP_NO_ROUTE, 0);
+	if (own->mtu)
+		return arrive_too_long(skb, p, own);
+	if (!answer_is_late(p))
+		return drop(skb, p, DROP_NO_ROUTE, 0);
+	/* Who is told knows the connection as it came. */
+	drop(skb, p, DROP_NO_ENDPOINT, 0);
+	return dsr_undo(skb, p) && answer_refuse(skb, p) ? answer_back(skb, p) : TC_ACT_SHOT;
 }
 
 /* Finds the translation of a packet, p->translated, if it has one. */
@@ -106,7 +112,9 @@ static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 		return answer_drop(skb, p, reason);
 	if (p->translated)
 		return arrive_go_on(skb, p);
-	return p->dsr ? drop(skb, p, DROP_DSR, 0) : TC_ACT_UNSPEC;
+	if (p->dsr)
+		return drop(skb, p, DROP_DSR, 0);
+	return unlikely(answer_is_late(p)) ? answer_late(skb, p) : TC_ACT_UNSPEC;
 }
 
 /* What the host sends: answers and errors of services that it serves itself are given the service's address again. */

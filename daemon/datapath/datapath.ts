@@ -27,8 +27,7 @@ import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
 import { type ProgramPlan, Programs } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
-import { ServiceTarget } from './service-target.ts'
-import { affineBackend } from './affinity.ts'
+import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
@@ -68,7 +67,7 @@ export class Datapath implements AsyncDisposable {
   readonly #programs: Programs<ProgramSet>
   readonly #routes: Reconciler<RouteRow>
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
-  readonly #services: ServiceTarget
+  readonly #services: DatapathServices
   readonly #devicesKnown: () => void
   readonly #looks: Attempts
   readonly #sysctls: Attempts
@@ -143,14 +142,13 @@ export class Datapath implements AsyncDisposable {
       table: tables.routes,
       target: routeTarget(kernel.net),
     })
-    this.#services = new ServiceTarget({ maps: () => this.#set, seed: options.settings.services.maglev.seed })
-    const services = new Reconciler({
+    this.#services = new DatapathServices({
       ...common,
-      name: 'service-maps',
-      table: tables.frontends,
-      target: this.#services,
+      current: () => this.#set,
+      tables,
+      seed: options.settings.services.maglev.seed,
     })
-    this.#reconcilers = [this.endpoints, hosts, ipcache, services, this.#routes]
+    this.#reconcilers = [this.endpoints, hosts, ipcache, this.#services.reconciler, this.#routes]
   }
 
   get mtu(): MtuPlan {
@@ -196,9 +194,7 @@ export class Datapath implements AsyncDisposable {
   }
   /** Whom packets of a client were given last by a frontend, while that still counts. */
   affinity(row: FrontendRow, client: Address): { readonly address: Address; readonly port: number } | undefined {
-    const service = this.#services.idOf(row)
-    if (service === undefined || row.affinitySeconds === 0) return undefined
-    return affineBackend(this.#set, { service, client, seconds: row.affinitySeconds })
+    return this.#services.affinity(row, client)
   }
   /** What each reconciler has not carried yet. */
   status(): readonly ReconcilerStatus[] {

@@ -8,6 +8,7 @@ import type { Address, Family } from '../kernel/kernel.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
 import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
 import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
+import { type SocketPeer, type SocketPeerKey, socketPeerKeyLayout, socketPeerLayout } from './shared.gen.ts'
 import { type AffinityKey, affinityKeyLayout, type AffinityValue, affinityValueLayout } from './shared.gen.ts'
 import {
   type DirectKey,
@@ -56,6 +57,7 @@ export interface ProgramSet extends Disposable {
   readonly direct: EbpfMap<DirectKey, Backend>
   readonly tables: TableBlocks
   readonly affinities: EbpfMap<AffinityKey, AffinityValue>
+  readonly peers: EbpfMap<SocketPeerKey, SocketPeer>
   readonly conntrackCapacity: number
   /** What other nodes know this node by. */
   setNodeAddresses(addresses: Readonly<Record<Family, Address | undefined>>): void
@@ -92,6 +94,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const direct = stack.use(mapOfFd(set.mapFd('direct_backends'), codec(directKeyLayout, backendLayout)))
   const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
   const affinities = stack.use(mapOfFd(set.mapFd('affinities'), codec(affinityKeyLayout, affinityValueLayout)))
+  const peers = stack.use(mapOfFd(set.mapFd('socket_peers'), codec(socketPeerKeyLayout, socketPeerLayout)))
   const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
   const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
@@ -107,6 +110,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     direct,
     tables,
     affinities,
+    peers,
     conntrackCapacity,
     setNodeAddresses: addresses => {
       const none = new Uint8Array(ADDRESS_SIZE)

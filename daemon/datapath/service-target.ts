@@ -12,6 +12,7 @@ import { PROTOCOL_NUMBERS } from '../service/protocol-numbers.ts'
 import { tableCandidates } from '../service/table-candidates.ts'
 import { type HeldTable, MaglevTables, type TableBlocks } from './maglev-tables.ts'
 import { type DirectChange, type DirectMap, directByService, removeDirect, writeDirect } from './service-direct.ts'
+import type { LostBackends } from './socket-ends.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
 import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
@@ -33,6 +34,8 @@ export interface ServiceTargetOptions {
   readonly maps: () => ServiceMaps
   /** Of the Maglev tables. */
   readonly seed: string
+  /** Told of backends that nobody can be given any more. */
+  readonly onLost?: (lost: readonly LostBackends[]) => void
 }
 
 /** What the maps hold of one frontend. */
@@ -51,14 +54,16 @@ interface Carried {
 
 export class ServiceTarget implements Target<FrontendRow> {
   readonly #maps: () => ServiceMaps
+  readonly #onLost: (lost: readonly LostBackends[]) => void
   readonly #addresses: ServiceAddresses
   readonly #tables: MaglevTables
   #carried: Map<string, Carried> | undefined
   #nextService = 1
   #nextBackend = 1
 
-  constructor({ maps, seed }: ServiceTargetOptions) {
+  constructor({ maps, seed, onLost = () => {} }: ServiceTargetOptions) {
     this.#maps = maps
+    this.#onLost = onLost
     this.#addresses = new ServiceAddresses(() => maps().services)
     this.#tables = new MaglevTables(() => maps().tables, seed)
   }
@@ -177,9 +182,12 @@ export class ServiceTarget implements Target<FrontendRow> {
     )
     slots.deleteBatch(changed.flatMap(({ have, next }) => surplusSlots(next.id, next.backends.length, have)))
     removeDirect(direct, others)
-    const lost = changed.flatMap(({ have, next }) => (have === undefined ? [] : surplus(allOf(have), next)))
-    backends.deleteBatch(lost.map(backend => backend.id))
+    const lost = changed.flatMap(({ key, have, next }) =>
+      have === undefined ? [] : [{ frontend: key, backends: surplus(allOf(have), next) }],
+    )
+    backends.deleteBatch(lost.flatMap(of => of.backends.map(backend => backend.id)))
     for (const { have } of changed) if (have?.table !== undefined) this.#tables.release(have.table)
+    this.#onLost(lost.filter(of => of.backends.length > 0))
   }
 
   /** The table is in place before the service that leads to it. */
@@ -210,6 +218,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     backends.deleteBatch(gone.flatMap(entry => allOf(entry).map(backend => backend.id)))
     for (const { table } of gone) if (table !== undefined) this.#tables.release(table)
     for (const key of keys) carried.delete(key)
+    this.#onLost(gone.map(entry => ({ frontend: entry.key, backends: allOf(entry) })))
   }
 
   /** What a daemon that was killed between two writes left: slots and backends that no service leads to. */

@@ -49,7 +49,7 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 6,
     name: 'no_endpoint',
-    text: 'The packet came through the overlay for a pod that is not on this node.',
+    text: 'The packet is for a pod that is not on this node, or not any more.',
     whatToDo:
       'Usual for a moment after a pod has ended. If it lasts, the sending node has an old view of the cluster: compare `causeway nodes` there and `causeway endpoints` here.',
   },

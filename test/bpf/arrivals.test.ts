@@ -199,7 +199,7 @@ suite('overlay_in', () => {
       sent: [frame, ip(family, OVERLAID, NATIVE), syn],
       prelude: { underlay: 4, vni: VNI },
       verdict: 'drop',
-      effects: dropped('NO_ENDPOINT', noPorts(OVERLAID, NATIVE)),
+      effects: dropped('NO_ENDPOINT', `tcp ${between(family, OVERLAID, NATIVE)}`),
     })
     check({
       what: `IPv${family}: a packet that says it comes from a pod of this node is dropped`,

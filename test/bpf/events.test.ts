@@ -193,10 +193,8 @@ test('expiry ends what an address’s last holder had open, whichever end it was
   assert.deepEqual(flows(node), [`flow udp ${B[4]}:3 > ${A[4]}:5000 1/0`])
   departed.add(A[4])
   ended()
-  assert.deepEqual(
-    [...node.departed.entries()].map(([address]) => fromMapped16(address)),
-    [A[4]],
-  )
+  assert.equal(departed.any, true)
+  assert.deepEqual([...node.departed.entries()].map(([address]) => fromMapped16(address)).sort(), [A[4], B[4]])
 })
 
 /** Entries are stamped by the coarse clock, which moves with the timer interrupt. */

@@ -250,7 +250,7 @@ suite('a node of a cluster', () => {
   test('learns of a node that joins and forgets one that leaves', async () => {
     const joins = nodeLayout(cluster.lab.layout, 77)
     const leavesTraces = async (): Promise<string> => {
-      const rows = (await node.table('ipcache')).filter(r => r.node === 'node77').map(r => r.prefix)
+      const rows = (await node.table('ipcache')).filter(r => r.node === 'node77' && !r.host).map(r => r.prefix)
       const routes = `${await node.run(['ip', 'route'])}${await node.run(['ip', '-6', 'route'])}`
       return [...rows.sort(), ...[...routes.matchAll(/^\S*71:?\S*77\S*|^10\.71\.77\S*/gm)].map(m => m[0])].join(' ')
     }

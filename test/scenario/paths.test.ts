@@ -99,7 +99,7 @@ function routesOf({ routes }: Tables): string[] {
 
 function ipcacheOf({ ipcache }: Tables): string[] {
   return sortedRows(ipcache).map(
-    ({ prefix, node, path }) =>
-      `ipcache ${prefix} ${node} ${path.kind === 'overlay' ? `overlay ${path.tunnel}` : 'native'}`,
+    ({ prefix, node, path, host }) =>
+      `ipcache ${prefix} ${node} ${path.kind === 'overlay' ? `overlay ${path.tunnel}` : 'native'}${host ? ' itself' : ''}`,
   )
 }

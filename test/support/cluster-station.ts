@@ -106,6 +106,8 @@ export class ClusterStation {
 export class Stream {
   /** Rejects when the connection could not be opened. */
   readonly connected: Promise<void>
+  /** When the other side or the network ends it, too. */
+  readonly ended: Promise<StreamResult>
   readonly #talker: Talker
 
   constructor(command: readonly string[]) {
@@ -113,11 +115,13 @@ export class Stream {
     this.connected = this.#talker.first.then(line => {
       if (!line.includes('"connected":true')) throw new Error(`no stream: ${line}`)
     })
+    this.ended = this.#talker.last.then(line => JSON.parse(line) as StreamResult)
   }
 
   /** Ends the connection after the echoes under way; what it saw in all its time. */
   async stop(): Promise<StreamResult> {
-    return JSON.parse(await this.#talker.stop()) as StreamResult
+    this.#talker.end()
+    return await this.ended
   }
   kill(): void {
     this.#talker.kill()
@@ -139,7 +143,8 @@ export class Crowd {
 
   /** Ends it after the exchanges under way; what it saw in all its time. */
   async stop(): Promise<CrowdResult> {
-    return JSON.parse(await this.#talker.stop()) as CrowdResult
+    this.#talker.end()
+    return JSON.parse(await this.#talker.last) as CrowdResult
   }
   kill(): void {
     this.#talker.kill()
@@ -150,23 +155,22 @@ export class Crowd {
 class Talker {
   /** Empty when it ended without one. */
   readonly first: Promise<string>
+  readonly last: Promise<string>
   readonly #child: ChildProcessByStdio<null, Readable, null>
-  readonly #closed: Promise<unknown>
-  #last = ''
 
   constructor(command: readonly string[]) {
     const [file = '', ...args] = withParent(command)
     this.#child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    this.#closed = once(this.#child, 'close')
+    const closed = once(this.#child, 'close')
     const lines = createInterface({ input: this.#child.stdout })
-    lines.on('line', line => (this.#last = line))
-    this.first = Promise.race([once(lines, 'line'), this.#closed]).then(() => this.#last)
+    let last = ''
+    lines.on('line', line => (last = line))
+    this.first = Promise.race([once(lines, 'line'), closed]).then(() => last)
+    this.last = closed.then(() => last)
   }
 
-  async stop(): Promise<string> {
+  end(): void {
     this.#child.kill('SIGTERM')
-    await this.#closed
-    return this.#last
   }
   kill(): void {
     this.#child.kill('SIGKILL')

@@ -5,7 +5,7 @@
 
 export const AF = { UNSPEC: 0, INET: 2, INET6: 10, NETLINK: 16 } as const
 
-export const NETLINK = { ROUTE: 0, GENERIC: 16 } as const
+export const NETLINK = { ROUTE: 0, SOCK_DIAG: 4, GENERIC: 16 } as const
 
 /** Flags of a message header (netlink(7)). */
 export const NLM_F = {
