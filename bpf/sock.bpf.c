@@ -35,6 +35,19 @@ static __always_inline void sock_tell(const struct bpf_sock_addr *ctx, const str
 }
 
 /*
+ * Whether the packets of a pod's socket are to be translated one by one instead: those of a connection from a port of
+ * its choice, which it may make to two services that share a backend, and only packets can be given another port. And
+ * never what is for the pod itself.
+ */
+static __always_inline bool sock_goes_by_packet(struct bpf_sock_addr *ctx, const struct address *destination,
+						__u64 netns)
+{
+	if (netns == host_netns)
+		return false;
+	return address_is_loopback(destination) || (ctx->protocol == IPPROTO_TCP && ctx->sk && ctx->sk->src_port);
+}
+
+/*
  * The backend of a service at this address; null when it is none, or when nobody serves it: then `refused` is set. A
  * datagram socket that is not connected keeps its backend while those of the service stay the same.
  */
@@ -50,6 +63,8 @@ static __always_inline const struct backend *sock_backend(struct bpf_sock_addr *
 	if (!service)
 		return 0;
 	netns = bpf_get_netns_cookie(ctx);
+	if (sock_goes_by_packet(ctx, destination, netns))
+		return 0;
 	client.client.words[2] = (__be32)(netns >> 32);
 	client.client.words[3] = (__be32)netns;
 	client.service = service->id;
@@ -177,6 +192,51 @@ SEC("cgroup/sendmsg6")
 int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	return sock_send6(ctx, (__u32)bpf_get_socket_cookie(ctx));
+}
+
+/* Whether a service of this node has a port at an address; which of its own the node does not say means all. */
+static __always_inline bool sock_has_port(const struct bpf_sock_addr *ctx, struct address address, __u32 family)
+{
+	const struct service_value *service;
+	const struct address *own;
+
+	if (address_is_any(&address)) {
+		own = bpf_map_lookup_elem(&node_addresses, &family);
+		if (!own)
+			return false;
+		address = *own;
+	}
+	service = service_find(&address, (__be16)ctx->user_port, (__u8)ctx->protocol, SERVICE_INSIDE);
+	return service && !(service->flags & SERVICE_EXCLUSIVE);
+}
+
+/* A process of the node that would be given what is for a service, and hear nothing, is told so now. */
+static __always_inline int sock_bind(struct bpf_sock_addr *ctx, const struct address *address, bool has4)
+{
+	if (!ctx->user_port || bpf_get_netns_cookie(ctx) != host_netns)
+		return 1;
+	if (!(has4 && sock_has_port(ctx, address_is4(address) ? *address : address_from4(0), FAMILY_IPV4)) &&
+	    !(!address_is4(address) && sock_has_port(ctx, *address, FAMILY_IPV6)))
+		return 1;
+	bpf_set_retval(-EADDRINUSE);
+	return 0;
+}
+
+SEC("cgroup/bind4")
+int sock_bind4(struct bpf_sock_addr *ctx)
+{
+	struct address address = address_from4(ctx->user_ip4);
+
+	return sock_bind(ctx, &address, true);
+}
+
+SEC("cgroup/bind6")
+int sock_bind6(struct bpf_sock_addr *ctx)
+{
+	struct address address = sock_address6(ctx);
+
+	/* What is bound to all addresses of IPv6 is mostly so of IPv4 too. */
+	return sock_bind(ctx, &address, address_is4(&address) || address_is_any(&address));
 }
 
 SEC("cgroup/recvmsg4")

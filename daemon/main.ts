@@ -71,8 +71,9 @@ interface Services extends AsyncDisposable {
   readonly problems: readonly string[]
 }
 
-function balancingOf({ maglev, forwarding, dsr }: Ground['config']['services']): Balancing {
-  return { ...maglev, forwarding, dsr: dsr.dispatch !== 'off' }
+function balancingOf({ maglev, forwarding, dsr, nodePorts }: Ground['config']['services']): Balancing {
+  const { addresses: nodePortRanges, loopback: nodePortLoopback } = nodePorts
+  return { ...maglev, forwarding, dsr: dsr.dispatch !== 'off', nodePortRanges, nodePortLoopback }
 }
 
 function servicesOf({ tables, config: { nodeName, services }, log }: Ground): Services {

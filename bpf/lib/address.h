@@ -50,6 +50,20 @@ static __always_inline bool address_is4(const struct address *address)
 	return !(address->words[0] | address->words[1]) && address->words[2] == bpf_htonl(0xffff);
 }
 
+/* 127.0.0.0/8 and ::1 */
+static __always_inline bool address_is_loopback(const struct address *address)
+{
+	if (address_is4(address))
+		return bpf_ntohl(address->words[3]) >> 24 == 127;
+	return !(address->words[0] | address->words[1] | address->words[2]) && address->words[3] == bpf_htonl(1);
+}
+
+/* 0.0.0.0 and :: */
+static __always_inline bool address_is_any(const struct address *address)
+{
+	return address_is4(address) ? !address->words[3] : address_is_unspecified6(address);
+}
+
 /* ff00::/8, 224.0.0.0/4 and 255.255.255.255 */
 static __always_inline bool address_is_group(const struct address *address)
 {

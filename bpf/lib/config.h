@@ -30,6 +30,9 @@ const volatile __u8 dsr_dispatch = DSR_OFF;
 /* UDP port of those in Geneve, the same on all nodes. */
 const volatile __u16 dsr_port = 6081;
 
+/* Cookie of the namespace that the node's own processes are in. */
+const volatile __u64 host_netns = 0;
+
 /*
  * Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets
  * of the node take theirs here, and node ports lie here.

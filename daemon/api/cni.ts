@@ -2,9 +2,12 @@
  * `POST /v1/cni/VERB`: what the CNI executable asks for. Bodies are checked here and nowhere further in; errors become
  * the CNI error as the executable prints it, with the whole chain of causes in `details`.
  */
+import { isIP } from 'node:net'
 import * as z from 'zod/mini'
 import type { Endpoints } from '../endpoint/endpoints.ts'
 import { AttachmentDiffers, AttachmentError, codeOf } from '../endpoint/errors.ts'
+import { canonicalAddress } from '../kernel/ip.ts'
+import type { PortMapping } from '../state/service-rows.ts'
 import { CNI_CODES, type CniCode, codeOfDifference, codeOfError } from './cni-codes.ts'
 import type { ApiAnswer, ApiRequest, Router } from './router.ts'
 
@@ -25,8 +28,19 @@ const text = z._default(z.string(), '')
 const common = { network: name, deadlineMs: z._default(deadline, DEADLINE_MS) }
 const attachment = { ...common, containerId: name, ifName }
 const args = z.prefault(z.object({ K8S_POD_NAMESPACE: text, K8S_POD_NAME: text, K8S_POD_UID: text }), {})
+const port = z.int().check(z.minimum(1), z.maximum(65_535))
+const portMapping = z.object({
+  hostPort: port,
+  containerPort: port,
+  protocol: z.enum(['TCP', 'UDP', 'SCTP']),
+  hostIP: z.optional(z.string().check(z.refine(text => isIP(text) > 0, 'no address'))),
+})
 const runtimeConfig = z.prefault(
-  z.object({ ips: z._default(z.array(z.string()), []), mac: z._default(z.union([mac, z.literal('')]), '') }),
+  z.object({
+    ips: z._default(z.array(z.string()), []),
+    mac: z._default(z.union([mac, z.literal('')]), ''),
+    portMappings: z._default(z.array(portMapping), []),
+  }),
   {},
 )
 
@@ -88,8 +102,15 @@ function add(endpoints: Endpoints, body: z.infer<typeof bodies.add>, signal: Abo
   const { network, containerId, netns, deadlineMs } = body
   const { K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID } = body.args
   const pod = { namespace: K8S_POD_NAMESPACE, name: K8S_POD_NAME, uid: K8S_POD_UID }
-  const { ips, mac: wished } = body.runtimeConfig
-  const wish = wished === '' ? { ips } : { ips, mac: wished }
+  const { ips, mac: wished, portMappings } = body.runtimeConfig
+  const ports = portMappings.map(({ hostIP, ...mapping }): PortMapping => {
+    return hostIP === undefined ? mapping : { ...mapping, hostIP: canonicalAddress(hostIP) }
+  })
+  const wish = {
+    ips,
+    ...(wished === '' ? {} : { mac: wished }),
+    ...(ports.length === 0 ? {} : { portMappings: ports }),
+  }
   return endpoints.add({ network, containerId, ifName: body.ifName, netns, pod, ...wish }, deadlineMs, signal)
 }
 

@@ -10,7 +10,7 @@ const settings = {
   socket: '/run/c/api.sock',
   deleteQueue: '/run/c/deletes',
   addTimeoutMs: 60_000,
-  chained: [{ type: 'portmap' }],
+  chained: [{ type: 'tuning' }],
   versions: CNI_VERSIONS,
 }
 
@@ -25,9 +25,9 @@ test('the list announces 1.0.0, offers up to 1.1.0 and puts chained plugins behi
         socket: '/run/c/api.sock',
         deleteQueue: '/run/c/deletes',
         addTimeoutMs: 60_000,
-        capabilities: { ips: true, mac: true },
+        capabilities: { ips: true, mac: true, portMappings: true },
       },
-      { type: 'portmap' },
+      { type: 'tuning' },
     ],
   })
 })

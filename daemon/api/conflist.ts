@@ -10,7 +10,7 @@ export interface ConflistSettings {
   readonly socket: string
   readonly deleteQueue: string
   readonly addTimeoutMs: number
-  /** Further plugins of the list, such as portmap or tuning, as they stand in the configuration. */
+  /** Further plugins of the list, such as tuning, as they stand in the configuration. */
   readonly chained: readonly Readonly<Record<string, unknown>>[]
   /** Versions that all plugins of the list speak, lowest first; at least one. CNI_VERSIONS unless plugins are chained. */
   readonly versions: readonly string[]
@@ -22,7 +22,8 @@ export const CNI_VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0']
 /** The list's text. Pure. */
 export function renderConflist(settings: ConflistSettings): string {
   const { network, socket, deleteQueue, addTimeoutMs, chained, versions } = settings
-  const own = { type: 'causeway', socket, deleteQueue, addTimeoutMs, capabilities: { ips: true, mac: true } }
+  const capabilities = { ips: true, mac: true, portMappings: true }
+  const own = { type: 'causeway', socket, deleteQueue, addTimeoutMs, capabilities }
   // Runtimes that know no `cniVersions` speak 1.0.0 at most.
   const cniVersion = versions.findLast(v => v !== '1.1.0') ?? versions[0]
   const list = { cniVersion, cniVersions: versions, name: network, plugins: [own, ...chained] }

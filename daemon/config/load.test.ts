@@ -165,7 +165,18 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
     'bandwidth in the chain',
     'cni:\n  chained:\n  - type: bandwidth\n',
     'cni.chained.0.type: bandwidth is refused: it cannot share a device with the clsact qdisc that carries the datapath; ' +
-      'allowed: other plugins, such as portmap or tuning (config.yaml:3)',
+      'allowed: other plugins, such as tuning (config.yaml:3)',
+  ],
+  [
+    'portmap in the chain',
+    'cni:\n  chained:\n  - type: portmap\n',
+    'cni.chained.0.type: portmap is refused: host ports are served by the datapath itself, which would never see what it ' +
+      'translates; allowed: other plugins, such as tuning (config.yaml:3)',
+  ],
+  [
+    'node ports at what is no prefix',
+    'services: {nodePorts: {addresses: [192.0.2.1/24]}}',
+    'services.nodePorts.addresses: ["192.0.2.1/24"] is not allowed; allowed: a list of prefixes such as 192.0.2.0/24 (config.yaml:1)',
   ],
   [
     'a path too long for a socket',

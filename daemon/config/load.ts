@@ -132,10 +132,11 @@ function checkTogether(settings: Settings, tree: Tree, problems: Problem[]): voi
   settings.cni.chained.forEach(({ type }, index) => {
     if (type === 'bandwidth') {
       const why = 'it cannot share a device with the clsact qdisc that carries the datapath'
-      add(
-        `cni.chained.${index}.type`,
-        `bandwidth is refused: ${why}; allowed: other plugins, such as portmap or tuning`,
-      )
+      add(`cni.chained.${index}.type`, `bandwidth is refused: ${why}; allowed: other plugins, such as tuning`)
+    }
+    if (type === 'portmap') {
+      const why = 'host ports are served by the datapath itself, which would never see what it translates'
+      add(`cni.chained.${index}.type`, `portmap is refused: ${why}; allowed: other plugins, such as tuning`)
     }
     if (type === 'causeway') add(`cni.chained.${index}.type`, 'causeway is already the first plugin; allowed: others')
   })

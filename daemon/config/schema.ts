@@ -7,6 +7,7 @@ import { hostname } from 'node:os'
 import * as z from 'zod/mini'
 import { OBJECT_NAME } from '../cluster/object-name.ts'
 import { cgroupMount } from '../kernel/cgroup-mount.ts'
+import { canonicalPrefix } from '../kernel/ip.ts'
 import type { Family } from '../kernel/kernel.ts'
 import { DEFAULT_POOL } from '../plugin.ts'
 import { DEFAULT_TABLE_SIZE, TABLE_SIZES } from '../service/maglev.ts'
@@ -86,9 +87,9 @@ const cni = section('The CNI network configuration that is written for the conta
     {
       byDefault: [],
       about:
-        'CNI plugins that run after Causeway, such as portmap or tuning, as they shall stand in the conflist. ' +
+        'CNI plugins that run after Causeway, such as tuning, as they shall stand in the conflist. ' +
         'It offers the runtime those versions of CNI that their executables in `paths.cniBin` speak. ' +
-        '`bandwidth` is refused: it cannot share a device with the clsact qdisc.',
+        '`bandwidth` is refused: it cannot share a device with the clsact qdisc; `portmap` too: host ports are served already.',
     },
   ),
 })
@@ -186,6 +187,16 @@ export const schema = section('', {
       about:
         'What becomes of packets to a service that nobody serves: their sender is told so (a reset, or ICMP port unreachable), or hears nothing. What connects by a socket of the node is refused either way.',
     }),
+    nodePorts: section('Where node ports are served. No process of the node can bind to one of a service meanwhile.', {
+      addresses: field(z.array(z.string().check(z.refine(isPrefix))), 'a list of prefixes such as 192.0.2.0/24', {
+        byDefault: [],
+        about: 'At which of the node’s addresses; all when it is empty. The same for IPv4 and IPv6.',
+      }),
+      loopback: flag({
+        byDefault: false,
+        about: 'At 127.0.0.1 and ::1 too, for sockets of the node’s own processes (`services.socket`).',
+      }),
+    }),
     forwarding: oneOf(['snat', 'dsr'], {
       byDefault: 'snat',
       about:
@@ -245,4 +256,12 @@ export function parseListen(value: string): { readonly host: string; readonly po
   if (port === undefined || Number(port) > 65_535) return undefined
   const known = six === undefined ? four === '' || isIPv4(four) : isIPv6(six)
   return known ? { host: six ?? four, port: Number(port) } : undefined
+}
+
+function isPrefix(text: string): boolean {
+  try {
+    return canonicalPrefix(text) === text
+  } catch {
+    return false
+  }
 }

@@ -13,6 +13,8 @@ export interface DatapathConfig {
   readonly dsr_dispatch: number
   /** UDP port of those in Geneve, the same on all nodes. */
   readonly dsr_port: number
+  /** Cookie of the namespace that the node's own processes are in. */
+  readonly host_netns: bigint
   /** Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets of the node take theirs here, and node ports lie here. */
   readonly reserved_ports_first: number
   readonly reserved_ports_last: number

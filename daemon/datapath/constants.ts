@@ -9,6 +9,8 @@ const SECOND_NS = 1_000_000_000n
 export interface ConstantsInput {
   readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number; readonly port: number }
   readonly datapath: Settings['datapath']
+  /** Of the namespace of the node's own processes. */
+  readonly hostNetns?: bigint
   /** Off when absent. */
   readonly dsr?: { readonly dispatch: keyof typeof DISPATCHES; readonly port: number; readonly vni: number }
   /** Senders to a service that nobody serves hear nothing. */
@@ -24,7 +26,7 @@ export interface PortRange {
 }
 
 /** Where node ports lie (Kubernetes, kube-apiserver --service-node-port-range). */
-const NODE_PORTS: PortRange = { first: 30_000, last: 32_767 }
+export const NODE_PORTS: PortRange = { first: 30_000, last: 32_767 }
 /** Of Linux (ip-sysctl, ip_local_port_range). */
 const CLIENT_PORTS: PortRange = { first: 32_768, last: 60_999 }
 
@@ -48,6 +50,7 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     overlay_mtu: overlay?.mtu ?? 0,
     overlay_vni: overlay?.vni ?? dsr?.vni ?? 0,
     overlay_port: overlay?.port ?? 0,
+    host_netns: input.hostNetns ?? 0n,
     dsr_dispatch: DISPATCHES[dsr?.dispatch ?? 'off'],
     dsr_port: dsr?.port ?? 0,
     reserved_ports_first: Math.min(NODE_PORTS.first, clientPorts.first),

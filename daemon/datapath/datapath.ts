@@ -19,6 +19,7 @@ import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
+import { netnsCookie } from '../kernel/netns/netns-cookie.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
@@ -31,7 +32,7 @@ import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
-import { applySysctls, desiredSysctls, keepSysctls, requireFamilies } from './sysctls.ts'
+import { applySysctls, reservedNodePorts, desiredSysctls, keepSysctls, requireFamilies } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
   Settings,
@@ -329,7 +330,13 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
     { program: 'uplink_out', device },
   ])
   const silent = settings.services.withoutBackend === 'drop'
-  const common = { datapath, silent, clientPorts: clientPorts(kernel), dsr: { ...dsrOf(settings), vni } }
+  const common = {
+    datapath,
+    silent,
+    clientPorts: clientPorts(kernel),
+    dsr: { ...dsrOf(settings), vni },
+    hostNetns: netnsCookie(),
+  }
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
@@ -358,10 +365,10 @@ function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDir
 
 function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {
   const uplinks = [...tables.uplinks.values()].map(u => u.name)
-  const changed = applySysctls(
-    recordedSysctls(kernel, settings.paths.state),
-    desiredSysctls(familiesOf(settings), uplinks),
-  )
+  const changed = applySysctls(recordedSysctls(kernel, settings.paths.state), [
+    ...desiredSysctls(familiesOf(settings), uplinks),
+    ...reservedNodePorts(kernel),
+  ])
   if (changed.length > 0) log.info({ changed }, 'sysctls of the node were changed')
 }
 

@@ -39,7 +39,7 @@ suite('socket programs on a cgroup', () => {
   test('are attached, and replaced in their place by the next daemon', () => {
     apply(cgroups[0], objects[0])
     const before = pinned()
-    assert.equal(before.size, 8)
+    assert.equal(before.size, 10)
     apply(cgroups[0], objects[1])
     const now = pinned()
     assert.deepEqual([...now.keys()], [...before.keys()])
@@ -54,7 +54,7 @@ suite('socket programs on a cgroup', () => {
     const before = [...pinned().keys()]
     apply(cgroups[1], objects[0])
     const now = [...pinned().keys()]
-    assert.equal(now.length, 8)
+    assert.equal(now.length, 10)
     assert.deepEqual(
       now.filter(name => before.includes(name)),
       [],

@@ -17,6 +17,8 @@ const HOOKS = {
   sock_recvmsg6: 'recvmsg6',
   sock_getpeername4: 'getpeername4',
   sock_getpeername6: 'getpeername6',
+  sock_bind4: 'bind4',
+  sock_bind6: 'bind6',
 } as const satisfies Readonly<Record<string, CgroupHook>>
 export type SocketProgram = keyof typeof HOOKS
 const PROGRAMS = Object.keys(HOOKS) as SocketProgram[] // its keys and no others

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Machine } from '../kernel/memory/machine.ts'
 import { deviceSysctl } from '../kernel/sysctl-name.ts'
-import { applySysctls, desiredSysctls, requireFamilies } from './sysctls.ts'
+import { applySysctls, desiredSysctls, requireFamilies, reservedNodePorts } from './sysctls.ts'
 
 const UPLINKS = ['eth0', 'eth1', 'eth0.100']
 
@@ -39,3 +39,20 @@ test('a family that pods shall have and the kernel lacks is refused with what to
   requireFamilies(without, [4])
   requireFamilies(new Machine().process(), [4, 6])
 })
+
+for (const [range, reserved, wanted] of [
+  ['32768\t60999', '', undefined],
+  ['1024\t65535', '', '30000-32767'],
+  ['30000\t31000', '8080,9000-9010', '8080,9000-9010,30000-32767'],
+  ['1024\t65535', '8080,30000-32767', undefined],
+  ['1024\t65535', '29000-33000', undefined],
+  ['1024\t65535', '30000-32000', '30000-32000,30000-32767'],
+] as const)
+  test(`with source ports ${range.replace('\t', '–')} and '${reserved}' reserved node ports are kept from sockets`, () => {
+    const values: Readonly<Record<string, string>> = {
+      'net.ipv4.ip_local_port_range': range,
+      'net.ipv4.ip_local_reserved_ports': reserved,
+    }
+    const [sysctl] = reservedNodePorts({ sysctl: name => values[name] })
+    assert.equal(sysctl?.value, wanted)
+  })

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NotSupported } from '../kernel/errors.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 import { deviceSysctl } from '../kernel/sysctl-name.ts'
+import { NODE_PORTS } from './constants.ts'
 
 export interface Sysctl {
   readonly name: string
@@ -34,6 +35,29 @@ export function desiredSysctls(families: readonly Family[], uplinks: readonly st
     { name: 'net.ipv6.conf.all.forwarding', value: '1', why: 'the host forwards what the programs leave to it' },
   ]
   return [...(families.includes(4) ? four : []), ...(families.includes(6) ? six : [])]
+}
+
+/**
+ * Keeps the node's sockets from taking node ports as source ports, where their range holds some (ip-sysctl,
+ * ip_local_reserved_ports); what is reserved already stays so.
+ */
+export function reservedNodePorts(kernel: Pick<Kernel, 'sysctl'>): readonly Sysctl[] {
+  const [first = 0, last = 0] = numbers(kernel.sysctl('net.ipv4.ip_local_port_range') ?? '')
+  const name = 'net.ipv4.ip_local_reserved_ports'
+  const reserved = kernel.sysctl(name)?.trim()
+  if (reserved === undefined || first > NODE_PORTS.last || last < NODE_PORTS.first) return []
+  const ranges = reserved.split(',').filter(text => text !== '')
+  const covers = ranges.some(range => {
+    const [from = 0, to = from] = numbers(range)
+    return from <= NODE_PORTS.first && to >= NODE_PORTS.last
+  })
+  if (covers) return []
+  const value = [...ranges, `${NODE_PORTS.first}-${NODE_PORTS.last}`].join(',')
+  return [{ name, value, why: 'a socket that takes a node port by chance would hear nothing' }]
+}
+
+function numbers(text: string): number[] {
+  return (text.match(/\d+/g) ?? []).map(Number)
 }
 
 /** Throws NotSupported for a family that pods shall have and the kernel was started without. */

@@ -2,6 +2,7 @@
  * ADD: gives a pod its interface. The steps are in steps.ts; whatever fails, all that was done is taken back by the one
  * way everything is taken back, `removeAll`.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { abortable } from '../abort.ts'
 import { messageOf } from '../errors.ts'
 import { canonicalAddress, familyOf } from '../kernel/ip.ts'
@@ -12,6 +13,7 @@ import type { EndpointContext, Held } from './context.ts'
 import { removeAll } from './delete.ts'
 import { AttachmentError, codeOf, endOfWait, kernelError } from './errors.ts'
 import { type AttachmentId, attachmentKey, deviceName, hostMac, MAX_KEY_BYTES, podMac } from './key.ts'
+import type { PortMapping } from '../state/service-rows.ts'
 import { Progress } from './metrics.ts'
 import { podSizes } from './remtu.ts'
 import { enableIpv6, hostRequests, loosenReversePath, pairRequest, podRequests, type Wiring } from './wiring.ts'
@@ -24,6 +26,8 @@ export interface AddRequest extends AttachmentId {
   readonly ips: readonly string[]
   /** The pod's MAC (`runtimeConfig.mac`); derived from the key when absent. */
   readonly mac?: string
+  /** Ports of the node that lead to the pod (`runtimeConfig.portMappings`). */
+  readonly portMappings?: readonly PortMapping[]
 }
 
 /**
@@ -127,7 +131,8 @@ function isHealthy(ctx: EndpointContext, known: Attachment, request: AddRequest,
   const addresses = known.leases.map(held => held.address)
   const sameWish =
     wishesOf(request).every(ip => addresses.includes(ip)) &&
-    (request.mac === undefined || request.mac.toLowerCase() === known.interface.mac)
+    (request.mac === undefined || request.mac.toLowerCase() === known.interface.mac) &&
+    isDeepStrictEqual(request.portMappings ?? [], known.portMappings ?? [])
   if (!sameWish || known.netns.dev !== netns.dev || known.netns.ino !== netns.ino) return false
   if (!ctx.tables.endpoints.get(known.key)) return false
   const host = ctx.kernel.net.link(known.device.index)
@@ -235,5 +240,6 @@ function attachmentOf(
     routeMtu: wiring.routeMtu,
     netns: { ...netns, path: request.netns },
     time: ctx.now(),
+    ...(request.portMappings?.length ? { portMappings: request.portMappings } : {}),
   }
 }

@@ -3,6 +3,7 @@
  */
 import type { Family, NetnsId } from '../kernel/kernel.ts'
 import type { Lease, PodRef } from '../plugin.ts'
+import type { PortMapping } from '../state/service-rows.ts'
 import type { EndpointRow } from '../state/tables.ts'
 import type { AttachmentId } from './key.ts'
 
@@ -23,6 +24,7 @@ export interface Attachment {
   readonly netns: NetnsId & { readonly path: string }
   /** When ADD made it, µs since 1970; a queued DEL that is older is void. */
   readonly time: number
+  readonly portMappings?: readonly PortMapping[]
 }
 
 /** Gateways of every pod; `pod_out` answers for them, no address of a pool is spent. */
@@ -44,10 +46,11 @@ export function idOf(key: string): AttachmentId {
 }
 
 export function rowOf(attachment: Attachment): EndpointRow {
-  const { key, id, pod, leases, device, netns } = attachment
+  const { key, id, pod, leases, device, netns, portMappings = [] } = attachment
   const pool = leases[0]?.pool ?? ''
   const addresses = leases.map(lease => lease.address)
-  return { key, id, pod, addresses, pool, device, interface: attachment.interface, netns }
+  const ports = portMappings.length === 0 ? {} : { portMappings }
+  return { key, id, pod, addresses, pool, device, interface: attachment.interface, netns, ...ports }
 }
 
 /** A CNI result in the form of 1.1.0, without `cniVersion` (CNI spec 1.1.0, "Add Success"). */

@@ -1,5 +1,6 @@
 /** What a service is to this node: each address and port it can be spoken to at, with the backends behind it. Pure. */
-import { familyOf } from '../kernel/ip.ts'
+import { familyOf, prefixContains } from '../kernel/ip.ts'
+import type { Address, Prefix } from '../kernel/kernel.ts'
 import type {
   BackendRow,
   EndpointSliceRow,
@@ -25,7 +26,14 @@ export interface Balancing {
   /** Of services that say nothing of it; of all where others are not possible. */
   readonly forwarding: Forwarding
   readonly dsr: boolean
+  /** Of the node's addresses those that have node ports; all when there are none. */
+  readonly nodePortRanges: readonly Prefix[]
+  /** Processes of the node find node ports at its loopback addresses too. */
+  readonly nodePortLoopback: boolean
 }
+
+/** Of the node as its own processes know it. */
+export const LOOPBACK: readonly Address[] = ['127.0.0.1', '::1']
 
 /** In the order of ports and addresses; `slices` are those of the service. */
 export function frontendsOf(
@@ -36,19 +44,19 @@ export function frontendsOf(
 ): readonly FrontendRow[] {
   return service.ports.flatMap(port => {
     const candidates = candidatesOf(service, slices, port)
-    return spots(service, port, node).map((spot): FrontendRow => {
+    return spots(service, port, node, balancing).map((spot): FrontendRow => {
       const family = familyOf(spot.address)
       const ofFamily = candidates.filter(candidate => familyOf(candidate.address) === family)
       const backends = selectEndpoints(ofFamily, spot.policy, node).map(backendOf)
       const forwarding = forwardingOf(service, spot, ofFamily, balancing)
       return {
-        key: `${port.protocol} ${socketText(spot.address, spot.port)} ${spot.scope}`,
+        key: frontendKey({ ...spot, protocol: port.protocol }),
         address: spot.address,
         port: spot.port,
         protocol: port.protocol,
         scope: spot.scope,
         kind: spot.kind,
-        exclusive: !node.addresses.includes(spot.address),
+        exclusive: ![...node.addresses, ...LOOPBACK].includes(spot.address),
         silent: backends.length === 0 && selectEndpoints(ofFamily, 'Cluster', node).length > 0,
         service: `${service.namespace}/${service.name}`,
         portName: port.name,
@@ -72,6 +80,8 @@ function forwardingOf(
   balancing: Balancing,
 ): Forwarding {
   if (!balancing.dsr || spot.scope === 'inside' || spot.policy === 'Local') return 'snat'
+  // Of another node's it is not known here which addresses have node ports.
+  if (spot.kind === 'node-port' && balancing.nodePortRanges.length > 0) return 'snat'
   const addresses = new Set(endpoints.map(({ address }) => address))
   return addresses.size < endpoints.length ? 'snat' : (service.forwarding ?? balancing.forwarding)
 }
@@ -79,6 +89,11 @@ function forwardingOf(
 /** Whatever this node would choose itself: another one may be in another zone. */
 function isDirect({ address, nodeName, ready, serving }: Candidate, node: ThisNode): boolean {
   return (nodeName === node.name || nodeName === '') && (ready || serving) && !node.addresses.includes(address)
+}
+
+/** Such as `TCP 10.96.0.1:443 inside`. */
+export function frontendKey(row: Pick<FrontendRow, 'protocol' | 'address' | 'port' | 'scope'>): string {
+  return `${row.protocol} ${socketText(row.address, row.port)} ${row.scope}`
 }
 
 /** Such as `10.96.0.1:443` and `[fd00::1]:443`. */
@@ -92,7 +107,7 @@ type Spot = Pick<FrontendRow, 'address' | 'port' | 'scope' | 'kind'> & { readonl
  * A service is of the families of its cluster addresses: it is nowhere else, a headless one nowhere at all.
  * Whatever comes from inside to an address that is meant for outside finds all backends, whatever its policy.
  */
-function spots(service: ServiceRow, port: ServicePort, node: ThisNode): Spot[] {
+function spots(service: ServiceRow, port: ServicePort, node: ThisNode, balancing: Balancing): Spot[] {
   const { clusterIPs, externalIPs, loadBalancerIPs, internalTrafficPolicy, externalTrafficPolicy } = service
   const inside = clusterIPs.map((address): Spot => {
     return { address, port: port.port, scope: 'inside', kind: 'cluster-ip', policy: internalTrafficPolicy }
@@ -102,14 +117,23 @@ function spots(service: ServiceRow, port: ServicePort, node: ThisNode): Spot[] {
       { address, port: number, scope: 'inside', kind, policy: 'Cluster' },
       { address, port: number, scope: 'outside', kind, policy: externalTrafficPolicy },
     ])
+  const atLoopback = (address: Address): Spot => {
+    return { address, port: port.nodePort, scope: 'inside', kind: 'node-port', policy: 'Cluster' }
+  }
   const families = new Set(clusterIPs.map(familyOf))
   const all = [
     ...inside,
     ...both('external-ip', externalIPs, port.port),
     ...both('load-balancer', loadBalancerIPs, port.port),
-    ...(port.nodePort === 0 ? [] : both('node-port', node.addresses, port.nodePort)),
+    ...(port.nodePort === 0 ? [] : both('node-port', nodePortAddresses(node, balancing), port.nodePort)),
+    ...(port.nodePort === 0 || !balancing.nodePortLoopback ? [] : LOOPBACK.map(atLoopback)),
   ]
   return all.filter(spot => families.has(familyOf(spot.address)))
+}
+
+function nodePortAddresses({ addresses }: ThisNode, { nodePortRanges }: Balancing): readonly Address[] {
+  if (nodePortRanges.length === 0) return addresses
+  return addresses.filter(address => nodePortRanges.some(range => prefixContains(range, address)))
 }
 
 /** Endpoints of all slices at the port of that name, each once, in the order of address and port. */

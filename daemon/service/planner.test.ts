@@ -4,6 +4,7 @@ import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.t
 import { createTables, type Tables } from '../state/tables.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../state/service-rows.ts'
+import type { Balancing } from './frontends.ts'
 import { ServicePlanner } from './planner.ts'
 
 const SERVICE: ServiceRow = {
@@ -36,9 +37,9 @@ interface Planned extends Disposable {
   rows(): string[]
 }
 
-function planned(): Planned {
+function planned(balancing: Partial<Balancing> = {}): Planned {
   const tables = createTables()
-  const planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: PLAIN_BALANCING })
+  const planner = new ServicePlanner({ tables, nodeName: 'n1', balancing: { ...PLAIN_BALANCING, ...balancing } })
   return {
     tables,
     planner,
@@ -92,6 +93,28 @@ test('addresses for outside have frontends for both, and follow the external pol
     `TCP 203.0.113.1:80 inside: ${all}`,
     'TCP 203.0.113.1:80 outside: 10.1.0.1 8080',
   ])
+})
+
+test('node ports are at the addresses that the configuration names, and at loopback for processes of the node', () => {
+  const nodePortRanges = ['192.0.2.0/24', '2001:db8::/64']
+  using at = planned({ nodePortRanges, nodePortLoopback: true })
+  for (const address of ['192.0.2.1', '198.51.100.1', '2001:db8::1', '2001:db8:1::1'])
+    at.tables.hostAddresses.put({ address, prefixLength: 24, scope: 'global', device: 'eth0' })
+  const ports = [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }] as const
+  at.tables.services.put({ ...SERVICE, type: 'NodePort', ports, forwarding: 'dsr' })
+  assert.deepEqual(
+    at.rows().filter(row => row.includes(':30080')),
+    [
+      'TCP 127.0.0.1:30080 inside: ',
+      'TCP 192.0.2.1:30080 inside: ',
+      'TCP 192.0.2.1:30080 outside: ',
+      'TCP [2001:db8::1]:30080 inside: ',
+      'TCP [2001:db8::1]:30080 outside: ',
+      'TCP [::1]:30080 inside: ',
+    ],
+  )
+  const rows = [...at.tables.frontends.values()].filter(row => row.port === 30_080)
+  assert.deepEqual([...new Set(rows.map(row => `${row.exclusive} ${row.forwarding}`))], ['false snat'])
 })
 
 test('by dsr the pods of this node are told that other nodes may choose, whatever it would choose itself', () => {

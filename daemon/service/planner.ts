@@ -4,10 +4,11 @@ import type { EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { Follower } from '../state/table.ts'
-import type { Tables } from '../state/tables.ts'
+import type { EndpointRow, Tables } from '../state/tables.ts'
 import { type Balancing, frontendsOf, type ThisNode } from './frontends.ts'
+import { hostPortFrontends } from './host-ports.ts'
 
-type PlannerTables = Pick<Tables, 'nodes' | 'hostAddresses' | 'services' | 'endpointSlices' | 'frontends'>
+type PlannerTables = Pick<Tables, 'nodes' | 'hostAddresses' | 'services' | 'endpointSlices' | 'endpoints' | 'frontends'>
 
 export interface ServicePlannerOptions {
   readonly tables: PlannerTables
@@ -30,10 +31,11 @@ export class ServicePlanner implements Disposable {
   readonly #done: () => void
   readonly #services: Follower<ServiceRow>
   readonly #slices: Follower<EndpointSliceRow>
+  readonly #pods: Follower<EndpointRow>
   /** Slices by the service they belong to, then by their own key. */
   readonly #slicesOf = new Map<string, Map<string, EndpointSliceRow>>()
   readonly #serviceOfSlice = new Map<string, string>()
-  /** What each service asks for; of two that ask for the same the first by name has it. */
+  /** What each service, and each pod with host ports, asks for; of two that ask for the same the first by name has it. */
   readonly #wanted = new Map<string, readonly FrontendRow[]>()
   readonly #claims = new Map<string, Set<string>>()
   /** Frontends that more than one service asks for. */
@@ -48,16 +50,15 @@ export class ServicePlanner implements Disposable {
     this.#done = tables.frontends.initializer('services')
     this.#services = tables.services.follow('frontends')
     this.#slices = tables.endpointSlices.follow('frontends')
+    this.#pods = tables.endpoints.follow('frontends')
   }
 
   /** Plans until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { nodes, hostAddresses, services, endpointSlices } = this.#tables
-    const inputs = [nodes, hostAddresses, services, endpointSlices]
-    await eachChange(inputs, () => this.#planInTurns(signal), signal)
+    await eachChange(this.#inputs, () => this.#planInTurns(signal), signal)
   }
 
-  /** Services that ask for the same, and which of them has it. */
+  /** Who asks for the same, and which of them has it. */
   get problems(): readonly string[] {
     return [...this.#contested].map(frontend => {
       const [first, ...others] = [...(this.#claims.get(frontend) ?? [])].sort()
@@ -85,15 +86,14 @@ export class ServicePlanner implements Disposable {
 
   /** One service a step. What changes between two steps is thought through with the next plan, or in one to come. */
   *#steps(): Generator<undefined> {
-    const { nodes, hostAddresses, services, endpointSlices } = this.#tables
-    const complete = [nodes, hostAddresses, services, endpointSlices].every(table => table.initialized)
+    const complete = this.#inputs.every(table => table.initialized)
     const node = this.#thisNode()
     const changed = this.#takeChanges()
     const view = JSON.stringify(node)
     if (view !== this.#node) for (const key of this.#keys()) changed.add(key)
     this.#node = view
     for (const key of changed) {
-      this.#think(key, node)
+      this.#claimAll(key, this.#rowsOf(key, node))
       yield undefined
     }
     if (complete) this.#done()
@@ -102,13 +102,20 @@ export class ServicePlanner implements Disposable {
   [Symbol.dispose](): void {
     this.#services[Symbol.dispose]()
     this.#slices[Symbol.dispose]()
+    this.#pods[Symbol.dispose]()
+  }
+
+  get #inputs() {
+    const { nodes, hostAddresses, services, endpointSlices, endpoints } = this.#tables
+    return [nodes, hostAddresses, services, endpointSlices, endpoints]
   }
 
   #keys(): string[] {
-    return [...this.#tables.services.values()].map(row => this.#tables.services.keyOf(row))
+    const { services, endpoints } = this.#tables
+    return [...[...services.values()].map(row => services.keyOf(row)), ...[...endpoints.values()].map(podKey)]
   }
 
-  /** The keys of services that something has changed for. */
+  /** The keys of services and pods that something has changed for. */
   #takeChanges(): Set<string> {
     const { services, endpointSlices } = this.#tables
     const changed = new Set<string>()
@@ -121,6 +128,8 @@ export class ServicePlanner implements Disposable {
     for (const row of slices.updated.filter(r => r.service !== '')) this.#remember(row, changed)
     const { updated, deleted } = this.#services.take()
     for (const row of [...updated, ...deleted]) changed.add(services.keyOf(row))
+    const pods = this.#pods.take()
+    for (const row of [...pods.updated, ...pods.deleted]) changed.add(podKey(row))
     return changed
   }
 
@@ -141,12 +150,20 @@ export class ServicePlanner implements Disposable {
     changed.add(service)
   }
 
-  /** One service: its rows take the place of those of before, wherever no other service has claimed them first. */
-  #think(key: string, node: ThisNode): void {
-    const service = this.#tables.services.get(key)
+  #rowsOf(key: string, node: ThisNode): readonly FrontendRow[] {
+    const { services, endpoints } = this.#tables
+    if (key.startsWith(POD)) {
+      const pod = endpoints.get(key.slice(POD.length))
+      return pod === undefined ? [] : hostPortFrontends(pod, node, this.#balancing)
+    }
+    const service = services.get(key)
     const slices = [...(this.#slicesOf.get(key)?.values() ?? [])]
+    return service === undefined ? [] : frontendsOf(service, slices, node, this.#balancing)
+  }
+
+  /** Rows take the place of those of before, wherever nobody else has claimed them first. */
+  #claimAll(key: string, rows: readonly FrontendRow[]): void {
     const before = this.#wanted.get(key) ?? []
-    const rows = service === undefined ? [] : frontendsOf(service, slices, node, this.#balancing)
     if (rows.length === 0) this.#wanted.delete(key)
     else this.#wanted.set(key, rows)
     for (const row of before) this.#unclaim(row.key, key)
@@ -162,15 +179,15 @@ export class ServicePlanner implements Disposable {
     else if (!isDeepStrictEqual(frontends.get(frontend), wanted)) frontends.put(wanted)
   }
 
-  #claim(frontend: string, service: string): void {
-    const claims = (this.#claims.get(frontend) ?? new Set()).add(service)
+  #claim(frontend: string, key: string): void {
+    const claims = (this.#claims.get(frontend) ?? new Set()).add(key)
     this.#claims.set(frontend, claims)
     if (claims.size > 1) this.#contested.add(frontend)
   }
 
-  #unclaim(frontend: string, service: string): void {
+  #unclaim(frontend: string, key: string): void {
     const claims = this.#claims.get(frontend)
-    claims?.delete(service)
+    claims?.delete(key)
     if (claims === undefined || claims.size < 2) this.#contested.delete(frontend)
     if (claims?.size === 0) this.#claims.delete(frontend)
   }
@@ -186,4 +203,11 @@ export class ServicePlanner implements Disposable {
     const addresses = [...hostAddresses.values()].filter(row => row.scope === 'global').map(row => row.address)
     return { name: this.#nodeName, zone, addresses: addresses.sort() }
   }
+}
+
+/** In front of what pods are known by here: no namespace has it. */
+const POD = 'host ports of '
+
+function podKey({ key }: Pick<EndpointRow, 'key'>): string {
+  return `${POD}${key}`
 }

@@ -72,6 +72,15 @@ export interface SliceEndpoint {
   readonly hintNodes: readonly string[]
 }
 
+/** A port of the node that leads to a pod (CNI conventions, portMappings). */
+export interface PortMapping {
+  readonly hostPort: number
+  readonly containerPort: number
+  readonly protocol: ServiceProtocol
+  /** Of the node's addresses the one that has it; absent or unspecified: all. */
+  readonly hostIP?: Address
+}
+
 /** What a client on this node, or one whose packets arrive here, can speak to. */
 export interface FrontendRow {
   /** `TCP 10.96.0.1:443 inside`. */
@@ -81,12 +90,12 @@ export interface FrontendRow {
   readonly protocol: ServiceProtocol
   /** `inside`: pods and processes of this node ask; `outside`: whatever arrives from elsewhere. */
   readonly scope: 'inside' | 'outside'
-  readonly kind: 'cluster-ip' | 'external-ip' | 'load-balancer' | 'node-port'
+  readonly kind: 'cluster-ip' | 'external-ip' | 'load-balancer' | 'node-port' | 'host-port'
   /** The address belongs to services alone: nobody is at any other port of it. Never so of a node's own. */
   readonly exclusive: boolean
   /** Nobody serves here, but somebody does elsewhere: clients are told nothing, for another node may serve them. */
   readonly silent: boolean
-  /** `namespace/name`. */
+  /** `namespace/name`; of a host port those of its pod. */
   readonly service: string
   readonly portName: string
   readonly affinitySeconds: number

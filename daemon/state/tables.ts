@@ -10,11 +10,12 @@
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
  *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
  *   frontends        planned from services,       (service/)    → eBPF maps `services`, `service_slots`, `backends`
- *                    slices, hostAddresses
+ *                    slices, hostAddresses,
+ *                    endpoints
  */
 import type { Address, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
-import type { EndpointSliceRow, FrontendRow, ServiceRow } from './service-rows.ts'
+import type { EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
 
 export interface NodeRow {
@@ -42,6 +43,7 @@ export interface EndpointRow {
   readonly device: { readonly name: string; readonly index: number; readonly mac: string }
   readonly interface: { readonly name: string; readonly mac: string; readonly mtu: number }
   readonly netns: NetnsId & { readonly path: string }
+  readonly portMappings?: readonly PortMapping[]
 }
 
 /** A route of this node in the kernel's tables; `owner` names the writer. */

@@ -1,12 +1,13 @@
 /**
- * Run in a namespace and a cgroup of the test: speaks to an address as `socket-client.ts tcp|udp|udp-connected ADDRESS PORT`
- * and prints as JSON what came back, and whom the socket believes to have spoken to.
+ * Run in a namespace and a cgroup of the test: speaks to an address as `socket-client.ts tcp|udp|udp-connected ADDRESS PORT
+ * [LOCAL-PORT]` and prints as JSON what came back, and whom the socket believes to have spoken to; or binds to it as
+ * `socket-client.ts bind-tcp|bind-udp ADDRESS PORT`.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 
-const [kind, address = '', port] = process.argv.slice(2)
+const [kind, address = '', port, localPort] = process.argv.slice(2)
 const TEXT = 'who are you?'
 
 interface Spoken {
@@ -15,7 +16,7 @@ interface Spoken {
 }
 
 async function byTcp(): Promise<Spoken> {
-  const socket = connect(Number(port), address)
+  const socket = connect({ port: Number(port), host: address, ...(localPort ? { localPort: Number(localPort) } : {}) })
   await once(socket, 'connect')
   const peer = `${socket.remoteAddress} ${socket.remotePort}`
   socket.write(TEXT)
@@ -40,8 +41,23 @@ async function byUdp(connected: boolean): Promise<Spoken> {
   return { answer: answer.toString(), peer: `${from.address} ${from.port}` }
 }
 
+async function bind(): Promise<Spoken> {
+  if (kind === 'bind-tcp') {
+    const server = createServer().listen(Number(port), address)
+    await once(server, 'listening')
+    server.close()
+  } else {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    socket.bind(Number(port), address)
+    await once(socket, 'listening')
+    socket.close()
+  }
+  return { answer: 'bound', peer: '' }
+}
+
 try {
-  const spoken = await (kind === 'tcp' ? byTcp() : byUdp(kind === 'udp-connected'))
+  const binds = kind === 'bind-tcp' || kind === 'bind-udp'
+  const spoken = await (binds ? bind() : kind === 'tcp' ? byTcp() : byUdp(kind === 'udp-connected'))
   process.stdout.write(JSON.stringify(spoken))
 } catch (error) {
   process.stdout.write(JSON.stringify({ answer: '', peer: '', error: (error as NodeJS.ErrnoException).code }), () =>

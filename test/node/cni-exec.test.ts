@@ -91,7 +91,12 @@ suite('ADD', () => {
     const runtimeConfig = {
       ips: ['10.0.0.9/24', 'fd00::9'],
       mac: '02:AB:cd:00:00:01',
-      portMappings: [{ hostPort: 80, containerPort: 80, protocol: 'tcp' }],
+      portMappings: [
+        { hostPort: 80, containerPort: 8080, protocol: 'tcp' },
+        { HostPort: 53, ContainerPort: 53, Protocol: 'udp', HostIP: '192.0.2.1' },
+        { hostPort: 0, containerPort: 9 },
+        { hostPort: 81, containerPort: 81, hostIP: '' },
+      ],
     }
     const answer = await cni.call('ADD', cni.conf({ addTimeoutMs: 60_000, runtimeConfig }), { CNI_ARGS: args })
     assert.equal(answer.status, 0)
@@ -105,7 +110,15 @@ suite('ADD', () => {
       netns: '/run/netns/pod',
       ifName: 'eth0',
       args: { K8S_POD_NAMESPACE: 'default', K8S_POD_NAME: 'web-0', K8S_POD_UID: 'u1' },
-      runtimeConfig: { ips: ['10.0.0.9', 'fd00::9'], mac: '02:ab:cd:00:00:01' },
+      runtimeConfig: {
+        ips: ['10.0.0.9', 'fd00::9'],
+        mac: '02:ab:cd:00:00:01',
+        portMappings: [
+          { hostPort: 80, containerPort: 8080, protocol: 'TCP' },
+          { hostPort: 53, containerPort: 53, protocol: 'UDP', hostIP: '192.0.2.1' },
+          { hostPort: 81, containerPort: 81, protocol: 'TCP' },
+        ],
+      },
     })
   })
 
@@ -340,6 +353,20 @@ suite('configuration', () => {
     [{ ips: [5] }, refused(7, 'runtimeConfig.ips[0]: 5 is not an IP address')],
     [{ mac: '01:00:00:00:00:01' }, refused(7, 'runtimeConfig.mac: "01:00:00:00:00:01" is not a unicast MAC address')],
     [{ mac: 7 }, refused(7, 'runtimeConfig.mac: 7 is not a unicast MAC address')],
+    [{ portMappings: {} }, refused(7, 'runtimeConfig.portMappings: must be a list', '{}')],
+    [{ portMappings: [80] }, refused(7, 'runtimeConfig.portMappings[0]: 80 is not an object')],
+    ...(
+      [
+        ['hostPort', 65_536, '65536 is not a port'],
+        ['hostPort', '80', '"80" is not a port'],
+        ['containerPort', 0.5, '0.5 is not a port'],
+        ['protocol', 'icmp', '"ICMP" is not tcp, udp or sctp'],
+        ['hostIP', 'eth0', '"eth0" is not an IP address'],
+      ] as const
+    ).map(([name, value, why]): [object, Outcome] => [
+      { portMappings: [{ hostPort: 80, containerPort: 80, [name]: value }] },
+      refused(7, `runtimeConfig.portMappings[0].${name}: ${why}`),
+    ]),
   ]
   for (const [runtimeConfig, want] of runtime) {
     test(`runtimeConfig ${JSON.stringify(runtimeConfig)} is refused by name`, async () => {
