@@ -64,7 +64,7 @@ function readPortMappings(value: unknown): PortMapping[] {
     const hostPort = either(entry, 'hostPort')
     if (hostPort === undefined || hostPort === 0) return
     const containerPort = either(entry, 'containerPort')
-    const protocol = String(either(entry, 'protocol') || 'tcp').toUpperCase()
+    const protocol = upper(either(entry, 'protocol') || 'tcp')
     const hostIP = either(entry, 'hostIP') || undefined
     if (!isPort(hostPort)) throw refuse(`.hostPort: ${show(hostPort)} is not a port`)
     if (!isPort(containerPort)) throw refuse(`.containerPort: ${show(containerPort)} is not a port`)
@@ -75,6 +75,11 @@ function readPortMappings(value: unknown): PortMapping[] {
     else throw refuse(`.hostIP: ${show(hostIP)} is not an IP address`)
   })
   return mappings
+}
+
+/** Runtimes write protocols in either case. */
+function upper(value: unknown): string {
+  return typeof value === 'string' ? value.toUpperCase() : show(value)
 }
 
 function isPort(value: unknown): value is number {

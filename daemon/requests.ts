@@ -36,6 +36,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
     nodeName: config.nodeName,
     seed: config.services.maglev.seed,
     affinity: (row, client) => up.datapath?.affinity(row, client),
+    datapath: () => up.datapath?.services,
   })
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')

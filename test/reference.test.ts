@@ -12,6 +12,7 @@ import { endpointMetrics } from '../daemon/endpoint/metrics.ts'
 import { exposeCounters } from '../daemon/flow/counters.ts'
 import { dropReasonsPage } from '../daemon/flow/drop-reasons.ts'
 import { createMetrics, metricsPage } from '../daemon/observe/metrics.ts'
+import { exposeServices } from '../daemon/datapath/services.ts'
 import { Meter } from '../daemon/state/meter.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -50,6 +51,7 @@ async function declaredMetrics() {
   exposeCounters(metrics, () => [])
   exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
   new Meter('', metrics)
+  exposeServices(metrics, { ended: () => 0, hits: () => new Map() })
   const unused = () => Promise.reject(new Error('not called'))
   const log = { debug() {}, info() {}, warn() {}, error() {} }
   await keepConntrack(

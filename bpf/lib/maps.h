@@ -107,6 +107,15 @@ struct {
 	__type(value, struct backend);
 } direct_backends SEC(".maps");
 
+/* New flows, by the service's id. Written by the programs, taken away by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, __u32);
+	__type(value, __u64);
+} service_hits SEC(".maps");
+
 /* Every backend by its id, for those who were given to it before. Written by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -72,6 +72,17 @@ static __always_inline const struct backend *service_affine(const struct service
 	return backend;
 }
 
+static __always_inline void service_count(const struct service_value *service)
+{
+	__u64 *hits = bpf_map_lookup_elem(&service_hits, &service->id), first = 1;
+
+	/* Of two that are the first at the same moment one may go uncounted. */
+	if (hits)
+		__sync_fetch_and_add(hits, 1);
+	else
+		bpf_map_update_elem(&service_hits, &service->id, &first, BPF_NOEXIST);
+}
+
 /* A backend for a new flow of a client: its former one, else the one a number chooses. */
 static __always_inline const struct backend *service_pick(const struct service_value *service,
 							  const struct affinity_key *client, __u32 number)
@@ -79,6 +90,7 @@ static __always_inline const struct backend *service_pick(const struct service_v
 	struct affinity_value given = {.used = bpf_ktime_get_coarse_ns()};
 	const struct backend *backend;
 
+	service_count(service);
 	if (!service->affinity_seconds)
 		return service_slot(service, number);
 	backend = service_affine(service, client, given.used);

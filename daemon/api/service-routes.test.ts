@@ -1,22 +1,49 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { frontendsOf } from '../service/frontends.ts'
+import type { EndpointSliceRow } from '../state/service-rows.ts'
 import { createTables } from '../state/tables.ts'
 import { Router } from './router.ts'
-import { addServiceRoutes } from './service-routes.ts'
+import { addServiceRoutes, type ServedFrontend } from './service-routes.ts'
 
+const tables = createTables()
 const router = addServiceRoutes(new Router(), {
-  tables: createTables(),
+  tables,
   nodeName: 'n1',
   seed: '',
   affinity: () => undefined,
+  datapath: () => ({
+    hits: () => new Map([...tables.frontends.values()].slice(0, 1).map(row => [row, 3])),
+    failures: () => new Map([['TCP 10.96.0.2:80 inside', 'it is full']]),
+  }),
 })
 
-async function ask(query: string): Promise<unknown> {
-  const { handler, params } = router.match('GET', '/v1/explain/service')
+async function get(path: string, query = ''): Promise<unknown> {
+  const { handler, params } = router.match('GET', path)
   const { signal } = new AbortController()
-  const url = new URLSearchParams(query)
-  return await handler({ method: 'GET', path: '/v1/explain/service', params, query: url, body: undefined, signal })
+  return await handler({ method: 'GET', path, params, query: new URLSearchParams(query), body: undefined, signal })
 }
+const ask = (query: string): Promise<unknown> => get('/v1/explain/service', query)
+
+test('frontends are told with their flows, and with what keeps them from being served', async () => {
+  const slices: readonly EndpointSliceRow[] = []
+  const node = { name: 'n1', zone: '', addresses: [] }
+  const ports = [{ name: '', protocol: 'TCP', port: 80, nodePort: 0 }] as const
+  for (const clusterIP of ['10.96.0.1', '10.96.0.2']) {
+    const service = { ...PLAIN_SERVICE, clusterIPs: [clusterIP], ports }
+    for (const row of frontendsOf(service, slices, node, PLAIN_BALANCING)) tables.frontends.put(row)
+  }
+  const { json } = (await get('/v1/services')) as { readonly json: readonly ServedFrontend[] }
+  assert.deepEqual(
+    json.map(({ address, hits, failure }) => [address, hits, failure]),
+    [
+      ['10.96.0.1', 3, undefined],
+      ['10.96.0.2', 0, 'it is full'],
+    ],
+  )
+  for (const row of json) tables.frontends.delete(row.key)
+})
 
 test('a question is answered, of TCP unless it says otherwise', async () => {
   assert.deepEqual(await ask('client=10.0.0.1&address=10.96.0.1&port=80'), {

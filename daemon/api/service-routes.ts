@@ -1,12 +1,38 @@
 /** Routes about services. */
 import { explain, type ExplainParts } from '../service/explain.ts'
 import { InvalidAddress } from '../kernel/ip.ts'
+import type { FrontendRow } from '../state/service-rows.ts'
 import { ApiError, type Router } from './router.ts'
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const
 
-/** `GET /v1/explain/service?client=ADDRESS&address=VIP&port=N` with `client-port` and `protocol` besides. */
-export function addServiceRoutes(router: Router, parts: ExplainParts): Router {
+/** A frontend as the datapath has it. */
+export interface ServedFrontend extends FrontendRow {
+  /** New flows since it is served. */
+  readonly hits: number
+  /** Why it is not served as it should be, which is tried again. */
+  readonly failure?: string
+}
+
+export interface ServiceParts extends ExplainParts {
+  /** Undefined before the datapath has started. */
+  readonly datapath: () =>
+    | { readonly hits: () => ReadonlyMap<FrontendRow, number>; readonly failures: () => ReadonlyMap<string, string> }
+    | undefined
+}
+
+function servedFrontends({ tables, datapath }: ServiceParts): ServedFrontend[] {
+  const hits = datapath()?.hits()
+  const failures = datapath()?.failures()
+  return [...tables.frontends.values()].map(row => {
+    const failure = failures?.get(row.key)
+    return { ...row, hits: hits?.get(row) ?? 0, ...(failure === undefined ? {} : { failure }) }
+  })
+}
+
+/** `GET /v1/services`, and `GET /v1/explain/service?client=ADDRESS&address=VIP&port=N` with `client-port` and `protocol` besides. */
+export function addServiceRoutes(router: Router, parts: ServiceParts): Router {
+  router.add('GET', '/v1/services', () => ({ json: servedFrontends(parts) }))
   return router.add('GET', '/v1/explain/service', ({ query }) => {
     const text = (name: string): string => query.get(name) ?? refuse(name, query.get(name), 'a value is needed')
     const number = (name: string): number => {

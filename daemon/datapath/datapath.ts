@@ -26,7 +26,7 @@ import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices 
 import { ensureOverlay, removeOverlay } from './overlay.ts'
 import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
-import { type ProgramPlan, Programs } from './programs.ts'
+import { type ProgramPlan, Programs, type Sizes } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
@@ -92,7 +92,7 @@ export class Datapath implements AsyncDisposable {
       await Programs.start(
         programsOptions(options, pins, tcx, xdp),
         planPrograms(options, planner),
-        Math.min(initialEntries, maxEntries),
+        conntrackSizes(Math.min(initialEntries, maxEntries)),
       ),
     )
     programs.current.setNodeAddresses(planner.ownAddresses)
@@ -146,6 +146,7 @@ export class Datapath implements AsyncDisposable {
     this.#services = new DatapathServices({
       ...common,
       current: () => this.#set,
+      grow: sizes => this.#programs.grow(sizes),
       tables,
       seed: options.settings.services.maglev.seed,
     })
@@ -186,7 +187,7 @@ export class Datapath implements AsyncDisposable {
       xdp: this.#xdp.fact,
       routing: settings.routing.mode,
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
-      conntrack: `room for ${this.#set.conntrackCapacity} flows, grows to ${settings.datapath.conntrack.maxEntries}`,
+      conntrack: `room for ${this.#set.capacity('conntrack')} flows, grows to ${settings.datapath.conntrack.maxEntries}`,
     }
   }
   /** Whether the programs know this address as a pod's on that device. */
@@ -196,6 +197,10 @@ export class Datapath implements AsyncDisposable {
   /** Whom packets of a client were given last by a frontend, while that still counts. */
   affinity(row: FrontendRow, client: Address): { readonly address: Address; readonly port: number } | undefined {
     return this.#services.affinity(row, client)
+  }
+  /** New flows of frontends, and why some are not in the maps as they should be. */
+  get services(): Pick<DatapathServices, 'hits' | 'failures'> {
+    return this.#services
   }
   /** What each reconciler has not carried yet. */
   status(): readonly ReconcilerStatus[] {
@@ -217,10 +222,10 @@ export class Datapath implements AsyncDisposable {
           metrics,
           expire: () => this.#expireConntrack(),
           departed: () => this.#departed.any,
-          capacity: () => this.#set.conntrackCapacity,
+          capacity: () => this.#set.capacity('conntrack'),
           rejected: () => conntrackRejected(this.counters()),
           limit: settings.datapath.conntrack.maxEntries,
-          grow: capacity => this.#programs.grow(capacity),
+          grow: capacity => this.#programs.grow(conntrackSizes(capacity)),
         },
         signal,
       ),
@@ -295,18 +300,23 @@ function newPlanner(options: DatapathOptions): PathPlanner {
   })
 }
 
+/** A translated flow has one entry in conntrack and two besides. */
+function conntrackSizes(entries: number): Sizes {
+  return { conntrack: entries, translations: 2 * entries }
+}
+
 function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: boolean, xdp: XdpHooks) {
   const { kernel, settings, objects, log } = options
   const hooks = new DeviceHooks(kernel.net, { tcx, directory: pins.links })
   const sockets = new SocketHooks(pins.sockets)
   return {
     log,
-    load: async (constants: ProgramConstants, conntrack: number): Promise<ProgramSet> =>
+    load: async (constants: ProgramConstants, sizes: Sizes): Promise<ProgramSet> =>
       await loadProgramSet({
         objects,
         pins: pins.maps,
         constants,
-        sizes: { conntrack, events: settings.datapath.ringBufferBytes },
+        sizes: { ...sizes, events: settings.datapath.ringBufferBytes },
       }),
     attachPods: (set: ProgramSet): void => {
       const programFd = (name: string): number => set.programFd(name)

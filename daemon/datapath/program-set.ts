@@ -32,6 +32,7 @@ import type { Copied } from './map-copy.ts'
 import { MaglevSegments } from './maglev-segments.ts'
 import type { TableBlocks } from './maglev-tables.ts'
 import { type LoadedSet, loadSet } from './pinned-maps.ts'
+import type { Sizes } from './programs.ts'
 
 /** Objects in build/bpf, all over one set of maps. */
 const OBJECTS = ['pod', 'uplink', 'overlay', 'conntrack', 'sock', 'xdp'] as const
@@ -42,7 +43,7 @@ export interface ProgramSetOptions {
   /** Directory of the maps' pins. */
   readonly pins: string
   readonly constants: ProgramConstants
-  readonly sizes: { readonly conntrack: number; readonly events: number }
+  readonly sizes: Sizes
 }
 
 export interface ProgramSet extends Disposable {
@@ -55,10 +56,12 @@ export interface ProgramSet extends Disposable {
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
   readonly direct: EbpfMap<DirectKey, Backend>
+  readonly hits: EbpfMap<number, bigint>
   readonly tables: TableBlocks
   readonly affinities: EbpfMap<AffinityKey, AffinityValue>
   readonly peers: EbpfMap<SocketPeerKey, SocketPeer>
-  readonly conntrackCapacity: number
+  /** Entries that a map has room for. */
+  capacity(map: string): number
   /** What other nodes know this node by. */
   setNodeAddresses(addresses: Readonly<Record<Family, Address | undefined>>): void
   /** Both descriptors are the set's, valid until it is disposed. */
@@ -79,8 +82,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
       directory: options.pins,
       objects: OBJECTS.map(name => join(options.objects, `${name}.o`)),
       constants: options.constants,
-      // A translated flow has one entry in conntrack and two here.
-      sizes: { ...options.sizes, translations: 2 * options.sizes.conntrack },
+      sizes: options.sizes,
     }),
   )
   const endpoints = stack.use(mapOfFd(set.mapFd('endpoints'), codec(addressLayout, endpointValueLayout)))
@@ -92,11 +94,11 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
   const direct = stack.use(mapOfFd(set.mapFd('direct_backends'), codec(directKeyLayout, backendLayout)))
+  const hits = stack.use(mapOfFd(set.mapFd('service_hits'), codec(u32, u64)))
   const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
   const affinities = stack.use(mapOfFd(set.mapFd('affinities'), codec(affinityKeyLayout, affinityValueLayout)))
   const peers = stack.use(mapOfFd(set.mapFd('socket_peers'), codec(socketPeerKeyLayout, socketPeerLayout)))
   const nodeAddresses = stack.use(mapOfFd(set.mapFd('node_addresses'), codec(u32, addressLayout)))
-  const conntrackCapacity = mapInfo(set.mapFd('conntrack')).maxEntries
   const keep = stack.move()
   return {
     endpoints,
@@ -108,10 +110,11 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     slots,
     backends,
     direct,
+    hits,
     tables,
     affinities,
     peers,
-    conntrackCapacity,
+    capacity: map => mapInfo(set.mapFd(map)).maxEntries,
     setNodeAddresses: addresses => {
       const none = new Uint8Array(ADDRESS_SIZE)
       const bytes = (address: Address | undefined) => (address === undefined ? none : toMapped16(address))

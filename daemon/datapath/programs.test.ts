@@ -4,7 +4,7 @@ import { FakeLog } from '../../test/support/fake-log.ts'
 import { settle } from '../../test/support/fake-clock.ts'
 import type { ProgramConstants } from './constants.ts'
 import type { DeviceHook } from './device-hooks.ts'
-import { type InUse, type ProgramPlan, Programs } from './programs.ts'
+import { type InUse, type ProgramPlan, Programs, type Sizes } from './programs.ts'
 
 const hook = (device: number): DeviceHook => ({ program: 'uplink_in', device })
 const plan = (overlay_mtu: number, ...devices: number[]): ProgramPlan => ({
@@ -22,12 +22,15 @@ class Kernel {
   gate: Promise<void> = Promise.resolve()
   #loaded = 0
 
-  readonly load = async ({ overlay_mtu }: ProgramConstants, conntrack: number): Promise<InUse & { name: string }> => {
+  readonly load = async (
+    { overlay_mtu }: ProgramConstants,
+    { conntrack = 0 }: Sizes,
+  ): Promise<InUse & { name: string }> => {
     const name = `set${++this.#loaded}`
     this.#say(`load ${name} mtu ${overlay_mtu} conntrack ${conntrack}`)
     return await Promise.resolve({
       name,
-      conntrackCapacity: conntrack,
+      capacity: () => conntrack,
       programFd: () => 0,
       pin: () => this.#say(`pin ${name}`),
       catchUp: async () => {
@@ -56,7 +59,7 @@ class Kernel {
 
 async function started(): Promise<{ kernel: Kernel; programs: Programs<InUse & { name: string }> }> {
   const kernel = new Kernel()
-  const programs = await Programs.start(kernel, plan(1450, 2), 1024)
+  const programs = await Programs.start(kernel, plan(1450, 2), { conntrack: 1024 })
   assert.deepEqual(kernel.told(), [
     'load set1 mtu 1450 conntrack 1024',
     'pin set1',
@@ -75,7 +78,7 @@ test('a plan with the same constants keeps the set and puts it where it belongs'
 
 test('another constant replaces the set, which keeps the room for flows', async () => {
   const { kernel, programs } = await started()
-  await programs.grow(2048)
+  await programs.grow({ conntrack: 2048 })
   kernel.told()
   await programs.follow(plan(1400, 2))
   assert.equal(programs.current.name, 'set3')
@@ -103,9 +106,9 @@ for (const step of ['pin set2', 'pods set2', 'devices set2'])
   test(`a replacement that fails at "${step}" puts the old set back whole and is made again`, async () => {
     const { kernel, programs } = await started()
     kernel.failing.push(step)
-    await assert.rejects(programs.grow(2048), new RegExp(step))
+    await assert.rejects(programs.grow({ conntrack: 2048 }), new RegExp(step))
     assert.equal(programs.current.name, 'set1')
-    assert.equal(programs.current.conntrackCapacity, 1024, 'a growth that failed is wanted still')
+    assert.equal(programs.current.capacity('conntrack'), 1024, 'a growth that failed is wanted still')
     assert.deepEqual(kernel.told().slice(-5), [
       'pin set1',
       'pods set1',
@@ -113,7 +116,7 @@ for (const step of ['pin set2', 'pods set2', 'devices set2'])
       'catch up set1',
       'close set2',
     ])
-    await programs.grow(2048)
+    await programs.grow({ conntrack: 2048 })
     assert.equal(programs.current.name, 'set3')
     assert.ok(!kernel.told().includes('close set2'), 'closed once')
   })
@@ -132,7 +135,7 @@ test('a set that can be put nowhere at the moment is put everywhere by the next 
 test('what the old maps got late is carried over at the next plan when it could not be at once', async () => {
   const { kernel, programs } = await started()
   kernel.failing.push('catch up set2')
-  await assert.rejects(programs.grow(2048), /catch up/)
+  await assert.rejects(programs.grow({ conntrack: 2048 }), /catch up/)
   assert.equal(programs.current.name, 'set2', 'every hook runs it by then')
   kernel.told()
   await programs.follow(plan(1450, 2))
@@ -143,7 +146,7 @@ test('changes asked for at once are made one after the other', async () => {
   const { kernel, programs } = await started()
   const gate = Promise.withResolvers<void>()
   kernel.gate = gate.promise
-  const both = Promise.all([programs.grow(2048), programs.follow(plan(1400, 2, 3))])
+  const both = Promise.all([programs.grow({ conntrack: 2048 }), programs.follow(plan(1400, 2, 3))])
   await settle()
   assert.equal(kernel.told().at(-1), 'devices set2 2')
   gate.resolve()
@@ -167,7 +170,7 @@ test('a set in use is replaced only afterwards, and a set being put in place is 
     await gate.promise
     return set.name
   })
-  const grown = programs.grow(2048)
+  const grown = programs.grow({ conntrack: 2048 })
   const after = programs.use(async set => await Promise.resolve(set.name))
   await settle()
   assert.deepEqual(kernel.told(), [])
@@ -182,25 +185,25 @@ test('a use that fails holds up nobody', async () => {
     programs.use(() => Promise.reject(new Error('refused'))),
     /refused/,
   )
-  await programs.grow(2048)
+  await programs.grow({ conntrack: 2048 })
   assert.equal(kernel.told().at(0), 'load set2 mtu 1450 conntrack 2048')
 })
 
 test('growing to what is there already changes nothing', async () => {
   const { kernel, programs } = await started()
-  await Promise.all([programs.grow(2048), programs.grow(2048)])
+  await Promise.all([programs.grow({ conntrack: 2048 }), programs.grow({ conntrack: 2048 })])
   assert.equal(kernel.told().filter(e => e.startsWith('load')).length, 1)
 })
 
 test('closing waits for the change that is under way', async () => {
   const { kernel, programs } = await started()
-  await Promise.all([programs.grow(2048), programs[Symbol.asyncDispose]()])
+  await Promise.all([programs.grow({ conntrack: 2048 }), programs[Symbol.asyncDispose]()])
   assert.deepEqual(kernel.told().slice(-3), ['close set1', 'catch up set2', 'close set2'])
 })
 
 test('a start that cannot attach closes what it loaded', async () => {
   const kernel = new Kernel()
   kernel.failing.push('pods')
-  await assert.rejects(Programs.start(kernel, plan(1450), 1024), /pods/)
+  await assert.rejects(Programs.start(kernel, plan(1450), { conntrack: 1024 }), /pods/)
   assert.equal(kernel.told().at(-1), 'close set1')
 })

@@ -14,10 +14,13 @@ export interface ProgramPlan {
   readonly hooks: readonly DeviceHook[]
 }
 
-export type InUse = Pick<ProgramSet, 'conntrackCapacity' | 'programFd' | 'pin' | 'catchUp'> & Disposable
+export type InUse = Pick<ProgramSet, 'capacity' | 'programFd' | 'pin' | 'catchUp'> & Disposable
+
+/** Entries that maps are to have room for, by name. */
+export type Sizes = Readonly<Record<string, number>>
 
 export interface ProgramsOptions<S extends InUse> {
-  readonly load: (constants: ProgramConstants, conntrack: number) => Promise<S>
+  readonly load: (constants: ProgramConstants, sizes: Sizes) => Promise<S>
   readonly attachPods: (set: S) => void
   readonly attachDevices: (set: S, hooks: readonly DeviceHook[]) => Promise<void>
   readonly log: Logger
@@ -29,6 +32,7 @@ export class Programs<S extends InUse> implements AsyncDisposable {
   #plan: ProgramPlan
   /** What the current set was loaded for. */
   #constants: ProgramConstants
+  #sizes: Sizes
   /** Every hook runs the current set, and nothing is left to carry over from the one before. */
   #settled = false
   #last: Promise<unknown> = Promise.resolve()
@@ -37,9 +41,9 @@ export class Programs<S extends InUse> implements AsyncDisposable {
   static async start<S extends InUse>(
     options: ProgramsOptions<S>,
     plan: ProgramPlan,
-    conntrack: number,
+    sizes: Sizes,
   ): Promise<Programs<S>> {
-    const programs = new Programs(options, plan, await options.load(plan.constants, conntrack))
+    const programs = new Programs(options, { plan, sizes }, await options.load(plan.constants, sizes))
     try {
       await programs.#settle()
     } catch (error) {
@@ -49,9 +53,14 @@ export class Programs<S extends InUse> implements AsyncDisposable {
     return programs
   }
 
-  private constructor(options: ProgramsOptions<S>, plan: ProgramPlan, first: S) {
+  private constructor(
+    options: ProgramsOptions<S>,
+    { plan, sizes }: { readonly plan: ProgramPlan; readonly sizes: Sizes },
+    first: S,
+  ) {
     this.#options = options
     this.#plan = plan
+    this.#sizes = sizes
     this.#constants = plan.constants
     this.#current = first
   }
@@ -65,16 +74,17 @@ export class Programs<S extends InUse> implements AsyncDisposable {
   async follow(plan: ProgramPlan): Promise<void> {
     await this.#inTurn(async () => {
       this.#plan = plan
-      if (!sameConstants(plan.constants, this.#constants)) await this.#replace(this.#current.conntrackCapacity)
+      if (!sameConstants(plan.constants, this.#constants)) await this.#replace(this.#sizes)
       else if (this.#settled) await this.#attachAgain()
       else await this.#settle()
     })
   }
 
-  /** Gives conntrack room for so many flows; fewer than there is room for changes nothing. */
-  async grow(conntrack: number): Promise<void> {
+  /** Gives maps room for so many entries; where there is room for as many nothing changes. */
+  async grow(sizes: Sizes): Promise<void> {
     await this.#inTurn(async () => {
-      if (conntrack > this.#current.conntrackCapacity) await this.#replace(conntrack)
+      const grown = Object.entries(sizes).filter(([map, size]) => size > this.#current.capacity(map))
+      if (grown.length > 0) await this.#replace({ ...this.#sizes, ...Object.fromEntries(grown) })
     })
   }
 
@@ -94,9 +104,9 @@ export class Programs<S extends InUse> implements AsyncDisposable {
     return turn
   }
 
-  async #replace(conntrack: number): Promise<void> {
+  async #replace(sizes: Sizes): Promise<void> {
     const { constants } = this.#plan
-    const next = await this.#options.load(constants, conntrack)
+    const next = await this.#options.load(constants, sizes)
     const old = this.#current
     try {
       await this.#attach(next)
@@ -107,9 +117,10 @@ export class Programs<S extends InUse> implements AsyncDisposable {
     }
     this.#current = next
     this.#constants = constants
+    this.#sizes = sizes
     old[Symbol.dispose]()
     await this.#finish()
-    this.#options.log.info({ conntrack: next.conntrackCapacity }, 'programs were replaced')
+    this.#options.log.info({ sizes }, 'programs were replaced')
   }
 
   /** Where somebody has taken the set away it is back; elsewhere nothing changes. */

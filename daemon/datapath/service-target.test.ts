@@ -6,6 +6,7 @@ import { Table } from '../state/table.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import { isAddress } from './service-addresses.ts'
 import { rangesByService } from './service-ranges.ts'
+import type { Entries } from './service-room.ts'
 import { ServiceFlags } from './shared.gen.ts'
 import { type ServiceMaps, ServiceTarget } from './service-target.ts'
 
@@ -232,4 +233,37 @@ test('pods that other nodes may choose are known by service and address, under t
   assert.deepEqual(held(), ['1 10.1.0.9 8081'])
   again.delete(dsr)
   assert.deepEqual([held(), sizes(at)], [[], [0, 0]])
+})
+
+test('room is made before what takes it is written, for as much as a change takes at most', async () => {
+  const at = maps()
+  const asked: Entries[] = []
+  let made = false
+  const target = new ServiceTarget({
+    maps: () => at,
+    seed: '',
+    room: entries => {
+      asked.push(entries)
+      if (entries.service_slots < 3) return undefined
+      return Promise.resolve().then(() => {
+        assert.deepEqual(seen(at), ['10.96.0.1:80 → 10.1.0.1 10.1.0.2'])
+        made = true
+      })
+    },
+  })
+  assert.equal(target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2')), true)
+  assert.equal(await target.updateBatch([row('10.96.0.2', '10.1.0.1'), row('10.96.0.1', '10.1.0.3')]), 2)
+  assert.ok(made)
+  target.delete(row('10.96.0.2'))
+  target.update(row('10.96.0.1', '10.1.0.3'))
+  assert.equal(await target.update(row('10.96.0.3')), true)
+  assert.deepEqual(
+    asked.map(({ services, service_slots, backends }) => [services, service_slots, backends]),
+    [
+      [2, 2, 2],
+      [4, 3, 3],
+      [2, 1, 1],
+      [4, 1, 1],
+    ],
+  )
 })

@@ -10,8 +10,10 @@ import type { ReadonlyTable } from '../state/table.ts'
 import type { Target } from '../state/target.ts'
 import { PROTOCOL_NUMBERS } from '../service/protocol-numbers.ts'
 import { tableCandidates } from '../service/table-candidates.ts'
-import { type HeldTable, MaglevTables, type TableBlocks } from './maglev-tables.ts'
+import { MaglevTables, type TableBlocks } from './maglev-tables.ts'
 import { type DirectChange, type DirectMap, directByService, removeDirect, writeDirect } from './service-direct.ts'
+import { allOf, type Carried, entriesOf, sameMembers, surplus } from './service-carried.ts'
+import { addEntries, atMost, type Entries, NO_ENTRIES, takeEntries } from './service-room.ts'
 import type { LostBackends } from './socket-ends.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
@@ -36,45 +38,43 @@ export interface ServiceTargetOptions {
   readonly seed: string
   /** Told of backends that nobody can be given any more. */
   readonly onLost?: (lost: readonly LostBackends[]) => void
-}
-
-/** What the maps hold of one frontend. */
-interface Carried {
-  readonly id: number
-  readonly key: ServiceKey
-  readonly exclusive: boolean
-  /** Who may use it, sorted; everybody when there are none. */
-  readonly ranges: readonly string[]
-  /** In the order of their slots. */
-  readonly backends: readonly Backend[]
-  /** Those of this node that other nodes may choose, in no order. */
-  readonly direct: readonly Backend[]
-  readonly table: HeldTable | undefined
+  /** Makes room for so many entries; undefined when there is. */
+  readonly room?: (entries: Entries) => Promise<void> | undefined
 }
 
 export class ServiceTarget implements Target<FrontendRow> {
   readonly #maps: () => ServiceMaps
   readonly #onLost: (lost: readonly LostBackends[]) => void
+  readonly #room: (entries: Entries) => Promise<void> | undefined
   readonly #addresses: ServiceAddresses
   readonly #tables: MaglevTables
   #carried: Map<string, Carried> | undefined
+  /** Of all that is carried. */
+  #entries: Entries = NO_ENTRIES
   #nextService = 1
   #nextBackend = 1
 
-  constructor({ maps, seed, onLost = () => {} }: ServiceTargetOptions) {
+  constructor({ maps, seed, onLost = () => {}, room = () => undefined }: ServiceTargetOptions) {
     this.#maps = maps
     this.#onLost = onLost
+    this.#room = room
     this.#addresses = new ServiceAddresses(() => maps().services)
     this.#tables = new MaglevTables(() => maps().tables, seed)
   }
 
-  update(row: FrontendRow): boolean {
-    return this.updateBatch([row]) > 0
+  update(row: FrontendRow): boolean | Promise<boolean> {
+    const changed = this.updateBatch([row])
+    return typeof changed === 'number' ? changed > 0 : changed.then(count => count > 0)
   }
 
-  updateBatch(rows: readonly FrontendRow[]): number {
+  updateBatch(rows: readonly FrontendRow[]): number | Promise<number> {
     const carried = this.#known()
     const changed = rows.map(row => this.#plan(row, carried.get(keyOf(row)))).filter(plan => plan.changed)
+    const most = changed.reduce((sum, plan) => addEntries(sum, growthOf(plan)), this.#entries)
+    return this.#room(most)?.then(() => this.#carry(changed)) ?? this.#carry(changed)
+  }
+
+  #carry(changed: readonly Plan[]): number {
     const plans: Plan[] = []
     try {
       for (const plan of changed) plans.push(this.#withTable(plan))
@@ -83,7 +83,10 @@ export class ServiceTarget implements Target<FrontendRow> {
       for (const { next } of plans) if (next.table !== undefined) this.#tables.release(next.table)
       throw error
     }
-    for (const { row, next } of plans) carried.set(keyOf(row), next)
+    for (const { row, have, next } of plans) {
+      this.#known().set(keyOf(row), next)
+      this.#entries = addEntries(takeEntries(this.#entries, entriesOf(have)), entriesOf(next))
+    }
     return plans.length
   }
 
@@ -218,6 +221,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     backends.deleteBatch(gone.flatMap(entry => allOf(entry).map(backend => backend.id)))
     for (const { table } of gone) if (table !== undefined) this.#tables.release(table)
     for (const key of keys) carried.delete(key)
+    for (const entry of gone) this.#entries = takeEntries(this.#entries, entriesOf(entry))
     this.#onLost(gone.map(entry => ({ frontend: entry.key, backends: allOf(entry) })))
   }
 
@@ -271,6 +275,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     }
     for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
     this.#carried = carried
+    this.#entries = [...carried.values()].map(entriesOf).reduce(addEntries, NO_ENTRIES)
     this.#addresses.read(exclusiveKeys(carried.values()))
     this.#tables.read([...carried.values()].flatMap(({ table }) => table ?? []))
     return carried
@@ -288,22 +293,8 @@ interface Plan {
   readonly changed: boolean
 }
 
-/** Each once: those that this node gives flows to, and those that other nodes do. */
-function allOf({ backends, direct }: Carried): Backend[] {
-  if (direct.length === 0) return [...backends]
-  const ids = new Set(backends.map(backend => backend.id))
-  return [...backends, ...direct.filter(backend => !ids.has(backend.id))]
-}
-
-/** Backends that a carried frontend does not have. */
-function surplus(backends: readonly Backend[], carried: Carried | undefined): Backend[] {
-  const held = new Set(carried === undefined ? [] : allOf(carried).map(backend => backend.id))
-  return backends.filter(backend => !held.has(backend.id))
-}
-
-function sameMembers(a: readonly Backend[], b: readonly Backend[]): boolean {
-  const ids = new Set(b.map(backend => backend.id))
-  return a.length === b.length && a.every(backend => ids.has(backend.id))
+function growthOf({ have, next }: Plan): Entries {
+  return atMost(takeEntries(entriesOf(next), entriesOf(have)), NO_ENTRIES)
 }
 
 function directChanges(plans: readonly Plan[]): DirectChange[] {

@@ -1,6 +1,8 @@
 /** Services for packets of pods: how they go on, what comes back, and what is refused. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { serviceKeyLayout, serviceValueLayout } from '../../daemon/datapath/shared.gen.ts'
+import { codec, u32, u64 } from '../../daemon/kernel/bpf/layout.ts'
 import { ipv4, type Layer, packet, payload } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { icmp, icmpv6, sctp, tcp, udp } from '../support/packet-transport.ts'
@@ -331,3 +333,16 @@ function unreachable(f: Family, sent: readonly Layer[]): readonly Layer[] {
   const header = f === 4 ? ipv4({ src: VIP[4], dst: A[4], ttl: 64, id: 0 }) : ip(6, VIP, A)
   return [toPod(A), header, message, payload(quoted)]
 }
+
+test('new flows are counted by service, packets of flows are not', () => {
+  serve(VIP[4], 'tcp', B[4])
+  using services = at.node.object('pod').map('services', codec(serviceKeyLayout, serviceValueLayout))
+  using hits = at.node.object('pod').map('service_hits', codec(u32, u64))
+  const [id] = [...services.entries()].map(([, value]) => value.id).filter(each => each > 0)
+  assert.ok(id)
+  const ask = (sport: number, flags: string): void =>
+    void at.node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), tcp({ sport, dport: SERVICE_PORT, flags })])
+  for (const sport of [1, 2, 3]) ask(sport, 'S')
+  ask(3, 'A')
+  assert.equal(hits.lookup(id), 3n)
+})
