@@ -44,6 +44,13 @@ export function podFamilies({ set }: Pick<LabOptions, 'set'>): readonly Family[]
   )
 }
 
+/** Whether services are translated for sockets, the only way in which a node's own processes find them. */
+export function servesSockets({ set }: Pick<LabOptions, 'set'>): boolean {
+  const layout = labLayout('any')
+  const { services } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  return (services as { readonly socket?: boolean } | undefined)?.socket !== false
+}
+
 function assign(tree: Tree, assignment: string): void {
   const at = assignment.indexOf('=')
   const keys = assignment.slice(0, Math.max(at, 0)).split('.')

@@ -1,6 +1,6 @@
 /** The connectivity matrix: which checks there are. Pure. */
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
-import { podFamilies, zoneOf } from './configuration.ts'
+import { podFamilies, servesSockets, zoneOf } from './configuration.ts'
 import { PROBE_PORT } from './layout.ts'
 import { type Chooser, chooserAddresses, CHOOSERS, DIRECT_NODE_PORT, hasService } from './service.ts'
 import { NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
@@ -88,7 +88,7 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
     const common = { to: service, port: SERVICE_PORT, reaches: true } as const
     local.push({ name: 'pod → service', from: pod, ...common })
     local.push({ name: 'pod → service, by packet', from: pod, ...common, byPacket: true })
-    local.push({ name: 'node → service', from: host, ...common })
+    if (servesSockets(lab.options)) local.push({ name: 'node → service', from: host, ...common })
     local.push({ name: 'outside → node port', from: outside, to: nodePort(host), port: NODE_PORT, reaches: true })
     local.push(...choosing(lab, here, { pod, host, outside }))
   }

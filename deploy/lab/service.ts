@@ -107,15 +107,15 @@ export function writeServices(lab: LabLayout, options: LabOptions, pods: readonl
 }
 
 /**
- * Resolves once a node serves the service. Rejects when that takes too long. What the daemon has planned is in the maps some
+ * Resolves once the service answers somebody of a node. Rejects when that takes too long. What the daemon has planned is in the maps some
  * milliseconds later: only asking the service shows that.
  */
-export async function serviceAnswers(lab: Lab, node: Station, probe: string, signal: AbortSignal): Promise<void> {
+export async function serviceAnswers(lab: Lab, asker: Station, probe: string, signal: AbortSignal): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])
   for (const address of serviceAddresses(lab.options))
     for (const protocol of ['tcp', 'udp']) {
       const check = [probe, 'check', protocol, address, `${SERVICE_PORT}`, '1', '--timeout', `${ASK_TIMEOUT_MS}`]
-      while ((await runCommand(inStation(lab, node, check), { signal: limit })).status !== 0)
+      while ((await runCommand(inStation(lab, asker, check), { signal: limit })).status !== 0)
         await delay(POLL_MS, undefined, { signal: limit })
     }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { Kernel } from '../../daemon/kernel/kernel.ts'
 import { runCommand } from './command.ts'
-import { daemonConfiguration, type LabOptions, nodeManifest, writeManifest } from './configuration.ts'
+import { daemonConfiguration, type LabOptions, nodeManifest, servesSockets, writeManifest } from './configuration.ts'
 import { exists, removeFolder, takeDown } from './down.ts'
 import { labLayout, type LabLayout, type NodeLayout, nodeLayout, nodeLayouts, podLayout } from './layout.ts'
 import { lockLab } from './lock.ts'
@@ -111,7 +111,11 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
 async function startService(lab: Lab, probe: string, signal: AbortSignal): Promise<void> {
   const of = (kind: Station['kind']): Station[] => lab.stations.filter(s => s.kind === kind)
   writeServices(lab.layout, lab.options, of('pod'))
-  await together(of('node').map(node => serviceAnswers(lab, node, probe, signal)))
+  // Whoever of a node finds services in any case.
+  const askers = servesSockets(lab.options)
+    ? of('node')
+    : lab.nodes.flatMap(n => of('pod').find(p => p.node === n.name) ?? [])
+  await together(askers.map(asker => serviceAnswers(lab, asker, probe, signal)))
 }
 
 /** Makes the namespaces and the network between them. */

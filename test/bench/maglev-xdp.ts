@@ -141,7 +141,7 @@ function makeServices(node: TestNode, family: Family, size: Size): void {
   const rowsAtOnce = 100
   for (let first = 0; first < size.services; first += rowsAtOnce) {
     const count = Math.min(rowsAtOnce, size.services - first)
-    target.updateBatch(Array.from({ length: count }, (_, i) => frontend(family, first + i, size.backends)))
+    void target.updateBatch(Array.from({ length: count }, (_, i) => frontend(family, first + i, size.backends)))
   }
 }
 
