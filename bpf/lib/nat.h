@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <linux/errno.h>
+#include "crc32c.h"
 #include "ct.h"
 #include "icmp.h"
 
@@ -16,6 +17,7 @@ enum {
 	IPV6_ADDRESSES = ETH_HLEN + 8,
 	TCP_CHECKSUM = 16,
 	UDP_CHECKSUM = 6,
+	SCTP_CHECKSUM = 8,
 	/* Source ports that are tried for one flow. */
 	NAT_TRIES = 16,
 	NAT_PORT_FIRST = 1024,
@@ -123,6 +125,25 @@ static __always_inline __u32 nat_checksum_at(const struct packet *p)
 	}
 }
 
+/*
+ * SCTP's checksum covers the whole packet, but no addresses. What a device is to fill in is zero until then; of a sum
+ * that is zero by itself, which one in four billion is, the receiver drops the packet.
+ */
+static __always_inline bool nat_write_sctp(struct __sk_buff *skb, const struct packet *p, __be16 *before, __be16 *after)
+{
+	__u32 checksum, old, new;
+
+	if (bpf_skb_load_bytes(skb, p->transport + SCTP_CHECKSUM, &checksum, sizeof(checksum)))
+		return false;
+	__builtin_memcpy(&old, before, sizeof(old));
+	__builtin_memcpy(&new, after, sizeof(new));
+	if (checksum)
+		checksum ^= crc32c_change(old ^ new, p->end - p->transport - sizeof(new));
+	return !bpf_skb_store_bytes(skb, p->transport, after, sizeof(new), BPF_F_RECOMPUTE_CSUM) &&
+	       !bpf_skb_store_bytes(skb, p->transport + SCTP_CHECKSUM, &checksum, sizeof(checksum),
+				    BPF_F_RECOMPUTE_CSUM);
+}
+
 static __always_inline bool nat_write_transport(struct __sk_buff *skb, const struct packet *p,
 						const struct nat_value *to, __s64 difference)
 {
@@ -133,6 +154,8 @@ static __always_inline bool nat_write_transport(struct __sk_buff *skb, const str
 	__u32 at = nat_checksum_at(p);
 	__u32 old, new;
 
+	if (p->tuple.protocol == IPPROTO_SCTP)
+		return nat_write_sctp(skb, p, before, after);
 	if (!at)
 		return true;
 	if (bpf_l4_csum_replace(skb, at, 0, (__u64)difference, flags | BPF_F_PSEUDO_HDR))
@@ -151,10 +174,10 @@ static __always_inline bool nat_write_transport(struct __sk_buff *skb, const str
 	       !bpf_skb_store_bytes(skb, p->transport, after, sizeof(after), 0);
 }
 
-/* Whether the packet can be made that: SCTP's checksum, a CRC over the whole packet, does not follow its ports yet. */
+/* Whether the packet can be made that: SCTP's checksum follows its ports only where the whole of it is seen. */
 static __always_inline bool nat_is_possible(const struct packet *p, const struct nat_value *to)
 {
-	return p->tuple.protocol != IPPROTO_SCTP ||
+	return p->tuple.protocol != IPPROTO_SCTP || !p->fragment ||
 	       (p->tuple.source_port == to->source_port && p->tuple.destination_port == to->destination_port);
 }
 

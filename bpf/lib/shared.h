@@ -290,8 +290,8 @@ enum drop_reason {
 	DROP_FRAGMENT_EARLY = 19,   /* fragment to a service that came before the first of its datagram */
 	DROP_TOO_BIG = 20,          /* longer than the way to a service's backend or client takes */
 	DROP_SOURCE_RANGE = 21,     /* client that the load balancer's source ranges leave out */
-	DROP_NAT_PROTOCOL = 22, /* ports would have to change, which this protocol's checksum does not allow for yet */
-	DROP_DSR = 23,          /* sent on by another node for a service, which this one cannot deliver */
+	DROP_NAT_PROTOCOL = 22,     /* ports of a fragment would have to change, which SCTP's checksum does not allow */
+	DROP_DSR = 23,              /* sent on by another node for a service, which this one cannot deliver */
 };
 
 /* events: what the ring buffer carries. */

@@ -755,7 +755,7 @@ export const DropReason = {
   DROP_TOO_BIG: 20,
   /** Client that the load balancer's source ranges leave out. */
   DROP_SOURCE_RANGE: 21,
-  /** Ports would have to change, which this protocol's checksum does not allow for yet. */
+  /** Ports of a fragment would have to change, which SCTP's checksum does not allow. */
   DROP_NAT_PROTOCOL: 22,
   /** Sent on by another node for a service, which this one cannot deliver. */
   DROP_DSR: 23,

@@ -157,8 +157,9 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 22,
     name: 'nat_protocol',
-    text: 'A packet of SCTP would have to get other ports, which is not supported yet.',
-    whatToDo: 'Give the service the port of its pods, so that port and targetPort are the same.',
+    text: 'A fragment of an SCTP packet would have to get other ports, which its checksum over the whole packet does not allow.',
+    whatToDo:
+      'SCTP cuts its messages itself: let the endpoints discover the MTU of their path. Or give the service the port of its pods.',
   },
   {
     value: 23,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { serviceKeyLayout, serviceValueLayout } from '../../daemon/datapath/shared.gen.ts'
 import { codec, u32, u64 } from '../../daemon/kernel/bpf/layout.ts'
-import { ipv4, type Layer, packet, payload } from '../support/packet.ts'
+import { ipv4, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { icmp, icmpv6, sctp, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
@@ -287,14 +287,41 @@ for (const f of FAMILIES)
     })
   })
 
-test('SCTP to a service goes on where the port stays the same, and is dropped with that reason where not', () => {
-  const send = (dport: number) =>
-    at.node.send('pod_out', 'a', [fromPod(A), ip(4, A, VIP), sctp({ sport: 1024, dport })])
+for (const f of FAMILIES)
+  for (const [what, summed] of [
+    ['with its checksum', true],
+    ['whose checksum a device is to finish', false],
+  ] as const)
+    test(`IPv${f}: SCTP ${what} is sent on to another port, and its answers back`, () => {
+      make({ address: VIP[f], protocol: 'sctp', backends: [B[f]] })
+      for (const length of [0, 1, 4, 100, 1452]) {
+        const content = payload(length)
+        const header = (sport: number, dport: number): Layer => sctp({ sport, dport, summed })
+        passes(['pod_out', 'a'], [fromPod(A), ip(f, A, VIP), header(1024, SERVICE_PORT), content], 'redirect', [
+          toPod(B),
+          ip(f, A, B, 63),
+          header(1024, BACKEND_PORT),
+          content,
+        ])
+        passes(['pod_out', 'b'], [fromPod(B), ip(f, B, A), header(BACKEND_PORT, 1024), content], 'redirect', [
+          toPod(A),
+          ip(f, VIP, A, 63),
+          header(SERVICE_PORT, 1024),
+          content,
+        ])
+      }
+    })
+
+test('a fragment of SCTP goes on where the port stays the same, and is dropped with that reason where not', () => {
+  const fragment = (dport: number): Layer[] => [
+    fromPod(A),
+    ipv4({ src: A[4], dst: VIP[4], id: 7, more: true, protocol: PROTOCOL.sctp }),
+    sctp({ sport: 1024, dport, summed: true }),
+    payload(16),
+  ]
   for (const port of [BACKEND_PORT, SERVICE_PORT]) make({ address: VIP[4], port, protocol: 'sctp', backends: [B[4]] })
-  const { verdict, bytes } = send(BACKEND_PORT)
-  const comes = packet(toPod(B), ip(4, A, B, 63), sctp({ sport: 1024, dport: BACKEND_PORT }))
-  assert.deepEqual([verdict, packetText(bytes)], ['redirect', packetText(comes)])
-  assert.equal(send(SERVICE_PORT).verdict, 'drop')
+  assert.equal(at.node.send('pod_out', 'a', fragment(BACKEND_PORT)).verdict, 'redirect')
+  assert.equal(at.node.send('pod_out', 'a', fragment(SERVICE_PORT)).verdict, 'drop')
   assert.ok(effects(at.node).includes('count DROPPED pod_out NAT_PROTOCOL 1'))
 })
 

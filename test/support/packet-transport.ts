@@ -29,9 +29,27 @@ export function udp({ sport, dport }: Udp): Layer {
   return inner => waiting(inner, PROTOCOL.udp, u16(sport, dport, 8 + inner.bytes.length, 0), 6)
 }
 
-/** The common header only, with a checksum of zero: nothing here checks it. */
-export function sctp({ sport, dport }: Udp): Layer {
-  return inner => ({ bytes: join(u16(sport, dport), u32(7, 0), inner.bytes), kind: PROTOCOL.sctp })
+export interface Sctp extends Udp {
+  /** The checksum is there; otherwise zero, as of what a device is to finish. */
+  readonly summed?: boolean
+}
+/** The common header only (RFC 9260 section 3.1). */
+export function sctp({ sport, dport, summed = false }: Sctp): Layer {
+  return inner => {
+    const bytes = join(u16(sport, dport), u32(7, 0), inner.bytes)
+    if (summed) new DataView(bytes.buffer).setUint32(8, crc32c(bytes), true)
+    return { bytes, kind: PROTOCOL.sctp }
+  }
+}
+
+/** RFC 9260 appendix A, bit by bit. */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = ~0
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let i = 0; i < 8; i++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1
+  }
+  return ~crc >>> 0
 }
 
 /** Any other protocol: its content as it is. */

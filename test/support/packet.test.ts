@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arp, eth, extension, fragment6, ipv4, ipv6, type Layer, packet, payload, PROTOCOL, vlan } from './packet.ts'
 import { packetText } from './packet-text.ts'
-import { icmp, icmpv6, ndp, quote, sctp, tcp, udp } from './packet-transport.ts'
+import { crc32c, icmp, icmpv6, ndp, quote, sctp, tcp, udp } from './packet-transport.ts'
 
 const ether = eth({ src: '02:00:00:00:00:01', dst: '02:00:00:00:00:02' })
 const ether_ = 'eth 02:00:00:00:00:01 > 02:00:00:00:00:02'
@@ -95,4 +95,8 @@ test('a changed byte shows as a bad checksum', () => {
   const bytes = packet(ether, ipv4(v4), udp({ sport: 1, dport: 2 }), payload(3))
   bytes[bytes.length - 1] = 9
   assert.match(packetText(bytes), /udp 1 > 2 BAD CHECKSUM/)
+})
+
+test('the checksum of SCTP is that of its specification', () => {
+  assert.equal(crc32c(new TextEncoder().encode('123456789')), 0xe306_9283)
 })
