@@ -74,13 +74,15 @@ static __always_inline const struct backend *service_affine(const struct service
 
 static __always_inline void service_count(const struct service_value *service)
 {
-	__u64 *hits = bpf_map_lookup_elem(&service_hits, &service->id), first = 1;
+	/* Linux 6.1 takes no key from a global function's argument. */
+	__u32 id = service->id;
+	__u64 *hits = bpf_map_lookup_elem(&service_hits, &id), first = 1;
 
 	/* Of two that are the first at the same moment one may go uncounted. */
 	if (hits)
 		__sync_fetch_and_add(hits, 1);
 	else
-		bpf_map_update_elem(&service_hits, &service->id, &first, BPF_NOEXIST);
+		bpf_map_update_elem(&service_hits, &id, &first, BPF_NOEXIST);
 }
 
 /* A backend for a new flow of a client: its former one, else the one a number chooses. */

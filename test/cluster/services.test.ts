@@ -3,7 +3,9 @@
  * test's own programs run in no node's cgroup, so no socket program sees them.
  */
 import assert from 'node:assert/strict'
+import { renameSync } from 'node:fs'
 import { after, before, suite, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { writeManifest } from '../../deploy/lab/configuration.ts'
 import { serviceObjects } from '../../deploy/lab/service-manifest.ts'
 import { Cluster, ECHO_PORT, FAMILIES } from '../support/cluster.ts'
@@ -128,5 +130,27 @@ suite('a service', () => {
       // What two cores need that build and check other things meanwhile; a connection that broke is told above.
       assert.ok(longestGapMs < 3000, `${longestGapMs}`)
     }
+  })
+
+  test('is there for a daemon that starts while the cluster cannot be asked, as one that is reached by a service', async () => {
+    const first = cluster.node('node1')
+    const { cluster: objects } = cluster.lab.layout
+    await first.endDaemon('SIGKILL')
+    renameSync(objects, `${objects}.away`)
+    let ready = false
+    const started = first.startDaemon().then(() => (ready = true))
+    try {
+      await eventually(() => first.daemon() !== undefined)
+      await eventually(async () => (await first.get('/v1/status').catch(() => undefined)) !== undefined)
+      for (let i = 0; i < 20; i++) {
+        assert.equal((await reach(pod, clusterIP(4, 4), PORT)).ok, true)
+        await delay(50)
+      }
+      assert.equal(ready, false)
+    } finally {
+      renameSync(`${objects}.away`, objects)
+    }
+    await started
+    assert.equal((await reach(pod, clusterIP(4, 4), PORT)).ok, true)
   })
 })
