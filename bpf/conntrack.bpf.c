@@ -32,7 +32,31 @@ static __always_inline void report_end(const struct ct_key *key, const struct ct
 	bpf_ringbuf_submit(e, event_submit_flags());
 }
 
+/* Counts a flow for who it was opened to. */
+static __always_inline void count_load(const struct ct_key *key, const struct ct_value *flow)
+{
+	bool from_a = flow->flags & CT_ORIGIN_A;
+	struct load_key of = {
+	    .address = from_a ? key->b : key->a,
+	    .port = from_a ? key->port_b : key->port_a,
+	    .protocol = key->protocol,
+	};
+	struct load *load = bpf_map_lookup_elem(&loads, &of);
+
+	if (load && !ct_closed(flow->flags))
+		load->counting++;
+}
+
+static long settle_load(void *map, const struct load_key *key, struct load *load, void *context)
+{
+	(void)map, (void)key, (void)context;
+	load->live = load->counting;
+	load->counting = 0;
+	return 0;
+}
+
 struct expiry {
+	bool loads;
 	__u64 now;
 	__u64 live;
 	__u64 expired;
@@ -52,6 +76,8 @@ static long expire_one(void *map, const struct ct_key *key, struct ct_value *flo
 	if (flow->expires > expiry->now && !opened_before_departure(&key->a, flow) &&
 	    !opened_before_departure(&key->b, flow)) {
 		expiry->live++;
+		if (expiry->loads)
+			count_load(key, flow);
 		return 0;
 	}
 	report_end(key, flow);
@@ -106,9 +132,11 @@ int ct_expire(struct ct_expiry *ctx)
 	 * The coarse clock that entries are stamped with shows the same time, at most a tick less; it is not offered
 	 * here.
 	 */
-	struct expiry expiry = {.now = bpf_ktime_get_ns()};
+	struct expiry expiry = {.now = bpf_ktime_get_ns(), .loads = ctx->loads};
 
 	bpf_for_each_map_elem(&conntrack, expire_one, &expiry, 0);
+	if (expiry.loads)
+		bpf_for_each_map_elem(&loads, settle_load, 0, 0);
 	bpf_for_each_map_elem(&translations, expire_nat, &expiry, 0);
 	ctx->live = expiry.live;
 	ctx->expired = expiry.expired;

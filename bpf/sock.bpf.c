@@ -68,7 +68,7 @@ static __always_inline const struct backend *sock_backend(struct bpf_sock_addr *
 	client.client.words[2] = (__be32)(netns >> 32);
 	client.client.words[3] = (__be32)netns;
 	client.service = service->id;
-	backend = service_pick(service, &client, number);
+	backend = service_pick(service, &client, service_number(service, (__u8)ctx->protocol, number));
 	if (backend)
 		return backend;
 	*refused = true;

@@ -62,7 +62,9 @@ static __always_inline bool balance_source(const struct packet *p, struct tuple 
  */
 static __always_inline __u32 balance_number(const struct packet *p, const struct service_value *service)
 {
-	return service->flags & SERVICE_BY_FLOW ? maglev_hash(&p->tuple) : bpf_get_prandom_u32();
+	if (service->flags & SERVICE_BY_FLOW)
+		return maglev_hash(&p->tuple);
+	return service_number(service, p->tuple.protocol, bpf_get_prandom_u32());
 }
 
 /* What a packet's translation is, and whether it has one. */
@@ -109,8 +111,12 @@ static __always_inline const struct backend *balance_given(const struct service_
 	return bpf_map_lookup_elem(&direct_backends, &key);
 }
 
-/* Chooses what a flow that begins with this packet goes on as. Returns the way, or less a drop reason. */
-__outlined int balance_begin(const struct packet *p, const struct service_value *service, struct nat_value *next)
+/*
+ * Chooses what a flow that begins with this packet goes on as; `number` chooses its backend. Returns the way, or less a
+ * drop reason.
+ */
+__outlined int balance_begin(const struct packet *p, const struct service_value *service, struct nat_value *next,
+			     __u32 number)
 {
 	struct affinity_key client = {};
 	const struct backend *backend;
@@ -123,7 +129,7 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 		return -DROP_SOURCE_RANGE;
 	client.client = p->tuple.source;
 	client.service = service->id;
-	backend = p->dsr ? balance_given(service) : service_pick(service, &client, balance_number(p, service));
+	backend = p->dsr ? balance_given(service) : service_pick(service, &client, number);
 	if (!backend)
 		return -DROP_NO_BACKEND;
 	to = p->tuple;
@@ -214,7 +220,7 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 	service = p->scope == SERVICE_NOBODY ? 0 : balance_service(p);
 	if (service) {
 		p->silent = !!(service->flags & SERVICE_SILENT);
-		return balance_begin(p, service, next);
+		return balance_begin(p, service, next, balance_number(p, service));
 	}
 	if (balance_owns(p))
 		return -DROP_SERVICE_PORT;

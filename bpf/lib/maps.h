@@ -107,6 +107,15 @@ struct {
 	__type(value, struct backend);
 } direct_backends SEC(".maps");
 
+/* Keys by the control plane, values by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct load_key);
+	__type(value, struct load);
+} loads SEC(".maps");
+
 /* New flows, by the service's id. Written by the programs, taken away by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -57,6 +57,51 @@ static __always_inline const struct backend *service_slot(const struct service_v
 	return bpf_map_lookup_elem(&service_slots, &key);
 }
 
+/* The flows of a slot's backend; null where nobody counts them. */
+static __always_inline struct load *service_load(__u32 service, __u32 index, __u8 protocol)
+{
+	struct slot_key slot = {.service = service, .index = index};
+	const struct backend *backend = bpf_map_lookup_elem(&service_slots, &slot);
+	struct load_key key = {.protocol = protocol};
+
+	if (!backend)
+		return 0;
+	key.address = backend->address;
+	key.port = backend->port;
+	return bpf_map_lookup_elem(&loads, &key);
+}
+
+/*
+ * Of two slots by chance the one whose backend has fewer flows, which counts as having one more ("The power of two
+ * choices in randomized load balancing", Mitzenmacher 2001).
+ */
+__outlined __u32 service_least(__u32 service, __u32 count, __u8 protocol)
+{
+	__u32 one, other;
+	struct load *first, *second;
+
+	if (count < 2)
+		return 0;
+	one = bpf_get_prandom_u32() % count;
+	other = (one + 1 + bpf_get_prandom_u32() % (count - 1)) % count;
+	first = service_load(service, one, protocol);
+	second = service_load(service, other, protocol);
+	/* One that is not counted yet has just come. */
+	if (first && (!second || second->live < first->live)) {
+		one = other;
+		first = second;
+	}
+	if (first)
+		__sync_fetch_and_add(&first->live, 1);
+	return one;
+}
+
+/* What chooses a slot where no flow does. */
+static __always_inline __u32 service_number(const struct service_value *service, __u8 protocol, __u32 number)
+{
+	return service->flags & SERVICE_LEAST ? service_least(service->id, service->count, protocol) : number;
+}
+
 /* The backend a client was given before, if its time is not over and the backend is there; it then counts as used. */
 static __always_inline const struct backend *service_affine(const struct service_value *service,
 							    const struct affinity_key *client, __u64 now)

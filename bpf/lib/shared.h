@@ -128,6 +128,7 @@ enum service_flags {
 	SERVICE_EXCLUSIVE = 2, /* its address belongs to services alone */
 	SERVICE_RANGES = 4,    /* source_ranges tells who may use it */
 	SERVICE_BY_FLOW = 8, /* a packet's flow chooses the place in its table: every node gives it the same backend */
+	SERVICE_LEAST = 32,  /* of two backends by chance the one with fewer flows takes a new one */
 	SERVICE_DSR = 16,    /* pods of other nodes that serve it answer the client themselves */
 };
 
@@ -178,6 +179,19 @@ struct backend {
 	__u32 id; /* of this backend in this service; never given again */
 	__be16 port;
 	__u8 pad[2];
+};
+
+/* loads: a backend whose flows are counted → how many there are by this node's account. */
+struct load_key {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+
+struct load {
+	__u32 live;     /* at the last expiry of conntrack, and given since */
+	__u32 counting; /* in an expiry that is under way */
 };
 
 /* direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
@@ -338,6 +352,7 @@ struct ct_expiry {
 	__u64 live;
 	__u64 expired;
 	__u64 translations; /* entries of that map that are in use */
+	__u64 loads;        /* 1: flows of backends in that map are to be counted */
 };
 
 /* hops: the kernel's answer to where a packet between two addresses goes on, for a moment; per CPU. */

@@ -11,7 +11,7 @@ const POLICIES = ['Cluster', 'Local'] as const
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const
 const AFFINITIES = ['None', 'ClientIP'] as const
 const IP_MODES = ['VIP', 'Proxy'] as const
-const ALGORITHMS = ['random', 'maglev'] as const
+const ALGORITHMS = ['random', 'maglev', 'least'] as const
 const FORWARDINGS = ['snat', 'dsr'] as const
 const DEFAULT_AFFINITY_SECONDS = 10_800
 const LONGEST_AFFINITY_SECONDS = 86_400
@@ -24,6 +24,7 @@ export function parseService(object: ObjectField): ServiceRow {
   const distribution = distributionOf(spec.at('trafficDistribution'))
   const annotations = object.at('metadata').at('annotations')
   const algorithm = oneOf(annotations.at(ANNOTATION.algorithm), ALGORITHMS)
+  const capacity = zoneCapacity(annotations.at(ANNOTATION.zoneCapacity))
   const forwarding = oneOf(annotations.at(ANNOTATION.forwarding), FORWARDINGS)
   const size = tableSize(annotations.at(ANNOTATION.tableSize))
   return {
@@ -47,6 +48,7 @@ export function parseService(object: ObjectField): ServiceRow {
     ...(algorithm === undefined ? {} : { algorithm }),
     ...(size === undefined ? {} : { tableSize: size }),
     ...(forwarding === undefined ? {} : { forwarding }),
+    ...(capacity === undefined ? {} : { zoneCapacity: capacity }),
     annotations: annotations.texts(),
   }
 }
@@ -117,4 +119,10 @@ function affinitySeconds(spec: ObjectField): number {
 function tableSize(field: ObjectField): TableSize | undefined {
   if (isEmpty(field)) return undefined
   return TABLE_SIZES.find(size => `${size}` === field.value) ?? field.fail(`must be one of ${TABLE_SIZES.join(', ')}`)
+}
+
+function zoneCapacity(field: ObjectField): number | undefined {
+  if (isEmpty(field)) return undefined
+  const flows = Number(field.value)
+  return Number.isInteger(flows) && flows >= 1 ? flows : field.fail('must be a number of flows from 1')
 }

@@ -201,6 +201,11 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     [{ ...serviceRow, forwarding: 'dsr', annotations: { 'causeway.io/forwarding': 'dsr' } }],
   ],
   [
+    'how many flows keep to their zone',
+    service({ metadata: { name: 's1', annotations: { 'causeway.io/zone-capacity': '50' } } }),
+    [{ ...serviceRow, zoneCapacity: 50, annotations: { 'causeway.io/zone-capacity': '50' } }],
+  ],
+  [
     'the weight of endpoints',
     slice({
       metadata: {
@@ -331,7 +336,12 @@ const badServices: typeof bad = [
   [
     'an algorithm that is none',
     service({ metadata: { name: 's1', annotations: { 'causeway.io/algorithm': 'best' } } }),
-    'at:3: metadata.annotations.causeway.io/algorithm: must be one of random, maglev',
+    'at:3: metadata.annotations.causeway.io/algorithm: must be one of random, maglev, least',
+  ],
+  [
+    'a capacity of nothing',
+    service({ metadata: { name: 's1', annotations: { 'causeway.io/zone-capacity': '0' } } }),
+    'at:3: metadata.annotations.causeway.io/zone-capacity: must be a number of flows from 1',
   ],
   [
     'a forwarding that is none',

@@ -18,6 +18,8 @@ export interface ConntrackOptions {
   readonly capacity: () => number
   /** Whether pods have gone whose flows a run is to end. */
   readonly departed: () => boolean
+  /** Flows are counted for those who choose by them, which is not to be long ago. */
+  readonly watched?: () => boolean
   /** Packets so far whose flow found no room. */
   readonly rejected: () => number
   /** Capacity up to which the map may grow. */
@@ -30,6 +32,7 @@ export interface ConntrackOptions {
 
 /** Bounds of the time between two runs. Milliseconds. */
 export const INTERVAL = { shortest: 1000, first: 5000, longest: 60_000 } as const
+const WATCHED_MS = 2000
 /** The map grows when more than this share of it is live. */
 const FULL_SHARE = 0.75
 
@@ -78,7 +81,7 @@ export async function keepConntrack(
       try {
         const began = clock.now()
         const { intervalMs, rejected } = await run()
-        const end = clock.now() + intervalMs
+        const end = clock.now() + (options.watched?.() ? Math.min(intervalMs, WATCHED_MS) : intervalMs)
         const free = clock.now() + (clock.now() - began) / DEPARTED_SHARE
         const calm = (): boolean => options.rejected() <= rejected && (clock.now() < free || !options.departed())
         do await pause(Math.min(LOOK_MS, end - clock.now()))

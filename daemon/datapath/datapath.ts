@@ -222,6 +222,7 @@ export class Datapath implements AsyncDisposable {
           metrics,
           expire: () => this.#expireConntrack(),
           departed: () => this.#departed.any,
+          watched: () => this.#options.tables.backendLoads.size > 0,
           capacity: () => this.#set.capacity('conntrack'),
           rejected: () => conntrackRejected(this.counters()),
           limit: settings.datapath.conntrack.maxEntries,
@@ -246,8 +247,10 @@ export class Datapath implements AsyncDisposable {
   async #expireConntrack(): Promise<ExpiryCount> {
     return await this.#programs.use(async set => {
       const ended = this.#departed.beginRun()
-      const count = await set.expireConntrack()
+      const counts = this.#services.loads.begin()
+      const count = await set.expireConntrack(counts)
       ended()
+      this.#services.loads.end()
       return count
     })
   }

@@ -6,7 +6,8 @@ import { mapInfo } from '../kernel/bpf/map-info.ts'
 import { toMapped16 } from '../kernel/ip.ts'
 import type { Address, Family } from '../kernel/kernel.ts'
 import { runSyscallProgram } from '../kernel/bpf/run-syscall-program.ts'
-import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry } from './shared.gen.ts'
+import { type Backend, backendLayout, CT_EXPIRY_SIZE, decodeCtExpiry, encodeCtExpiry } from './shared.gen.ts'
+import { type Load, type LoadKey, loadKeyLayout, loadLayout } from './shared.gen.ts'
 import { type ServiceKey, serviceKeyLayout, type ServiceValue, serviceValueLayout } from './shared.gen.ts'
 import { type SocketPeer, type SocketPeerKey, socketPeerKeyLayout, socketPeerLayout } from './shared.gen.ts'
 import { type AffinityKey, affinityKeyLayout, type AffinityValue, affinityValueLayout } from './shared.gen.ts'
@@ -57,6 +58,7 @@ export interface ProgramSet extends Disposable {
   readonly backends: EbpfMap<number, Backend>
   readonly direct: EbpfMap<DirectKey, Backend>
   readonly hits: EbpfMap<number, bigint>
+  readonly loads: EbpfMap<LoadKey, Load>
   readonly tables: TableBlocks
   readonly affinities: EbpfMap<AffinityKey, AffinityValue>
   readonly peers: EbpfMap<SocketPeerKey, SocketPeer>
@@ -67,8 +69,8 @@ export interface ProgramSet extends Disposable {
   /** Both descriptors are the set's, valid until it is disposed. */
   programFd(name: string): number
   mapFd(name: string): number
-  /** One run over the whole map, on a thread; the set must stay undisposed meanwhile. */
-  expireConntrack(): Promise<ExpiryCount>
+  /** One run over the whole map, on a thread; the set must stay undisposed meanwhile. Flows in `loads` are counted if asked. */
+  expireConntrack(countLoads: boolean): Promise<ExpiryCount>
   /** See LoadedSet: call around attaching. */
   pin(): void
   catchUp(): Promise<Copied>
@@ -95,6 +97,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
   const direct = stack.use(mapOfFd(set.mapFd('direct_backends'), codec(directKeyLayout, backendLayout)))
   const hits = stack.use(mapOfFd(set.mapFd('service_hits'), codec(u32, u64)))
+  const loads = stack.use(mapOfFd(set.mapFd('loads'), codec(loadKeyLayout, loadLayout)))
   const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
   const affinities = stack.use(mapOfFd(set.mapFd('affinities'), codec(affinityKeyLayout, affinityValueLayout)))
   const peers = stack.use(mapOfFd(set.mapFd('socket_peers'), codec(socketPeerKeyLayout, socketPeerLayout)))
@@ -111,6 +114,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     backends,
     direct,
     hits,
+    loads,
     tables,
     affinities,
     peers,
@@ -123,15 +127,18 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     },
     programFd: name => set.programFd(name),
     mapFd: name => set.mapFd(name),
-    expireConntrack: () => expire(set.programFd('ct_expire')),
+    expireConntrack: countLoads => expire(set.programFd('ct_expire'), countLoads),
     pin: () => set.pin(),
     catchUp: () => set.catchUp(),
     [Symbol.dispose]: () => keep.dispose(),
   }
 }
 
-async function expire(programFd: number): Promise<ExpiryCount> {
-  const context = await runSyscallProgram(programFd, new Uint8Array(CT_EXPIRY_SIZE))
+async function expire(programFd: number, countLoads: boolean): Promise<ExpiryCount> {
+  const request = new Uint8Array(CT_EXPIRY_SIZE)
+  const none = { live: 0n, expired: 0n, translations: 0n }
+  encodeCtExpiry(new DataView(request.buffer), 0, { ...none, loads: countLoads ? 1n : 0n })
+  const context = await runSyscallProgram(programFd, request)
   const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
   return { live: Number(live), expired: Number(expired) }
 }

@@ -44,6 +44,7 @@ function row(i: number): FrontendRow {
     algorithm: 'maglev',
     tableSize: 251,
     forwarding: 'snat',
+    counted: false,
     direct: [],
     backends: Array.from({ length: BACKENDS }, (_, b) => {
       return {

@@ -27,6 +27,7 @@ function row(address: string, ...backends: readonly string[]): FrontendRow {
     algorithm: 'random',
     tableSize: 251,
     forwarding: 'snat',
+    counted: false,
     direct: [],
     backends: backends.map(text => ({ address: text, port: 8080, node: '', zone: '', weight: 1, terminating: false })),
   }

@@ -327,13 +327,14 @@ function serviceValue(row: FrontendRow, id: number, count: number, ranged: boole
     (row.silent ? ServiceFlags.SERVICE_SILENT : 0) |
     (ranged ? ServiceFlags.SERVICE_RANGES : 0) |
     (row.algorithm === 'maglev' ? ServiceFlags.SERVICE_BY_FLOW : 0) |
+    (row.algorithm === 'least' ? ServiceFlags.SERVICE_LEAST : 0) |
     (row.forwarding === 'dsr' ? ServiceFlags.SERVICE_DSR : 0)
   return { id, count, affinitySeconds: row.affinitySeconds, flags, table: 0, tableSize: 0, tableSignature: 0n }
 }
 
-/** Of one backend, or of several of one weight by chance, the slots alone will do. */
+/** Of one backend, or of several by their flows or of one weight by chance, the slots alone will do. */
 function needsTable({ algorithm, backends: [first, ...others] }: FrontendRow): boolean {
-  if (first === undefined || others.length === 0) return false
+  if (first === undefined || others.length === 0 || algorithm === 'least') return false
   return algorithm === 'maglev' || others.some(({ weight }) => weight !== first.weight)
 }
 

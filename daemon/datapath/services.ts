@@ -6,6 +6,7 @@ import { Reconciler } from '../state/reconcile.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import type { Tables } from '../state/tables.ts'
 import { affineBackend } from './affinity.ts'
+import { BackendLoads } from './backend-loads.ts'
 import type { ProgramSet } from './program-set.ts'
 import type { Sizes } from './programs.ts'
 import { ServiceRoom } from './service-room.ts'
@@ -16,7 +17,7 @@ export interface DatapathServicesOptions {
   /** A set is replaced when a map grows. */
   readonly current: () => ProgramSet
   readonly grow: (sizes: Sizes) => Promise<void>
-  readonly tables: Pick<Tables, 'frontends' | 'endpoints'>
+  readonly tables: Pick<Tables, 'frontends' | 'endpoints' | 'backendLoads'>
   /** Of the Maglev tables. */
   readonly seed: string
   readonly log: Logger
@@ -28,6 +29,7 @@ const HOST_NETNS = '/proc/thread-self/ns/net'
 
 export class DatapathServices {
   readonly reconciler: Reconciler<FrontendRow>
+  readonly loads: BackendLoads
   readonly #current: () => ProgramSet
   readonly #target: ServiceTarget
   readonly #rows: () => Iterable<FrontendRow>
@@ -55,6 +57,7 @@ export class DatapathServices {
       target: this.#target,
     })
     this.#rows = () => tables.frontends.values()
+    this.loads = new BackendLoads({ map: () => current().loads, frontends: this.#rows, loads: tables.backendLoads })
     exposeServices(metrics, { ended: () => ends.ended, hits: () => this.hits() })
   }
 

@@ -329,6 +329,8 @@ export const ServiceFlags = {
   SERVICE_RANGES: 4,
   /** A packet's flow chooses the place in its table: every node gives it the same backend. */
   SERVICE_BY_FLOW: 8,
+  /** Of two backends by chance the one with fewer flows takes a new one. */
+  SERVICE_LEAST: 32,
   /** Pods of other nodes that serve it answer the client themselves. */
   SERVICE_DSR: 16,
 } as const
@@ -490,6 +492,56 @@ export const backendLayout: Layout<Backend> = {
   size: BACKEND_SIZE,
   decode: decodeBackend,
   encode: encodeBackend,
+}
+
+/** `struct load_key`, 20 bytes. Loads: a backend whose flows are counted → how many there are by this node's account. */
+export interface LoadKey {
+  readonly address: Uint8Array
+  readonly port: number
+  readonly protocol: number
+}
+export const LOAD_KEY_SIZE = 20
+export function decodeLoadKey(view: DataView, at: number): LoadKey {
+  return {
+    address: decodeAddress(view, at),
+    port: view.getUint16(at + 16, false),
+    protocol: view.getUint8(at + 18),
+  }
+}
+export function encodeLoadKey(view: DataView, at: number, value: LoadKey): void {
+  encodeAddress(view, at, value.address)
+  view.setUint16(at + 16, value.port, false)
+  view.setUint8(at + 18, value.protocol)
+  putZeros(view, at + 19, 1)
+}
+export const loadKeyLayout: Layout<LoadKey> = {
+  size: LOAD_KEY_SIZE,
+  decode: decodeLoadKey,
+  encode: encodeLoadKey,
+}
+
+/** `struct load`, 8 bytes. */
+export interface Load {
+  /** At the last expiry of conntrack, and given since. */
+  readonly live: number
+  /** In an expiry that is under way. */
+  readonly counting: number
+}
+export const LOAD_SIZE = 8
+export function decodeLoad(view: DataView, at: number): Load {
+  return {
+    live: view.getUint32(at, true),
+    counting: view.getUint32(at + 4, true),
+  }
+}
+export function encodeLoad(view: DataView, at: number, value: Load): void {
+  view.setUint32(at, value.live, true)
+  view.setUint32(at + 4, value.counting, true)
+}
+export const loadLayout: Layout<Load> = {
+  size: LOAD_SIZE,
+  decode: decodeLoad,
+  encode: encodeLoad,
 }
 
 /** `struct direct_key`, 20 bytes. direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
@@ -884,25 +936,29 @@ export const eventBudgetLayout: Layout<EventBudget> = {
   encode: encodeEventBudget,
 }
 
-/** `struct ct_expiry`, 24 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
+/** `struct ct_expiry`, 32 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
 export interface CtExpiry {
   readonly live: bigint
   readonly expired: bigint
   /** Entries of that map that are in use. */
   readonly translations: bigint
+  /** 1: flows of backends in that map are to be counted. */
+  readonly loads: bigint
 }
-export const CT_EXPIRY_SIZE = 24
+export const CT_EXPIRY_SIZE = 32
 export function decodeCtExpiry(view: DataView, at: number): CtExpiry {
   return {
     live: view.getBigUint64(at, true),
     expired: view.getBigUint64(at + 8, true),
     translations: view.getBigUint64(at + 16, true),
+    loads: view.getBigUint64(at + 24, true),
   }
 }
 export function encodeCtExpiry(view: DataView, at: number, value: CtExpiry): void {
   view.setBigUint64(at, value.live, true)
   view.setBigUint64(at + 8, value.expired, true)
   view.setBigUint64(at + 16, value.translations, true)
+  view.setBigUint64(at + 24, value.loads, true)
 }
 export const ctExpiryLayout: Layout<CtExpiry> = {
   size: CT_EXPIRY_SIZE,

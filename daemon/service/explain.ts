@@ -99,6 +99,7 @@ function choice({ affinity, seed }: ExplainParts, row: FrontendRow, asked: Quest
   const [only, ...others] = row.backends
   if (only !== undefined && others.length === 0)
     return { outcome: 'backend', backend: textOf(only), why: 'there is no other' }
+  if (row.algorithm === 'least') return { outcome: 'one-of', why: 'of two by chance the one with fewer flows' }
   if (row.algorithm === 'random') return { outcome: 'one-of', why: 'one of them by chance, by weight' }
   if (asked.clientPort === undefined)
     return { outcome: 'one-of', why: "by Maglev: the client's port decides, give it as ADDRESS:PORT" }

@@ -12,6 +12,7 @@ import type {
 } from '../state/service-rows.ts'
 import type { TableSize } from './maglev.ts'
 import { type Candidate, type Place, selectEndpoints } from './select.ts'
+import type { ZoneSpill } from './zone-spill.ts'
 
 export interface ThisNode extends Place {
   /** Where node ports are served. */
@@ -41,16 +42,21 @@ export function frontendsOf(
   slices: readonly EndpointSliceRow[],
   node: ThisNode,
   balancing: Balancing,
+  spill?: Pick<ZoneSpill, 'isFull'>,
 ): readonly FrontendRow[] {
   return service.ports.flatMap(port => {
     const candidates = candidatesOf(service, slices, port)
     return spots(service, port, node, balancing).map((spot): FrontendRow => {
       const family = familyOf(spot.address)
       const ofFamily = candidates.filter(candidate => familyOf(candidate.address) === family)
-      const backends = selectEndpoints(ofFamily, spot.policy, node).map(backendOf)
+      const key = frontendKey({ ...spot, protocol: port.protocol })
+      const { zoneCapacity } = service
+      const isFull = (near: readonly Candidate[]): boolean =>
+        zoneCapacity !== undefined && (spill?.isFull(key, near, port.protocol, zoneCapacity) ?? false)
+      const backends = selectEndpoints(ofFamily, spot.policy, node, isFull).map(backendOf)
       const forwarding = forwardingOf(service, spot, ofFamily, balancing)
       return {
-        key: frontendKey({ ...spot, protocol: port.protocol }),
+        key,
         address: spot.address,
         port: spot.port,
         protocol: port.protocol,
@@ -65,6 +71,7 @@ export function frontendsOf(
         algorithm: service.algorithm ?? (spot.scope === 'outside' || balancing.inside ? 'maglev' : 'random'),
         tableSize: service.tableSize ?? balancing.tableSize,
         forwarding,
+        counted: service.algorithm === 'least' || zoneCapacity !== undefined,
         backends,
         direct: forwarding === 'dsr' ? ofFamily.filter(candidate => isDirect(candidate, node)).map(backendOf) : [],
       }

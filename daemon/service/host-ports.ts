@@ -32,6 +32,7 @@ export function hostPortFrontends(pod: PortHolder, node: ThisNode, { tableSize }
               algorithm: 'random',
               tableSize,
               forwarding: 'snat',
+              counted: false,
               backends: [
                 {
                   address: backend,

@@ -1,14 +1,18 @@
 /** Writes the table `frontends`: after each change the services it concerns are thought through again, the others stay. */
 import { isDeepStrictEqual } from 'node:util'
-import type { EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service-rows.ts'
+import type { BackendLoadRow, EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service-rows.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { Follower } from '../state/table.ts'
 import type { EndpointRow, Tables } from '../state/tables.ts'
 import { type Balancing, frontendsOf, type ThisNode } from './frontends.ts'
 import { hostPortFrontends } from './host-ports.ts'
+import { ZoneSpill } from './zone-spill.ts'
 
-type PlannerTables = Pick<Tables, 'nodes' | 'hostAddresses' | 'services' | 'endpointSlices' | 'endpoints' | 'frontends'>
+type PlannerTables = Pick<
+  Tables,
+  'nodes' | 'hostAddresses' | 'services' | 'endpointSlices' | 'endpoints' | 'backendLoads' | 'frontends'
+>
 
 export interface ServicePlannerOptions {
   readonly tables: PlannerTables
@@ -32,6 +36,8 @@ export class ServicePlanner implements Disposable {
   readonly #services: Follower<ServiceRow>
   readonly #slices: Follower<EndpointSliceRow>
   readonly #pods: Follower<EndpointRow>
+  readonly #loads: Follower<BackendLoadRow>
+  readonly #spill: ZoneSpill
   /** Slices by the service they belong to, then by their own key. */
   readonly #slicesOf = new Map<string, Map<string, EndpointSliceRow>>()
   readonly #serviceOfSlice = new Map<string, string>()
@@ -51,6 +57,8 @@ export class ServicePlanner implements Disposable {
     this.#services = tables.services.follow('frontends')
     this.#slices = tables.endpointSlices.follow('frontends')
     this.#pods = tables.endpoints.follow('frontends')
+    this.#loads = tables.backendLoads.follow('frontends')
+    this.#spill = new ZoneSpill(tables.backendLoads)
   }
 
   /** Plans until the signal aborts. */
@@ -103,11 +111,12 @@ export class ServicePlanner implements Disposable {
     this.#services[Symbol.dispose]()
     this.#slices[Symbol.dispose]()
     this.#pods[Symbol.dispose]()
+    this.#loads[Symbol.dispose]()
   }
 
   get #inputs() {
-    const { nodes, hostAddresses, services, endpointSlices, endpoints } = this.#tables
-    return [nodes, hostAddresses, services, endpointSlices, endpoints]
+    const { nodes, hostAddresses, services, endpointSlices, endpoints, backendLoads } = this.#tables
+    return [nodes, hostAddresses, services, endpointSlices, endpoints, backendLoads]
   }
 
   #keys(): string[] {
@@ -130,6 +139,9 @@ export class ServicePlanner implements Disposable {
     for (const row of [...updated, ...deleted]) changed.add(services.keyOf(row))
     const pods = this.#pods.take()
     for (const row of [...pods.updated, ...pods.deleted]) changed.add(podKey(row))
+    const loads = this.#loads.take()
+    if (loads.updated.length + loads.deleted.length > 0)
+      for (const row of services.values()) if (row.zoneCapacity !== undefined) changed.add(services.keyOf(row))
     return changed
   }
 
@@ -158,7 +170,7 @@ export class ServicePlanner implements Disposable {
     }
     const service = services.get(key)
     const slices = [...(this.#slicesOf.get(key)?.values() ?? [])]
-    return service === undefined ? [] : frontendsOf(service, slices, node, this.#balancing)
+    return service === undefined ? [] : frontendsOf(service, slices, node, this.#balancing, this.#spill)
   }
 
   /** Rows take the place of those of before, wherever nobody else has claimed them first. */

@@ -5,8 +5,11 @@ import type { TableSize } from '../service/maglev.ts'
 export type ServiceProtocol = 'TCP' | 'UDP' | 'SCTP'
 /** Whether every backend serves, or only those of the node where the client's packet arrives. */
 export type TrafficPolicy = 'Cluster' | 'Local'
-/** How a new flow finds its backend: by chance, or by its addresses and ports, the same one on every node. */
-export type Algorithm = 'random' | 'maglev'
+/**
+ * How a new flow finds its backend: by chance, by its addresses and ports (the same one on every node), or of two by chance
+ * the one that this node has given fewer flows.
+ */
+export type Algorithm = 'random' | 'maglev' | 'least'
 
 /** Whether a backend on another node answers by the node that its client asked, or past it. */
 export type Forwarding = 'snat' | 'dsr'
@@ -36,6 +39,8 @@ export interface ServiceRow {
   readonly algorithm?: Algorithm
   readonly tableSize?: TableSize
   readonly forwarding?: Forwarding
+  /** Flows of this node that an endpoint near it is meant to have, at which others are used too. */
+  readonly zoneCapacity?: number
   readonly annotations: Readonly<Record<string, string>>
 }
 
@@ -106,10 +111,19 @@ export interface FrontendRow {
   readonly tableSize: TableSize
   /** Always `snat` where no client elsewhere meets a backend elsewhere. */
   readonly forwarding: Forwarding
+  /** Flows of its backends are counted. */
+  readonly counted: boolean
   /** Those that new flows may be given to, in the order of address and port. */
   readonly backends: readonly BackendRow[]
   /** Pods of this node that other nodes may give flows to which they answer themselves; none unless by `dsr`. */
   readonly direct: readonly BackendRow[]
+}
+
+/** How many flows a backend has by this node's account. */
+export interface BackendLoadRow {
+  /** `TCP 10.1.0.1 8080`. */
+  readonly key: string
+  readonly flows: number
 }
 
 export interface BackendRow {

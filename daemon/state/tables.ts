@@ -11,11 +11,12 @@
  *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
  *   frontends        planned from services,       (service/)    → eBPF maps `services`, `service_slots`, `backends`
  *                    slices, hostAddresses,
- *                    endpoints
+ *                    endpoints, backendLoads
+ *   backendLoads     counted in conntrack         (datapath/)
  */
 import type { Address, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
-import type { EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
+import type { BackendLoadRow, EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
 
 export interface NodeRow {
@@ -85,6 +86,7 @@ export interface Tables {
   readonly routes: Table<RouteRow>
   readonly ipcache: Table<IpcacheRow>
   readonly frontends: Table<FrontendRow>
+  readonly backendLoads: Table<BackendLoadRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
 }
@@ -99,6 +101,7 @@ export function createTables(): Tables {
     routes: new Table<RouteRow>('routes', routeKey),
     ipcache: new Table('ipcache', r => r.prefix),
     frontends: new Table('frontends', r => r.key),
+    backendLoads: new Table('backendLoads', r => r.key),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
   }

@@ -163,6 +163,7 @@ function frontend(family: Family, i: number, backends: number): FrontendRow {
     algorithm: 'maglev',
     tableSize: DEFAULT_TABLE_SIZE,
     forwarding: 'snat',
+    counted: false,
     direct: [],
     backends: Array.from({ length: backends }, (_, b) => ({
       address: backendAddress(family, b),

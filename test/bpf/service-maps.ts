@@ -2,6 +2,8 @@
 import {
   backendLayout,
   directKeyLayout,
+  loadKeyLayout,
+  loadLayout,
   MaglevSize,
   NatFlags,
   ServiceFlags,
@@ -41,6 +43,8 @@ export interface TestService {
   readonly table?: readonly number[]
   /** The flow chooses the place; else chance does. */
   readonly byFlow?: boolean
+  /** Of two by chance the one with fewer flows. */
+  readonly least?: boolean
 }
 
 export const SERVICE_PORT = 80
@@ -73,6 +77,7 @@ export function makeService(object: LoadedObject, service: TestService): number[
   }
   const flags =
     (service.byFlow ? ServiceFlags.SERVICE_BY_FLOW : 0) |
+    (service.least ? ServiceFlags.SERVICE_LEAST : 0) |
     (service.dsr === undefined ? 0 : ServiceFlags.SERVICE_DSR) |
     (exclusive ? ServiceFlags.SERVICE_EXCLUSIVE : 0) |
     (ranges.length > 0 ? ServiceFlags.SERVICE_RANGES : 0)
@@ -119,6 +124,7 @@ export function clearServices(object: LoadedObject): void {
   clear('backends', codec(u32, backendLayout))
   clear('direct_backends', codec(directKeyLayout, backendLayout))
   clear('source_ranges', codec(sourceRangeKeyLayout, u32))
+  clear('loads', codec(loadKeyLayout, loadLayout))
   clear('translations', codec(natKeyLayout, natValueLayout))
 }
 

@@ -20,6 +20,7 @@ const WEB: ServedFrontend = {
   algorithm: 'random',
   tableSize: 251,
   forwarding: 'snat',
+  counted: false,
   direct: [],
   hits: 7,
   backends: [
