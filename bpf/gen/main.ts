@@ -1,7 +1,8 @@
 /**
  * `npm run gen`: writes the TypeScript counterparts of what the programs share with the control plane.
  *
- *   bpf/lib/shared.h → daemon/datapath/shared.gen.ts      bpf/lib/config.h → daemon/datapath/config.gen.ts
+ *   bpf/lib/shared.h, shared-service.h → daemon/datapath/shared.gen.ts
+ *   bpf/lib/config.h                   → daemon/datapath/config.gen.ts
  *
  * Layouts and types come from an object compiled for this alone, which mentions everything the headers declare, for
  * a compiler leaves out what nothing mentions. Comments come from the headers. The results are committed; `--check`
@@ -26,14 +27,18 @@ async function main(args: readonly string[]): Promise<number> {
   return args.includes('--check') ? check(files) : write(files)
 }
 
-const SHARED = join(ROOT, 'bpf/lib/shared.h')
+const SHARED = ['bpf/lib/shared.h', 'bpf/lib/shared-service.h'].map(path => join(ROOT, path))
 const CONFIG = join(ROOT, 'bpf/lib/config.h')
+
+function sharedText(): string {
+  return SHARED.map(path => readFileSync(path, 'utf8')).join('')
+}
 
 /** The object with every structure, enumeration and constant; its path. */
 async function compileLayouts(): Promise<string> {
   const folder = join(ROOT, 'build/bpf/gen')
   const source = join(folder, 'layouts.bpf.c')
-  const variables = declaredTypes(readFileSync(SHARED, 'utf8')).map((type, i) => `${type} layout${i};`)
+  const variables = declaredTypes(sharedText()).map((type, i) => `${type} layout${i};`)
   const text = ['#include "shared.h"', '#include "config.h"', ...variables, ''].join('\n')
   mkdirSync(folder, { recursive: true })
   if (contentOf(source) !== text) writeFileSync(source, text)
@@ -49,7 +54,7 @@ interface GeneratedFile {
 }
 
 function sharedFile(btf: Btf): GeneratedFile {
-  const header = readFileSync(SHARED, 'utf8')
+  const header = sharedText()
   const comments = readComments(header)
   const parts = declaredTypes(header).map(declared => {
     const [kind = '', name = ''] = declared.split(' ')

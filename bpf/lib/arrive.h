@@ -58,8 +58,10 @@ static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 		return drop(skb, p, DROP_MALFORMED, 0);
 	own->mtu = 0;
 	verdict = route_away(skb, p);
+	if (verdict == TC_ACT_REDIRECT && wrap_awaits(p) && !dsr_wrap(skb, p))
+		return drop(skb, p, DROP_MALFORMED, 0);
 	if (likely(verdict != TC_ACT_OK))
-		return wrap_awaits(p) && !dsr_wrap(skb, p) ? drop(skb, p, DROP_MALFORMED, 0) : verdict;
+		return verdict;
 	if (own->mtu)
 		return arrive_too_long(skb, p, own);
 	if (!answer_is_late(p))

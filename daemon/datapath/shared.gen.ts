@@ -308,373 +308,6 @@ export const natValueLayout: Layout<NatValue> = {
   encode: encodeNatValue,
 }
 
-/** `service_scope`. Who asks for a service. */
-export const ServiceScope = {
-  /** Pods and processes of this node. */
-  SERVICE_INSIDE: 0,
-  /** Whatever arrives from elsewhere. */
-  SERVICE_OUTSIDE: 1,
-  /** In packets only: this one asks for none. */
-  SERVICE_NOBODY: 2,
-} as const
-export type ServiceScope = (typeof ServiceScope)[keyof typeof ServiceScope]
-
-/** `service_flags`. */
-export const ServiceFlags = {
-  /** Without a backend nothing is answered; otherwise clients are refused. */
-  SERVICE_SILENT: 1,
-  /** Its address belongs to services alone. */
-  SERVICE_EXCLUSIVE: 2,
-  /** source_ranges tells who may use it. */
-  SERVICE_RANGES: 4,
-  /** A packet's flow chooses the place in its table: every node gives it the same backend. */
-  SERVICE_BY_FLOW: 8,
-  /** Of two backends by chance the one with fewer flows takes a new one. */
-  SERVICE_LEAST: 32,
-  /** Pods of other nodes that serve it answer the client themselves. */
-  SERVICE_DSR: 16,
-} as const
-export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
-
-/** `struct service_key`, 20 bytes. Services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
-export interface ServiceKey {
-  readonly address: Uint8Array
-  readonly port: number
-  readonly protocol: number
-  /** `ServiceScope`. */
-  readonly scope: number
-}
-export const SERVICE_KEY_SIZE = 20
-export function decodeServiceKey(view: DataView, at: number): ServiceKey {
-  return {
-    address: decodeAddress(view, at),
-    port: view.getUint16(at + 16, false),
-    protocol: view.getUint8(at + 18),
-    scope: view.getUint8(at + 19),
-  }
-}
-export function encodeServiceKey(view: DataView, at: number, value: ServiceKey): void {
-  encodeAddress(view, at, value.address)
-  view.setUint16(at + 16, value.port, false)
-  view.setUint8(at + 18, value.protocol)
-  view.setUint8(at + 19, value.scope)
-}
-export const serviceKeyLayout: Layout<ServiceKey> = {
-  size: SERVICE_KEY_SIZE,
-  decode: decodeServiceKey,
-  encode: encodeServiceKey,
-}
-
-/** `struct service_value`, 32 bytes. */
-export interface ServiceValue {
-  /** Of its slots and affinities. */
-  readonly id: number
-  /** Slots 0 to count - 1 take new flows. */
-  readonly count: number
-  /** A client stays with its backend for so long after its last connection; 0: it need not. */
-  readonly affinitySeconds: number
-  /** `ServiceFlags`. */
-  readonly flags: number
-  /** Number of the first block of its Maglev table. */
-  readonly table: number
-  /** Places of that table; 0 when it has none. */
-  readonly tableSize: number
-  /** Of the backends, weights, size and seed that the table was made from. */
-  readonly tableSignature: bigint
-}
-export const SERVICE_VALUE_SIZE = 32
-export function decodeServiceValue(view: DataView, at: number): ServiceValue {
-  return {
-    id: view.getUint32(at, true),
-    count: view.getUint32(at + 4, true),
-    affinitySeconds: view.getUint32(at + 8, true),
-    flags: view.getUint32(at + 12, true),
-    table: view.getUint32(at + 16, true),
-    tableSize: view.getUint32(at + 20, true),
-    tableSignature: view.getBigUint64(at + 24, true),
-  }
-}
-export function encodeServiceValue(view: DataView, at: number, value: ServiceValue): void {
-  view.setUint32(at, value.id, true)
-  view.setUint32(at + 4, value.count, true)
-  view.setUint32(at + 8, value.affinitySeconds, true)
-  view.setUint32(at + 12, value.flags, true)
-  view.setUint32(at + 16, value.table, true)
-  view.setUint32(at + 20, value.tableSize, true)
-  view.setBigUint64(at + 24, value.tableSignature, true)
-}
-export const serviceValueLayout: Layout<ServiceValue> = {
-  size: SERVICE_VALUE_SIZE,
-  decode: decodeServiceValue,
-  encode: encodeServiceValue,
-}
-
-/** `maglev_size`. Blocks of Maglev tables. A table has as many in a row as it needs, within one segment; its places hold indices of service_slots. Segments are made as they are needed. */
-export const MaglevSize = {
-  /** Places of a block. */
-  MAGLEV_BLOCK: 512,
-  /** Blocks of a segment, which is 1 MiB. */
-  MAGLEV_SEGMENT_BLOCKS: 1024,
-  MAGLEV_SEGMENTS: 4096,
-} as const
-export type MaglevSize = (typeof MaglevSize)[keyof typeof MaglevSize]
-
-/** `struct source_range_key`, 24 bytes. source_ranges: longest prefix; a client that is in none of a service's may not use it. */
-export interface SourceRangeKey {
-  /** 32 to 160, over service and address. */
-  readonly prefixLength: number
-  readonly service: number
-  readonly address: Uint8Array
-}
-export const SOURCE_RANGE_KEY_SIZE = 24
-export function decodeSourceRangeKey(view: DataView, at: number): SourceRangeKey {
-  return {
-    prefixLength: view.getUint32(at, true),
-    service: view.getUint32(at + 4, true),
-    address: decodeAddress(view, at + 8),
-  }
-}
-export function encodeSourceRangeKey(view: DataView, at: number, value: SourceRangeKey): void {
-  view.setUint32(at, value.prefixLength, true)
-  view.setUint32(at + 4, value.service, true)
-  encodeAddress(view, at + 8, value.address)
-}
-export const sourceRangeKeyLayout: Layout<SourceRangeKey> = {
-  size: SOURCE_RANGE_KEY_SIZE,
-  decode: decodeSourceRangeKey,
-  encode: encodeSourceRangeKey,
-}
-
-/** `struct slot_key`, 8 bytes. service_slots: the backends that take new flows of a service, without gaps. */
-export interface SlotKey {
-  readonly service: number
-  readonly index: number
-}
-export const SLOT_KEY_SIZE = 8
-export function decodeSlotKey(view: DataView, at: number): SlotKey {
-  return {
-    service: view.getUint32(at, true),
-    index: view.getUint32(at + 4, true),
-  }
-}
-export function encodeSlotKey(view: DataView, at: number, value: SlotKey): void {
-  view.setUint32(at, value.service, true)
-  view.setUint32(at + 4, value.index, true)
-}
-export const slotKeyLayout: Layout<SlotKey> = {
-  size: SLOT_KEY_SIZE,
-  decode: decodeSlotKey,
-  encode: encodeSlotKey,
-}
-
-/** `struct backend`, 24 bytes. */
-export interface Backend {
-  readonly address: Uint8Array
-  /** Of this backend in this service; never given again. */
-  readonly id: number
-  readonly port: number
-}
-export const BACKEND_SIZE = 24
-export function decodeBackend(view: DataView, at: number): Backend {
-  return {
-    address: decodeAddress(view, at),
-    id: view.getUint32(at + 16, true),
-    port: view.getUint16(at + 20, false),
-  }
-}
-export function encodeBackend(view: DataView, at: number, value: Backend): void {
-  encodeAddress(view, at, value.address)
-  view.setUint32(at + 16, value.id, true)
-  view.setUint16(at + 20, value.port, false)
-  putZeros(view, at + 22, 2)
-}
-export const backendLayout: Layout<Backend> = {
-  size: BACKEND_SIZE,
-  decode: decodeBackend,
-  encode: encodeBackend,
-}
-
-/** `struct load_key`, 20 bytes. Loads: a backend whose flows are counted → how many there are by this node's account. */
-export interface LoadKey {
-  readonly address: Uint8Array
-  readonly port: number
-  readonly protocol: number
-}
-export const LOAD_KEY_SIZE = 20
-export function decodeLoadKey(view: DataView, at: number): LoadKey {
-  return {
-    address: decodeAddress(view, at),
-    port: view.getUint16(at + 16, false),
-    protocol: view.getUint8(at + 18),
-  }
-}
-export function encodeLoadKey(view: DataView, at: number, value: LoadKey): void {
-  encodeAddress(view, at, value.address)
-  view.setUint16(at + 16, value.port, false)
-  view.setUint8(at + 18, value.protocol)
-  putZeros(view, at + 19, 1)
-}
-export const loadKeyLayout: Layout<LoadKey> = {
-  size: LOAD_KEY_SIZE,
-  decode: decodeLoadKey,
-  encode: encodeLoadKey,
-}
-
-/** `struct load`, 8 bytes. */
-export interface Load {
-  /** At the last expiry of conntrack, and given since. */
-  readonly live: number
-  /** In an expiry that is under way. */
-  readonly counting: number
-}
-export const LOAD_SIZE = 8
-export function decodeLoad(view: DataView, at: number): Load {
-  return {
-    live: view.getUint32(at, true),
-    counting: view.getUint32(at + 4, true),
-  }
-}
-export function encodeLoad(view: DataView, at: number, value: Load): void {
-  view.setUint32(at, value.live, true)
-  view.setUint32(at + 4, value.counting, true)
-}
-export const loadLayout: Layout<Load> = {
-  size: LOAD_SIZE,
-  decode: decodeLoad,
-  encode: encodeLoad,
-}
-
-/** `struct direct_key`, 20 bytes. direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
-export interface DirectKey {
-  readonly service: number
-  readonly address: Uint8Array
-}
-export const DIRECT_KEY_SIZE = 20
-export function decodeDirectKey(view: DataView, at: number): DirectKey {
-  return {
-    service: view.getUint32(at, true),
-    address: decodeAddress(view, at + 4),
-  }
-}
-export function encodeDirectKey(view: DataView, at: number, value: DirectKey): void {
-  view.setUint32(at, value.service, true)
-  encodeAddress(view, at + 4, value.address)
-}
-export const directKeyLayout: Layout<DirectKey> = {
-  size: DIRECT_KEY_SIZE,
-  decode: decodeDirectKey,
-  encode: encodeDirectKey,
-}
-
-/** `dsr_dispatch`. How a node sends a flow on to a pod of another node that answers the client itself, which has to know what the client speaks to. */
-export const DsrDispatch = {
-  DSR_OFF: 0,
-  /** translated; the address asked for is an option of a connection's first packet, and of each of a protocol without. */
-  DSR_OPTION: 1,
-  /** As it came, in a packet to the pod (RFC 2003, RFC 2473). */
-  DSR_IPIP: 2,
-  /** The same in UDP (RFC 8926). */
-  DSR_GENEVE: 3,
-} as const
-export type DsrDispatch = (typeof DsrDispatch)[keyof typeof DsrDispatch]
-
-/** `struct socket_peer_key`, 32 bytes. socket_peers: where a socket really sends to → where its program believes it does. */
-export interface SocketPeerKey {
-  readonly cookie: bigint
-  readonly address: Uint8Array
-  readonly port: number
-}
-export const SOCKET_PEER_KEY_SIZE = 32
-export function decodeSocketPeerKey(view: DataView, at: number): SocketPeerKey {
-  return {
-    cookie: view.getBigUint64(at, true),
-    address: decodeAddress(view, at + 8),
-    port: view.getUint16(at + 24, false),
-  }
-}
-export function encodeSocketPeerKey(view: DataView, at: number, value: SocketPeerKey): void {
-  view.setBigUint64(at, value.cookie, true)
-  encodeAddress(view, at + 8, value.address)
-  view.setUint16(at + 24, value.port, false)
-  putZeros(view, at + 26, 6)
-}
-export const socketPeerKeyLayout: Layout<SocketPeerKey> = {
-  size: SOCKET_PEER_KEY_SIZE,
-  decode: decodeSocketPeerKey,
-  encode: encodeSocketPeerKey,
-}
-
-/** `struct socket_peer`, 20 bytes. */
-export interface SocketPeer {
-  readonly address: Uint8Array
-  readonly port: number
-}
-export const SOCKET_PEER_SIZE = 20
-export function decodeSocketPeer(view: DataView, at: number): SocketPeer {
-  return {
-    address: decodeAddress(view, at),
-    port: view.getUint16(at + 16, false),
-  }
-}
-export function encodeSocketPeer(view: DataView, at: number, value: SocketPeer): void {
-  encodeAddress(view, at, value.address)
-  view.setUint16(at + 16, value.port, false)
-  putZeros(view, at + 18, 2)
-}
-export const socketPeerLayout: Layout<SocketPeer> = {
-  size: SOCKET_PEER_SIZE,
-  decode: decodeSocketPeer,
-  encode: encodeSocketPeer,
-}
-
-/** `struct affinity_key`, 24 bytes. Affinities: a client of a service → the backend it was given. */
-export interface AffinityKey {
-  /** Of sockets: the cookie of their network namespace in the last two words. */
-  readonly client: Uint8Array
-  readonly service: number
-}
-export const AFFINITY_KEY_SIZE = 24
-export function decodeAffinityKey(view: DataView, at: number): AffinityKey {
-  return {
-    client: decodeAddress(view, at),
-    service: view.getUint32(at + 16, true),
-  }
-}
-export function encodeAffinityKey(view: DataView, at: number, value: AffinityKey): void {
-  encodeAddress(view, at, value.client)
-  view.setUint32(at + 16, value.service, true)
-  putZeros(view, at + 20, 4)
-}
-export const affinityKeyLayout: Layout<AffinityKey> = {
-  size: AFFINITY_KEY_SIZE,
-  decode: decodeAffinityKey,
-  encode: encodeAffinityKey,
-}
-
-/** `struct affinity_value`, 16 bytes. */
-export interface AffinityValue {
-  /** bpf_ktime_get_coarse_ns of the last connection. */
-  readonly used: bigint
-  readonly backend: number
-}
-export const AFFINITY_VALUE_SIZE = 16
-export function decodeAffinityValue(view: DataView, at: number): AffinityValue {
-  return {
-    used: view.getBigUint64(at, true),
-    backend: view.getUint32(at + 8, true),
-  }
-}
-export function encodeAffinityValue(view: DataView, at: number, value: AffinityValue): void {
-  view.setBigUint64(at, value.used, true)
-  view.setUint32(at + 8, value.backend, true)
-  putZeros(view, at + 12, 4)
-}
-export const affinityValueLayout: Layout<AffinityValue> = {
-  size: AFFINITY_VALUE_SIZE,
-  decode: decodeAffinityValue,
-  encode: encodeAffinityValue,
-}
-
 /** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 export interface FragKey {
   readonly source: Uint8Array
@@ -1106,4 +739,371 @@ export const metricValueLayout: Layout<MetricValue> = {
   size: METRIC_VALUE_SIZE,
   decode: decodeMetricValue,
   encode: encodeMetricValue,
+}
+
+/** `service_scope`. Who asks for a service. */
+export const ServiceScope = {
+  /** Pods and processes of this node. */
+  SERVICE_INSIDE: 0,
+  /** Whatever arrives from elsewhere. */
+  SERVICE_OUTSIDE: 1,
+  /** In packets only: this one asks for none. */
+  SERVICE_NOBODY: 2,
+} as const
+export type ServiceScope = (typeof ServiceScope)[keyof typeof ServiceScope]
+
+/** `service_flags`. */
+export const ServiceFlags = {
+  /** Without a backend nothing is answered; otherwise clients are refused. */
+  SERVICE_SILENT: 1,
+  /** Its address belongs to services alone. */
+  SERVICE_EXCLUSIVE: 2,
+  /** source_ranges tells who may use it. */
+  SERVICE_RANGES: 4,
+  /** A packet's flow chooses the place in its table: every node gives it the same backend. */
+  SERVICE_BY_FLOW: 8,
+  /** Of two backends by chance the one with fewer flows takes a new one. */
+  SERVICE_LEAST: 32,
+  /** Pods of other nodes that serve it answer the client themselves. */
+  SERVICE_DSR: 16,
+} as const
+export type ServiceFlags = (typeof ServiceFlags)[keyof typeof ServiceFlags]
+
+/** `struct service_key`, 20 bytes. Services: what clients speak to → who serves it. Port and protocol 0: the address belongs to services alone. */
+export interface ServiceKey {
+  readonly address: Uint8Array
+  readonly port: number
+  readonly protocol: number
+  /** `ServiceScope`. */
+  readonly scope: number
+}
+export const SERVICE_KEY_SIZE = 20
+export function decodeServiceKey(view: DataView, at: number): ServiceKey {
+  return {
+    address: decodeAddress(view, at),
+    port: view.getUint16(at + 16, false),
+    protocol: view.getUint8(at + 18),
+    scope: view.getUint8(at + 19),
+  }
+}
+export function encodeServiceKey(view: DataView, at: number, value: ServiceKey): void {
+  encodeAddress(view, at, value.address)
+  view.setUint16(at + 16, value.port, false)
+  view.setUint8(at + 18, value.protocol)
+  view.setUint8(at + 19, value.scope)
+}
+export const serviceKeyLayout: Layout<ServiceKey> = {
+  size: SERVICE_KEY_SIZE,
+  decode: decodeServiceKey,
+  encode: encodeServiceKey,
+}
+
+/** `struct service_value`, 32 bytes. */
+export interface ServiceValue {
+  /** Of its slots and affinities. */
+  readonly id: number
+  /** Slots 0 to count - 1 take new flows. */
+  readonly count: number
+  /** A client stays with its backend for so long after its last connection; 0: it need not. */
+  readonly affinitySeconds: number
+  /** `ServiceFlags`. */
+  readonly flags: number
+  /** Number of the first block of its Maglev table. */
+  readonly table: number
+  /** Places of that table; 0 when it has none. */
+  readonly tableSize: number
+  /** Of the backends, weights, size and seed that the table was made from. */
+  readonly tableSignature: bigint
+}
+export const SERVICE_VALUE_SIZE = 32
+export function decodeServiceValue(view: DataView, at: number): ServiceValue {
+  return {
+    id: view.getUint32(at, true),
+    count: view.getUint32(at + 4, true),
+    affinitySeconds: view.getUint32(at + 8, true),
+    flags: view.getUint32(at + 12, true),
+    table: view.getUint32(at + 16, true),
+    tableSize: view.getUint32(at + 20, true),
+    tableSignature: view.getBigUint64(at + 24, true),
+  }
+}
+export function encodeServiceValue(view: DataView, at: number, value: ServiceValue): void {
+  view.setUint32(at, value.id, true)
+  view.setUint32(at + 4, value.count, true)
+  view.setUint32(at + 8, value.affinitySeconds, true)
+  view.setUint32(at + 12, value.flags, true)
+  view.setUint32(at + 16, value.table, true)
+  view.setUint32(at + 20, value.tableSize, true)
+  view.setBigUint64(at + 24, value.tableSignature, true)
+}
+export const serviceValueLayout: Layout<ServiceValue> = {
+  size: SERVICE_VALUE_SIZE,
+  decode: decodeServiceValue,
+  encode: encodeServiceValue,
+}
+
+/** `maglev_size`. Blocks of Maglev tables. A table has as many in a row as it needs, within one segment; its places hold indices of service_slots. Segments are made as they are needed. */
+export const MaglevSize = {
+  /** Places of a block. */
+  MAGLEV_BLOCK: 512,
+  /** Blocks of a segment, which is 1 MiB. */
+  MAGLEV_SEGMENT_BLOCKS: 1024,
+  MAGLEV_SEGMENTS: 4096,
+} as const
+export type MaglevSize = (typeof MaglevSize)[keyof typeof MaglevSize]
+
+/** `struct source_range_key`, 24 bytes. source_ranges: longest prefix; a client that is in none of a service's may not use it. */
+export interface SourceRangeKey {
+  /** 32 to 160, over service and address. */
+  readonly prefixLength: number
+  readonly service: number
+  readonly address: Uint8Array
+}
+export const SOURCE_RANGE_KEY_SIZE = 24
+export function decodeSourceRangeKey(view: DataView, at: number): SourceRangeKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    service: view.getUint32(at + 4, true),
+    address: decodeAddress(view, at + 8),
+  }
+}
+export function encodeSourceRangeKey(view: DataView, at: number, value: SourceRangeKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  view.setUint32(at + 4, value.service, true)
+  encodeAddress(view, at + 8, value.address)
+}
+export const sourceRangeKeyLayout: Layout<SourceRangeKey> = {
+  size: SOURCE_RANGE_KEY_SIZE,
+  decode: decodeSourceRangeKey,
+  encode: encodeSourceRangeKey,
+}
+
+/** `struct slot_key`, 8 bytes. service_slots: the backends that take new flows of a service, without gaps. */
+export interface SlotKey {
+  readonly service: number
+  readonly index: number
+}
+export const SLOT_KEY_SIZE = 8
+export function decodeSlotKey(view: DataView, at: number): SlotKey {
+  return {
+    service: view.getUint32(at, true),
+    index: view.getUint32(at + 4, true),
+  }
+}
+export function encodeSlotKey(view: DataView, at: number, value: SlotKey): void {
+  view.setUint32(at, value.service, true)
+  view.setUint32(at + 4, value.index, true)
+}
+export const slotKeyLayout: Layout<SlotKey> = {
+  size: SLOT_KEY_SIZE,
+  decode: decodeSlotKey,
+  encode: encodeSlotKey,
+}
+
+/** `struct backend`, 24 bytes. */
+export interface Backend {
+  readonly address: Uint8Array
+  /** Of this backend in this service; never given again. */
+  readonly id: number
+  readonly port: number
+}
+export const BACKEND_SIZE = 24
+export function decodeBackend(view: DataView, at: number): Backend {
+  return {
+    address: decodeAddress(view, at),
+    id: view.getUint32(at + 16, true),
+    port: view.getUint16(at + 20, false),
+  }
+}
+export function encodeBackend(view: DataView, at: number, value: Backend): void {
+  encodeAddress(view, at, value.address)
+  view.setUint32(at + 16, value.id, true)
+  view.setUint16(at + 20, value.port, false)
+  putZeros(view, at + 22, 2)
+}
+export const backendLayout: Layout<Backend> = {
+  size: BACKEND_SIZE,
+  decode: decodeBackend,
+  encode: encodeBackend,
+}
+
+/** `struct load_key`, 20 bytes. Loads: a backend whose flows are counted → how many there are by this node's account. */
+export interface LoadKey {
+  readonly address: Uint8Array
+  readonly port: number
+  readonly protocol: number
+}
+export const LOAD_KEY_SIZE = 20
+export function decodeLoadKey(view: DataView, at: number): LoadKey {
+  return {
+    address: decodeAddress(view, at),
+    port: view.getUint16(at + 16, false),
+    protocol: view.getUint8(at + 18),
+  }
+}
+export function encodeLoadKey(view: DataView, at: number, value: LoadKey): void {
+  encodeAddress(view, at, value.address)
+  view.setUint16(at + 16, value.port, false)
+  view.setUint8(at + 18, value.protocol)
+  putZeros(view, at + 19, 1)
+}
+export const loadKeyLayout: Layout<LoadKey> = {
+  size: LOAD_KEY_SIZE,
+  decode: decodeLoadKey,
+  encode: encodeLoadKey,
+}
+
+/** `struct load`, 8 bytes. */
+export interface Load {
+  /** At the last expiry of conntrack, and given since. */
+  readonly live: number
+  /** In an expiry that is under way. */
+  readonly counting: number
+}
+export const LOAD_SIZE = 8
+export function decodeLoad(view: DataView, at: number): Load {
+  return {
+    live: view.getUint32(at, true),
+    counting: view.getUint32(at + 4, true),
+  }
+}
+export function encodeLoad(view: DataView, at: number, value: Load): void {
+  view.setUint32(at, value.live, true)
+  view.setUint32(at + 4, value.counting, true)
+}
+export const loadLayout: Layout<Load> = {
+  size: LOAD_SIZE,
+  decode: decodeLoad,
+  encode: encodeLoad,
+}
+
+/** `struct direct_key`, 20 bytes. direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
+export interface DirectKey {
+  readonly service: number
+  readonly address: Uint8Array
+}
+export const DIRECT_KEY_SIZE = 20
+export function decodeDirectKey(view: DataView, at: number): DirectKey {
+  return {
+    service: view.getUint32(at, true),
+    address: decodeAddress(view, at + 4),
+  }
+}
+export function encodeDirectKey(view: DataView, at: number, value: DirectKey): void {
+  view.setUint32(at, value.service, true)
+  encodeAddress(view, at + 4, value.address)
+}
+export const directKeyLayout: Layout<DirectKey> = {
+  size: DIRECT_KEY_SIZE,
+  decode: decodeDirectKey,
+  encode: encodeDirectKey,
+}
+
+/** `dsr_dispatch`. How a node sends a flow on to a pod of another node that answers the client itself, which has to know what the client speaks to. */
+export const DsrDispatch = {
+  DSR_OFF: 0,
+  /** translated; the address asked for is an option of a connection's first packet, and of each of a protocol without. */
+  DSR_OPTION: 1,
+  /** As it came, in a packet to the pod (RFC 2003, RFC 2473). */
+  DSR_IPIP: 2,
+  /** The same in UDP (RFC 8926). */
+  DSR_GENEVE: 3,
+} as const
+export type DsrDispatch = (typeof DsrDispatch)[keyof typeof DsrDispatch]
+
+/** `struct socket_peer_key`, 32 bytes. socket_peers: where a socket really sends to → where its program believes it does. */
+export interface SocketPeerKey {
+  readonly cookie: bigint
+  readonly address: Uint8Array
+  readonly port: number
+}
+export const SOCKET_PEER_KEY_SIZE = 32
+export function decodeSocketPeerKey(view: DataView, at: number): SocketPeerKey {
+  return {
+    cookie: view.getBigUint64(at, true),
+    address: decodeAddress(view, at + 8),
+    port: view.getUint16(at + 24, false),
+  }
+}
+export function encodeSocketPeerKey(view: DataView, at: number, value: SocketPeerKey): void {
+  view.setBigUint64(at, value.cookie, true)
+  encodeAddress(view, at + 8, value.address)
+  view.setUint16(at + 24, value.port, false)
+  putZeros(view, at + 26, 6)
+}
+export const socketPeerKeyLayout: Layout<SocketPeerKey> = {
+  size: SOCKET_PEER_KEY_SIZE,
+  decode: decodeSocketPeerKey,
+  encode: encodeSocketPeerKey,
+}
+
+/** `struct socket_peer`, 20 bytes. */
+export interface SocketPeer {
+  readonly address: Uint8Array
+  readonly port: number
+}
+export const SOCKET_PEER_SIZE = 20
+export function decodeSocketPeer(view: DataView, at: number): SocketPeer {
+  return {
+    address: decodeAddress(view, at),
+    port: view.getUint16(at + 16, false),
+  }
+}
+export function encodeSocketPeer(view: DataView, at: number, value: SocketPeer): void {
+  encodeAddress(view, at, value.address)
+  view.setUint16(at + 16, value.port, false)
+  putZeros(view, at + 18, 2)
+}
+export const socketPeerLayout: Layout<SocketPeer> = {
+  size: SOCKET_PEER_SIZE,
+  decode: decodeSocketPeer,
+  encode: encodeSocketPeer,
+}
+
+/** `struct affinity_key`, 24 bytes. Affinities: a client of a service → the backend it was given. */
+export interface AffinityKey {
+  /** Of sockets: the cookie of their network namespace in the last two words. */
+  readonly client: Uint8Array
+  readonly service: number
+}
+export const AFFINITY_KEY_SIZE = 24
+export function decodeAffinityKey(view: DataView, at: number): AffinityKey {
+  return {
+    client: decodeAddress(view, at),
+    service: view.getUint32(at + 16, true),
+  }
+}
+export function encodeAffinityKey(view: DataView, at: number, value: AffinityKey): void {
+  encodeAddress(view, at, value.client)
+  view.setUint32(at + 16, value.service, true)
+  putZeros(view, at + 20, 4)
+}
+export const affinityKeyLayout: Layout<AffinityKey> = {
+  size: AFFINITY_KEY_SIZE,
+  decode: decodeAffinityKey,
+  encode: encodeAffinityKey,
+}
+
+/** `struct affinity_value`, 16 bytes. */
+export interface AffinityValue {
+  /** bpf_ktime_get_coarse_ns of the last connection. */
+  readonly used: bigint
+  readonly backend: number
+}
+export const AFFINITY_VALUE_SIZE = 16
+export function decodeAffinityValue(view: DataView, at: number): AffinityValue {
+  return {
+    used: view.getBigUint64(at, true),
+    backend: view.getUint32(at + 8, true),
+  }
+}
+export function encodeAffinityValue(view: DataView, at: number, value: AffinityValue): void {
+  view.setBigUint64(at, value.used, true)
+  view.setUint32(at + 8, value.backend, true)
+  putZeros(view, at + 12, 4)
+}
+export const affinityValueLayout: Layout<AffinityValue> = {
+  size: AFFINITY_VALUE_SIZE,
+  decode: decodeAffinityValue,
+  encode: encodeAffinityValue,
 }

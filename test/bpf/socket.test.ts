@@ -190,11 +190,11 @@ suite('a socket that speaks to a service', () => {
       for (const family of [4, 6] as const) {
         own.update(family === 4 ? 0 : 1, toMapped16(NODE[family]))
         make(NODE[family], kind, SERVERS[family])
-        const any = family === 4 ? '0.0.0.0' : '::'
+        const unspecified = family === 4 ? '0.0.0.0' : '::'
         assert.equal(await binds('host', NODE[family]), 'EADDRINUSE')
-        assert.equal(await binds('host', any), 'EADDRINUSE')
-        assert.equal(await binds('host', any, PORT + 1), 'bound')
-        assert.equal(await binds('pod', any), 'bound')
+        assert.equal(await binds('host', unspecified), 'EADDRINUSE')
+        assert.equal(await binds('host', unspecified, PORT + 1), 'bound')
+        assert.equal(await binds('pod', unspecified), 'bound')
       }
       assert.equal(await binds('host', '127.0.0.78'), 'bound')
       make(NODE[4], kind, [], { flags: ServiceFlags.SERVICE_EXCLUSIVE })
