@@ -230,24 +230,45 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 	return way;
 }
 
-/*
- * Writes the entries of a flow that begins. One whose backend cannot answer past this node, for another of this node's
- * flows has its tuple, comes back by this node.
+/* A flow whose backend cannot answer past this node, for another of this node's has its tuple, comes back by this one.
  */
-static __always_inline enum drop_reason balance_open(const struct packet *p, struct nat_value *next, int way)
+static __always_inline enum drop_reason balance_open_here(const struct packet *p, struct nat_value *next)
 {
 	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
-	enum drop_reason reason = nat_open(&p->tuple, way == BALANCE_OPEN);
-	const struct address *node;
+	const struct address *node = bpf_map_lookup_elem(&node_addresses, &family);
 
-	if (likely(reason != DROP_NAT_PORTS || !(next->flags & NAT_DSR)))
-		return reason;
-	node = bpf_map_lookup_elem(&node_addresses, &family);
 	if (!node)
-		return reason;
+		return DROP_NAT_PORTS;
 	next->source = *node;
 	next->flags = 0;
 	return nat_open(&p->tuple, false);
+}
+
+/*
+ * A flow whose packets come translated, and whose tuple another one had that is over: it goes on from another port, and
+ * so do those packets. Of one that is not over they could not be told.
+ */
+static __always_inline enum drop_reason balance_open_moved(const struct packet *p, struct nat_value *next)
+{
+	enum drop_reason reason;
+
+	if (!nat_bare_is_free(&p->tuple))
+		return DROP_NAT_PORTS;
+	next->flags = 0;
+	reason = nat_open(&p->tuple, false);
+	return reason ? reason : nat_open_bare(&p->tuple);
+}
+
+/* Writes the entries of a flow that begins. */
+static __always_inline enum drop_reason balance_open(const struct packet *p, struct nat_value *next, int way)
+{
+	enum drop_reason reason = nat_open(&p->tuple, way == BALANCE_OPEN);
+
+	if (likely(reason != DROP_NAT_PORTS))
+		return reason;
+	if (next->flags & NAT_DSR)
+		return balance_open_here(p, next);
+	return next->flags & NAT_DIRECT ? balance_open_moved(p, next) : reason;
 }
 
 /* Makes a packet what it goes on as; what is sent on as it came only to conntrack. */

@@ -341,3 +341,38 @@ __outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
 	key = nat_key_of(from);
 	return bpf_map_update_elem(&translations, &key, forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
 }
+
+/* What a flow that comes as `from` goes on as by the scratch's forward entry, but for the port that it is given. */
+static __always_inline struct tuple nat_bare(const struct scratch *own, const struct tuple *from)
+{
+	struct tuple bare = nat_tuple(&own->forward, from->protocol);
+
+	bare.source_port = from->source_port;
+	return bare;
+}
+
+/* Whether the flow that had that tuple is over. */
+__outlined bool nat_bare_is_free(const struct tuple *from)
+{
+	struct scratch *own = scratch();
+	struct tuple bare;
+
+	if (!from || !own)
+		return false;
+	bare = nat_bare(own, from);
+	return nat_is_free(&bare);
+}
+
+/* Packets that come with that tuple go on as the forward entry says, too. */
+__outlined enum drop_reason nat_open_bare(const struct tuple *from)
+{
+	struct scratch *own = scratch();
+	struct tuple bare;
+	struct nat_key key;
+
+	if (!from || !own)
+		return DROP_MALFORMED;
+	bare = nat_bare(own, from);
+	key = nat_key_of(&bare);
+	return bpf_map_update_elem(&translations, &key, &own->forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
+}

@@ -8,6 +8,7 @@ import { icmp, icmpv6, quote, tcp, udp } from '../support/packet-transport.ts'
 import { around, between, DISPATCHES, type Dispatch } from './dsr-ways.ts'
 import { effects } from './effects.ts'
 import { BACKEND_PORT, SERVICE_PORT, type TestService, translations } from './service-maps.ts'
+import type { Sent } from './node.ts'
 import { serviceNode, sourcePort } from './service-node.ts'
 import {
   A,
@@ -227,6 +228,40 @@ for (const kind of Object.keys(DISPATCHES) as Dispatch[])
           ])
         })
       }
+
+      test(`IPv${f}: one port of a client that leads to a pod by two services is two flows there`, () => {
+        for (const vip of [VIP, OTHER_VIP])
+          make({ address: vip[f], protocol: 'tcp', scope: 'outside', backends: [], dsr: [A[f]] })
+        const arrive = (asked: Both): Sent => {
+          const way = { from: NATIVE_NODE, to: A, asked, port: SERVICE_PORT, hops: 64 }
+          const sent = between(kind, f, way, request(SERVICE_PORT), request(BACKEND_PORT))
+          return at.node.send(...uplink, [fromRouter, ...sent])
+        }
+        /** What the pod answers from its port to that of a client, as it leaves. */
+        const answers = (dport: number, flags: string): string => {
+          const reply = tcp({ sport: BACKEND_PORT, dport, flags })
+          return packetText(at.node.send('pod_out', 'a', [fromPod(A), ip(f, A, OUTSIDE), reply]).bytes)
+        }
+        const answered = (vip: Both, flags: string): string =>
+          packetText(packet(fromPod(A), ip(f, vip, OUTSIDE, 63), answer(SERVICE_PORT, flags)))
+        arrive(VIP)
+        assert.equal(answers(CLIENT_PORT, 'SA'), answered(VIP, 'SA'))
+        const second = arrive(OTHER_VIP)
+        if (kind === 'option') {
+          // While the first one lives, packets that come translated could be of either.
+          assert.equal(second.verdict, 'drop')
+          assert.ok(effects(at.node).includes('count DROPPED uplink_in NAT_PORTS 1'))
+          assert.equal(answers(CLIENT_PORT, 'RA'), answered(VIP, 'RA'))
+        }
+        const { bytes } = kind === 'option' ? arrive(OTHER_VIP) : second
+        const port = sourcePort(bytes, f)
+        assert.notEqual(port, CLIENT_PORT)
+        assert.equal(answers(port, 'SA'), answered(OTHER_VIP, 'SA'))
+        if (kind !== 'option') return
+        const bare = at.node.send(...uplink, [fromRouter, ip(f, OUTSIDE, A), request(BACKEND_PORT, 'A')])
+        const moved = tcp({ sport: port, dport: BACKEND_PORT, flags: 'A' })
+        assert.equal(packetText(bare.bytes), packetText(packet(toPod(A), ip(f, OUTSIDE, A, 63), moved)))
+      })
 
       if (kind !== 'option')
         test(`IPv${f}: only nodes say whom a packet comes from: others’ are the pod’s own`, () => {
