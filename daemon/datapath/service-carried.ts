@@ -18,15 +18,16 @@ export interface Carried {
 }
 
 /** Each once: those that this node gives flows to, and those that other nodes do. */
-export function allOf({ backends, direct }: Carried): Backend[] {
-  if (direct.length === 0) return [...backends]
+export function allOf({ backends, direct }: Carried): readonly Backend[] {
+  if (direct.length === 0) return backends
   const ids = new Set(backends.map(backend => backend.id))
   return [...backends, ...direct.filter(backend => !ids.has(backend.id))]
 }
 
 /** Backends that a carried frontend does not have. */
-export function surplus(backends: readonly Backend[], carried: Carried | undefined): Backend[] {
-  const held = new Set(carried === undefined ? [] : allOf(carried).map(backend => backend.id))
+export function surplus(backends: readonly Backend[], carried: Carried | undefined): readonly Backend[] {
+  if (carried === undefined) return backends
+  const held = new Set(allOf(carried).map(backend => backend.id))
   return backends.filter(backend => !held.has(backend.id))
 }
 

@@ -16,19 +16,27 @@ export const NO_ENTRIES: Entries = {
   direct_backends: 0,
 }
 
-export function addEntries(a: Entries, b: Entries): Entries {
-  return each(map => a[map] + b[map])
-}
-export function takeEntries(a: Entries, b: Entries): Entries {
-  return each(map => a[map] - b[map])
-}
-/** What a change takes before what it takes the place of has gone. */
-export function atMost(a: Entries, b: Entries): Entries {
-  return each(map => Math.max(a[map], b[map]))
-}
+/** Entries that come and go; in place, for there are many services. */
+export class EntryCount {
+  readonly #count: Record<ServiceMap, number>
 
-function each(of: (map: ServiceMap) => number): Entries {
-  return Object.fromEntries(MAPS.map(map => [map, of(map)])) as Record<ServiceMap, number> // one of each
+  constructor(first: Entries = NO_ENTRIES) {
+    this.#count = { ...first }
+  }
+
+  get now(): Entries {
+    return this.#count
+  }
+
+  /** What takes the place of what was there. */
+  change(before: Entries, after: Entries): void {
+    for (const map of MAPS) this.#count[map] += after[map] - before[map]
+  }
+
+  /** The same before what was there has gone. */
+  grow(before: Entries, after: Entries): void {
+    for (const map of MAPS) this.#count[map] += Math.max(0, after[map] - before[map])
+  }
 }
 
 export interface ServiceRoomOptions {

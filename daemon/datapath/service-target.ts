@@ -13,7 +13,7 @@ import { tableCandidates } from '../service/table-candidates.ts'
 import { MaglevTables, type TableBlocks } from './maglev-tables.ts'
 import { type DirectChange, type DirectMap, directByService, removeDirect, writeDirect } from './service-direct.ts'
 import { allOf, type Carried, entriesOf, sameMembers, surplus } from './service-carried.ts'
-import { addEntries, atMost, type Entries, NO_ENTRIES, takeEntries } from './service-room.ts'
+import { type Entries, EntryCount, NO_ENTRIES } from './service-room.ts'
 import type { LostBackends } from './socket-ends.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
@@ -50,7 +50,7 @@ export class ServiceTarget implements Target<FrontendRow> {
   readonly #tables: MaglevTables
   #carried: Map<string, Carried> | undefined
   /** Of all that is carried. */
-  #entries: Entries = NO_ENTRIES
+  #entries = new EntryCount()
   #nextService = 1
   #nextBackend = 1
 
@@ -70,8 +70,9 @@ export class ServiceTarget implements Target<FrontendRow> {
   updateBatch(rows: readonly FrontendRow[]): number | Promise<number> {
     const carried = this.#known()
     const changed = rows.map(row => this.#plan(row, carried.get(keyOf(row)))).filter(plan => plan.changed)
-    const most = changed.reduce((sum, plan) => addEntries(sum, growthOf(plan)), this.#entries)
-    return this.#room(most)?.then(() => this.#carry(changed)) ?? this.#carry(changed)
+    const most = new EntryCount(this.#entries.now)
+    for (const { have, next } of changed) most.grow(entriesOf(have), entriesOf(next))
+    return this.#room(most.now)?.then(() => this.#carry(changed)) ?? this.#carry(changed)
   }
 
   #carry(changed: readonly Plan[]): number {
@@ -85,7 +86,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     }
     for (const { row, have, next } of plans) {
       this.#known().set(keyOf(row), next)
-      this.#entries = addEntries(takeEntries(this.#entries, entriesOf(have)), entriesOf(next))
+      this.#entries.change(entriesOf(have), entriesOf(next))
     }
     return plans.length
   }
@@ -127,7 +128,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const give = (backend: BackendRow): Backend => {
       const name = `${backend.address} ${backend.port}`
       const given = known.get(name) ?? this.#newBackend(backend)
-      known.set(name, given)
+      if (row.direct.length > 0) known.set(name, given)
       return given
     }
     const [backends, direct] = [row.backends.map(give), row.direct.map(give)]
@@ -221,7 +222,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     backends.deleteBatch(gone.flatMap(entry => allOf(entry).map(backend => backend.id)))
     for (const { table } of gone) if (table !== undefined) this.#tables.release(table)
     for (const key of keys) carried.delete(key)
-    for (const entry of gone) this.#entries = takeEntries(this.#entries, entriesOf(entry))
+    for (const entry of gone) this.#entries.change(entriesOf(entry), NO_ENTRIES)
     this.#onLost(gone.map(entry => ({ frontend: entry.key, backends: allOf(entry) })))
   }
 
@@ -275,7 +276,8 @@ export class ServiceTarget implements Target<FrontendRow> {
     }
     for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
     this.#carried = carried
-    this.#entries = [...carried.values()].map(entriesOf).reduce(addEntries, NO_ENTRIES)
+    this.#entries = new EntryCount()
+    for (const entry of carried.values()) this.#entries.change(NO_ENTRIES, entriesOf(entry))
     this.#addresses.read(exclusiveKeys(carried.values()))
     this.#tables.read([...carried.values()].flatMap(({ table }) => table ?? []))
     return carried
@@ -291,10 +293,6 @@ interface Plan {
   readonly signature: bigint
   readonly next: Carried
   readonly changed: boolean
-}
-
-function growthOf({ have, next }: Plan): Entries {
-  return atMost(takeEntries(entriesOf(next), entriesOf(have)), NO_ENTRIES)
 }
 
 function directChanges(plans: readonly Plan[]): DirectChange[] {

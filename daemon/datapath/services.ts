@@ -33,6 +33,7 @@ export class DatapathServices {
   readonly #current: () => ProgramSet
   readonly #target: ServiceTarget
   readonly #rows: () => Iterable<FrontendRow>
+  readonly #complete: () => boolean
 
   constructor({ current, grow, tables, seed, log, metrics }: DatapathServicesOptions) {
     this.#current = current
@@ -57,6 +58,7 @@ export class DatapathServices {
       target: this.#target,
     })
     this.#rows = () => tables.frontends.values()
+    this.#complete = () => tables.frontends.initialized
     this.loads = new BackendLoads({ map: () => current().loads, frontends: this.#rows, loads: tables.backendLoads })
     exposeServices(metrics, { ended: () => ends.ended, hits: () => this.hits() })
   }
@@ -72,8 +74,8 @@ export class DatapathServices {
       hits.set(row, Number(count))
       found.delete(id)
     }
-    // Ids are never given again.
-    this.#current().hits.deleteBatch(found.keys())
+    // Of frontends that went; before the first sync all may be still to come.
+    if (this.#complete()) this.#current().hits.deleteBatch(found.keys())
     return hits
   }
 

@@ -43,6 +43,11 @@ const networks: Readonly<Record<string, readonly [options: readonly string[], ro
   'by VXLAN': [['--set', 'routing.mode=overlay'], 588],
   'of IPv4 only': [['--set', 'families=[ipv4]'], 318],
   'of IPv6 only, by VXLAN': [['--set', 'families=[ipv6]', '--set', 'routing.mode=overlay'], 318],
+  'whose pods answer past the node that was asked, by IPIP': [['--set', 'services.dsr.dispatch=ipip'], 588],
+  'whose pods do so by Geneve within VXLAN': [
+    ['--set', 'services.dsr.dispatch=geneve', '--set', 'routing.mode=overlay'],
+    588,
+  ],
   'with clsact on the uplinks': [['--set', 'datapath.tcx=off'], 588],
 }
 for (const [what, [options, count]] of Object.entries(networks))
