@@ -9,31 +9,28 @@ SEC("xdp")
 int uplink_xdp(struct xdp_md *ctx)
 {
 	struct packet p = {.hook = HOOK_UPLINK_XDP, .scope = SERVICE_OUTSIDE};
-	const struct nat_value *known;
-	const struct hop *hop;
 	struct xdp_frame frame;
-	struct tuple from;
+	struct steady *s;
 
 	if (!xdp_parse(ctx, &p, &frame))
 		return XDP_PASS;
-	known = nat_find(&p.tuple);
-	if (!known || (p.tuple.protocol != IPPROTO_TCP && !nat_backend_is_there(known)))
+	s = steady_place(&p.tuple);
+	if (!s)
 		return XDP_PASS;
-	from = p.tuple;
-	p.tuple = nat_tuple(known, from.protocol);
-	if (nat_is_dsr(known)) {
-		/* By option, every datagram is given one. */
-		if (wrap_is_on())
-			return xdp_send(ctx, &p, &frame);
-		if (from.protocol != IPPROTO_TCP)
-			return XDP_PASS;
+	if (s->until > bpf_ktime_get_coarse_ns()) {
+		if (!steady_is(s, &p.tuple)) {
+			s = steady_spare();
+		} else if (xdp_holds(ctx, &p, &frame, s)) {
+			s->packets++;
+			s->bytes += p.end;
+			return xdp_go(ctx, &p, &frame, s);
+		}
 	}
-	hop = xdp_route(ctx, &p, &frame, 0);
-	if (!hop || !xdp_continue(&p, known, &from))
+	if (!s)
 		return XDP_PASS;
-	xdp_rewrite(&frame, &p, &from, hop);
-	count_forwarded(&p, p.end);
-	return XDP_TX;
+	/* What ends a flow must find all that was counted of it. */
+	steady_flush(s);
+	return xdp_find(ctx, &p, &frame, s) ? xdp_go(ctx, &p, &frame, s) : XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -216,6 +216,14 @@ struct {
 	__type(value, struct hop);
 } hops SEC(".maps");
 
+/* A place more than the constant steady_flows says; the loader sets both. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1025);
+	__type(key, __u32);
+	__type(value, struct steady);
+} steady SEC(".maps");
+
 /* One entry: a stack of 512 bytes is little for a chain of calls. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -245,6 +245,27 @@ struct hop {
 	__u8 pad[6];
 };
 
+/*
+ * steady: what packets of a flow that turns around in front of the stack go on as and where to, for a moment; per CPU.
+ * What was counted of them is not yet in conntrack.
+ */
+struct steady {
+	struct nat_key came;
+	struct address source; /* of those that are wrapped this node's */
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 flags;   /* enum nat_flags */
+	__u32 backend; /* id of a service's backend; 0 when it was no service */
+	__u32 packets;
+	__u64 bytes;
+	__u64 until;   /* bpf_ktime_get_coarse_ns; 0: nothing is known */
+	__u32 ifindex; /* where it comes in and goes out */
+	__u8 macs[12]; /* as they lie in a frame: the next hop's, this node's */
+	__u16 mtu;
+	__u8 pad[6];
+};
+
 enum hop_size {
 	HOPS = 512, /* entries, a power of two */
 };

@@ -9,6 +9,7 @@
 #include "ct.h"
 #include "nat.h"
 #include "route.h"
+#include "steady.h"
 #include "wrap.h"
 
 /* A frame that is plain, with its headers where they always are. */
@@ -193,30 +194,14 @@ static __always_inline void xdp_rewrite_transport(__u8 *header, const struct tup
 	}
 }
 
-/*
- * Counts a packet of a steady flow, which conntrack knows by the side of its backend: replies as they came, the others
- * as they go on. p->tuple is what the packet goes on as, `from` what it came as.
- */
-static __always_inline bool xdp_continue(struct packet *p, const struct nat_value *known, const struct tuple *from)
-{
-	struct tuple to = p->tuple;
-	bool steady;
-
-	if (known->flags & NAT_REPLY)
-		p->tuple = *from;
-	steady = ct_continue(p, p->end, CT_TRANSLATED);
-	p->tuple = to;
-	return steady;
-}
-
 /* Makes the frame what it goes on as, one hop further. */
 static __always_inline void xdp_rewrite(const struct xdp_frame *frame, const struct packet *p, const struct tuple *from,
-					const struct hop *hop)
+					const __u8 *macs)
 {
 	bool is4 = p->ethertype == ETH_P_IP;
 	__u64 change = xdp_addresses_change(from, &p->tuple, is4);
 
-	__builtin_memcpy(frame->eth, hop->macs, sizeof(hop->macs));
+	__builtin_memcpy(frame->eth, macs, 2 * ETH_ALEN);
 	if (is4)
 		xdp_rewrite4(frame->ip, &p->tuple, change);
 	else
@@ -233,7 +218,7 @@ static __always_inline void xdp_hop4(struct iphdr *ip)
 }
 
 /* Puts the packet into one of p->tuple, with its frame in front. XDP_PASS when the driver has left no room for that. */
-static __always_inline int xdp_wrap(struct xdp_md *ctx, const struct packet *p, const struct hop *hop)
+static __always_inline int xdp_wrap(struct xdp_md *ctx, const struct packet *p, const __u8 *macs)
 {
 	bool is4 = p->ethertype == ETH_P_IP;
 	__u32 length = p->end - ETH_HLEN, header = is4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
@@ -246,7 +231,7 @@ static __always_inline int xdp_wrap(struct xdp_md *ctx, const struct packet *p, 
 	eth = data;
 	if (data + ETH_HLEN + GENEVE_HEADER + 2 * header > xdp_data_end(ctx))
 		return XDP_ABORTED;
-	__builtin_memcpy(eth, hop->macs, sizeof(hop->macs));
+	__builtin_memcpy(eth, macs, 2 * ETH_ALEN);
 	eth->h_proto = bpf_htons(p->ethertype);
 	data += ETH_HLEN;
 	if (is4)
@@ -266,23 +251,87 @@ static __always_inline int xdp_wrap(struct xdp_md *ctx, const struct packet *p, 
 	return XDP_TX;
 }
 
-/* Sends a packet of a steady flow on to the pod that answers it, which is p->tuple's destination, as it came. */
-static __always_inline int xdp_send(struct xdp_md *ctx, struct packet *p, const struct xdp_frame *frame)
+/* Bytes that a flow's packets grow by. */
+static __always_inline __u32 xdp_growth(const struct packet *p, __u32 flags)
 {
-	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
-	const struct address *node = bpf_map_lookup_elem(&node_addresses, &family);
-	struct address client = p->tuple.source;
-	const struct hop *hop;
+	return (flags & (NAT_DSR | NAT_REPLY)) == NAT_DSR && wrap_is_on() ? wrap_size(p) : 0;
+}
 
-	if (!node)
-		return XDP_PASS;
-	p->tuple.source = *node;
-	hop = xdp_route(ctx, p, frame, wrap_size(p));
+/* Whether a packet may go the way that is remembered of its flow. */
+static __always_inline bool xdp_holds(const struct xdp_md *ctx, const struct packet *p, const struct xdp_frame *frame,
+				      const struct steady *s)
+{
+	if (s->ifindex != ctx->ingress_ifindex || __builtin_memcmp(s->macs + ETH_ALEN, frame->eth->h_dest, ETH_ALEN) ||
+	    p->end - ETH_HLEN + xdp_growth(p, s->flags) > s->mtu)
+		return false;
+	if (p->tuple.protocol == IPPROTO_TCP)
+		return (p->tcp_flags & TCP_STATE_FLAGS) == TCP_ACK;
+	return !s->backend || bpf_map_lookup_elem(&backends, &s->backend);
+}
+
+/*
+ * Asks the maps and the kernel's routes about a packet, counts it, and remembers what they say. False when it is of no
+ * steady flow, or does not turn around here.
+ */
+static __always_inline bool xdp_find(struct xdp_md *ctx, struct packet *p, const struct xdp_frame *frame,
+				     struct steady *s)
+{
+	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6, growth;
+	const struct nat_value *known = nat_find(&p->tuple);
+	const struct address *node;
+	struct tuple came = p->tuple, to;
+	const struct hop *hop;
+	bool counted;
+
+	if (!known || (came.protocol != IPPROTO_TCP && !nat_backend_is_there(known)))
+		return false;
+	growth = xdp_growth(p, known->flags);
+	/* By option, every datagram is given one. */
+	if (nat_is_dsr(known) && !growth && came.protocol != IPPROTO_TCP)
+		return false;
+	p->tuple = to = nat_tuple(known, came.protocol);
+	if (growth) {
+		node = bpf_map_lookup_elem(&node_addresses, &family);
+		if (!node)
+			return false;
+		p->tuple.source = *node;
+	}
+	hop = xdp_route(ctx, p, frame, growth);
 	if (!hop)
-		return XDP_PASS;
-	p->tuple.source = client;
-	if (!ct_continue(p, p->end, CT_TRANSLATED))
-		return XDP_PASS;
-	p->tuple.source = *node;
-	return xdp_wrap(ctx, p, hop);
+		return false;
+	s->source = p->tuple.source;
+	/* Conntrack knows replies as they came, the others as they go on. */
+	p->tuple = known->flags & NAT_REPLY ? came : to;
+	counted = ct_continue(p, p->end, CT_TRANSLATED);
+	p->tuple = came;
+	if (!counted)
+		return false;
+	s->came = nat_key_of(&came);
+	s->destination = to.destination;
+	s->source_port = to.source_port;
+	s->destination_port = to.destination_port;
+	s->flags = known->flags;
+	s->backend = known->backend;
+	s->until = bpf_ktime_get_coarse_ns() + STEADY_NS;
+	s->ifindex = hop->ifindex;
+	__builtin_memcpy(s->macs, hop->macs, sizeof(s->macs));
+	s->mtu = hop->mtu;
+	return true;
+}
+
+/* Sends a packet on as is remembered. */
+static __always_inline int xdp_go(struct xdp_md *ctx, struct packet *p, const struct xdp_frame *frame,
+				  const struct steady *s)
+{
+	struct tuple came = p->tuple;
+
+	p->tuple.source = s->source;
+	p->tuple.destination = s->destination;
+	p->tuple.source_port = s->source_port;
+	p->tuple.destination_port = s->destination_port;
+	if (xdp_growth(p, s->flags))
+		return xdp_wrap(ctx, p, s->macs);
+	xdp_rewrite(frame, p, &came, s->macs);
+	count_forwarded(p, p->end);
+	return XDP_TX;
 }

@@ -9,6 +9,8 @@ const SECOND_NS = 1_000_000_000n
 export interface ConstantsInput {
   readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number; readonly port: number }
   readonly datapath: Settings['datapath']
+  /** Flows whose way is remembered in front of the stack, per CPU: a power of two. */
+  readonly steadyFlows?: number
   /** Of the namespace of the node's own processes. */
   readonly hostNetns?: bigint
   /** Off when absent. */
@@ -50,6 +52,7 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     overlay_mtu: overlay?.mtu ?? 0,
     overlay_vni: overlay?.vni ?? dsr?.vni ?? 0,
     overlay_port: overlay?.port ?? 0,
+    ...(input.steadyFlows === undefined ? {} : { steady_flows: input.steadyFlows }),
     host_netns: input.hostNetns ?? 0n,
     dsr_dispatch: DISPATCHES[dsr?.dispatch ?? 'off'],
     dsr_port: dsr?.port ?? 0,
@@ -65,4 +68,13 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     event_batch_bytes: EVENT_BATCH_BYTES,
     ...(input.silent ? { answers_per_second: 0 } : {}),
   }
+}
+
+/** Of all CPUs together; each gets at least as many as a cache of the second level holds. */
+const STEADY_FLOWS = 65_536
+const LEAST_STEADY_FLOWS = 1024
+
+/** How many each CPU remembers. */
+export function steadyFlows(cpus: number): number {
+  return Math.max(LEAST_STEADY_FLOWS, 2 ** Math.floor(Math.log2(STEADY_FLOWS / cpus)))
 }

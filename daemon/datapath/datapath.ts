@@ -13,12 +13,13 @@ import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
-import { type PortRange, type ProgramConstants, programConstants } from './constants.ts'
+import { type PortRange, type ProgramConstants, programConstants, steadyFlows } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
+import { possibleCpus } from '../kernel/bpf/map-info.ts'
 import { netnsCookie } from '../kernel/netns/netns-cookie.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
@@ -319,7 +320,8 @@ function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: bo
         objects,
         pins: pins.maps,
         constants,
-        sizes: { ...sizes, events: settings.datapath.ringBufferBytes },
+        // One place is for flows that find theirs taken.
+        sizes: { ...sizes, events: settings.datapath.ringBufferBytes, steady: steadyFlows(possibleCpus()) + 1 },
       }),
     attachPods: (set: ProgramSet): void => {
       const programFd = (name: string): number => set.programFd(name)
@@ -349,6 +351,7 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
     clientPorts: clientPorts(kernel),
     dsr: { ...dsrOf(settings), vni },
     hostNetns: netnsCookie(),
+    steadyFlows: steadyFlows(possibleCpus()),
   }
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)

@@ -38,6 +38,7 @@ import {
   metricKeyLayout,
   type MetricValue,
   metricValueLayout,
+  STEADY_SIZE,
 } from '../../daemon/datapath/shared.gen.ts'
 import type { DatapathConfig } from '../../daemon/datapath/config.gen.ts'
 import { compileBpf, compileObject } from '../../deploy/setup/compile-bpf.mjs'
@@ -203,11 +204,19 @@ export class TestNode implements Disposable {
         hook,
         counters.map(() => ({ packets: 0n, bytes: 0n })),
       )
+    if (this.#objects.has('xdp')) this.#forgetSteady()
     this.takeEvents()
   }
 
   [Symbol.dispose](): void {
     this.#stack.dispose()
+  }
+
+  /** What the program in front of the stack remembers. */
+  #forgetSteady(): void {
+    using steady = this.object('xdp').map('steady', codec(u32, perCpu(bytes(STEADY_SIZE), possibleCpus())))
+    const nothing = Array.from({ length: possibleCpus() }, () => new Uint8Array(STEADY_SIZE))
+    steady.updateBatch(Array.from({ length: steady.maxEntries }, (_, place) => [place, nothing] as const))
   }
 
   #load(options: NodeOptions, stack: DisposableStack): void {

@@ -54,10 +54,12 @@ for (const kind of Object.keys(DISPATCHES) as Dispatch[])
         assert.equal(verdict, 'turn')
       }
 
-      test(`IPv${f}: packets of a connection turn around, and are counted`, () => {
+      test(`IPv${f}: packets of a connection turn around, and are counted by its end`, () => {
         open('tcp')
         for (const flags of ['A', 'AP']) turns(request(SERVICE_PORT, flags), request(BACKEND_PORT, flags))
         assert.equal(forwardedBy(at.node, 'HOOK_UPLINK_XDP'), 2)
+        // What ends the connection finds all that was counted of it.
+        passes(asked(request(SERVICE_PORT, 'FA')))
         const [[, flow] = []] = [...at.node.conntrack.entries()]
         assert.equal(Number(flow?.packetsA) + Number(flow?.packetsB), 5)
       })

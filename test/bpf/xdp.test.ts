@@ -12,6 +12,7 @@ import { A, type Both, FAMILIES, fromPod, fromRouter, HOST, ip, NATIVE, OUTSIDE,
 const VIP: Both = { 4: '203.0.113.1', 6: '2001:db8:1::1' }
 /** A backend behind the same router as the clients: the way to it is known. */
 const FAR: Both = { 4: '198.51.100.200', 6: '2001:db8::200' }
+const OTHER: Both = { 4: '198.51.100.201', 6: '2001:db8::201' }
 const CLIENT_PORT = 2048
 const fromUs = eth({ src: UPLINK_MAC, dst: ROUTER.mac })
 
@@ -72,8 +73,26 @@ for (const f of FAMILIES)
           turns([...answered(answer), back], [fromUs, ip(f, VIP, OUTSIDE, 63), reply, back])
         }
         assert.equal(forwardedBy(at.node, 'HOOK_UPLINK_XDP'), 4)
+        // What ends the connection finds all that was counted of it.
+        at.node.sendXdp(asked(request({ flags: 'FA' })))
+        at.node.sendXdp(answered(tcp({ sport: BACKEND_PORT, dport: port, flags: 'FA' })))
         const [[, flow] = []] = [...at.node.conntrack.entries()]
         assert.equal(Number(flow?.packetsA) + Number(flow?.packetsB), 7)
+      })
+
+      test('the next one from the same port goes its own way at once, whatever was remembered of this one', () => {
+        const back = (other: Both, flags: string): Layer[] => {
+          return [fromRouter, ip(f, other, HOST), tcp({ sport: BACKEND_PORT, dport: port, flags })]
+        }
+        const there = (): Layer => tcp({ sport: port, dport: BACKEND_PORT })
+        for (let i = 0; i < 2; i++) turns(asked(request()), [fromUs, ip(f, HOST, FAR, 63), there()])
+        for (const way of [by, (sent: readonly Layer[]) => at.node.sendXdp(sent)]) way(asked(request({ flags: 'R' })))
+        serve(OTHER[f])
+        assert.equal(at.node.sendXdp(asked(request({ flags: 'S' }))).verdict, 'pass')
+        port = sourcePort(by(asked(request({ flags: 'S' }))), f)
+        by(back(OTHER, 'SA'))
+        by(asked(request()))
+        for (let i = 0; i < 2; i++) turns(asked(request()), [fromUs, ip(f, HOST, OTHER, 63), there()])
       })
 
       test('what opens or ends it goes the long way', () => {
