@@ -22,7 +22,8 @@ export interface Built {
   readonly fingerprint: string
 }
 
-const READY_TIMEOUT_MS = 60_000
+/** A guest whose time is counted in instructions takes a minute to verify the programs. */
+const READY_TIMEOUT_MS = 180_000
 const PROBE_TIMEOUT_MS = 10_000
 const POLL_MS = 20
 const LOG_LINES_SHOWN = 15
