@@ -142,6 +142,7 @@ suite('a service', () => {
     try {
       await eventually(() => first.daemon() !== undefined)
       await eventually(async () => (await first.get('/v1/status').catch(() => undefined)) !== undefined)
+      // A second of it: a daemon that took the cluster for empty would have emptied the maps by then.
       for (let i = 0; i < 20; i++) {
         assert.equal((await reach(pod, clusterIP(4, 4), PORT)).ok, true)
         await delay(50)

@@ -1,30 +1,57 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import { mapAtOnce } from './map-at-once.ts'
 
-test('results stand in the order of the items, however many are at work', async () => {
-  for (const limit of [1, 2, 10]) {
-    let [busy, most] = [0, 0]
-    const results = await mapAtOnce([30, 1, 20, 5], limit, async ms => {
-      most = Math.max(most, ++busy)
-      await setTimeout(ms)
-      busy--
-      return ms * 2
-    })
-    assert.deepEqual([results, most], [[60, 2, 40, 10], Math.min(limit, 4)])
+/** Work that ends when the test says so, in whichever order; no time is waited for. */
+function heldWork() {
+  const begun: number[] = []
+  const held = new Map<number, PromiseWithResolvers<number>>()
+  return {
+    begun,
+    work: (item: number): Promise<number> => {
+      begun.push(item)
+      const end = Promise.withResolvers<number>()
+      held.set(item, end)
+      return end.promise
+    },
+    /** What follows from an end has happened a turn of the event loop later. */
+    async end(item: number, error?: Error): Promise<void> {
+      const end = held.get(item)
+      if (error === undefined) end?.resolve(item * 2)
+      else end?.reject(error)
+      await turn()
+    },
   }
-  assert.deepEqual(await mapAtOnce([], 2, async () => assert.fail('there is nothing to do')), [])
+}
+
+test('results stand in the order of the items, however they end, and no more than the limit are at work', async () => {
+  const { begun, work, end } = heldWork()
+  const results = mapAtOnce([1, 2, 3, 4], 2, work)
+  assert.deepEqual(begun, [1, 2])
+  await end(2)
+  assert.deepEqual(begun, [1, 2, 3])
+  await end(3)
+  await end(4)
+  await end(1)
+  assert.deepEqual(await results, [2, 4, 6, 8])
+})
+
+test('with a limit above their number all are at work, and with none there is nothing to do', async () => {
+  const { begun, work, end } = heldWork()
+  const results = mapAtOnce([1, 2], 10, work)
+  assert.deepEqual(begun, [1, 2])
+  for (const item of [1, 2]) await end(item)
+  assert.deepEqual(await results, [2, 4])
+  assert.deepEqual(await mapAtOnce([], 2, work), [])
+  assert.deepEqual(begun, [1, 2])
 })
 
 test('the first failure is told, and nothing is begun after it', async () => {
-  const begun: number[] = []
-  const work = async (item: number): Promise<void> => {
-    begun.push(item)
-    await setTimeout(item)
-    if (item === 1) throw new Error('one')
-  }
-  await assert.rejects(mapAtOnce([1, 5, 2, 3], 2, work), /one/)
-  await setTimeout(20)
-  assert.deepEqual(begun, [1, 5])
+  const { begun, work, end } = heldWork()
+  const failed = assert.rejects(mapAtOnce([1, 2, 3], 2, work), /one/)
+  await end(1, new Error('one'))
+  await failed
+  await end(2)
+  assert.deepEqual(begun, [1, 2])
 })
