@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_ENDPOINT, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { fromMapped16 } from '../kernel/ip.ts'
 import { MemoryMap } from '../kernel/memory/map.ts'
 import { frontendsOf } from '../service/frontends.ts'
@@ -15,16 +15,7 @@ const slice = (...addresses: readonly string[]): EndpointSliceRow => ({
   service: 'web',
   ports: [{ name: '', protocol: 'TCP', port: 8080 }],
   weight: 1,
-  endpoints: addresses.map(address => ({
-    addresses: [address],
-    ready: true,
-    serving: true,
-    terminating: false,
-    nodeName: '',
-    zone: '',
-    hintZones: [],
-    hintNodes: [],
-  })),
+  endpoints: addresses.map(address => ({ ...PLAIN_ENDPOINT, addresses: [address] })),
 })
 
 test('backends of services that choose by flows are counted, and told after a run', () => {

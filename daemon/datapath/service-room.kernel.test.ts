@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { compilePrograms } from '../../test/bpf/node.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
+import { PLAIN_FRONTEND } from '../../test/support/service-row.ts'
 import { openBpffs } from '../kernel/bpf/testdata/bpffs.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import { OBJECT_DIRECTORY } from './objects.ts'
@@ -29,23 +30,12 @@ after(() => stack.disposeAsync())
 function row(i: number): FrontendRow {
   const address = `10.96.${i >> 8}.${i & 255}`
   return {
+    ...PLAIN_FRONTEND,
     key: `TCP ${address}:80 outside`,
     address,
-    port: 80,
-    protocol: 'TCP',
     scope: 'outside',
     kind: 'load-balancer',
-    exclusive: true,
-    silent: false,
-    service: `default/s${i}`,
-    portName: '',
-    affinitySeconds: 0,
-    sourceRanges: [],
     algorithm: 'maglev',
-    tableSize: 251,
-    forwarding: 'snat',
-    counted: false,
-    direct: [],
     backends: Array.from({ length: BACKENDS }, (_, b) => {
       return {
         address: `10.1.${i >> 8}.${b}`,

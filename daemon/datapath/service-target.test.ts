@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
 import { MemoryMap } from '../kernel/memory/map.ts'
+import { PLAIN_BACKEND, PLAIN_FRONTEND } from '../../test/support/service-row.ts'
 import { Table } from '../state/table.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import { isAddress } from './service-addresses.ts'
@@ -12,24 +13,10 @@ import { type ServiceMaps, ServiceTarget } from './service-target.ts'
 
 function row(address: string, ...backends: readonly string[]): FrontendRow {
   return {
+    ...PLAIN_FRONTEND,
     key: `TCP ${address}:80 inside`,
     address,
-    port: 80,
-    protocol: 'TCP',
-    scope: 'inside',
-    kind: 'cluster-ip',
-    exclusive: true,
-    silent: false,
-    service: 'default/web',
-    portName: '',
-    affinitySeconds: 0,
-    sourceRanges: [],
-    algorithm: 'random',
-    tableSize: 251,
-    forwarding: 'snat',
-    counted: false,
-    direct: [],
-    backends: backends.map(text => ({ address: text, port: 8080, node: '', zone: '', weight: 1, terminating: false })),
+    backends: backends.map(text => ({ ...PLAIN_BACKEND, address: text })),
   }
 }
 
@@ -200,7 +187,7 @@ test('pods that other nodes may choose are known by service and address, under t
   const direct = (...texts: readonly string[]): FrontendRow['direct'] =>
     texts.map(text => {
       const [address = '', port] = text.split(' ')
-      return { address, port: Number(port ?? 8080), node: '', zone: '', weight: 1, terminating: false }
+      return { ...PLAIN_BACKEND, address, port: Number(port ?? 8080) }
     })
   const held = (): string[] =>
     [...at.direct.entries()]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_ENDPOINT, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables } from '../state/tables.ts'
 import type { EndpointSliceRow } from '../state/service-rows.ts'
 import { ServicePlanner } from './planner.ts'
@@ -12,14 +12,11 @@ const SLICE: EndpointSliceRow = {
   ports: [{ name: '', protocol: 'TCP', port: 8080 }],
   weight: 1,
   endpoints: (['z1', 'z1', 'z2'] as const).map((zone, i) => ({
+    ...PLAIN_ENDPOINT,
     addresses: [`10.1.0.${i + 1}`],
-    ready: true,
-    serving: true,
-    terminating: false,
     nodeName: `n${i}`,
     zone,
     hintZones: [zone],
-    hintNodes: [],
   })),
 }
 

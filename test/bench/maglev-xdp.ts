@@ -35,6 +35,7 @@ import { type Both, FAMILIES, type Family, fromRouter, HOST, ip } from '../bpf/w
 import { packet, payload, PROTOCOL } from '../support/packet.ts'
 import { tcp } from '../support/packet-transport.ts'
 import { against, beside, type Bench, type BenchContext, interleave, median, type Result } from './bench.ts'
+import { PLAIN_FRONTEND } from '../support/service-row.ts'
 import { loadReset } from './support/load-reset.ts'
 
 const NAME = 'maglev-xdp'
@@ -161,23 +162,14 @@ function makeServices(node: TestNode, family: Family, size: Size): void {
 function frontend(family: Family, i: number, backends: number): FrontendRow {
   const address = serviceAddress(family, i)
   return {
+    ...PLAIN_FRONTEND,
     key: `TCP ${address} ${SERVICE_PORT} outside`,
     address,
     port: SERVICE_PORT,
-    protocol: 'TCP',
     scope: 'outside',
     kind: 'load-balancer',
-    exclusive: true,
-    silent: false,
-    service: `default/s${i}`,
-    portName: '',
-    affinitySeconds: 0,
-    sourceRanges: [],
     algorithm: 'maglev',
     tableSize: DEFAULT_TABLE_SIZE,
-    forwarding: 'snat',
-    counted: false,
-    direct: [],
     backends: Array.from({ length: backends }, (_, b) => ({
       address: backendAddress(family, b),
       port: BACKEND_PORT + (i % 50_000),

@@ -16,7 +16,7 @@ function heldWork() {
       return end.promise
     },
     /** What follows from an end has happened a turn of the event loop later. */
-    async end(item: number, error?: Error): Promise<void> {
+    end: async (item: number, error?: Error): Promise<void> => {
       const end = held.get(item)
       if (error === undefined) end?.resolve(item * 2)
       else end?.reject(error)

@@ -1,27 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ServedFrontend } from '../../api/service-routes.ts'
+import { PLAIN_FRONTEND } from '../../../test/support/service-row.ts'
 import { type CommandContext, noOptions } from '../command.ts'
 import { services } from './services.ts'
 
 const WEB: ServedFrontend = {
+  ...PLAIN_FRONTEND,
   key: 'TCP 10.96.0.1:80 inside',
   address: '10.96.0.1',
-  port: 80,
-  protocol: 'TCP',
-  scope: 'inside',
-  kind: 'cluster-ip',
-  exclusive: true,
-  silent: false,
-  service: 'default/web',
   portName: 'http',
-  affinitySeconds: 0,
-  sourceRanges: [],
-  algorithm: 'random',
-  tableSize: 251,
-  forwarding: 'snat',
-  counted: false,
-  direct: [],
   hits: 7,
   backends: [
     { address: '10.1.0.2', port: 8080, node: 'node-a', zone: '', weight: 1, terminating: false },
