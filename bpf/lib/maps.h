@@ -107,6 +107,14 @@ struct {
 	__type(value, struct backend);
 } direct_backends SEC(".maps");
 
+/* For daemons to come: affinities and translations remember ids, which must not become somebody else's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct service_ids);
+} service_ids SEC(".maps");
+
 /* Keys by the control plane, values by the programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

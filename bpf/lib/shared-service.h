@@ -81,6 +81,12 @@ struct load {
 	__u32 counting; /* in an expiry that is under way */
 };
 
+/* service_ids: how many ids have been given so far, those of what went included; of each kind, one by one from 1. */
+struct service_ids {
+	__u64 services;
+	__u64 backends;
+};
+
 /* direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
 struct direct_key {
 	__u32 service;

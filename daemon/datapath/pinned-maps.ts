@@ -52,6 +52,7 @@ export const MAP_LAYOUTS: Layouts = {
   service_slots: { version: 1 },
   backends: { version: 1 },
   direct_backends: { version: 1 },
+  service_ids: { version: 1 },
   service_hits: { version: 1 },
   loads: { version: 1 },
   // Not copied. Another layout of these takes a migration of `services` that takes their tables from them.

@@ -14,6 +14,8 @@ import { type AffinityKey, affinityKeyLayout, type AffinityValue, affinityValueL
 import {
   type DirectKey,
   directKeyLayout,
+  type ServiceIds,
+  serviceIdsLayout,
   type SlotKey,
   slotKeyLayout,
   type SourceRangeKey,
@@ -57,6 +59,7 @@ export interface ProgramSet extends Disposable {
   readonly slots: EbpfMap<SlotKey, Backend>
   readonly backends: EbpfMap<number, Backend>
   readonly direct: EbpfMap<DirectKey, Backend>
+  readonly ids: EbpfMap<number, ServiceIds>
   readonly hits: EbpfMap<number, bigint>
   readonly loads: EbpfMap<LoadKey, Load>
   readonly tables: TableBlocks
@@ -96,6 +99,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
   const backends = stack.use(mapOfFd(set.mapFd('backends'), codec(u32, backendLayout)))
   const direct = stack.use(mapOfFd(set.mapFd('direct_backends'), codec(directKeyLayout, backendLayout)))
+  const ids = stack.use(mapOfFd(set.mapFd('service_ids'), codec(u32, serviceIdsLayout)))
   const hits = stack.use(mapOfFd(set.mapFd('service_hits'), codec(u32, u64)))
   const loads = stack.use(mapOfFd(set.mapFd('loads'), codec(loadKeyLayout, loadLayout)))
   const tables = stack.use(new MaglevSegments(set.mapFd('maglev_segments')))
@@ -113,6 +117,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     slots,
     backends,
     direct,
+    ids,
     hits,
     loads,
     tables,

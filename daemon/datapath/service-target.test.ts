@@ -27,6 +27,7 @@ function maps(): ServiceMaps {
     slots: new MemoryMap('service_slots', 1000),
     backends: new MemoryMap('backends', 1000),
     direct: new MemoryMap('direct_backends', 1000),
+    ids: new MemoryMap('service_ids', 1),
     tables: { write: () => undefined },
   }
 }
@@ -155,7 +156,7 @@ test('a prune brings addresses back, and takes away those of nobody', () => {
   assert.deepEqual(addresses(at), ['10.96.0.1'])
 })
 
-test('who may use a load balancer is carried for clients from outside, changes with the service and goes with it', () => {
+test('who may use a load balancer is carried, changes with the service and goes with it', () => {
   const at = maps()
   const target = newTarget(at)
   const outside = (...sourceRanges: string[]): FrontendRow => ({
@@ -167,7 +168,6 @@ test('who may use a load balancer is carried for clients from outside, changes w
   const allowed = () => [...rangesByService(at.ranges).values()].map(of => of.join(' '))
   const limited = () => [...at.services.entries()].filter(([, { flags }]) => flags & ServiceFlags.SERVICE_RANGES).length
   void target.update(outside('192.0.2.0/24', '10.0.0.0/8'))
-  void target.update({ ...outside('192.0.2.0/24'), scope: 'inside' })
   assert.deepEqual([allowed(), limited()], [['10.0.0.0/8 192.0.2.0/24'], 1])
   assert.equal(target.update(outside('192.0.2.0/24', '10.0.0.0/8')), false)
   const next = newTarget(at)
@@ -254,4 +254,23 @@ test('room is made before what takes it is written, for as much as a change take
       [4, 1, 1],
     ],
   )
+})
+
+test('no id is given again, neither by this daemon nor by the next, until all have been', () => {
+  const at = maps()
+  const target = newTarget(at)
+  const given = (): number[] => [...at.backends.entries()].map(([id]) => id).sort((a, b) => a - b)
+  void target.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2'))
+  void target.update(row('10.96.0.1', '10.1.0.1'))
+  const next = newTarget(at)
+  void next.update(row('10.96.0.1', '10.1.0.1', '10.1.0.2'))
+  assert.deepEqual(given(), [1, 3])
+  next.delete(row('10.96.0.1'))
+  const later = newTarget(at)
+  void later.update(row('10.96.0.2', '10.1.0.1'))
+  assert.deepEqual(given(), [4])
+  assert.deepEqual(at.ids.lookup(0), { services: 2n, backends: 4n })
+  at.ids.update(0, { services: 2n, backends: BigInt(0xffff_ffff + 2) })
+  void newTarget(at).update(row('10.96.0.2', '10.1.0.1', '10.1.0.2', '10.1.0.3'))
+  assert.deepEqual(given(), [3, 4, 5])
 })

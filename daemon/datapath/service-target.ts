@@ -16,6 +16,7 @@ import { allOf, type Carried, entriesOf, sameMembers, surplus } from './service-
 import { type Entries, EntryCount, NO_ENTRIES } from './service-room.ts'
 import type { LostBackends } from './socket-ends.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
+import { type IdsMap, ServiceIds } from './service-ids.ts'
 import { rangesByService, replaceRanges } from './service-ranges.ts'
 import { type Backend, ServiceFlags, type ServiceKey, ServiceScope } from './shared.gen.ts'
 import type { ServiceValue, SlotKey, SourceRangeKey } from './shared.gen.ts'
@@ -28,6 +29,7 @@ export interface ServiceMaps {
   readonly slots: BpfMap<SlotKey, Backend>
   readonly backends: BpfMap<number, Backend>
   readonly direct: DirectMap
+  readonly ids: IdsMap
   readonly tables: TableBlocks
 }
 
@@ -48,11 +50,10 @@ export class ServiceTarget implements Target<FrontendRow> {
   readonly #room: (entries: Entries) => Promise<void> | undefined
   readonly #addresses: ServiceAddresses
   readonly #tables: MaglevTables
+  readonly #ids: ServiceIds
   #carried: Map<string, Carried> | undefined
   /** Of all that is carried. */
   #entries = new EntryCount()
-  #nextService = 1
-  #nextBackend = 1
 
   constructor({ maps, seed, onLost = () => {}, room = () => undefined }: ServiceTargetOptions) {
     this.#maps = maps
@@ -60,6 +61,10 @@ export class ServiceTarget implements Target<FrontendRow> {
     this.#room = room
     this.#addresses = new ServiceAddresses(() => maps().services)
     this.#tables = new MaglevTables(() => maps().tables, seed)
+    this.#ids = new ServiceIds(
+      () => maps().ids,
+      (kind, id) => (kind === 'services' ? this.#hasService(id) : maps().backends.lookup(id) !== undefined),
+    )
   }
 
   update(row: FrontendRow): boolean | Promise<boolean> {
@@ -122,8 +127,8 @@ export class ServiceTarget implements Target<FrontendRow> {
 
   #plan(row: FrontendRow, have: Carried | undefined): Plan {
     const key = have?.key ?? serviceKey(row)
-    const id = have?.id ?? this.#nextService++
-    const ranges = row.scope === 'outside' ? row.sourceRanges.toSorted() : []
+    const id = have?.id ?? this.#ids.next('services')
+    const ranges = row.sourceRanges.toSorted()
     const known = new Map(have === undefined ? [] : allOf(have).map(backend => [nameOf(backend), backend]))
     const give = (backend: BackendRow): Backend => {
       const name = `${backend.address} ${backend.port}`
@@ -156,7 +161,7 @@ export class ServiceTarget implements Target<FrontendRow> {
   }
 
   #newBackend({ address, port }: BackendRow): Backend {
-    return { address: toMapped16(address), port, id: this.#nextBackend++ }
+    return { address: toMapped16(address), port, id: this.#ids.next('backends') }
   }
 
   /**
@@ -165,6 +170,7 @@ export class ServiceTarget implements Target<FrontendRow> {
    */
   #write(changed: readonly Plan[]): void {
     const { services, slots, backends, direct } = this.#maps()
+    this.#ids.save()
     const others = directChanges(changed)
     const fresh = changed.flatMap(({ have, next }) => surplus(allOf(next), have))
     backends.updateBatch(fresh.map(backend => [backend.id, backend] as const))
@@ -243,11 +249,15 @@ export class ServiceTarget implements Target<FrontendRow> {
     return lostSlots.length + lostDirect.length + lostBackends.length
   }
 
+  #hasService(id: number): boolean {
+    return [...this.#known().values()].some(carried => carried.id === id)
+  }
+
   #known(): Map<string, Carried> {
     return this.#carried ?? this.#read()
   }
 
-  /** Looks at all the maps hold, and goes on from the highest ids there. */
+  /** Looks at all the maps hold. */
   #read(): Map<string, Carried> {
     const { services, slots, backends } = this.#maps()
     const byService = new Map<number, Backend[]>()
@@ -272,9 +282,11 @@ export class ServiceTarget implements Target<FrontendRow> {
       const table = size === 0 ? undefined : { first, size, signature }
       const [own, others] = [ranges.get(id) ?? [], direct.get(id) ?? []]
       carried.set(textOf(key), { id, key, exclusive, ranges: own, backends: whole, direct: others, table })
-      this.#nextService = Math.max(this.#nextService, id + 1)
     }
-    for (const [id] of backends.entries()) this.#nextBackend = Math.max(this.#nextBackend, id + 1)
+    this.#ids.read({
+      services: highest([...carried.values()].map(({ id }) => id)),
+      backends: highest([...backends.entries()].map(([id]) => id)),
+    })
     this.#carried = carried
     this.#entries = new EntryCount()
     for (const entry of carried.values()) this.#entries.change(NO_ENTRIES, entriesOf(entry))
@@ -293,6 +305,10 @@ interface Plan {
   readonly signature: bigint
   readonly next: Carried
   readonly changed: boolean
+}
+
+function highest(ids: readonly number[]): number {
+  return ids.reduce((most, id) => Math.max(most, id), 0)
 }
 
 function directChanges(plans: readonly Plan[]): DirectChange[] {

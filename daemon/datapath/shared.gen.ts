@@ -1039,6 +1039,28 @@ export const loadLayout: Layout<Load> = {
   encode: encodeLoad,
 }
 
+/** `struct service_ids`, 16 bytes. service_ids: how many ids have been given so far, those of what went included; of each kind, one by one from 1. */
+export interface ServiceIds {
+  readonly services: bigint
+  readonly backends: bigint
+}
+export const SERVICE_IDS_SIZE = 16
+export function decodeServiceIds(view: DataView, at: number): ServiceIds {
+  return {
+    services: view.getBigUint64(at, true),
+    backends: view.getBigUint64(at + 8, true),
+  }
+}
+export function encodeServiceIds(view: DataView, at: number, value: ServiceIds): void {
+  view.setBigUint64(at, value.services, true)
+  view.setBigUint64(at + 8, value.backends, true)
+}
+export const serviceIdsLayout: Layout<ServiceIds> = {
+  size: SERVICE_IDS_SIZE,
+  decode: decodeServiceIds,
+  encode: encodeServiceIds,
+}
+
 /** `struct direct_key`, 20 bytes. direct_backends: a pod of this node that serves a service with SERVICE_DSR → at which port, and its id. */
 export interface DirectKey {
   readonly service: number

@@ -105,6 +105,7 @@ test('what comes to nothing says so', () => {
     /^dropped: nobody on this node/,
   )
   assert.equal(outcome({ sourceRanges: ['192.0.2.0/24'] }, one), 'dropped: the client is in none of 192.0.2.0/24')
+  assert.equal(outcome({ sourceRanges: ['192.0.2.0/24'] }, one, { client: POD }), 'backend: there is no other')
   assert.equal(
     outcome({}, one, { port: 81 }),
     'dropped: default/web has no such port there, only TCP 80 (service_port)',

@@ -67,7 +67,7 @@ export function frontendsOf(
         service: `${service.namespace}/${service.name}`,
         portName: port.name,
         affinitySeconds: service.affinitySeconds,
-        sourceRanges: spot.kind === 'load-balancer' ? service.sourceRanges : [],
+        sourceRanges: spot.kind === 'load-balancer' && spot.scope === 'outside' ? service.sourceRanges : [],
         algorithm: service.algorithm ?? (spot.scope === 'outside' || balancing.inside ? 'maglev' : 'random'),
         tableSize: service.tableSize ?? balancing.tableSize,
         forwarding,

@@ -104,7 +104,7 @@ export interface FrontendRow {
   readonly service: string
   readonly portName: string
   readonly affinitySeconds: number
-  /** Only of load balancers' addresses; all when there are none. */
+  /** Only of load balancers' addresses, for who comes from outside; all when there are none. */
   readonly sourceRanges: readonly Prefix[]
   readonly algorithm: Algorithm
   /** Of the Maglev table, where there is need for one. */

@@ -6,10 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { ServiceTarget } from '../../daemon/datapath/service-target.ts'
-import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
 import {
-  backendLayout,
-  directKeyLayout,
   CtFlags,
   DsrDispatch,
   type CtKey,
@@ -19,10 +16,6 @@ import {
   natKeyLayout,
   type NatValue,
   natValueLayout,
-  serviceKeyLayout,
-  serviceValueLayout,
-  slotKeyLayout,
-  sourceRangeKeyLayout,
 } from '../../daemon/datapath/shared.gen.ts'
 import { bytes, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
@@ -31,6 +24,7 @@ import { toMapped16 } from '../../daemon/kernel/ip.ts'
 import { DEFAULT_TABLE_SIZE } from '../../daemon/service/maglev.ts'
 import type { FrontendRow } from '../../daemon/state/service-rows.ts'
 import { compilePrograms, TestNode } from '../bpf/node.ts'
+import { serviceMaps } from '../bpf/service-maps.ts'
 import { type Both, FAMILIES, type Family, fromRouter, HOST, ip } from '../bpf/world.ts'
 import { packet, payload, PROTOCOL } from '../support/packet.ts'
 import { tcp } from '../support/packet-transport.ts'
@@ -140,17 +134,8 @@ const MOST_REPEATED_FLOWS = 65_536
 
 /** As the daemon carries them. */
 function makeServices(node: TestNode, family: Family, size: Size): void {
-  const object = node.object('xdp')
   using stack = new DisposableStack()
-  const map = <K, V>(name: string, layout: ReturnType<typeof codec<K, V>>) => stack.use(object.map(name, layout))
-  const maps = {
-    services: map('services', codec(serviceKeyLayout, serviceValueLayout)),
-    ranges: map('source_ranges', codec(sourceRangeKeyLayout, u32)),
-    slots: map('service_slots', codec(slotKeyLayout, backendLayout)),
-    backends: map('backends', codec(u32, backendLayout)),
-    direct: map('direct_backends', codec(directKeyLayout, backendLayout)),
-    tables: stack.use(new MaglevSegments(object.mapFd('maglev_segments'))),
-  }
+  const maps = serviceMaps(node.object('xdp'), stack)
   const target = new ServiceTarget({ maps: () => maps, seed: '' })
   const rowsAtOnce = 100
   for (let first = 0; first < size.services; first += rowsAtOnce) {

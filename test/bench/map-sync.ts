@@ -9,6 +9,8 @@ import {
   type Backend,
   MaglevSize,
   backendLayout,
+  type ServiceIds,
+  serviceIdsLayout,
   type ServiceKey,
   serviceKeyLayout,
   type ServiceValue,
@@ -154,6 +156,7 @@ function newMaps(): ServiceMaps & Disposable {
     slots: make<SlotKey, Backend>(MOST_SERVICES * BACKENDS, codec(slotKeyLayout, backendLayout)),
     backends: make<number, Backend>(MOST_SERVICES * BACKENDS, codec(u32, backendLayout)),
     direct: make<DirectKey, Backend>(1, codec(directKeyLayout, backendLayout)),
+    ids: make<number, ServiceIds>(1, codec(u32, serviceIdsLayout)),
     tables: stack.use(newSegments()),
     [Symbol.dispose]: () => stack.dispose(),
   }

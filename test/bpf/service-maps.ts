@@ -7,6 +7,7 @@ import {
   MaglevSize,
   NatFlags,
   ServiceFlags,
+  serviceIdsLayout,
   ServiceScope,
   serviceKeyLayout,
   type ServiceValue,
@@ -18,10 +19,24 @@ import {
 } from '../../daemon/datapath/shared.gen.ts'
 import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
 import { EMPTY_SERVICE } from '../../daemon/datapath/service-addresses.ts'
+import type { ServiceMaps } from '../../daemon/datapath/service-target.ts'
 import { replaceRanges } from '../../daemon/datapath/service-ranges.ts'
 import { type Codec, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { fromMapped16, toMapped16 } from '../../daemon/kernel/ip.ts'
+
+/** An object's maps as the daemon carries services to them; they are closed with the stack. */
+export function serviceMaps(object: LoadedObject, stack: DisposableStack): ServiceMaps {
+  return {
+    services: stack.use(object.map('services', codec(serviceKeyLayout, serviceValueLayout))),
+    ranges: stack.use(object.map('source_ranges', codec(sourceRangeKeyLayout, u32))),
+    slots: stack.use(object.map('service_slots', codec(slotKeyLayout, backendLayout))),
+    backends: stack.use(object.map('backends', codec(u32, backendLayout))),
+    direct: stack.use(object.map('direct_backends', codec(directKeyLayout, backendLayout))),
+    ids: stack.use(object.map('service_ids', codec(u32, serviceIdsLayout))),
+    tables: stack.use(new MaglevSegments(object.mapFd('maglev_segments'))),
+  }
+}
 
 const PROTOCOL = { tcp: 6, udp: 17, sctp: 132 } as const
 
@@ -115,17 +130,22 @@ export function removeBackend(object: LoadedObject, id: number): void {
 
 /** No service, no translation. */
 export function clearServices(object: LoadedObject): void {
-  const clear = <K, V>(name: string, layout: Codec<K, V>): void => {
-    using map = object.map(name, layout)
-    for (const [key] of map.entries()) map.delete(key)
-  }
-  clear('services', codec(serviceKeyLayout, serviceValueLayout))
-  clear('service_slots', codec(slotKeyLayout, backendLayout))
-  clear('backends', codec(u32, backendLayout))
-  clear('direct_backends', codec(directKeyLayout, backendLayout))
-  clear('source_ranges', codec(sourceRangeKeyLayout, u32))
-  clear('loads', codec(loadKeyLayout, loadLayout))
-  clear('translations', codec(natKeyLayout, natValueLayout))
+  clear(object, 'services', codec(serviceKeyLayout, serviceValueLayout))
+  clear(object, 'service_slots', codec(slotKeyLayout, backendLayout))
+  clear(object, 'backends', codec(u32, backendLayout))
+  clear(object, 'direct_backends', codec(directKeyLayout, backendLayout))
+  clear(object, 'source_ranges', codec(sourceRangeKeyLayout, u32))
+  clear(object, 'loads', codec(loadKeyLayout, loadLayout))
+  clearTranslations(object)
+}
+
+export function clearTranslations(object: LoadedObject): void {
+  clear(object, 'translations', codec(natKeyLayout, natValueLayout))
+}
+
+function clear<K, V>(object: LoadedObject, name: string, layout: Codec<K, V>): void {
+  using map = object.map(name, layout)
+  for (const [key] of map.entries()) map.delete(key)
 }
 
 /** `SOURCE > DESTINATION → SOURCE > DESTINATION`, sorted; `<` in the place of the arrow: of replies. */

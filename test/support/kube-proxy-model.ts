@@ -12,6 +12,8 @@ export interface Asked {
   readonly protocol: ServiceProtocol
   /** Whether the client is a pod or process of the cluster's node, or somebody elsewhere. */
   readonly from: 'inside' | 'outside'
+  /** Its address, which counts only outside. */
+  readonly client: string
 }
 export interface ModelNode {
   readonly name: string
@@ -35,6 +37,7 @@ export function kubeProxy(
     if (port.protocol !== asked.protocol) continue
     const policy = policyAt(service, port, node, asked)
     if (policy === undefined) continue
+    if (!admitted(service, asked)) return 'drop'
     const all = reachable(slices, port.name, port.protocol, six, service)
     const cluster = clusterEndpoints(all, node)
     const local = localEndpoints(all, node)
@@ -58,6 +61,15 @@ function policyAt(
     (port.nodePort !== 0 && node.addresses.includes(address) && number === port.nodePort)
   if (!external) return undefined
   return from === 'inside' ? 'Cluster' : service.externalTrafficPolicy
+}
+
+/**
+ * Source ranges are for who comes through the load balancer (API reference, ServiceSpec.loadBalancerSourceRanges). Those of
+ * the generator are single addresses.
+ */
+function admitted({ loadBalancerIPs, sourceRanges }: ServiceRow, { address, from, client }: Asked): boolean {
+  if (from === 'inside' || !loadBalancerIPs.includes(address) || sourceRanges.length === 0) return true
+  return sourceRanges.some(range => range.startsWith(`${client}/`))
 }
 
 interface Reachable extends SliceEndpoint {
