@@ -9,28 +9,31 @@ SEC("xdp")
 int uplink_xdp(struct xdp_md *ctx)
 {
 	struct packet p = {.hook = HOOK_UPLINK_XDP, .scope = SERVICE_OUTSIDE};
+	__u64 now = bpf_ktime_get_coarse_ns();
 	struct xdp_frame frame;
+	struct steady_set *set;
 	struct steady *s;
+	__u32 number;
 
 	if (!xdp_parse(ctx, &p, &frame))
 		return XDP_PASS;
-	s = steady_place(&p.tuple);
-	if (!s)
+	number = steady_number(&p.tuple);
+	set = steady_set_of(number);
+	if (!set)
 		return XDP_PASS;
-	if (s->until > bpf_ktime_get_coarse_ns()) {
-		if (!steady_is(s, &p.tuple)) {
-			s = steady_spare();
-		} else if (xdp_holds(ctx, &p, &frame, s)) {
-			s->packets++;
-			s->bytes += p.end;
-			return xdp_go(ctx, &p, &frame, s);
-		}
+	s = steady_find(set, number, &p.tuple);
+	if (s && xdp_holds(ctx, &p, &frame, s) && (s->until > now || xdp_renew(ctx, &p, &frame, s, now))) {
+		s->packets++;
+		s->bytes += p.end;
+		return xdp_go(ctx, &p, &frame, s);
 	}
+	if (!s)
+		s = steady_room(set, number, now);
 	if (!s)
 		return XDP_PASS;
 	/* What ends a flow must find all that was counted of it. */
-	steady_flush(s);
-	return xdp_find(ctx, &p, &frame, s) ? xdp_go(ctx, &p, &frame, s) : XDP_PASS;
+	steady_end(s);
+	return xdp_find(ctx, &p, &frame, s, now) ? xdp_go(ctx, &p, &frame, s) : XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -30,8 +30,8 @@ const volatile __u8 dsr_dispatch = DSR_OFF;
 /* UDP port of those in Geneve, the same on all nodes. */
 const volatile __u16 dsr_port = 6081;
 
-/* Flows whose way is remembered in front of the stack, per CPU; a power of two. */
-const volatile __u32 steady_flows = 1024;
+/* Sets of flows whose way is remembered in front of the stack, per CPU; a power of two. */
+const volatile __u32 steady_sets = 256;
 
 /* Cookie of the namespace that the node's own processes are in. */
 const volatile __u64 host_netns = 0;

@@ -224,12 +224,22 @@ struct {
 	__type(value, struct hop);
 } hops SEC(".maps");
 
-/* A place more than the constant steady_flows says; the loader sets both. */
+/* The flows that one number leads to. */
+struct steady_set {
+	struct steady ways[STEADY_WAYS];
+};
+
+/*
+ * Of each CPU as many sets as the constant steady_sets says and one more; the loader sets both. Not an array per CPU,
+ * whose entries are apart and found by one more look into memory; one that can be mapped begins with a page, so that no
+ * set lies in more cache lines than it has to.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1025);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 257);
 	__type(key, __u32);
-	__type(value, struct steady);
+	__type(value, struct steady_set);
 } steady SEC(".maps");
 
 /* One entry: a stack of 512 bytes is little for a chain of calls. */

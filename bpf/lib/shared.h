@@ -246,24 +246,28 @@ struct hop {
 };
 
 /*
- * steady: what packets of a flow that turns around in front of the stack go on as and where to, for a moment; per CPU.
- * What was counted of them is not yet in conntrack.
+ * steady: what packets of a flow that turns around in front of the stack go on as and where to, for a moment. What was
+ * counted of them is not yet in conntrack. What tells whether a packet is of the flow lies in the first 64 bytes.
  */
 struct steady {
 	struct nat_key came;
+	__u64 until;   /* bpf_ktime_get_coarse_ns; 0: nothing is known */
+	__u32 ifindex; /* where it comes in and goes out */
+	__u32 packets;
+	__u32 bytes; /* of so short a time that a flow would have to send 170 Gbit/s to exceed it */
+	__u16 mtu;
+	__u16 flags;           /* enum nat_flags */
 	struct address source; /* of those that are wrapped this node's */
 	struct address destination;
 	__be16 source_port;
 	__be16 destination_port;
-	__u32 flags;   /* enum nat_flags */
 	__u32 backend; /* id of a service's backend; 0 when it was no service */
-	__u32 packets;
-	__u64 bytes;
-	__u64 until;   /* bpf_ktime_get_coarse_ns; 0: nothing is known */
-	__u32 ifindex; /* where it comes in and goes out */
 	__u8 macs[12]; /* as they lie in a frame: the next hop's, this node's */
-	__u16 mtu;
-	__u8 pad[6];
+	__u8 pad[12];
+};
+
+enum steady_size {
+	STEADY_WAYS = 8, /* flows that a place has room for */
 };
 
 enum hop_size {

@@ -269,12 +269,43 @@ static __always_inline bool xdp_holds(const struct xdp_md *ctx, const struct pac
 	return !s->backend || bpf_map_lookup_elem(&backends, &s->backend);
 }
 
+/* Where a flow's packets go on to, for a moment. */
+static __always_inline void xdp_remember(struct steady *s, const struct hop *hop, __u64 now)
+{
+	s->until = now + STEADY_NS;
+	s->ifindex = hop->ifindex;
+	__builtin_memcpy(s->macs, hop->macs, sizeof(s->macs));
+	s->mtu = hop->mtu;
+}
+
+/*
+ * Asks again about a flow whose time is over: conntrack, which is told what was counted, and the routes. As long as it
+ * is a steady one its translation is what it was: whatever else its packets bring about comes by here and makes it
+ * forgotten.
+ */
+static __always_inline bool xdp_renew(struct xdp_md *ctx, struct packet *p, const struct xdp_frame *frame,
+				      struct steady *s, __u64 now)
+{
+	struct tuple came = p->tuple;
+	const struct hop *hop;
+
+	if (!s->until || now - s->until > STEADY_IDLE_NS || !steady_tell(s))
+		return false;
+	p->tuple = steady_next(s);
+	hop = xdp_route(ctx, p, frame, xdp_growth(p, s->flags));
+	p->tuple = came;
+	if (!hop)
+		return false;
+	xdp_remember(s, hop, now);
+	return true;
+}
+
 /*
  * Asks the maps and the kernel's routes about a packet, counts it, and remembers what they say. False when it is of no
  * steady flow, or does not turn around here.
  */
 static __always_inline bool xdp_find(struct xdp_md *ctx, struct packet *p, const struct xdp_frame *frame,
-				     struct steady *s)
+				     struct steady *s, __u64 now)
 {
 	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6, growth;
 	const struct nat_value *known = nat_find(&p->tuple);
@@ -310,12 +341,9 @@ static __always_inline bool xdp_find(struct xdp_md *ctx, struct packet *p, const
 	s->destination = to.destination;
 	s->source_port = to.source_port;
 	s->destination_port = to.destination_port;
-	s->flags = known->flags;
+	s->flags = (__u16)known->flags;
 	s->backend = known->backend;
-	s->until = bpf_ktime_get_coarse_ns() + STEADY_NS;
-	s->ifindex = hop->ifindex;
-	__builtin_memcpy(s->macs, hop->macs, sizeof(s->macs));
-	s->mtu = hop->mtu;
+	xdp_remember(s, hop, now);
 	return true;
 }
 
@@ -325,10 +353,7 @@ static __always_inline int xdp_go(struct xdp_md *ctx, struct packet *p, const st
 {
 	struct tuple came = p->tuple;
 
-	p->tuple.source = s->source;
-	p->tuple.destination = s->destination;
-	p->tuple.source_port = s->source_port;
-	p->tuple.destination_port = s->destination_port;
+	p->tuple = steady_next(s);
 	if (xdp_growth(p, s->flags))
 		return xdp_wrap(ctx, p, s->macs);
 	xdp_rewrite(frame, p, &came, s->macs);

@@ -13,8 +13,8 @@ export interface DatapathConfig {
   readonly dsr_dispatch: number
   /** UDP port of those in Geneve, the same on all nodes. */
   readonly dsr_port: number
-  /** Flows whose way is remembered in front of the stack, per CPU; a power of two. */
-  readonly steady_flows: number
+  /** Sets of flows whose way is remembered in front of the stack, per CPU; a power of two. */
+  readonly steady_sets: number
   /** Cookie of the namespace that the node's own processes are in. */
   readonly host_netns: bigint
   /** Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets of the node take theirs here, and node ports lie here. */

@@ -1,7 +1,7 @@
 /** Load-time constants of the programs (bpf/lib/config.h) from the configuration and the MTU plan. Pure. */
 import { EVENT_BATCH_BYTES } from './events.ts'
 import type { DatapathConfig } from './config.gen.ts'
-import { DsrDispatch } from './shared.gen.ts'
+import { DsrDispatch, SteadySize } from './shared.gen.ts'
 import type { Settings } from '../config/schema.ts'
 
 const SECOND_NS = 1_000_000_000n
@@ -10,7 +10,7 @@ export interface ConstantsInput {
   readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number; readonly port: number }
   readonly datapath: Settings['datapath']
   /** Flows whose way is remembered in front of the stack, per CPU: a power of two. */
-  readonly steadyFlows?: number
+  readonly steadySets?: number
   /** Of the namespace of the node's own processes. */
   readonly hostNetns?: bigint
   /** Off when absent. */
@@ -52,7 +52,7 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     overlay_mtu: overlay?.mtu ?? 0,
     overlay_vni: overlay?.vni ?? dsr?.vni ?? 0,
     overlay_port: overlay?.port ?? 0,
-    ...(input.steadyFlows === undefined ? {} : { steady_flows: input.steadyFlows }),
+    ...(input.steadySets === undefined ? {} : { steady_sets: input.steadySets }),
     host_netns: input.hostNetns ?? 0n,
     dsr_dispatch: DISPATCHES[dsr?.dispatch ?? 'off'],
     dsr_port: dsr?.port ?? 0,
@@ -71,10 +71,15 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
 }
 
 /** Of all CPUs together; each gets at least as many as a cache of the second level holds. */
-const STEADY_FLOWS = 65_536
+const STEADY_FLOWS = 131_072
 const LEAST_STEADY_FLOWS = 1024
 
-/** How many each CPU remembers. */
-export function steadyFlows(cpus: number): number {
-  return Math.max(LEAST_STEADY_FLOWS, 2 ** Math.floor(Math.log2(STEADY_FLOWS / cpus)))
+/** In how many sets each CPU remembers them. */
+export function steadySets(cpus: number): number {
+  return Math.max(LEAST_STEADY_FLOWS, 2 ** Math.floor(Math.log2(STEADY_FLOWS / cpus))) / SteadySize.STEADY_WAYS
+}
+
+/** Entries of the map `steady`: each CPU has one set more, for flows that find theirs full. */
+export function steadyEntries(cpus: number, sets = steadySets(cpus)): number {
+  return cpus * (sets + 1)
 }

@@ -13,7 +13,7 @@ import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
-import { type PortRange, type ProgramConstants, programConstants, steadyFlows } from './constants.ts'
+import { type PortRange, type ProgramConstants, programConstants, steadyEntries, steadySets } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
@@ -320,8 +320,7 @@ function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: bo
         objects,
         pins: pins.maps,
         constants,
-        // One place is for flows that find theirs taken.
-        sizes: { ...sizes, events: settings.datapath.ringBufferBytes, steady: steadyFlows(possibleCpus()) + 1 },
+        sizes: { ...sizes, events: settings.datapath.ringBufferBytes, steady: steadyEntries(possibleCpus()) },
       }),
     attachPods: (set: ProgramSet): void => {
       const programFd = (name: string): number => set.programFd(name)
@@ -351,7 +350,7 @@ function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, 
     clientPorts: clientPorts(kernel),
     dsr: { ...dsrOf(settings), vni },
     hostNetns: netnsCookie(),
-    steadyFlows: steadyFlows(possibleCpus()),
+    steadySets: steadySets(possibleCpus()),
   }
   if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
   const families = familiesOf(settings)

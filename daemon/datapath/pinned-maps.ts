@@ -44,7 +44,7 @@ export const MAP_LAYOUTS: Layouts = {
   conntrack: { version: 1 },
   translations: { version: 1 },
   hops: { version: 1, transient: true },
-  steady: { version: 1, transient: true },
+  steady: { version: 2, transient: true },
   scratches: { version: 1, transient: true },
   departed: { version: 1 },
   services: { version: 2, migrate: { 1: withoutTable } },

@@ -637,67 +637,75 @@ export const hopLayout: Layout<Hop> = {
   encode: encodeHop,
 }
 
-/** `struct steady`, 128 bytes. Steady: what packets of a flow that turns around in front of the stack go on as and where to, for a moment; per CPU. What was counted of them is not yet in conntrack. */
+/** `struct steady`, 128 bytes. Steady: what packets of a flow that turns around in front of the stack go on as and where to, for a moment. What was counted of them is not yet in conntrack. What tells whether a packet is of the flow lies in the first 64 bytes. */
 export interface Steady {
   readonly came: NatKey
+  /** bpf_ktime_get_coarse_ns; 0: nothing is known. */
+  readonly until: bigint
+  /** Where it comes in and goes out. */
+  readonly ifindex: number
+  readonly packets: number
+  /** Of so short a time that a flow would have to send 170 Gbit/s to exceed it. */
+  readonly bytes: number
+  readonly mtu: number
+  /** `NatFlags`. */
+  readonly flags: number
   /** Of those that are wrapped this node's. */
   readonly source: Uint8Array
   readonly destination: Uint8Array
   readonly sourcePort: number
   readonly destinationPort: number
-  /** `NatFlags`. */
-  readonly flags: number
   /** Id of a service's backend; 0 when it was no service. */
   readonly backend: number
-  readonly packets: number
-  readonly bytes: bigint
-  /** bpf_ktime_get_coarse_ns; 0: nothing is known. */
-  readonly until: bigint
-  /** Where it comes in and goes out. */
-  readonly ifindex: number
   /** As they lie in a frame: the next hop's, this node's. */
   readonly macs: Uint8Array
-  readonly mtu: number
 }
 export const STEADY_SIZE = 128
 export function decodeSteady(view: DataView, at: number): Steady {
   return {
     came: decodeNatKey(view, at),
-    source: decodeAddress(view, at + 40),
-    destination: decodeAddress(view, at + 56),
-    sourcePort: view.getUint16(at + 72, false),
-    destinationPort: view.getUint16(at + 74, false),
-    flags: view.getUint32(at + 76, true),
-    backend: view.getUint32(at + 80, true),
-    packets: view.getUint32(at + 84, true),
-    bytes: view.getBigUint64(at + 88, true),
-    until: view.getBigUint64(at + 96, true),
-    ifindex: view.getUint32(at + 104, true),
-    macs: getBytes(view, at + 108, 12),
-    mtu: view.getUint16(at + 120, true),
+    until: view.getBigUint64(at + 40, true),
+    ifindex: view.getUint32(at + 48, true),
+    packets: view.getUint32(at + 52, true),
+    bytes: view.getUint32(at + 56, true),
+    mtu: view.getUint16(at + 60, true),
+    flags: view.getUint16(at + 62, true),
+    source: decodeAddress(view, at + 64),
+    destination: decodeAddress(view, at + 80),
+    sourcePort: view.getUint16(at + 96, false),
+    destinationPort: view.getUint16(at + 98, false),
+    backend: view.getUint32(at + 100, true),
+    macs: getBytes(view, at + 104, 12),
   }
 }
 export function encodeSteady(view: DataView, at: number, value: Steady): void {
   encodeNatKey(view, at, value.came)
-  encodeAddress(view, at + 40, value.source)
-  encodeAddress(view, at + 56, value.destination)
-  view.setUint16(at + 72, value.sourcePort, false)
-  view.setUint16(at + 74, value.destinationPort, false)
-  view.setUint32(at + 76, value.flags, true)
-  view.setUint32(at + 80, value.backend, true)
-  view.setUint32(at + 84, value.packets, true)
-  view.setBigUint64(at + 88, value.bytes, true)
-  view.setBigUint64(at + 96, value.until, true)
-  view.setUint32(at + 104, value.ifindex, true)
-  putBytes(view, at + 108, value.macs, 12)
-  view.setUint16(at + 120, value.mtu, true)
-  putZeros(view, at + 122, 6)
+  view.setBigUint64(at + 40, value.until, true)
+  view.setUint32(at + 48, value.ifindex, true)
+  view.setUint32(at + 52, value.packets, true)
+  view.setUint32(at + 56, value.bytes, true)
+  view.setUint16(at + 60, value.mtu, true)
+  view.setUint16(at + 62, value.flags, true)
+  encodeAddress(view, at + 64, value.source)
+  encodeAddress(view, at + 80, value.destination)
+  view.setUint16(at + 96, value.sourcePort, false)
+  view.setUint16(at + 98, value.destinationPort, false)
+  view.setUint32(at + 100, value.backend, true)
+  putBytes(view, at + 104, value.macs, 12)
+  putZeros(view, at + 116, 12)
 }
 export const steadyLayout: Layout<Steady> = {
   size: STEADY_SIZE,
   decode: decodeSteady,
   encode: encodeSteady,
 }
+
+/** `steady_size`. */
+export const SteadySize = {
+  /** Flows that a place has room for. */
+  STEADY_WAYS: 8,
+} as const
+export type SteadySize = (typeof SteadySize)[keyof typeof SteadySize]
 
 /** `hop_size`. */
 export const HopSize = {

@@ -17,6 +17,7 @@ import {
   type NatValue,
   natValueLayout,
 } from '../../daemon/datapath/shared.gen.ts'
+import { steadySets } from '../../daemon/datapath/constants.ts'
 import { bytes, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import type { LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { testRun, xdpContext } from '../../daemon/kernel/bpf/test-run.ts'
@@ -37,7 +38,7 @@ const FULL = { services: 10_000, backends: 100, repeat: 131_072, flows: [1, 1024
 const BRIEF = { services: 10, backends: 10, repeat: 1024, flows: [1, 1024] }
 type Size = typeof FULL
 /** What the daemon sets on a node of one CPU, which is what a test run is. */
-const STEADY_FLOWS = 65_536
+const STEADY_SETS = steadySets(1)
 const FORWARDINGS = ['SNAT', 'DSR by IPIP'] as const
 type Forwarding = (typeof FORWARDINGS)[number]
 /** Nanoseconds that a packet may cost, by how many flows there are. */
@@ -77,12 +78,11 @@ async function* measure(
   const most = Math.max(...size.flows)
   using node = new TestNode({
     constants: {
-      steady_flows: STEADY_FLOWS,
+      steady_sets: STEADY_SETS,
       dsr_dispatch: forwarding === 'SNAT' ? DsrDispatch.DSR_OFF : DsrDispatch.DSR_IPIP,
     },
     conntrackEntries: 2 * most,
     sizes: {
-      steady: STEADY_FLOWS + 1,
       translations: 4 * most,
       services: 2 * size.services,
       service_slots: size.services * size.backends,
@@ -129,7 +129,7 @@ async function* measure(
 function repeatsFor(flows: number, { repeat }: Size): number {
   return Math.max(repeat, flows > MOST_REPEATED_FLOWS ? flows : PASSES * flows)
 }
-const PASSES = 8
+const PASSES = 64
 const MOST_REPEATED_FLOWS = 65_536
 
 /** As the daemon carries them. */

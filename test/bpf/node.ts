@@ -39,7 +39,9 @@ import {
   type MetricValue,
   metricValueLayout,
   STEADY_SIZE,
+  SteadySize,
 } from '../../daemon/datapath/shared.gen.ts'
+import { steadyEntries } from '../../daemon/datapath/constants.ts'
 import type { DatapathConfig } from '../../daemon/datapath/config.gen.ts'
 import { compileBpf, compileObject } from '../../deploy/setup/compile-bpf.mjs'
 import { type Layer, mac, packet } from '../support/packet.ts'
@@ -89,6 +91,9 @@ export interface NodeOptions {
   /** Entries of other maps, by name. */
   readonly sizes?: Readonly<Record<string, number>>
 }
+
+/** What the programs have unless told otherwise; that of the daemon would take long to be forgotten. */
+const STEADY_SETS = 256
 
 /** Per-CPU counters of one hook or metric. */
 type Counters = readonly MetricValue[]
@@ -214,8 +219,9 @@ export class TestNode implements Disposable {
 
   /** What the program in front of the stack remembers. */
   #forgetSteady(): void {
-    using steady = this.object('xdp').map('steady', codec(u32, perCpu(bytes(STEADY_SIZE), possibleCpus())))
-    const nothing = Array.from({ length: possibleCpus() }, () => new Uint8Array(STEADY_SIZE))
+    const set = STEADY_SIZE * SteadySize.STEADY_WAYS
+    using steady = this.object('xdp').map('steady', codec(u32, bytes(set)))
+    const nothing = new Uint8Array(set)
     steady.updateBatch(Array.from({ length: steady.maxEntries }, (_, place) => [place, nothing] as const))
   }
 
@@ -229,6 +235,7 @@ export class TestNode implements Disposable {
     const sizes: Readonly<Record<string, number>> = {
       conntrack: conntrackEntries,
       events: eventBytes,
+      steady: steadyEntries(possibleCpus(), constants.steady_sets ?? STEADY_SETS),
       ...options.sizes,
     }
     const all = { overlay_ifindex: this.devices.overlay, overlay_mtu: 1450, overlay_port: 4789, ...constants }

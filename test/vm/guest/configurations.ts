@@ -66,7 +66,7 @@ export const PARAMETERS: readonly Parameter[] = [
       { answers_per_second: 1000, answers_burst: 50 },
     ],
   },
-  { name: 'steady', levels: [1024, 65_536].map(steady_flows => ({ steady_flows })) },
+  { name: 'steady', levels: [256, 32_768].map(steady_sets => ({ steady_sets })) },
   { name: 'host', levels: [0n, 7n].map(host_netns => ({ host_netns })) },
   { name: 'dsr', levels: [0, 1, 2, 3].map(dsr_dispatch => ({ dsr_dispatch, dsr_port: 6081 + dsr_dispatch })) },
   { name: 'batches', levels: [{ event_batch_bytes: 0 }, { event_batch_bytes: 262_144 }] },
