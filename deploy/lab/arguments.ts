@@ -6,9 +6,10 @@ import { labName } from './layout.ts'
 
 export const HELP = `npm run lab [-- VERB] [OPTIONS]
 
-  (none)              up, check, and leave it up
+  (none)              up, check, load, and leave it up
   up                  build the lab, or build it again when it differs from what is asked for
   check               run the connectivity matrix; exit status 0 only if every row holds
+  load                what connections notice of backends that come and go, pods that drain, a daemon that dies
   status              nodes, pods, addresses, health of the daemons
   exec NAME -- CMD    run a command in a pod (node1-a), a node (node1) or the outside host (outside)
   down                remove the lab, also one that was killed half-way
@@ -19,10 +20,10 @@ export const HELP = `npm run lab [-- VERB] [OPTIONS]
   --set KEY=VALUE     any key of the daemon's configuration, such as routing.mode=overlay; repeatable
   --daemon FILE       a program in the daemon's place, such as test/support/reference-daemon.ts
   --name NAME         several labs side by side (lab)
-  --json              one JSON object a row (check) or a node (status)
+  --json              one JSON object a row (check, load) or a node (status)
 `
 
-const VERBS = ['default', 'up', 'check', 'status', 'exec', 'down', 'help'] as const
+const VERBS = ['default', 'up', 'check', 'load', 'status', 'exec', 'down', 'help'] as const
 export type Verb = (typeof VERBS)[number]
 
 export interface Arguments {

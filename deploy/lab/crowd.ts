@@ -72,16 +72,20 @@ async function hold(connection: Connection): Promise<void> {
   connection.socket.destroy()
 }
 
+/** Opens a connection, speaks and closes it. */
+async function dialOnce(): Promise<boolean> {
+  return await attempt(async () => {
+    const connection = await open()
+    try {
+      await exchange(connection)
+    } finally {
+      connection.socket.destroy()
+    }
+  })
+}
+
 async function dial(): Promise<void> {
-  while (!signal.aborted)
-    await attempt(async () => {
-      const connection = await open()
-      try {
-        await exchange(connection)
-      } finally {
-        connection.socket.destroy()
-      }
-    })
+  while (!signal.aborted) await dialOnce()
 }
 
 async function pause(): Promise<void> {
@@ -99,9 +103,7 @@ if (kind === 'hold') {
   }
   console.log('begun')
 } else {
-  const first = await open()
-  await exchange(first)
-  first.socket.destroy()
+  await dialOnce()
   console.log('begun')
   for (let i = 0; i < count; i++) running.push(dial())
 }

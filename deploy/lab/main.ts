@@ -5,11 +5,12 @@ import { type Arguments, HELP, parseArguments } from './arguments.ts'
 import { runMatrix } from './check.ts'
 import { builtProject, PROBE } from './built.ts'
 import { execIn } from './exec.ts'
+import { canLoad, runLoad } from './load.ts'
 import { matrix } from './matrix.ts'
 import { removeLab } from './own.ts'
 import { type Lab, loadLab } from './state.ts'
 import { labStatus, statusText } from './status.ts'
-import { heading, jsonLine, line } from './table.ts'
+import { heading, jsonLine, line, loadHeading, loadLine } from './table.ts'
 import { bringUp } from './up.ts'
 
 const startedMs = performance.now()
@@ -49,6 +50,25 @@ async function check(lab: Lab, json: boolean, signal: AbortSignal): Promise<numb
   return failed === 0 ? 0 : 1
 }
 
+async function load(lab: Lab, json: boolean, signal: AbortSignal): Promise<number> {
+  say('putting a service under load')
+  if (!json) print(loadHeading())
+  let [rows, failed] = [0, 0]
+  for await (const row of runLoad(lab, { built: builtProject(lab.options.daemon), signal })) {
+    print(json ? JSON.stringify(row) : loadLine(row))
+    rows++
+    if (!row.ok) failed++
+  }
+  say(failed === 0 ? `all ${rows} rows hold under load` : `${failed} of ${rows} rows do not hold under load`)
+  return failed === 0 ? 0 : 1
+}
+
+/** The matrix, then the load where the lab can have one. */
+async function checkAndLoad(lab: Lab, json: boolean, signal: AbortSignal): Promise<number> {
+  const checked = await check(lab, json, signal)
+  return canLoad(lab) ? Math.max(checked, await load(lab, json, signal)) : checked
+}
+
 async function down(name: string, signal: AbortSignal): Promise<number> {
   await removeLab(name, signal)
   say('down')
@@ -63,7 +83,7 @@ async function status(lab: Lab, json: boolean, signal: AbortSignal): Promise<num
 
 /** The bare command: what a newcomer wants to see, and how to go on. */
 async function demonstrate(args: Arguments, signal: AbortSignal): Promise<number> {
-  const result = await check(await up(args, signal), args.json, signal)
+  const result = await checkAndLoad(await up(args, signal), args.json, signal)
   say("it stays up: 'npm run lab -- exec node1-a -- ip address', 'npm run lab -- down'; more with --help")
   return result
 }
@@ -77,6 +97,11 @@ async function dispatch(args: Arguments, signal: AbortSignal): Promise<number> {
       return 0
     case 'check':
       return await check(present(args.name), args.json, signal)
+    case 'load': {
+      const lab = present(args.name)
+      if (!canLoad(lab)) throw new Error('load takes a lab of three pods or more, with services of this project')
+      return await load(lab, args.json, signal)
+    }
     case 'status':
       return await status(present(args.name), args.json, signal)
     case 'exec':

@@ -36,6 +36,15 @@ export function processesIn(names: readonly string[]): Process[] {
     .map(name => ({ pid: Number(name), startTime: startTime(Number(name)) ?? '' }))
 }
 
+/** What was given to a process at its start; nothing of one that has ended. */
+export function procFile(pid: number, name: 'cmdline' | 'environ'): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0')
+  } catch {
+    return []
+  }
+}
+
 /** Whether the very process still runs; one that has ended and waits to be reaped does not. */
 export function isRunning(process: Process): boolean {
   return startTime(process.pid) === process.startTime

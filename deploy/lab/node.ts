@@ -8,6 +8,7 @@ import { inNamespace, mustRun, runCommand, withParent } from './command.ts'
 import { get } from './api.ts'
 import { enterCgroup, nodeCgroup } from './cgroup.ts'
 import { daemonConfiguration } from './configuration.ts'
+import { type Process, processesIn, procFile } from './namespaces.ts'
 import { type LabLayout, type NodeLayout, type Place, PROBE_PORT } from './layout.ts'
 
 /** The programs a lab runs. */
@@ -46,6 +47,11 @@ export async function startDaemon(lab: LabLayout, node: NodeLayout, built: Built
 
 export function launchDaemon(lab: LabLayout, node: NodeLayout, built: Pick<Built, 'daemon'>): ChildProcess {
   return spawnInside(lab, node, [...built.daemon, '--config', node.config], node.log)
+}
+
+/** The daemon's process; undefined when none runs. */
+export function daemonProcess(node: NodeLayout): Process | undefined {
+  return processesIn([node.netnsName]).find(({ pid }) => procFile(pid, 'cmdline').includes(node.config))
 }
 
 /** Resolves once a daemon that was launched is ready; rejects as `startDaemon` does. */

@@ -1,7 +1,9 @@
 /** Results of the matrix for people and for programs. */
 import type { RowResult } from './check.ts'
 import { flowText, type SeenFlow } from './flows.ts'
+import type { LoadRow } from './load.ts'
 
+const LOAD_WIDTHS = { event: 56, client: 14, from: 8, answered: 9, seconds: 8 }
 const WIDTHS = { way: 34, ends: 25, protocol: 5, family: 5, size: 6, time: 10 }
 
 export function heading(): string {
@@ -32,6 +34,25 @@ export function jsonLine({ row, ok, ms, error, port, flows }: RowResult): string
   const { way, from, to, source, address, family, protocol, bytes, reaches } = row
   const what = { way, from: from.name, to: to.name, source, address, family, protocol, bytes, reaches }
   return JSON.stringify({ ...what, ok, ms, port, ...(error === '' ? {} : { error }), flows })
+}
+
+/** Rows of the load, likewise. */
+export function loadHeading(): string {
+  const { event, client, from, answered, seconds } = LOAD_WIDTHS
+  const columns = ['under load'.padEnd(event), 'client'.padEnd(client), 'from'.padEnd(from)]
+  return `   ${[...columns, 'answered'.padStart(answered), 'time'.padStart(seconds)].join(' ')}`
+}
+
+export function loadLine({ event, client, from, answered, seconds, ok, error }: LoadRow): string {
+  const columns = [
+    event.padEnd(LOAD_WIDTHS.event),
+    client.padEnd(LOAD_WIDTHS.client),
+    from.padEnd(LOAD_WIDTHS.from),
+    `${answered}`.padStart(LOAD_WIDTHS.answered),
+    `${seconds.toFixed(1)} s`.padStart(LOAD_WIDTHS.seconds),
+  ]
+  const text = `${ok ? '✔' : '✖'}  ${columns.join(' ')}`
+  return ok ? text : `${text}\n     ${error}`
 }
 
 function summary(flows: readonly SeenFlow[]): string {

@@ -10,8 +10,8 @@ import type { Tables } from '../../daemon/state/tables.ts'
 import { follow, get } from '../../deploy/lab/api.ts'
 import { daemonConfiguration } from '../../deploy/lab/configuration.ts'
 import { bare, type NodeLayout } from '../../deploy/lab/layout.ts'
-import { isRunning, type Process, processesIn, send } from '../../deploy/lab/namespaces.ts'
-import { type Built, startDaemon } from '../../deploy/lab/node.ts'
+import { isRunning, type Process, processesIn, procFile, send } from '../../deploy/lab/namespaces.ts'
+import { type Built, daemonProcess, startDaemon } from '../../deploy/lab/node.ts'
 import { nodeRuntime } from '../../deploy/lab/pod.ts'
 import type { Lab } from '../../deploy/lab/state.ts'
 import type { CniRuntime } from '../../deploy/lab/cni-runtime.ts'
@@ -72,7 +72,7 @@ export class ClusterNode {
 
   /** The daemon's process; undefined when none runs. */
   daemon(): Process | undefined {
-    return processesIn([this.layout.netnsName]).find(p => procFile(p.pid, 'cmdline').includes(this.layout.config))
+    return daemonProcess(this.layout)
   }
 
   /** Processes in the node's namespace that have this in their environment, such as `CNI_COMMAND=ADD`. */
@@ -223,10 +223,3 @@ export class FlowLog implements Disposable {
 }
 
 /** The parts of a file of proc_pid_cmdline(5)'s form; none when the process has ended. */
-function procFile(pid: number, name: 'cmdline' | 'environ'): readonly string[] {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0')
-  } catch {
-    return []
-  }
-}

@@ -1,13 +1,10 @@
 /** A pod, node or outside host of a test's lab: programs in it, and long connections that tell of gaps and resets. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { Family } from '../../daemon/kernel/kernel.ts'
+import { Crowd, crowdCommand, type CrowdKind } from '../../deploy/lab/crowds.ts'
 import { PROBE_PORT } from '../../deploy/lab/layout.ts'
 import { familyOf, type Station } from '../../deploy/lab/state.ts'
-import { type CommandResult, inNamespace, mustRun, runCommand, withParent } from '../../deploy/lab/command.ts'
+import { type CommandResult, inNamespace, mustRun, runCommand } from '../../deploy/lab/command.ts'
+import { Talker } from '../../deploy/lab/talker.ts'
 
 /** What `cw-probe stream` saw. */
 export interface StreamResult {
@@ -23,18 +20,6 @@ export interface CheckResult {
   readonly ms: number
   readonly error?: string
 }
-
-/** What `crowd.ts` saw. */
-export interface CrowdResult {
-  /** Connections that stood. */
-  readonly opened: number
-  /** Exchanges that were answered. */
-  readonly answered: number
-  /** Why others were not, each reason once. */
-  readonly failures: readonly string[]
-}
-
-const CROWD = join(import.meta.dirname, 'crowd.ts')
 
 /** A namespace of the lab that traffic starts from and leads to. */
 export class ClusterStation {
@@ -85,12 +70,9 @@ export class ClusterStation {
     return stream
   }
 
-  /**
-   * Many connections to an echo server: `hold` opens so many and keeps each busy, `dial` opens one after the other, so many
-   * at a time. Resolves once they stand, or the first has been answered.
-   */
-  async crowd(kind: 'hold' | 'dial', count: number, address: string, port: number): Promise<Crowd> {
-    const crowd = new Crowd(inNamespace(this.netns, [process.execPath, CROWD, kind, `${count}`, address, `${port}`]))
+  /** Many connections to an echo server. Resolves once they stand, or the first has been answered. */
+  async crowd(kind: CrowdKind, count: number, address: string, port: number): Promise<Crowd> {
+    const crowd = new Crowd(inNamespace(this.netns, crowdCommand(kind, count, address, port)))
     this.#crowds.add(crowd)
     await crowd.begun
     return crowd
@@ -125,54 +107,5 @@ export class Stream {
   }
   kill(): void {
     this.#talker.kill()
-  }
-}
-
-/** Many connections. */
-export class Crowd {
-  /** Rejects when it could not begin. */
-  readonly begun: Promise<void>
-  readonly #talker: Talker
-
-  constructor(command: readonly string[]) {
-    this.#talker = new Talker(command)
-    this.begun = this.#talker.first.then(line => {
-      if (line !== 'begun') throw new Error(`no crowd: ${line}`)
-    })
-  }
-
-  /** Ends it after the exchanges under way; what it saw in all its time. */
-  async stop(): Promise<CrowdResult> {
-    this.#talker.end()
-    return JSON.parse(await this.#talker.last) as CrowdResult
-  }
-  kill(): void {
-    this.#talker.kill()
-  }
-}
-
-/** A program that tells of itself by lines: the first once it runs, the last at its end. */
-class Talker {
-  /** Empty when it ended without one. */
-  readonly first: Promise<string>
-  readonly last: Promise<string>
-  readonly #child: ChildProcessByStdio<null, Readable, null>
-
-  constructor(command: readonly string[]) {
-    const [file = '', ...args] = withParent(command)
-    this.#child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    const closed = once(this.#child, 'close')
-    const lines = createInterface({ input: this.#child.stdout })
-    let last = ''
-    lines.on('line', line => (last = line))
-    this.first = Promise.race([once(lines, 'line'), closed]).then(() => last)
-    this.last = closed.then(() => last)
-  }
-
-  end(): void {
-    this.#child.kill('SIGTERM')
-  }
-  kill(): void {
-    this.#child.kill('SIGKILL')
   }
 }
