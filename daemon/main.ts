@@ -17,7 +17,7 @@ import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
 import { HealthChecks } from './service/health-checks.ts'
-import type { Balancing } from './service/frontends.ts'
+import { balancingOf } from './service/balancing.ts'
 import { ServicePlanner } from './service/planner.ts'
 
 export { plugins }
@@ -69,11 +69,6 @@ interface Services extends AsyncDisposable {
   readonly healthChecks: HealthChecks
   /** What cannot be served as the cluster asks. */
   readonly problems: readonly string[]
-}
-
-function balancingOf({ maglev, forwarding, dsr, nodePorts }: Ground['config']['services']): Balancing {
-  const { addresses: nodePortRanges, loopback: nodePortLoopback } = nodePorts
-  return { ...maglev, forwarding, dsr: dsr.dispatch !== 'off', nodePortRanges, nodePortLoopback }
 }
 
 function servicesOf({ tables, config: { nodeName, services }, log }: Ground): Services {

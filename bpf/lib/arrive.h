@@ -9,6 +9,7 @@
 #include "dsr.h"
 #include "flow.h"
 #include "route.h"
+#include "undo.h"
 
 /* Whether a service can be meant: by protocol, and by not being what carries the packets of pods. */
 static __always_inline bool arrive_concerns(const struct packet *p)
@@ -41,7 +42,7 @@ static __always_inline int arrive_too_long(struct __sk_buff *skb, struct packet 
 	if (p->dsr == PACKET_DSR_SENT && dsr_dispatch == DSR_OPTION && packet_may_fragment(skb, p))
 		return TC_ACT_OK;
 	drop(skb, p, DROP_TOO_BIG, 0);
-	return dsr_undo(skb, p) && answer_too_big(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
+	return undo(skb, p) && answer_too_big(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
 }
 
 /* Sends a translated packet on to where it now belongs; for a backend that is the node itself, `stack` is the verdict.
@@ -68,7 +69,7 @@ static __always_inline int arrive_go_on(struct __sk_buff *skb, struct packet *p)
 		return drop(skb, p, DROP_NO_ROUTE, 0);
 	/* Who is told knows the connection as it came. */
 	drop(skb, p, DROP_NO_ENDPOINT, 0);
-	return dsr_undo(skb, p) && answer_refuse(skb, p) ? answer_back(skb, p) : TC_ACT_SHOT;
+	return undo(skb, p) && answer_refuse(skb, p) ? answer_back(skb, p) : TC_ACT_SHOT;
 }
 
 /* Finds the translation of a packet, p->translated, if it has one. */

@@ -1,7 +1,13 @@
 /** A Service (v1) → its row. Defaults are those of the API reference. */
 import { canonicalAddress, canonicalPrefix } from '../kernel/ip.ts'
-import type { ServicePort, ServiceProtocol, ServiceRow, TrafficPolicy } from '../state/service-rows.ts'
-import { TABLE_SIZES, type TableSize } from '../service/maglev.ts'
+import {
+  type ServicePort,
+  type ServiceProtocol,
+  type ServiceRow,
+  TABLE_SIZES,
+  type TableSize,
+  type TrafficPolicy,
+} from '../state/service-rows.ts'
 import { ANNOTATION } from './annotations.ts'
 import type { ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PLAIN_ENDPOINT, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { ObjectError, ObjectField } from './object-field.ts'
 import { parseObjects } from './parse.ts'
 
@@ -26,22 +27,7 @@ const podRow = {
 }
 
 const service = (rest: object): object => ({ apiVersion: 'v1', kind: 'Service', metadata: { name: 's1' }, ...rest })
-const serviceRow = {
-  namespace: 'default',
-  name: 's1',
-  type: 'ClusterIP',
-  clusterIPs: [],
-  externalIPs: [],
-  loadBalancerIPs: [],
-  sourceRanges: [],
-  ports: [],
-  affinitySeconds: 0,
-  externalTrafficPolicy: 'Cluster',
-  internalTrafficPolicy: 'Cluster',
-  healthCheckNodePort: 0,
-  publishNotReadyAddresses: false,
-  annotations: {},
-}
+const serviceRow = { ...PLAIN_SERVICE, name: 's1' }
 const slice = (rest: object): object => ({
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
@@ -50,16 +36,7 @@ const slice = (rest: object): object => ({
   ...rest,
 })
 const sliceRow = { namespace: 'default', name: 'e1', service: 's1', ports: [], weight: 1, endpoints: [] }
-const endpoint = {
-  addresses: ['10.1.0.1'],
-  ready: true,
-  serving: true,
-  terminating: false,
-  nodeName: '',
-  zone: '',
-  hintZones: [],
-  hintNodes: [],
-}
+const endpoint = { ...PLAIN_ENDPOINT, addresses: ['10.1.0.1'] }
 
 const good: readonly (readonly [what: string, object: unknown, rows: readonly unknown[]])[] = [
   ['a node with nothing but a name', node({}), [nodeRow]],

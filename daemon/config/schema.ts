@@ -10,7 +10,8 @@ import { cgroupMount } from '../kernel/cgroup-mount.ts'
 import { canonicalPrefix } from '../kernel/ip.ts'
 import type { Family } from '../kernel/kernel.ts'
 import { DEFAULT_POOL } from '../plugin.ts'
-import { DEFAULT_TABLE_SIZE, TABLE_SIZES } from '../service/maglev.ts'
+import { DEFAULT_TABLE_SIZE } from '../service/maglev.ts'
+import { TABLE_SIZES } from '../state/service-rows.ts'
 import { autoOrWhole, field, flag, oneOf, path, section, text, type ValueOf, whole } from './field.ts'
 
 /** RFC 5382 REQ-5 (TCP), RFC 4787 REQ-5 (UDP) and RFC 5508 REQ-2 (ICMP) give the lower bounds the defaults keep. */

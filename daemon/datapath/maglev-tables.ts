@@ -3,7 +3,8 @@
  * want the same share one. A table is never changed in place: who wants another one gets that before the first is given up.
  */
 import { hash } from 'node:crypto'
-import { maglevTable, type Candidate, type TableSize } from '../service/maglev.ts'
+import { maglevTable, type Candidate } from '../service/maglev.ts'
+import type { TableSize } from '../state/service-rows.ts'
 import { MaglevSize } from './shared.gen.ts'
 
 /** Where the places of tables are kept. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_ENDPOINT, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables } from '../state/tables.ts'
 import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../state/service-rows.ts'
 import { explain, type ExplainParts, type Question } from './explain.ts'
@@ -14,9 +14,8 @@ const SERVICE: ServiceRow = {
   ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }],
 }
 const POD = '10.1.0.9'
-const ready = { ready: true, serving: true, terminating: false, zone: '', hintZones: [], hintNodes: [] }
 const endpoint = (last: number, more: Partial<SliceEndpoint> = {}): SliceEndpoint => {
-  return { ...ready, addresses: [`10.1.0.${last}`], nodeName: 'n1', ...more }
+  return { ...PLAIN_ENDPOINT, addresses: [`10.1.0.${last}`], nodeName: 'n1', ...more }
 }
 
 function asked(service: Partial<ServiceRow>, endpoints: readonly SliceEndpoint[], question: Partial<Question> = {}) {

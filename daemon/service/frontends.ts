@@ -1,6 +1,6 @@
 /** What a service is to this node: each address and port it can be spoken to at, with the backends behind it. Pure. */
 import { familyOf, prefixContains } from '../kernel/ip.ts'
-import type { Address, Prefix } from '../kernel/kernel.ts'
+import type { Address } from '../kernel/kernel.ts'
 import type {
   BackendRow,
   EndpointSliceRow,
@@ -10,27 +10,13 @@ import type {
   ServiceRow,
   TrafficPolicy,
 } from '../state/service-rows.ts'
-import type { TableSize } from './maglev.ts'
+import type { Balancing } from './balancing.ts'
 import { type Candidate, type Place, selectEndpoints } from './select.ts'
 import type { ZoneSpill } from './zone-spill.ts'
 
 export interface ThisNode extends Place {
   /** Where node ports are served. */
   readonly addresses: readonly string[]
-}
-
-/** What the configuration says of services. */
-export interface Balancing {
-  readonly tableSize: TableSize
-  /** Maglev for clients of this node too. */
-  readonly inside: boolean
-  /** Of services that say nothing of it; of all where others are not possible. */
-  readonly forwarding: Forwarding
-  readonly dsr: boolean
-  /** Of the node's addresses those that have node ports; all when there are none. */
-  readonly nodePortRanges: readonly Prefix[]
-  /** Processes of the node find node ports at its loopback addresses too. */
-  readonly nodePortLoopback: boolean
 }
 
 /** Of the node as its own processes know it. */

@@ -4,26 +4,19 @@ import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
+import { PLAIN_ENDPOINT, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import { createTables, type Tables } from '../state/tables.ts'
 import { HealthChecks, serviceHealth } from './health-checks.ts'
 
 function service(name: string, healthCheckNodePort: number): ServiceRow {
   return {
-    namespace: 'default',
+    ...PLAIN_SERVICE,
     name,
     type: 'LoadBalancer',
     clusterIPs: ['10.96.0.1'],
-    externalIPs: [],
-    loadBalancerIPs: [],
-    sourceRanges: [],
-    ports: [],
-    affinitySeconds: 0,
     externalTrafficPolicy: 'Local',
-    internalTrafficPolicy: 'Cluster',
     healthCheckNodePort,
-    publishNotReadyAddresses: false,
-    annotations: {},
   }
 }
 
@@ -38,16 +31,7 @@ function slice(name: string, of: string, ...endpoints: readonly string[]): Endpo
     endpoints: endpoints.map(text => {
       const [address = '', nodeName = '', gone] = text.split(' ')
       const ready = gone === undefined
-      return {
-        addresses: [address],
-        ready,
-        serving: ready,
-        terminating: false,
-        nodeName,
-        zone: '',
-        hintZones: [],
-        hintNodes: [],
-      }
+      return { ...PLAIN_ENDPOINT, addresses: [address], ready, serving: ready, nodeName }
     }),
   }
 }

@@ -3,7 +3,8 @@ import { familyOf } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type { FrontendRow, PortMapping } from '../state/service-rows.ts'
 import type { EndpointRow } from '../state/tables.ts'
-import { type Balancing, frontendKey, LOOPBACK, type ThisNode } from './frontends.ts'
+import type { Balancing } from './balancing.ts'
+import { frontendKey, LOOPBACK, type ThisNode } from './frontends.ts'
 
 export type PortHolder = Pick<EndpointRow, 'key' | 'pod' | 'addresses' | 'portMappings'>
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Candidate, maglevTable, TABLE_SIZES, type TableSize } from './maglev.ts'
+import { TABLE_SIZES, type TableSize } from '../state/service-rows.ts'
+import { type Candidate, maglevTable } from './maglev.ts'
 
 const SEED = 'a seed'
 const candidates = (n: number, weight: (i: number) => number = () => 1): Candidate[] =>

@@ -5,10 +5,8 @@
  * Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), section 3.4.
  */
 import { hash } from 'node:crypto'
+import type { TableSize } from '../state/service-rows.ts'
 
-/** Sizes a table may have: primes, so that every stride visits all slots. */
-export const TABLE_SIZES = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071] as const
-export type TableSize = (typeof TABLE_SIZES)[number]
 export const DEFAULT_TABLE_SIZE: TableSize = 16_381
 
 export interface Candidate {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PLAIN_BALANCING, PLAIN_SERVICE } from '../../test/support/service-row.ts'
+import { PLAIN_BALANCING, PLAIN_ENDPOINT, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import { createTables, type Tables } from '../state/tables.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../state/service-rows.ts'
-import type { Balancing } from './frontends.ts'
+import type { Balancing } from './balancing.ts'
 import { ServicePlanner } from './planner.ts'
 
 const SERVICE: ServiceRow = {
@@ -12,15 +12,7 @@ const SERVICE: ServiceRow = {
   clusterIPs: ['10.96.0.1', 'fd00:96::1'],
   ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
 }
-const ENDPOINT = {
-  ready: true,
-  serving: true,
-  terminating: false,
-  nodeName: 'n1',
-  zone: '',
-  hintZones: [],
-  hintNodes: [],
-}
+const ENDPOINT = { ...PLAIN_ENDPOINT, nodeName: 'n1' }
 const slice = (name: string, ...addresses: readonly string[]): EndpointSliceRow => ({
   namespace: 'default',
   name,

@@ -1,6 +1,5 @@
 /** Rows of services: what the cluster source tells of them, and what this node makes of it. */
 import type { Address, Prefix } from '../kernel/kernel.ts'
-import type { TableSize } from '../service/maglev.ts'
 
 export type ServiceProtocol = 'TCP' | 'UDP' | 'SCTP'
 /** Whether every backend serves, or only those of the node where the client's packet arrives. */
@@ -13,6 +12,10 @@ export type Algorithm = 'random' | 'maglev' | 'least'
 
 /** Whether a backend on another node answers by the node that its client asked, or past it. */
 export type Forwarding = 'snat' | 'dsr'
+
+/** Places that a Maglev table may have: primes, so that every stride visits all of them. */
+export const TABLE_SIZES = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071] as const
+export type TableSize = (typeof TABLE_SIZES)[number]
 
 /** A Service (v1), as far as it is used here. */
 export interface ServiceRow {

@@ -1,9 +1,9 @@
-/** Carrying out the matrix: each row is one run of the probe, and what the nodes' daemons recorded of it. */
+/** Carrying out the matrix: each row is one check of the probe, and what the nodes' daemons recorded of it. */
 import type { Family } from '../../daemon/kernel/kernel.ts'
-import { type CommandResult, runCommand } from './command.ts'
 import { type Exchange, FlowWatch, type SeenFlow } from './flows.ts'
 import { besideStation, inStation } from './inside.ts'
 import type { Answers, Row } from './matrix.ts'
+import { Probers } from './probers.ts'
 import { familyOf, type Lab } from './state.ts'
 
 export interface RowResult {
@@ -52,11 +52,12 @@ export async function runMatrix(
   signal: AbortSignal,
 ): Promise<RowResult[]> {
   using watch = await FlowWatch.start(lab.nodes, signal)
+  await using probers = new Probers(probe)
   const runs = new Map<Row, Run>()
   const queues = Object.values(Object.groupBy(rows, r => [r.source ?? '', r.address ?? ''].sort().join(' ')))
   const worker = async (): Promise<void> => {
     for (let queue = queues.shift(); queue !== undefined; queue = queues.shift())
-      await runQueue(lab, queue, runs, probe, signal)
+      await runQueue(lab, queue, runs, probers, signal)
   }
   await Promise.all(Array.from({ length: PARALLEL }, worker))
   const flows = await watch.settle([...runs.values()], isRecorded, signal)
@@ -71,17 +72,17 @@ function isRecorded({ row, ok }: Run): boolean {
   return ok && row.to.kind !== 'service' && (row.from.kind === 'pod' || row.to.kind === 'pod')
 }
 
-async function runQueue(lab: Lab, queue: readonly Row[], runs: Map<Row, Run>, probe: string, signal: AbortSignal) {
+async function runQueue(lab: Lab, queue: readonly Row[], runs: Map<Row, Run>, probers: Probers, signal: AbortSignal) {
   let failed = false
   for (const row of queue) {
     const timeoutMs = row.reaches && !failed ? TIMEOUT_MS : SHORT_TIMEOUT_MS
-    const run = await runRow(lab, row, timeoutMs, probe, signal)
+    const run = await runRow(lab, row, timeoutMs, probers, signal)
     failed ||= !run.ok
     runs.set(row, run)
   }
 }
 
-async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, signal: AbortSignal): Promise<Run> {
+async function runRow(lab: Lab, row: Row, timeoutMs: number, probers: Probers, signal: AbortSignal): Promise<Run> {
   const { source = '', address: destination = '', protocol } = row
   if (source === '' || destination === '') {
     const error = `${(source === '' ? row.from : row.to).name} has no IPv${row.family} address`
@@ -93,16 +94,16 @@ async function runRow(lab: Lab, row: Row, timeoutMs: number, probe: string, sign
   const times = row.answers === undefined ? [] : [`${timesAsked(row.answers, row.family)}`]
   const check = ['check', ...what, ...times, '--timeout', `${timeoutMs}`]
   const startedMs = Date.now()
-  const command = [probe, ...check]
-  const there = row.byPacket ? besideStation(row.from, command) : inStation(lab, row.from, command)
-  const result = await runCommand(there, { signal })
-  return { row, ...readVerdict(result), source, destination, protocol, startedMs, endedMs: Date.now() }
+  const inPlace = (program: readonly string[]): readonly string[] =>
+    row.byPacket ? besideStation(row.from, program) : inStation(lab, row.from, program)
+  const line = await probers.ask(inPlace, check, signal)
+  return { row, ...readVerdict(line), source, destination, protocol, startedMs, endedMs: Date.now() }
 }
 
 /** The probe prints one line; without one it did not run, which is a failure of its own. */
-function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | 'port' | 'answers' | 'clients'> {
+function readVerdict(printed: string): Pick<Run, 'ok' | 'ms' | 'error' | 'port' | 'answers' | 'clients'> {
   try {
-    const line = JSON.parse(result.stdout) as Pick<Run, 'ok' | 'ms'> & {
+    const line = JSON.parse(printed) as Pick<Run, 'ok' | 'ms'> & {
       readonly error?: string
       readonly port?: number
       readonly answers?: readonly string[]
@@ -111,7 +112,7 @@ function readVerdict(result: CommandResult): Pick<Run, 'ok' | 'ms' | 'error' | '
     const { ok, ms, error = '', port, answers, clients } = line
     return { ok, ms, error, port, ...(answers === undefined ? {} : { answers, clients }) }
   } catch {
-    return { ok: false, ms: 0, port: undefined, error: `the probe did not run: ${result.stderr.trim()}` }
+    return { ok: false, ms: 0, port: undefined, error: 'the probe did not run' }
   }
 }
 

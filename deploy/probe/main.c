@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char usage[] =
     "cw-probe serve PORT [--blocking]            echo (TCP, UDP) on PORT, sink on PORT+1,\n"
@@ -15,6 +17,7 @@ static const char usage[] =
     "cw-probe check who ADDRESS PORT TIMES       who answers at a PORT+3\n"
     "cw-probe stream ADDRESS PORT                a long connection; reports gaps and resets\n"
     "cw-probe bench rr|crr|udp-rr|stream ADDRESS PORT\n"
+    "cw-probe each                               run each line of standard input as these arguments\n"
     "cw-probe spawn …                            time of programs; see spawn.c\n"
     "\n"
     "--timeout MS (5000)  --source ADDRESS  --interval MS (10)  --seconds S  --size BYTES\n";
@@ -79,15 +82,12 @@ static int check(int argc, char **argv, const struct options *options)
 	return usage_error();
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct options options;
 	int first, count;
 	char **rest;
 
-	/* Its arguments are other programs' arguments. */
-	if (argc > 1 && strcmp(argv[1], "spawn") == 0)
-		return spawn(argc - 2, argv + 2);
 	first = parse_options(argc, argv, &options);
 	count = argc - first;
 	rest = argv + first;
@@ -105,4 +105,50 @@ int main(int argc, char **argv)
 	if (strcmp(rest[0], "bench") == 0 && count == 4)
 		return bench(rest[1], rest[2], atoi(rest[3]), &options);
 	return usage_error();
+}
+
+#define LINE_MAX_BYTES 512
+#define LINE_MAX_WORDS 16
+
+/* Splits a line into words behind the program's name. */
+static int split(char *line, char **argv)
+{
+	int argc = 0;
+
+	argv[argc++] = "cw-probe";
+	for (char *word = strtok(line, " \n"); word && argc < LINE_MAX_WORDS; word = strtok(NULL, " \n"))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	return argc;
+}
+
+/* Each line in a child of its own, so that nothing of one is left to the next. One line comes back for each. */
+static int each(void)
+{
+	char line[LINE_MAX_BYTES], *argv[LINE_MAX_WORDS + 1];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		int status = 0;
+		pid_t child = fork();
+
+		if (child == 0) {
+			int result = run(split(line, argv), argv);
+
+			fflush(stdout);
+			_exit(result);
+		}
+		if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 1) {
+			puts("{\"ok\":false,\"ms\":0,\"error\":\"the probe did not run\"}");
+			fflush(stdout);
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	/* Its arguments are other programs' arguments. */
+	if (argc > 1 && strcmp(argv[1], "spawn") == 0)
+		return spawn(argc - 2, argv + 2);
+	return argc == 2 && strcmp(argv[1], "each") == 0 ? each() : run(argc, argv);
 }

@@ -25,7 +25,7 @@ import {
 import { MaglevSegments } from '../../daemon/datapath/maglev-segments.ts'
 import { bytes, codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import { newMap } from '../../daemon/kernel/bpf/map.ts'
-import type { Balancing } from '../../daemon/service/frontends.ts'
+import type { Balancing } from '../../daemon/service/balancing.ts'
 import { DEFAULT_TABLE_SIZE } from '../../daemon/service/maglev.ts'
 import { ServicePlanner } from '../../daemon/service/planner.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../daemon/state/service-rows.ts'

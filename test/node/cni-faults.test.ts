@@ -165,20 +165,27 @@ suite('queue of deletes', () => {
     const random = new Random()
     const input = join(cni.folder, 'input')
     await writeFile(input, JSON.stringify(cni.conf()))
-    let survivors = 0
-    for (let i = 0; i < 150; i++) {
-      const script = `exec ${cni.binary} < ${input}`
+    const script = `exec ${cni.binary} < ${input}`
+    /** Whether a DEL succeeded that was killed after so many milliseconds. */
+    const survives = async (ms: number): Promise<boolean> => {
       const child = spawn('/bin/sh', ['-c', script], {
         env: attachmentEnv('DEL') as NodeJS.ProcessEnv,
         stdio: 'ignore',
       })
       const closed = new Promise<number | null>(resolve => child.once('close', resolve))
-      const until = performance.now() + random.below(3500) / 1000
-      // A timer is coarser than the life of the process.
-      while (performance.now() < until);
-      child.kill('SIGKILL')
-      if ((await closed) === 0) survivors++
+      const until = performance.now() + ms
+      // A timer is coarser than the life of the process, and what is not to be killed must not wait for one.
+      while (performance.now() < until && child.exitCode === null && ms < Infinity);
+      if (ms < Infinity) child.kill('SIGKILL')
+      return (await closed) === 0
     }
+    const started = performance.now()
+    for (let i = 0; i < 10; i++) assert.ok(await survives(Infinity))
+    const life = (performance.now() - started) / 10
+    let survivors = 10
+    for (let i = 0; i < 150; i++) if (await survives((random.below(1000) / 1000) * 1.2 * life)) survivors++
+    // Else nobody was killed, or everybody at once.
+    assert.ok(survivors > 10 && survivors < 160, `${survivors} of 160 survived; ${random.replay}`)
     const names = await entries()
     for (const name of names) {
       const entry = JSON.parse(await readFile(join(cni.queue, name), 'utf8'))

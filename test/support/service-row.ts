@@ -1,5 +1,5 @@
 /** A Service for tests and benches that say only what matters to them. */
-import type { Balancing } from '../../daemon/service/frontends.ts'
+import type { Balancing } from '../../daemon/service/balancing.ts'
 import type { BackendRow, FrontendRow, ServiceRow, SliceEndpoint } from '../../daemon/state/service-rows.ts'
 
 /** What the configuration says unless told otherwise, with the smallest tables. */
