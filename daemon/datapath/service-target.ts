@@ -129,14 +129,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const key = have?.key ?? serviceKey(row)
     const id = have?.id ?? this.#ids.next('services')
     const ranges = row.sourceRanges.toSorted()
-    const known = new Map(have === undefined ? [] : allOf(have).map(backend => [nameOf(backend), backend]))
-    const give = (backend: BackendRow): Backend => {
-      const name = `${backend.address} ${backend.port}`
-      const given = known.get(name) ?? this.#newBackend(backend)
-      if (row.direct.length > 0) known.set(name, given)
-      return given
-    }
-    const [backends, direct] = [row.backends.map(give), row.direct.map(give)]
+    const [backends, direct] = this.#give(row, have)
     const value = serviceValue(row, id, backends.length, ranges.length > 0)
     const signature = needsTable(row) ? this.#tables.signature(tableCandidates(row), row.tableSize) : 0n
     const held = have === undefined ? undefined : this.#maps().services.lookup(key)
@@ -158,6 +151,19 @@ export class ServiceTarget implements Target<FrontendRow> {
       next: { id, key, exclusive: row.exclusive, ranges, backends, direct, table: undefined },
       changed: !same,
     }
+  }
+
+  /** Ids to a frontend's backends: those they have, else new ones; the same to one that stands in both lists. */
+  #give(row: FrontendRow, have: Carried | undefined): readonly [backends: Backend[], direct: Backend[]] {
+    if (have === undefined && row.direct.length === 0) return [row.backends.map(each => this.#newBackend(each)), []]
+    const known = new Map(have === undefined ? [] : allOf(have).map(backend => [nameOf(backend), backend]))
+    const give = (backend: BackendRow): Backend => {
+      const name = `${backend.address} ${backend.port}`
+      const given = known.get(name) ?? this.#newBackend(backend)
+      known.set(name, given)
+      return given
+    }
+    return [row.backends.map(give), row.direct.map(give)]
   }
 
   #newBackend({ address, port }: BackendRow): Backend {

@@ -111,7 +111,10 @@ export function hostPrefix(address: Address): Prefix {
 
 /** The 16 bytes of the eBPF maps, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2); a fresh array each time. */
 export function toMapped16(address: Address): Uint8Array<ArrayBuffer> {
-  return mapped(bytesOf(address))
+  const out = new Uint8Array(16)
+  if (!parse4(address, out, 12)) return mapped(bytesOf(address))
+  out[10] = out[11] = 0xff
+  return out
 }
 
 /** A prefix in the form of the eBPF maps: 16 bytes with host bits cleared, and a length of 0–128 over them. */
@@ -175,13 +178,26 @@ function tryBytes(text: string): Uint8Array<ArrayBuffer> | undefined {
 
 /** Four decimal bytes without leading zeros, which some programs read as octal. */
 function parse4(text: string, out: Uint8Array, at: number): boolean {
-  const parts = text.split('.')
-  if (parts.length !== 4) return false
-  return parts.every((part, i) => {
-    out[at + i] = Number(part)
-    return /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255
-  })
+  let [part, digits, value] = [0, 0, 0]
+  // By characters: ten thousand services have a hundred thousand addresses.
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT
+    if (code === DOT) {
+      if (digits === 0 || part > 3) return false
+      out[at + part++] = value
+      digits = value = 0
+    } else {
+      if (code < DIGIT_0 || code > DIGIT_9 || (digits > 0 && value === 0)) return false
+      value = value * 10 + code - DIGIT_0
+      if (value > 255) return false
+      digits++
+    }
+  }
+  return part === 4
 }
+const DOT = 46
+const DIGIT_0 = 48
+const DIGIT_9 = 57
 
 /** RFC 4291 section 2.2: eight words, one `::` for at least one zero word, the last 32 bits possibly as IPv4. */
 function parse6(text: string, out: Uint8Array): boolean {
