@@ -9,6 +9,7 @@
 #include "maglev.h"
 #include "nat.h"
 #include "service.h"
+#include "timestamp.h"
 #include "wrap.h"
 
 /* An address and port that the packet's sender may ask for. */
@@ -271,6 +272,16 @@ static __always_inline enum drop_reason balance_open(const struct packet *p, str
 	return next->flags & NAT_DIRECT ? balance_open_moved(p, next) : reason;
 }
 
+/* What tells whether its server takes the packet for a new connection's. */
+static __always_inline bool balance_note(struct __sk_buff *skb, const struct packet *p, struct scratch *own)
+{
+	own->opens = packet_opens(p);
+	if (own->opens && bpf_skb_load_bytes(skb, p->transport + 4, &own->sequence, sizeof(own->sequence)))
+		return false;
+	own->sequence = bpf_ntohl(own->sequence);
+	return true;
+}
+
 /* Makes a packet what it goes on as; what is sent on as it came only to conntrack. */
 static __always_inline bool balance_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *next)
 {
@@ -303,8 +314,13 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 		return DROP_NONE;
 	if (way >= BALANCE_FORWARD && !nat_is_possible(p, &own->forward))
 		return DROP_NAT_PROTOCOL;
-	if (way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE)
+	if (way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE) {
+		if (!balance_note(skb, p, own))
+			return DROP_MALFORMED;
 		reason = balance_open(p, &own->forward, way);
+		if (!reason && unlikely(own->remembered) && !timestamp_strip(skb, p))
+			return DROP_MALFORMED;
+	}
 	if (!reason && way >= BALANCE_FORWARD && way != BALANCE_REPLY && !balance_rewrite(skb, p, &own->forward))
 		reason = DROP_MALFORMED;
 	if (reason)

@@ -48,13 +48,27 @@ static __always_inline bool ct_closed(__u32 flags)
 	return flags & CT_RST || (flags & CT_FIN_BOTH) == CT_FIN_BOTH;
 }
 
+/* How long a server remembers a connection that it has closed first: TIME-WAIT, always a minute on Linux. */
+#define CT_TIME_WAIT_NS (60 * SECOND)
+
+/*
+ * How long a connection that is over is kept. A server that remembers one of a translated flow would hold the next one
+ * of that tuple, which may be somebody else's, to its clock and sequence numbers.
+ */
+static __always_inline __u64 ct_closed_lifetime(__u32 flags)
+{
+	bool waits = (flags & (CT_WAITS | CT_TRANSLATED | CT_RST)) == (CT_WAITS | CT_TRANSLATED);
+
+	return waits && ct_tcp_closed_ns < CT_TIME_WAIT_NS ? CT_TIME_WAIT_NS : ct_tcp_closed_ns;
+}
+
 /* How long a flow in this state is kept after its last packet. */
 static __always_inline __u64 ct_lifetime(__u8 protocol, __u32 flags)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
 		if (ct_closed(flags))
-			return ct_tcp_closed_ns;
+			return ct_closed_lifetime(flags);
 		if (flags & CT_FIN_BOTH)
 			return ct_tcp_closing_ns;
 		return flags & CT_ESTABLISHED ? ct_tcp_established_ns : ct_tcp_opening_ns;
@@ -143,11 +157,27 @@ static __always_inline __u32 ct_gained_flags(const struct packet *p, __u32 flags
 	/* Where no reply is seen the opener's word is all there is. */
 	if (!reply && flags & (CT_REPLIED | CT_ONE_WAY) && (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK)
 		gained |= CT_ESTABLISHED;
-	if (p->tcp_flags & TCP_FIN)
+	if (p->tcp_flags & TCP_FIN) {
 		gained |= from_a ? CT_FIN_A : CT_FIN_B;
+		if (reply && !(flags & CT_FIN_BOTH))
+			gained |= CT_WAITS;
+	}
 	if (p->tcp_flags & TCP_RST)
 		gained |= CT_RST;
 	return gained & ~flags;
+}
+
+/* The sequence number behind a segment, its FIN included. */
+static __always_inline __u32 ct_segment_end(struct __sk_buff *skb, const struct packet *p)
+{
+	struct {
+		__be32 sequence, acknowledged;
+		__be16 flags; /* the header's length above them */
+	} tcp;
+
+	if (bpf_skb_load_bytes(skb, p->transport + 4, &tcp, 10))
+		return 0;
+	return bpf_ntohl(tcp.sequence) + p->end - p->transport - (bpf_ntohs(tcp.flags) >> 12) * 4 + 1;
 }
 
 /* Carries an entry into its next state. */
@@ -165,6 +195,8 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct packet *p, 
 	if (gained)
 		before = __sync_fetch_and_or(&entry->flags, gained);
 	p->ct_flags = before | gained;
+	if (unlikely(p->tcp_flags & TCP_FIN) && before & CT_WAITS && from_a == !!(before & CT_ORIGIN_A))
+		entry->end = ct_segment_end(skb, p);
 	entry->expires = bpf_ktime_get_coarse_ns() + ct_lifetime(p->tuple.protocol, p->ct_flags);
 	if (gained & CT_REPLIED & ~before)
 		moment |= FLOW_REPLY;

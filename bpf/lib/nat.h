@@ -19,7 +19,7 @@ enum {
 	UDP_CHECKSUM = 6,
 	SCTP_CHECKSUM = 8,
 	/* Source ports that are tried for one flow. */
-	NAT_TRIES = 16,
+	NAT_TRIES = 32,
 	NAT_PORT_FIRST = 1024,
 	NAT_PORTS = 65536 - NAT_PORT_FIRST,
 };
@@ -208,15 +208,6 @@ static __always_inline bool nat_is_free(const struct tuple *t)
 	return !ct_live(entry) || ct_closed(entry->flags);
 }
 
-/*
- * Whether a tuple is new to who serves it. A server remembers the connections it has closed (TIME-WAIT), and holds a
- * new one to the clock and sequence numbers of the old one; those of a client differ by whom it believes to speak to.
- */
-static __always_inline bool nat_is_unknown(const struct tuple *t)
-{
-	return !ct_live(ct_find(t));
-}
-
 /* Whether a flow that comes as `from` has this tuple already. */
 static __always_inline bool nat_is_own(const struct tuple *t, const struct tuple *from)
 {
@@ -250,26 +241,71 @@ static __always_inline __u32 nat_port_start(const struct tuple *from)
 	return (service * 0x9e3779b1 >> 8) + bpf_ntohs(from->source_port);
 }
 
+enum nat_claim {
+	NAT_TAKEN,
+	NAT_FREE,
+	NAT_OVER,       /* a connection had it that is over, and its server knows nothing of it any more */
+	NAT_REMEMBERED, /* likewise, but the server remembers it, and will take this segment for a new one's all the
+			   same */
+};
+
+/*
+ * What a flow that comes as `from` would find with a tuple. A server that remembers a connection takes the next one's
+ * first segment if its sequence number is beyond all that the old one sent, or its timestamp is: those of two clients,
+ * or of one that believes to speak to two services, have nothing to do with each other (RFC 9293 section 3.10.7.4, RFC
+ * 6191; Linux: tcp_timewait_state_process).
+ */
+static __always_inline enum nat_claim nat_claim(const struct tuple *to, const struct tuple *from,
+						const struct scratch *own)
+{
+	const struct ct_value *entry = ct_find(to);
+
+	if (!ct_live(entry) || nat_is_own(to, from))
+		return NAT_FREE;
+	if (to->protocol != IPPROTO_TCP || !own->opens || !ct_closed(entry->flags) || !(entry->flags & CT_TRANSLATED))
+		return NAT_TAKEN;
+	if (!(entry->flags & CT_WAITS) || entry->flags & CT_RST)
+		return NAT_OVER;
+	return (__s32)(own->sequence - entry->end) > 0 ? NAT_REMEMBERED : NAT_TAKEN;
+}
+
+/* What a connection had that is over is taken where so many others have been tried. */
+#define NAT_PICKY_TRIES 4
+
 /*
  * Finds a source port with which a tuple is free. Its own is tried first, unless it must not be kept, then so many
  * others, NAT_TRIES at most. Returns whether there is one.
  */
 __outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool keep, __u32 tries)
 {
+	struct scratch *own = scratch();
+	enum nat_claim claim, second = NAT_TAKEN;
+	__be16 second_port = 0;
 	__u32 number;
 
-	if (!to || !from)
+	if (!to || !from || !own)
 		return false;
-	if (keep && (nat_is_unknown(to) || nat_is_own(to, from)))
+	own->remembered = 0;
+	if (keep && nat_claim(to, from, own) == NAT_FREE)
 		return true;
 	number = nat_port_start(from);
 	for (__u32 i = 0; i < NAT_TRIES && i < tries; i++) {
 		to->source_port = nat_port(number);
-		if (nat_is_unknown(to) || nat_is_own(to, from))
+		claim = nat_claim(to, from, own);
+		if (claim == NAT_FREE)
 			return true;
+		/* That its server remembers it costs more than that it was another's a moment ago. */
+		if (claim == NAT_OVER || (claim == NAT_REMEMBERED && second == NAT_TAKEN)) {
+			second = claim;
+			second_port = to->source_port;
+		}
+		if (second && i >= NAT_PICKY_TRIES)
+			break;
 		number = bpf_get_prandom_u32();
 	}
-	return false;
+	to->source_port = second_port;
+	own->remembered = second == NAT_REMEMBERED;
+	return second;
 }
 
 /* A packet with this tuple is no longer translated. */

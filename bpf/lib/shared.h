@@ -75,6 +75,7 @@ enum ct_flags {
 	CT_TRANSLATED = 256, /* translations holds what its packets come as; the entry is of what they go on as */
 	CT_ONE_WAY = 512,    /* its backend answers the client past this node */
 	CT_DIRECT = 1024, /* all but the first of its opener's packets come as they go on, from the node that chose */
+	CT_WAITS = 2048,  /* TCP: the side that did not open closed first, and remembers the connection (TIME-WAIT) */
 };
 
 struct ct_value {
@@ -85,7 +86,7 @@ struct ct_value {
 	__u64 bytes_a;
 	__u64 bytes_b;
 	__u32 flags; /* enum ct_flags */
-	__u32 pad;
+	__u32 end;   /* with CT_WAITS: the sequence number behind all that the opener has sent */
 };
 
 /*
@@ -281,7 +282,10 @@ struct scratch {
 	struct ct_value flow;
 	struct address direct; /* the pod that another node has chosen */
 	__u32 mtu;             /* of the way that a packet is too long for; 0 when it is not */
-	__u32 pad;
+	__u32 sequence;        /* of the segment that opens a connection */
+	__u8 opens;            /* 1: there is one */
+	__u8 remembered;       /* 1: the tuple that was found is one of a connection that its server remembers */
+	__u8 pad[6];
 };
 
 /* What is counted. */

@@ -180,6 +180,8 @@ export const CtFlags = {
   CT_ONE_WAY: 512,
   /** All but the first of its opener's packets come as they go on, from the node that chose. */
   CT_DIRECT: 1024,
+  /** TCP: the side that did not open closed first, and remembers the connection (TIME-WAIT). */
+  CT_WAITS: 2048,
 } as const
 export type CtFlags = (typeof CtFlags)[keyof typeof CtFlags]
 
@@ -195,6 +197,8 @@ export interface CtValue {
   readonly bytesB: bigint
   /** `CtFlags`. */
   readonly flags: number
+  /** With CT_WAITS: the sequence number behind all that the opener has sent. */
+  readonly end: number
 }
 export const CT_VALUE_SIZE = 56
 export function decodeCtValue(view: DataView, at: number): CtValue {
@@ -206,6 +210,7 @@ export function decodeCtValue(view: DataView, at: number): CtValue {
     bytesA: view.getBigUint64(at + 32, true),
     bytesB: view.getBigUint64(at + 40, true),
     flags: view.getUint32(at + 48, true),
+    end: view.getUint32(at + 52, true),
   }
 }
 export function encodeCtValue(view: DataView, at: number, value: CtValue): void {
@@ -216,7 +221,7 @@ export function encodeCtValue(view: DataView, at: number, value: CtValue): void 
   view.setBigUint64(at + 32, value.bytesA, true)
   view.setBigUint64(at + 40, value.bytesB, true)
   view.setUint32(at + 48, value.flags, true)
-  putZeros(view, at + 52, 4)
+  view.setUint32(at + 52, value.end, true)
 }
 export const ctValueLayout: Layout<CtValue> = {
   size: CT_VALUE_SIZE,
@@ -714,7 +719,7 @@ export const HopSize = {
 } as const
 export type HopSize = (typeof HopSize)[keyof typeof HopSize]
 
-/** `struct scratch`, 192 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
+/** `struct scratch`, 200 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 export interface Scratch {
   readonly forward: NatValue
   readonly reply: NatValue
@@ -723,8 +728,14 @@ export interface Scratch {
   readonly direct: Uint8Array
   /** Of the way that a packet is too long for; 0 when it is not. */
   readonly mtu: number
+  /** Of the segment that opens a connection. */
+  readonly sequence: number
+  /** 1: there is one. */
+  readonly opens: number
+  /** 1: the tuple that was found is one of a connection that its server remembers. */
+  readonly remembered: number
 }
-export const SCRATCH_SIZE = 192
+export const SCRATCH_SIZE = 200
 export function decodeScratch(view: DataView, at: number): Scratch {
   return {
     forward: decodeNatValue(view, at),
@@ -732,6 +743,9 @@ export function decodeScratch(view: DataView, at: number): Scratch {
     flow: decodeCtValue(view, at + 112),
     direct: decodeAddress(view, at + 168),
     mtu: view.getUint32(at + 184, true),
+    sequence: view.getUint32(at + 188, true),
+    opens: view.getUint8(at + 192),
+    remembered: view.getUint8(at + 193),
   }
 }
 export function encodeScratch(view: DataView, at: number, value: Scratch): void {
@@ -740,7 +754,10 @@ export function encodeScratch(view: DataView, at: number, value: Scratch): void 
   encodeCtValue(view, at + 112, value.flow)
   encodeAddress(view, at + 168, value.direct)
   view.setUint32(at + 184, value.mtu, true)
-  putZeros(view, at + 188, 4)
+  view.setUint32(at + 188, value.sequence, true)
+  view.setUint8(at + 192, value.opens)
+  view.setUint8(at + 193, value.remembered)
+  putZeros(view, at + 194, 6)
 }
 export const scratchLayout: Layout<Scratch> = {
   size: SCRATCH_SIZE,

@@ -115,6 +115,7 @@ function* establishedFlows(family: Family): Iterable<readonly [CtKey, CtValue]> 
     packetsB: 1n,
     bytesA: 132n,
     bytesB: 66n,
+    end: 0,
     flags: CtFlags.CT_ORIGIN_A | CtFlags.CT_REPLIED | CtFlags.CT_ESTABLISHED,
   }
   const most = Math.max(...CASES.map(c => c.flows))

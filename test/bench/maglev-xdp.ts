@@ -181,6 +181,7 @@ function openFlows(node: TestNode, forwarding: Forwarding, family: Family, size:
     packetsB: 1n,
     bytesA: 132n,
     bytesB: 66n,
+    end: 0,
     flags:
       CtFlags.CT_ORIGIN_A |
       CtFlags.CT_ESTABLISHED |

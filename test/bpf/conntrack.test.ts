@@ -58,13 +58,13 @@ const stories: readonly Story[] = [
   {
     what: 'a FIN of the other side too',
     steps: [...handshake, 'B→A ^FA'],
-    state: 'ESTABLISHED FIN_IN REPLIED 2/2 120 s',
+    state: 'ESTABLISHED FIN_IN REPLIED WAITS 2/2 120 s',
     moments: 'first reply',
   },
   {
     what: 'data after a FIN of the other side keeps it',
     steps: [...handshake, 'B→A ^FA', 'A→B PA'],
-    state: 'ESTABLISHED FIN_IN REPLIED 3/2 120 s',
+    state: 'ESTABLISHED FIN_IN REPLIED WAITS 3/2 120 s',
     moments: 'first reply',
   },
   {

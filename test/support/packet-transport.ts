@@ -11,13 +11,17 @@ export interface Tcp {
   readonly flags?: string
   readonly seq?: number
   readonly ack?: number
-  /** Header length in bytes; more than 20 pads with zeros (end of options). */
+  /** Padded with zeros (end of options) to a multiple of 4. */
+  readonly options?: Uint8Array
+  /** Header length in bytes; more than it takes pads with zeros. */
   readonly headerLength?: number
 }
-export function tcp({ sport, dport, flags = 'A', seq = 1, ack = 1, headerLength = 20 }: Tcp): Layer {
+export function tcp({ sport, dport, flags = 'A', seq = 1, ack = 1, options, headerLength = 20 }: Tcp): Layer {
   const bits = flags.split('').reduce((all, letter) => all | TCP[letter as keyof typeof TCP], 0)
-  const fixed = join(u16(sport, dport), u32(seq, ack), u8((headerLength / 4) << 4, bits), u16(1000, 0, 0))
-  const header = join(fixed, new Uint8Array(Math.max(0, headerLength - 20)))
+  const length = Math.max(headerLength, 20 + (((options?.length ?? 0) + 3) & ~3))
+  const header = new Uint8Array(length)
+  header.set(join(u16(sport, dport), u32(seq, ack), u8((length / 4) << 4, bits), u16(1000, 0, 0)))
+  if (options) header.set(options, 20)
   return inner => waiting(inner, PROTOCOL.tcp, header, 16)
 }
 
