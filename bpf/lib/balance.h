@@ -7,7 +7,7 @@
 #pragma once
 #include "endpoint.h"
 #include "maglev.h"
-#include "nat.h"
+#include "nat-flow.h"
 #include "service.h"
 #include "timestamp.h"
 #include "wrap.h"
