@@ -13,13 +13,13 @@ export interface Tcp {
   readonly ack?: number
   /** Padded with zeros (end of options) to a multiple of 4. */
   readonly options?: Uint8Array
-  /** Header length in bytes; more than it takes pads with zeros. */
+  /** Header length in bytes, where there are no options; more than 20 pads with zeros. */
   readonly headerLength?: number
 }
 export function tcp({ sport, dport, flags = 'A', seq = 1, ack = 1, options, headerLength = 20 }: Tcp): Layer {
   const bits = flags.split('').reduce((all, letter) => all | TCP[letter as keyof typeof TCP], 0)
-  const length = Math.max(headerLength, 20 + (((options?.length ?? 0) + 3) & ~3))
-  const header = new Uint8Array(length)
+  const length = options === undefined ? headerLength : 20 + ((options.length + 3) & ~3)
+  const header = new Uint8Array(Math.max(length, 20))
   header.set(join(u16(sport, dport), u32(seq, ack), u8((length / 4) << 4, bits), u16(1000, 0, 0)))
   if (options) header.set(options, 20)
   return inner => waiting(inner, PROTOCOL.tcp, header, 16)
