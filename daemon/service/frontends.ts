@@ -8,6 +8,7 @@ import type {
   FrontendRow,
   ServicePort,
   ServiceRow,
+  SliceEndpoint,
   TrafficPolicy,
 } from '../state/service-rows.ts'
 import type { Balancing } from './balancing.ts'
@@ -133,27 +134,29 @@ function nodePortAddresses({ addresses }: ThisNode, { nodePortRanges }: Balancin
 export function candidatesOf(service: ServiceRow, slices: readonly EndpointSliceRow[], port: ServicePort): Candidate[] {
   const found = new Map<string, Candidate>()
   for (const slice of slices)
-    for (const { number, endpoint } of endpointsAt(slice, port)) {
-      // Of several addresses the first one counts (API reference, Endpoint.addresses).
-      const [address] = endpoint.addresses
-      if (address === undefined) continue
-      const key = socketText(address, number)
-      const candidate = {
-        ...endpoint,
-        address,
-        port: number,
-        weight: slice.weight,
-        ready: endpoint.ready || service.publishNotReadyAddresses,
+    for (const at of slice.ports) {
+      if (at.name !== port.name || at.protocol !== port.protocol) continue
+      for (const endpoint of slice.endpoints) {
+        const candidate = candidateOf(service, slice, endpoint, at.port)
+        if (candidate === undefined) continue
+        const key = socketText(candidate.address, candidate.port)
+        // An endpoint that moves between slices stands in both for a while.
+        if (found.get(key)?.ready !== true) found.set(key, candidate)
       }
-      // An endpoint that moves between slices stands in both for a while.
-      if (found.get(key)?.ready !== true) found.set(key, candidate)
     }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate)
 }
 
-function endpointsAt(slice: EndpointSliceRow, { name, protocol }: ServicePort) {
-  const ports = slice.ports.filter(p => p.name === name && p.protocol === protocol)
-  return ports.flatMap(({ port: number }) => slice.endpoints.map(endpoint => ({ number, endpoint })))
+/** Field by field, for there are many of them. Of several addresses the first counts (API reference, Endpoint.addresses). */
+function candidateOf(
+  { publishNotReadyAddresses }: ServiceRow,
+  { weight }: EndpointSliceRow,
+  { addresses: [address], ready, serving, terminating, nodeName, zone, hintZones, hintNodes }: SliceEndpoint,
+  port: number,
+): Candidate | undefined {
+  if (address === undefined) return undefined
+  const serves = ready || publishNotReadyAddresses
+  return { address, port, weight, ready: serves, serving, terminating, nodeName, zone, hintZones, hintNodes }
 }
 
 function backendOf({ address, port, nodeName, zone, weight, ready }: Candidate): BackendRow {
