@@ -22,10 +22,10 @@ import { sourcePort } from './service-node.ts'
 import { back, type Client, onward, type Step } from './service-ways.ts'
 import { A, B, type Both, type Family, fromPod, fromRouter, HOST, ip, NATIVE, OUTSIDE, OVERLAID } from './world.ts'
 
-const ROUNDS = 80
-const ASKED = 24
+const ROUNDS = 60
+const ASKED = 16
 /** Of those asked, so many that a service answers, where there are as many. */
-const SERVED = 16
+const SERVED = 12
 /** Now and then the daemon is another one, that knows only what is in the maps. */
 const RESTARTS = 0.1
 const AFFINITIES = 0.3
