@@ -275,10 +275,12 @@ static __always_inline enum drop_reason balance_open(const struct packet *p, str
 /* What tells whether its server takes the packet for a new connection's. */
 static __always_inline bool balance_note(struct __sk_buff *skb, const struct packet *p, struct scratch *own)
 {
+	__be32 sequence = 0;
+
 	own->opens = packet_opens(p);
-	if (own->opens && bpf_skb_load_bytes(skb, p->transport + 4, &own->sequence, sizeof(own->sequence)))
+	if (own->opens && bpf_skb_load_bytes(skb, p->transport + 4, &sequence, sizeof(sequence)))
 		return false;
-	own->sequence = bpf_ntohl(own->sequence);
+	own->sequence = bpf_ntohl(sequence);
 	return true;
 }
 

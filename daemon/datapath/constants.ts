@@ -9,7 +9,7 @@ const SECOND_NS = 1_000_000_000n
 export interface ConstantsInput {
   readonly overlay?: { readonly ifindex: number; readonly mtu: number; readonly vni: number; readonly port: number }
   readonly datapath: Settings['datapath']
-  /** Flows whose way is remembered in front of the stack, per CPU: a power of two. */
+  /** Sets of flows whose way is remembered in front of the stack, per CPU: a power of two. */
   readonly steadySets?: number
   /** Of the namespace of the node's own processes. */
   readonly hostNetns?: bigint

@@ -1,5 +1,6 @@
 /** Running another program and collecting what it prints. */
 import { spawn } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export interface CommandOptions {
   readonly input?: string
@@ -54,6 +55,12 @@ export async function mustRun(command: readonly string[], options?: CommandOptio
   const how = result.signal ?? `status ${result.status}`
   throw new Error(`${command.join(' ')}: ${how}: ${(result.stderr || result.stdout).trim()}`)
 }
+
+/** Runs a program again and again until it succeeds. Rejects when the signal aborts. */
+export async function runUntilItSucceeds(command: readonly string[], signal: AbortSignal): Promise<void> {
+  while ((await runCommand(command, { signal })).status !== 0) await delay(RETRY_MS, undefined, { signal })
+}
+const RETRY_MS = 10
 
 /** The arguments that run a program in a network namespace; mounts, and so bpffs, stay as they are. */
 export function inNamespace(netnsPath: string, command: readonly string[]): string[] {

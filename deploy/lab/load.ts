@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Address } from '../../daemon/kernel/kernel.ts'
-import { runCommand } from './command.ts'
+import { runUntilItSucceeds } from './command.ts'
 import { podFamilies, removeManifest, servesSockets, writeManifest } from './configuration.ts'
 import { Crowd, crowdCommand, type CrowdKind, type CrowdResult } from './crowds.ts'
 import { besideStation, inStation } from './inside.ts'
@@ -175,8 +175,7 @@ function writeService(lab: Lab, backends: readonly Station[], partOf: (backend: 
 async function answers(client: Client, { built, signal }: LoadContext): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(BEGIN_TIMEOUT_MS)])
   const check = [built.probe, 'check', 'tcp', client.address, `${client.port}`, '1', '--timeout', '300']
-  while ((await runCommand(client.command(check), { signal: limit })).status !== 0)
-    await delay(POLL_MS, undefined, { signal: limit })
+  await runUntilItSucceeds(client.command(check), limit)
 }
 
 /** What was begun and not stopped is killed at the end. */

@@ -1,9 +1,8 @@
 /** The lab's own service: all pods serve it, at a cluster address of each family that pods have. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { ANNOTATION } from '../../daemon/cluster/annotations.ts'
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
 import { nodeCgroupPath } from './cgroup.ts'
-import { runCommand } from './command.ts'
+import { runUntilItSucceeds } from './command.ts'
 import { type LabOptions, podFamilies, writeManifest, zoneOf } from './configuration.ts'
 import { inStation } from './inside.ts'
 import { type LabLayout, PROBE_PORT } from './layout.ts'
@@ -17,7 +16,6 @@ export const SERVICE_PORT = 80
 export const NODE_PORT = 30_080
 const ADDRESSES: Readonly<Record<Family, Address>> = { 4: '10.96.0.80', 6: 'fd00:96::80' }
 const PROTOCOLS = ['TCP', 'UDP'] as const
-const POLL_MS = 10
 const ASK_TIMEOUT_MS = 1000
 const ANSWER_TIMEOUT_MS = 30_000
 
@@ -115,7 +113,6 @@ export async function serviceAnswers(lab: Lab, asker: Station, probe: string, si
   for (const address of serviceAddresses(lab.options))
     for (const protocol of ['tcp', 'udp']) {
       const check = [probe, 'check', protocol, address, `${SERVICE_PORT}`, '1', '--timeout', `${ASK_TIMEOUT_MS}`]
-      while ((await runCommand(inStation(lab, asker, check), { signal: limit })).status !== 0)
-        await delay(POLL_MS, undefined, { signal: limit })
+      await runUntilItSucceeds(inStation(lab, asker, check), limit)
     }
 }
