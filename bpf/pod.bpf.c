@@ -7,6 +7,7 @@
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/flow.h"
+#include "lib/leave.h"
 #include "lib/neigh.h"
 #include "lib/route.h"
 
@@ -46,7 +47,11 @@ int pod_out(struct __sk_buff *skb)
 	destination = endpoint_of(&p.tuple.destination);
 	if (!destination) {
 		verdict = route_away(skb, &p);
-		return unlikely(verdict == TC_ACT_OK && answer_is_late(&p)) ? answer_late(skb, &p) : verdict;
+		if (likely(verdict != TC_ACT_OK))
+			return verdict;
+		if (answer_is_late(&p))
+			return answer_late(skb, &p);
+		return p.translated ? leave_without_way(skb, &p) : TC_ACT_OK;
 	}
 	if (endpoint_is_host(destination))
 		return TC_ACT_OK;

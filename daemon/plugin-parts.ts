@@ -15,6 +15,7 @@ export function checkParts(plugin: string, value: unknown): Parts {
     links: optional(members(functions('shape'))),
     reconcilers: optional(listOf(members({ name: word, ...functions('start') }))),
     commands: optional(listOf(members({ name: command, summary: word, ...functions('run') }))),
+    problems: optional(ofType('function')),
     run: optional(ofType('function')),
   })(value)
   if (problem !== undefined) throw new PluginFailed(plugin, `what its set-up returned is not as agreed: ${problem}`)

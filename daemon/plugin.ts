@@ -69,8 +69,15 @@ export interface Parts {
   readonly links?: LinkShaper
   readonly reconcilers?: readonly AnyReconciler[]
   readonly commands?: readonly Command[]
+  /** What a person must see to, for `causeway status`: where (`file:line`, a key) and what. */
+  problems?(): readonly Problem[]
   /** A loop that ends when the signal aborts. A rejection stops the daemon. */
   run?(signal: AbortSignal): Promise<void>
+}
+
+export interface Problem {
+  readonly place: string
+  readonly message: string
 }
 
 /** Something that carries a table into the kernel or a cloud until the signal aborts. */

@@ -11,12 +11,16 @@
 #include "route.h"
 #include "undo.h"
 
-/* Whether a service can be meant: by protocol, and by not being what carries the packets of pods. */
+/*
+ * Whether a service can be meant, or an answer for a pod: by protocol, and by not being what carries the packets of
+ * pods. What services do not have may only be such an answer.
+ */
 static __always_inline bool arrive_concerns(const struct packet *p)
 {
 	if (p->tuple.protocol == IPPROTO_UDP)
 		return !overlay_port || p->tuple.destination_port != bpf_htons(overlay_port);
-	return p->tuple.protocol == IPPROTO_TCP || p->tuple.protocol == IPPROTO_SCTP;
+	return p->tuple.protocol == IPPROTO_TCP || p->tuple.protocol == IPPROTO_SCTP ||
+	       (masquerade_flags && nat_find(&p->tuple));
 }
 
 /* Whether the packet has ports, which for a later fragment its first one told. */
@@ -120,14 +124,28 @@ static __always_inline int arrive(struct __sk_buff *skb, struct packet *p)
 	return unlikely(answer_is_late(p)) ? answer_late(skb, p) : TC_ACT_UNSPEC;
 }
 
-/* What the host sends: answers and errors of services that it serves itself are given the service's address again. */
+/* Whether a socket of the node has taken the port that a pod's flow has for the same destination. */
+static __always_inline bool depart_collides(const struct packet *p)
+{
+	const struct ct_value *entry;
+
+	if (!masquerade_flags || (p->tuple.protocol != IPPROTO_UDP && !packet_opens(p)))
+		return false;
+	entry = ct_find(&p->tuple);
+	return ct_live(entry) && entry->flags & CT_TRANSLATED;
+}
+
+/*
+ * What the host sends: answers and errors of services that it serves itself are given the service's address again, and
+ * what a pod's flow has the tuple of goes from another port.
+ */
 static __always_inline int depart(struct __sk_buff *skb, struct packet *p)
 {
 	enum drop_reason reason;
 
 	if (p->fragment != FRAGMENT_LATER && flow_parse(skb, p))
 		return TC_ACT_UNSPEC;
-	if (!p->icmp_error && !(arrive_has_ports(p) && nat_find(&p->tuple)))
+	if (!p->icmp_error && !(arrive_has_ports(p) && (nat_find(&p->tuple) || depart_collides(p))))
 		return TC_ACT_UNSPEC;
 	reason = p->icmp_error ? related(skb, p) : balance(skb, p);
 	return reason ? drop(skb, p, reason, 0) : TC_ACT_UNSPEC;

@@ -7,6 +7,7 @@
 #pragma once
 #include "endpoint.h"
 #include "maglev.h"
+#include "masquerade.h"
 #include "nat-flow.h"
 #include "service.h"
 #include "timestamp.h"
@@ -71,10 +72,12 @@ static __always_inline __u32 balance_number(const struct packet *p, const struct
 /* What a packet's translation is, and whether it has one. */
 enum balance_way {
 	BALANCE_NONE,
+	BALANCE_KNOWN,  /* none, and conntrack knows its flow */
 	BALANCE_DIRECT, /* it has been translated by the node that chose its backend */
 	BALANCE_FORWARD,
 	BALANCE_OPEN,           /* forward, but the entries are to be written yet */
 	BALANCE_OPEN_ELSEWHERE, /* and from another source port */
+	BALANCE_OPENED,         /* forward, and the entries have just been written */
 	BALANCE_REPLY,          /* back to who opened the flow */
 };
 
@@ -179,6 +182,14 @@ static __always_inline bool balance_is_reply(const struct packet *p)
 	return flags & CT_TRANSLATED;
 }
 
+/* Whether a flow that nobody translates stays so: one that has been answered, or whose answer this is. */
+static __always_inline bool balance_stays(const struct packet *p, const struct ct_value *entry)
+{
+	bool from_opener = ct_from_a(&p->tuple) == !!(entry->flags & CT_ORIGIN_A);
+
+	return ct_live(entry) && !packet_opens(p) && (entry->flags & CT_REPLIED || !from_opener);
+}
+
 /*
  * The way of a packet that has no translation. It takes the tuple of a translated flow that was, and is over, or finds
  * it taken by one that is not: from one port, by a service and past it. Or it is one of that flow, translated already.
@@ -187,8 +198,10 @@ static __always_inline int balance_past(const struct packet *p)
 {
 	const struct ct_value *entry = ct_find(&p->tuple);
 
-	if (!entry || !(entry->flags & CT_TRANSLATED))
+	if (!entry)
 		return BALANCE_NONE;
+	if (!(entry->flags & CT_TRANSLATED))
+		return balance_stays(p, entry) ? BALANCE_KNOWN : BALANCE_NONE;
 	if (ct_live(entry))
 		return entry->flags & CT_DIRECT ? BALANCE_DIRECT : BALANCE_OPEN_ELSEWHERE;
 	nat_release(&p->tuple);
@@ -277,6 +290,7 @@ static __always_inline bool balance_note(struct __sk_buff *skb, const struct pac
 {
 	__be32 sequence = 0;
 
+	own->remembered = 0;
 	own->opens = packet_opens(p);
 	if (own->opens && bpf_skb_load_bytes(skb, p->transport + 4, &sequence, sizeof(sequence)))
 		return false;
@@ -296,6 +310,35 @@ static __always_inline bool balance_rewrite(struct __sk_buff *skb, struct packet
 	return true;
 }
 
+/* Whether a packet of a pod of this node leaves the cluster, for nobody's service. */
+static __always_inline bool balance_leaves(const struct packet *p)
+{
+	return p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype) &&
+	       masquerade_is_outside(&p->tuple.destination);
+}
+
+/*
+ * Writes the entries of a flow that begins with this packet, if it is translated. Returns its way, or less a reason.
+ */
+static __always_inline int balance_opened(struct __sk_buff *skb, const struct packet *p, struct scratch *own, int way)
+{
+	enum drop_reason reason;
+	__u32 device = 0;
+
+	if (p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype)) {
+		own->to.destination = way == BALANCE_NONE ? p->tuple.destination : own->forward.destination;
+		device = masquerade_way(skb, p, &own->to.destination);
+	}
+	if (way == BALANCE_NONE && !device)
+		return way;
+	if (way == BALANCE_NONE)
+		nat_value_set(&own->forward, &p->tuple, 0);
+	if (!balance_note(skb, p, own))
+		return -DROP_MALFORMED;
+	reason = device ? masquerade_open(skb, p, device) : balance_open(p, &own->forward, way);
+	return reason ? -(int)reason : BALANCE_OPENED;
+}
+
 /*
  * Every packet that is not of a steady flow that nobody translates: finds or makes its translation and its flow.
  * Conntrack knows a translated flow by the side of its backend. What comes from elsewhere and is for nobody's service
@@ -309,26 +352,30 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 
 	if (!p || !own)
 		return DROP_MALFORMED;
+	own->mtu = 0;
 	way = balance_find(p, &own->forward);
 	if (way < 0)
 		return (enum drop_reason)(-way);
-	if (way == BALANCE_NONE && p->scope == SERVICE_OUTSIDE)
+	if (way <= BALANCE_KNOWN && p->scope == SERVICE_OUTSIDE)
+		return DROP_NONE;
+	/* What the host's stack answers must be about a packet that the pod knows. */
+	if (p->ttl <= 1 && balance_leaves(p))
 		return DROP_NONE;
 	if (way >= BALANCE_FORWARD && !nat_is_possible(p, &own->forward))
 		return DROP_NAT_PROTOCOL;
-	if (way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE) {
-		if (!balance_note(skb, p, own))
-			return DROP_MALFORMED;
-		reason = balance_open(p, &own->forward, way);
-		if (!reason && unlikely(own->remembered) && !timestamp_strip(skb, p))
+	if (way == BALANCE_NONE || way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE) {
+		way = balance_opened(skb, p, own, way);
+		if (way < 0)
+			return (enum drop_reason)(-way);
+		if (way != BALANCE_NONE && unlikely(own->remembered) && !timestamp_strip(skb, p))
 			return DROP_MALFORMED;
 	}
-	if (!reason && way >= BALANCE_FORWARD && way != BALANCE_REPLY && !balance_rewrite(skb, p, &own->forward))
+	if (way >= BALANCE_FORWARD && way != BALANCE_REPLY && !balance_rewrite(skb, p, &own->forward))
 		reason = DROP_MALFORMED;
 	if (reason)
 		return reason;
-	p->translated = way != BALANCE_NONE;
-	reason = way != BALANCE_NONE && ct_continue(p, skb->len, CT_TRANSLATED) ? DROP_NONE : ct_track(skb, p);
+	p->translated = way > BALANCE_KNOWN;
+	reason = way > BALANCE_KNOWN && ct_continue(p, skb->len, CT_TRANSLATED) ? DROP_NONE : ct_track(skb, p);
 	if (reason || way != BALANCE_REPLY)
 		return reason;
 	return nat_rewrite(skb, p, &own->forward) ? DROP_NONE : DROP_MALFORMED;

@@ -43,6 +43,9 @@ const volatile __u64 host_netns = 0;
 const volatile __u16 reserved_ports_first = 30000;
 const volatile __u16 reserved_ports_last = 60999;
 
+/* Which packets of pods that leave the cluster bear an address of this node: enum masquerade_flags, or-ed. */
+const volatile __u8 masquerade_flags = 0;
+
 /* TCP: until the handshake is complete. */
 const volatile __u64 ct_tcp_opening_ns = 60 * SECOND;
 /* TCP: idle time of a complete connection. */

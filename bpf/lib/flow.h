@@ -24,7 +24,7 @@ __outlined int flow_of_fragment(struct packet *p)
 	p->tcp_flags = TCP_ACK; /* a continuation changes no state */
 	if (frag_recall(p))
 		return OTHERS_TRACK;
-	return balance_owns(p) ? DROP_FRAGMENT_EARLY : OTHERS_DONE;
+	return balance_owns(p) || balance_leaves(p) ? DROP_FRAGMENT_EARLY : OTHERS_DONE;
 }
 
 /* Reads what tells the packet's flow. Returns the reason to drop the packet, or DROP_NONE. */

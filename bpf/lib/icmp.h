@@ -22,6 +22,7 @@ enum icmp_type {
 enum {
 	ICMP_HEADER = 8,
 	ICMP_CHECKSUM = 2, /* its offset */
+	ICMP_IDENTIFIER = 4,
 };
 
 /* Echo requests and replies alone have an identifier that tells flows apart. */

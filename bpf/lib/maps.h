@@ -62,6 +62,24 @@ struct {
 	__type(value, struct nat_value);
 } translations SEC(".maps");
 
+/* What is in a prefix knows the pods' addresses. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct range_key);
+	__type(value, __u32);
+} native_ranges SEC(".maps");
+
+/* What pods' packets leave by a device with. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct egress_key);
+	__type(value, struct egress_address);
+} egress_addresses SEC(".maps");
+
 /* Address of a local pod that went → when, by bpf_ktime_get_ns. Kept until expiry has come by. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

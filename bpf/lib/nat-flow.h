@@ -21,15 +21,20 @@ static __always_inline bool nat_is_free(const struct tuple *t)
 	return !ct_live(entry) || ct_closed(entry->flags);
 }
 
+/* Whether an entry for replies is one of a flow that comes as `from`. */
+static __always_inline bool nat_replies_to(const struct nat_value *reply, const struct tuple *from)
+{
+	return reply && address_equal(&reply->destination, &from->source) &&
+	       address_equal(&reply->source, &from->destination) && reply->destination_port == from->source_port &&
+	       reply->source_port == from->destination_port;
+}
+
 /* Whether a flow that comes as `from` has this tuple already. */
 static __always_inline bool nat_is_own(const struct tuple *t, const struct tuple *from)
 {
 	struct nat_key against = nat_key_against(t);
-	const struct nat_value *reply = bpf_map_lookup_elem(&translations, &against);
 
-	return reply && address_equal(&reply->destination, &from->source) &&
-	       address_equal(&reply->source, &from->destination) && reply->destination_port == from->source_port &&
-	       reply->source_port == from->destination_port;
+	return nat_replies_to(bpf_map_lookup_elem(&translations, &against), from);
 }
 
 /* A source port that is not reserved. */
@@ -63,23 +68,28 @@ enum nat_claim {
 };
 
 /*
- * What a flow that comes as `from` would find with a tuple. A server that remembers a connection takes the next one's
- * first segment if its sequence number is beyond all that the old one sent, or its timestamp is: those of two clients,
- * or of one that believes to speak to two services, have nothing to do with each other (RFC 9293 section 3.10.7.4, RFC
- * 6191; Linux: tcp_timewait_state_process).
+ * What another flow would find with the tuple of one that conntrack knows. A server that remembers a connection takes
+ * the next one's first segment if its sequence number is beyond all that the old one sent, or its timestamp is: those
+ * of two clients, or of one that believes to speak to two services, have nothing to do with each other (RFC 9293
+ * section 3.10.7.4, RFC 6191; Linux: tcp_timewait_state_process).
  */
+static __always_inline enum nat_claim nat_claim_over(const struct ct_value *entry, __u8 protocol,
+						     const struct scratch *own)
+{
+	if (protocol != IPPROTO_TCP || !own->opens || !ct_closed(entry->flags) || !(entry->flags & CT_TRANSLATED))
+		return NAT_TAKEN;
+	if (!(entry->flags & CT_WAITS) || entry->flags & CT_RST)
+		return NAT_OVER;
+	return (__s32)(own->sequence - entry->end) > 0 ? NAT_REMEMBERED : NAT_TAKEN;
+}
+
+/* What a flow that comes as `from` would find with a tuple. */
 static __always_inline enum nat_claim nat_claim(const struct tuple *to, const struct tuple *from,
 						const struct scratch *own)
 {
 	const struct ct_value *entry = ct_find(to);
 
-	if (!ct_live(entry) || nat_is_own(to, from))
-		return NAT_FREE;
-	if (to->protocol != IPPROTO_TCP || !own->opens || !ct_closed(entry->flags) || !(entry->flags & CT_TRANSLATED))
-		return NAT_TAKEN;
-	if (!(entry->flags & CT_WAITS) || entry->flags & CT_RST)
-		return NAT_OVER;
-	return (__s32)(own->sequence - entry->end) > 0 ? NAT_REMEMBERED : NAT_TAKEN;
+	return !ct_live(entry) || nat_is_own(to, from) ? NAT_FREE : nat_claim_over(entry, to->protocol, own);
 }
 
 /* What a connection had that is over is taken where so many others have been tried. */
@@ -156,6 +166,23 @@ __outlined int nat_release(const struct tuple *to)
 	return 0;
 }
 
+/* Makes the scratch's entries those of a flow that comes as `from` and goes on as `to`. */
+static __always_inline void nat_entries_set(struct scratch *own, const struct tuple *from, const struct tuple *to)
+{
+	struct nat_value *forward = &own->forward, *reply = &own->reply;
+
+	forward->source = to->source;
+	forward->source_port = to->source_port;
+	forward->destination_port = to->destination_port;
+	forward->created = bpf_ktime_get_coarse_ns();
+	*reply = *forward;
+	reply->source = from->destination;
+	reply->destination = from->source;
+	reply->source_port = from->destination_port;
+	reply->destination_port = from->source_port;
+	reply->flags |= NAT_REPLY;
+}
+
 /*
  * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says, from the same
  * port if it may keep it and nobody has it; one that bypasses a node on its way back has to. Linux 6.1 takes no value
@@ -164,31 +191,21 @@ __outlined int nat_release(const struct tuple *to)
 __outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
 {
 	struct scratch *own = scratch();
-	struct nat_value *forward, *reply;
 	struct nat_key key;
 	struct tuple to;
 
 	if (!from || !own)
 		return DROP_MALFORMED;
-	forward = &own->forward;
-	reply = &own->reply;
-	to = nat_tuple(forward, from->protocol);
-	if (!nat_find_port(&to, from, keep, forward->flags & (NAT_DSR | NAT_DIRECT) ? 0 : NAT_TRIES))
+	to = nat_tuple(&own->forward, from->protocol);
+	if (!nat_find_port(&to, from, keep, own->forward.flags & (NAT_DSR | NAT_DIRECT) ? 0 : NAT_TRIES))
 		return DROP_NAT_PORTS;
 	nat_release(&to);
-	forward->source_port = to.source_port;
-	forward->created = bpf_ktime_get_coarse_ns();
-	*reply = *forward;
-	reply->source = from->destination;
-	reply->destination = from->source;
-	reply->source_port = from->destination_port;
-	reply->destination_port = from->source_port;
-	reply->flags |= NAT_REPLY;
+	nat_entries_set(own, from, &to);
 	key = nat_key_against(&to);
-	if (bpf_map_update_elem(&translations, &key, reply, BPF_ANY))
+	if (bpf_map_update_elem(&translations, &key, &own->reply, BPF_ANY))
 		return DROP_NAT_FULL;
 	key = nat_key_of(from);
-	return bpf_map_update_elem(&translations, &key, forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
+	return bpf_map_update_elem(&translations, &key, &own->forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
 }
 
 /* What a flow that comes as `from` goes on as by the scratch's forward entry, but for the port that it is given. */

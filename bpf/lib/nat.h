@@ -114,8 +114,6 @@ static __always_inline __u32 nat_checksum_at(const struct packet *p)
 		return p->transport + TCP_CHECKSUM;
 	case IPPROTO_UDP:
 		return p->transport + UDP_CHECKSUM;
-	case IPPROTO_ICMPV6:
-		return p->ethertype == ETH_P_IPV6 ? p->transport + ICMP_CHECKSUM : 0;
 	default:
 		return 0;
 	}
@@ -140,6 +138,22 @@ static __always_inline bool nat_write_sctp(struct __sk_buff *skb, const struct p
 				    BPF_F_RECOMPUTE_CSUM);
 }
 
+/* ICMP has an identifier instead of ports, and in IPv6 a checksum over addresses too. */
+static __always_inline bool nat_write_icmp(struct __sk_buff *skb, const struct packet *p, __be16 id, __s64 difference)
+{
+	__u32 at = p->transport + ICMP_CHECKSUM;
+
+	if (p->ethertype == ETH_P_IPV6) {
+		if (bpf_l4_csum_replace(skb, at, 0, (__u64)difference, BPF_F_PSEUDO_HDR))
+			return false;
+		bpf_csum_update(skb, (__wsum)difference);
+	}
+	if (p->tuple.source_port == id)
+		return true;
+	return !bpf_l4_csum_replace(skb, at, p->tuple.source_port, id, sizeof(id)) &&
+	       !bpf_skb_store_bytes(skb, p->transport + ICMP_IDENTIFIER, &id, sizeof(id), 0);
+}
+
 static __always_inline bool nat_write_transport(struct __sk_buff *skb, const struct packet *p,
 						const struct nat_value *to, __s64 difference)
 {
@@ -152,6 +166,8 @@ static __always_inline bool nat_write_transport(struct __sk_buff *skb, const str
 
 	if (p->tuple.protocol == IPPROTO_SCTP)
 		return nat_write_sctp(skb, p, before, after);
+	if (packet_is_icmp(p))
+		return nat_write_icmp(skb, p, after[0], difference);
 	if (!at)
 		return true;
 	if (bpf_l4_csum_replace(skb, at, 0, (__u64)difference, flags | BPF_F_PSEUDO_HDR))

@@ -36,15 +36,6 @@ enum tcp_flags {
 	TCP_ACK = 16,
 };
 
-/* What tells flows apart, in the direction a packet travels. */
-struct tuple {
-	struct address source;
-	struct address destination;
-	__be16 source_port; /* ICMP echo: the identifier in both; protocols without ports: 0 */
-	__be16 destination_port;
-	__u8 protocol;
-};
-
 /* What another node has to do with a packet for a service whose backends answer clients themselves. */
 enum packet_dsr {
 	PACKET_DSR_NONE = 0,

@@ -29,6 +29,17 @@ struct quoted6 {
 	struct quoted_transport transport;
 };
 
+/* The identifier of an echo, and its checksum, which covers `moved` too: in IPv6 the difference that the addresses
+ * make. */
+static __always_inline void related_identifier(struct quoted_transport *quoted, __be16 id, __u32 moved)
+{
+	__be32 before = quoted->rest, after = id;
+
+	quoted->rest = id;
+	moved = (__u32)bpf_csum_diff(&before, sizeof(before), &after, sizeof(after), moved);
+	quoted->destination_port = checksum_move(quoted->destination_port, moved);
+}
+
 /* Ports, and a UDP checksum, which covers `moved` too: the difference that the addresses make. */
 static __always_inline void related_ports(struct quoted_transport *quoted, const struct nat_value *back, __u8 protocol,
 					  __u32 moved)
@@ -36,6 +47,10 @@ static __always_inline void related_ports(struct quoted_transport *quoted, const
 	__be16 before[2] = {quoted->source_port, quoted->destination_port};
 	__be16 after[2] = {back->destination_port, back->source_port};
 
+	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) {
+		related_identifier(quoted, back->destination_port, protocol == IPPROTO_ICMP ? 0 : moved);
+		return;
+	}
 	quoted->source_port = after[0];
 	quoted->destination_port = after[1];
 	if (protocol != IPPROTO_UDP || !quoted->udp_checksum)

@@ -13,6 +13,16 @@ struct address {
 
 #include "shared-service.h"
 
+/* What tells flows apart, in the direction a packet travels. */
+struct tuple {
+	struct address source;
+	struct address destination;
+	__be16 source_port; /* ICMP echo: the identifier in both; protocols without ports: 0 */
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
 /* Where a map has one entry for each. */
 enum family {
 	FAMILY_IPV4 = 0,
@@ -106,6 +116,7 @@ enum nat_flags {
 	NAT_REPLY = 1,  /* of the packets that go back to who opened the flow */
 	NAT_DSR = 2,    /* to a backend of another node, which answers the client past this one */
 	NAT_DIRECT = 4, /* from the node that chose the backend, as they go on: see CT_DIRECT */
+	NAT_EGRESS = 8, /* of a pod's flow that leaves the cluster with one of this node's addresses */
 };
 
 struct nat_value {
@@ -117,6 +128,36 @@ struct nat_value {
 	__u64 created; /* bpf_ktime_get_coarse_ns */
 	__u32 backend; /* id of a service's backend; 0 when it was no service */
 	__u32 pad;
+};
+
+/* Which packets of pods that leave the cluster bear an address of this node; or-ed in the load-time constant. */
+enum masquerade_flags {
+	MASQUERADE_IPV4 = 1,
+	MASQUERADE_IPV6 = 2,
+	MASQUERADE_NODES = 4,     /* those to other nodes' own addresses too */
+	MASQUERADE_PROTOCOLS = 8, /* those of protocols without ports too, by address alone; else they are dropped */
+};
+
+/* native_ranges: longest prefix; what is in one knows the pods' addresses. */
+struct range_key {
+	__u32 prefix_length; /* 0–128, over the 16-byte address */
+	struct address address;
+};
+
+/* egress_addresses: which of this node's addresses pods' packets leave by a device with, numbered from 0. */
+struct egress_key {
+	__u32 ifindex;
+	__u16 family; /* enum family */
+	__u16 index;
+};
+
+struct egress_address {
+	struct address address;
+	__u32 count; /* of the device's in that family */
+};
+
+enum egress_size {
+	EGRESS_ADDRESSES = 16, /* of a device in a family */
 };
 
 /* fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
@@ -184,8 +225,8 @@ enum drop_reason {
 	DROP_FRAGMENT_EARLY = 19,   /* fragment to a service that came before the first of its datagram */
 	DROP_TOO_BIG = 20,          /* longer than the way to a service's backend or client takes */
 	DROP_SOURCE_RANGE = 21,     /* client that the load balancer's source ranges leave out */
-	DROP_NAT_PROTOCOL = 22,     /* ports of a fragment would have to change, which SCTP's checksum does not allow */
-	DROP_DSR = 23,              /* sent on by another node for a service, which this one cannot deliver */
+	DROP_NAT_PROTOCOL = 22, /* ports would have to change, which it has not, or which its checksum does not allow */
+	DROP_DSR = 23,          /* sent on by another node for a service, which this one cannot deliver */
 };
 
 /* events: what the ring buffer carries. */
@@ -280,11 +321,14 @@ struct scratch {
 	struct nat_value forward;
 	struct nat_value reply;
 	struct ct_value flow;
-	struct address direct; /* the pod that another node has chosen */
-	__u32 mtu;             /* of the way that a packet is too long for; 0 when it is not */
-	__u32 sequence;        /* of the segment that opens a connection */
-	__u8 opens;            /* 1: there is one */
-	__u8 remembered;       /* 1: the tuple that was found is one of a connection that its server remembers */
+	struct tuple to;        /* what a flow that leaves the cluster would go on as */
+	struct nat_key against; /* of its replies */
+	struct nat_key came;    /* what a flow came as that had that before */
+	struct address direct;  /* the pod that another node has chosen */
+	__u32 mtu;              /* of the way that a packet is too long for; 0 when it is not */
+	__u32 sequence;         /* of the segment that opens a connection */
+	__u8 opens;             /* 1: there is one */
+	__u8 remembered;        /* 1: the tuple that was found is one of a connection that its server remembers */
 	__u8 pad[6];
 };
 

@@ -20,6 +20,8 @@ export interface DatapathConfig {
   /** Source ports from here to there, both included, are not given to flows that are sent on in a client's stead: sockets of the node take theirs here, and node ports lie here. */
   readonly reserved_ports_first: number
   readonly reserved_ports_last: number
+  /** Which packets of pods that leave the cluster bear an address of this node: `MasqueradeFlags`, or-ed. */
+  readonly masquerade_flags: number
   /** TCP: until the handshake is complete. */
   readonly ct_tcp_opening_ns: bigint
   /** TCP: idle time of a complete connection. */

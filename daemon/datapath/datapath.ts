@@ -17,6 +17,7 @@ import { type PortRange, type ProgramConstants, programConstants, steadyEntries,
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
+import { egressReconcilers } from './egress.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
 import { possibleCpus } from '../kernel/bpf/map-info.ts'
@@ -151,7 +152,8 @@ export class Datapath implements AsyncDisposable {
       tables,
       seed: options.settings.services.maglev.seed,
     })
-    this.#reconcilers = [this.endpoints, hosts, ipcache, this.#services.reconciler, this.#routes]
+    const egress = egressReconcilers({ ...common, current: () => this.#set, tables })
+    this.#reconcilers = [this.endpoints, hosts, ipcache, ...egress, this.#services.reconciler, this.#routes]
   }
 
   get mtu(): MtuPlan {

@@ -46,6 +46,8 @@ export const MAP_LAYOUTS: Layouts = {
   hops: { version: 1, transient: true },
   steady: { version: 2, transient: true },
   scratches: { version: 1, transient: true },
+  native_ranges: { version: 1 },
+  egress_addresses: { version: 1 },
   departed: { version: 1 },
   services: { version: 2, migrate: { 1: withoutTable } },
   source_ranges: { version: 1 },

@@ -29,6 +29,9 @@ import {
   endpointValueLayout,
 } from './shared.gen.ts'
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
+import { type EgressAddress, egressAddressLayout, type EgressKey, egressKeyLayout } from './shared.gen.ts'
+import { type NatKey, natKeyLayout, type NatValue, natValueLayout } from './shared.gen.ts'
+import { type RangeKey, rangeKeyLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
 import type { ExpiryCount } from './conntrack.ts'
 import type { Copied } from './map-copy.ts'
@@ -54,6 +57,9 @@ export interface ProgramSet extends Disposable {
   readonly devices: EbpfMap<number, EndpointValue>
   readonly ipcache: EbpfMap<IpcacheKey, IpcacheValue>
   readonly departed: EbpfMap<Uint8Array, bigint>
+  readonly egress: EbpfMap<EgressKey, EgressAddress>
+  readonly nativeRanges: EbpfMap<RangeKey, number>
+  readonly translations: EbpfMap<NatKey, NatValue>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
   readonly ranges: EbpfMap<SourceRangeKey, number>
   readonly slots: EbpfMap<SlotKey, Backend>
@@ -94,6 +100,9 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const devices = stack.use(mapOfFd(set.mapFd('devices'), codec(u32, endpointValueLayout)))
   const ipcache = stack.use(mapOfFd(set.mapFd('ipcache'), codec(ipcacheKeyLayout, ipcacheValueLayout)))
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
+  const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
+  const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
+  const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
   const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
@@ -112,6 +121,9 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     devices,
     ipcache,
     departed,
+    egress,
+    nativeRanges,
+    translations,
     services,
     ranges,
     slots,

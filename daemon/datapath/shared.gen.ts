@@ -15,6 +15,39 @@ export const addressLayout: Layout<Uint8Array> = {
   encode: encodeAddress,
 }
 
+/** `struct tuple`, 40 bytes. What tells flows apart, in the direction a packet travels. */
+export interface Tuple {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  /** ICMP echo: the identifier in both; protocols without ports: 0. */
+  readonly sourcePort: number
+  readonly destinationPort: number
+  readonly protocol: number
+}
+export const TUPLE_SIZE = 40
+export function decodeTuple(view: DataView, at: number): Tuple {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    sourcePort: view.getUint16(at + 32, false),
+    destinationPort: view.getUint16(at + 34, false),
+    protocol: view.getUint8(at + 36),
+  }
+}
+export function encodeTuple(view: DataView, at: number, value: Tuple): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint16(at + 32, value.sourcePort, false)
+  view.setUint16(at + 34, value.destinationPort, false)
+  view.setUint8(at + 36, value.protocol)
+  putZeros(view, at + 37, 3)
+}
+export const tupleLayout: Layout<Tuple> = {
+  size: TUPLE_SIZE,
+  decode: decodeTuple,
+  encode: encodeTuple,
+}
+
 /** `family`. Where a map has one entry for each. */
 export const Family = {
   FAMILY_IPV4: 0,
@@ -269,6 +302,8 @@ export const NatFlags = {
   NAT_DSR: 2,
   /** From the node that chose the backend, as they go on: see CT_DIRECT. */
   NAT_DIRECT: 4,
+  /** Of a pod's flow that leaves the cluster with one of this node's addresses. */
+  NAT_EGRESS: 8,
 } as const
 export type NatFlags = (typeof NatFlags)[keyof typeof NatFlags]
 
@@ -312,6 +347,96 @@ export const natValueLayout: Layout<NatValue> = {
   decode: decodeNatValue,
   encode: encodeNatValue,
 }
+
+/** `masquerade_flags`. Which packets of pods that leave the cluster bear an address of this node; or-ed in the load-time constant. */
+export const MasqueradeFlags = {
+  MASQUERADE_IPV4: 1,
+  MASQUERADE_IPV6: 2,
+  /** Those to other nodes' own addresses too. */
+  MASQUERADE_NODES: 4,
+  /** Those of protocols without ports too, by address alone; else they are dropped. */
+  MASQUERADE_PROTOCOLS: 8,
+} as const
+export type MasqueradeFlags = (typeof MasqueradeFlags)[keyof typeof MasqueradeFlags]
+
+/** `struct range_key`, 20 bytes. native_ranges: longest prefix; what is in one knows the pods' addresses. */
+export interface RangeKey {
+  /** 0–128, over the 16-byte address. */
+  readonly prefixLength: number
+  readonly address: Uint8Array
+}
+export const RANGE_KEY_SIZE = 20
+export function decodeRangeKey(view: DataView, at: number): RangeKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    address: decodeAddress(view, at + 4),
+  }
+}
+export function encodeRangeKey(view: DataView, at: number, value: RangeKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  encodeAddress(view, at + 4, value.address)
+}
+export const rangeKeyLayout: Layout<RangeKey> = {
+  size: RANGE_KEY_SIZE,
+  decode: decodeRangeKey,
+  encode: encodeRangeKey,
+}
+
+/** `struct egress_key`, 8 bytes. egress_addresses: which of this node's addresses pods' packets leave by a device with, numbered from 0. */
+export interface EgressKey {
+  readonly ifindex: number
+  /** `Family`. */
+  readonly family: number
+  readonly index: number
+}
+export const EGRESS_KEY_SIZE = 8
+export function decodeEgressKey(view: DataView, at: number): EgressKey {
+  return {
+    ifindex: view.getUint32(at, true),
+    family: view.getUint16(at + 4, true),
+    index: view.getUint16(at + 6, true),
+  }
+}
+export function encodeEgressKey(view: DataView, at: number, value: EgressKey): void {
+  view.setUint32(at, value.ifindex, true)
+  view.setUint16(at + 4, value.family, true)
+  view.setUint16(at + 6, value.index, true)
+}
+export const egressKeyLayout: Layout<EgressKey> = {
+  size: EGRESS_KEY_SIZE,
+  decode: decodeEgressKey,
+  encode: encodeEgressKey,
+}
+
+/** `struct egress_address`, 20 bytes. */
+export interface EgressAddress {
+  readonly address: Uint8Array
+  /** Of the device's in that family. */
+  readonly count: number
+}
+export const EGRESS_ADDRESS_SIZE = 20
+export function decodeEgressAddress(view: DataView, at: number): EgressAddress {
+  return {
+    address: decodeAddress(view, at),
+    count: view.getUint32(at + 16, true),
+  }
+}
+export function encodeEgressAddress(view: DataView, at: number, value: EgressAddress): void {
+  encodeAddress(view, at, value.address)
+  view.setUint32(at + 16, value.count, true)
+}
+export const egressAddressLayout: Layout<EgressAddress> = {
+  size: EGRESS_ADDRESS_SIZE,
+  decode: decodeEgressAddress,
+  encode: encodeEgressAddress,
+}
+
+/** `egress_size`. */
+export const EgressSize = {
+  /** Of a device in a family. */
+  EGRESS_ADDRESSES: 16,
+} as const
+export type EgressSize = (typeof EgressSize)[keyof typeof EgressSize]
 
 /** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 export interface FragKey {
@@ -445,7 +570,7 @@ export const DropReason = {
   DROP_TOO_BIG: 20,
   /** Client that the load balancer's source ranges leave out. */
   DROP_SOURCE_RANGE: 21,
-  /** Ports of a fragment would have to change, which SCTP's checksum does not allow. */
+  /** Ports would have to change, which it has not, or which its checksum does not allow. */
   DROP_NAT_PROTOCOL: 22,
   /** Sent on by another node for a service, which this one cannot deliver. */
   DROP_DSR: 23,
@@ -719,11 +844,17 @@ export const HopSize = {
 } as const
 export type HopSize = (typeof HopSize)[keyof typeof HopSize]
 
-/** `struct scratch`, 200 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
+/** `struct scratch`, 320 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 export interface Scratch {
   readonly forward: NatValue
   readonly reply: NatValue
   readonly flow: CtValue
+  /** What a flow that leaves the cluster would go on as. */
+  readonly to: Tuple
+  /** Of its replies. */
+  readonly against: NatKey
+  /** What a flow came as that had that before. */
+  readonly came: NatKey
   /** The pod that another node has chosen. */
   readonly direct: Uint8Array
   /** Of the way that a packet is too long for; 0 when it is not. */
@@ -735,29 +866,35 @@ export interface Scratch {
   /** 1: the tuple that was found is one of a connection that its server remembers. */
   readonly remembered: number
 }
-export const SCRATCH_SIZE = 200
+export const SCRATCH_SIZE = 320
 export function decodeScratch(view: DataView, at: number): Scratch {
   return {
     forward: decodeNatValue(view, at),
     reply: decodeNatValue(view, at + 56),
     flow: decodeCtValue(view, at + 112),
-    direct: decodeAddress(view, at + 168),
-    mtu: view.getUint32(at + 184, true),
-    sequence: view.getUint32(at + 188, true),
-    opens: view.getUint8(at + 192),
-    remembered: view.getUint8(at + 193),
+    to: decodeTuple(view, at + 168),
+    against: decodeNatKey(view, at + 208),
+    came: decodeNatKey(view, at + 248),
+    direct: decodeAddress(view, at + 288),
+    mtu: view.getUint32(at + 304, true),
+    sequence: view.getUint32(at + 308, true),
+    opens: view.getUint8(at + 312),
+    remembered: view.getUint8(at + 313),
   }
 }
 export function encodeScratch(view: DataView, at: number, value: Scratch): void {
   encodeNatValue(view, at, value.forward)
   encodeNatValue(view, at + 56, value.reply)
   encodeCtValue(view, at + 112, value.flow)
-  encodeAddress(view, at + 168, value.direct)
-  view.setUint32(at + 184, value.mtu, true)
-  view.setUint32(at + 188, value.sequence, true)
-  view.setUint8(at + 192, value.opens)
-  view.setUint8(at + 193, value.remembered)
-  putZeros(view, at + 194, 6)
+  encodeTuple(view, at + 168, value.to)
+  encodeNatKey(view, at + 208, value.against)
+  encodeNatKey(view, at + 248, value.came)
+  encodeAddress(view, at + 288, value.direct)
+  view.setUint32(at + 304, value.mtu, true)
+  view.setUint32(at + 308, value.sequence, true)
+  view.setUint8(at + 312, value.opens)
+  view.setUint8(at + 313, value.remembered)
+  putZeros(view, at + 314, 6)
 }
 export const scratchLayout: Layout<Scratch> = {
   size: SCRATCH_SIZE,

@@ -129,21 +129,21 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 18,
     name: 'nat_ports',
-    text: 'No source port was found with which the translated flow differs from all others to the same backend.',
+    text: 'No source port was found with which the translated flow differs from all others to the same destination.',
     whatToDo:
-      'Many flows go from one address to one backend: spread them over more backends, or over more nodes for clients from outside.',
+      'Many flows go from one address to one destination: spread them over more backends or nodes, or give pods that leave the cluster more addresses (`masquerade.addresses`).',
   },
   {
     value: 19,
     name: 'fragment_early',
-    text: 'A fragment of a datagram to a service came before the first one, which alone tells the port.',
+    text: 'A fragment of a datagram to a service, or out of the cluster, came before the first one, which alone tells the port.',
     whatToDo:
       'Something on the way reorders fragments. Keep datagrams below the MTU of the path, as senders that discover it do.',
   },
   {
     value: 20,
     name: 'too_big',
-    text: "A packet of a service's flow with a client elsewhere is longer than the way on takes, and cannot be fragmented. Its sender was told the length that fits.",
+    text: "A packet of a service's flow with a client elsewhere, or of a pod's flow that leaves the cluster, is longer than the way on takes, and cannot be fragmented. Its sender was told the length that fits.",
     whatToDo:
       'A sender that discovers the MTU of its path loses one packet; if there are more, something on its way drops ICMP. Uplinks that take larger packets than clients send leave room for the overlay and for what wraps flows by dsr.',
   },
@@ -157,9 +157,9 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 22,
     name: 'nat_protocol',
-    text: 'A fragment of an SCTP packet would have to get other ports, which its checksum over the whole packet does not allow.',
+    text: 'A fragment of an SCTP packet would have to get other ports, which its checksum over the whole packet does not allow; or a protocol without ports is not let out of the cluster.',
     whatToDo:
-      'SCTP cuts its messages itself: let the endpoints discover the MTU of their path. Or give the service the port of its pods.',
+      'SCTP cuts its messages itself: let the endpoints discover the MTU of their path. Or give the service the port of its pods. GRE, ESP and their like leave the cluster with `masquerade.otherProtocols: translate`.',
   },
   {
     value: 23,

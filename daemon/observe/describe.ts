@@ -44,6 +44,7 @@ export function describe(d: Described): Status {
       ...d.source.problems(),
       ...routingProblems(d.datapath),
       ...serviceProblems(d.services),
+      ...[...d.plugins.parts.values()].flatMap(parts => parts.problems?.() ?? []),
       ...reconcilerStatus(d).flatMap(stuck),
     ],
   }

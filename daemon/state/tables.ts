@@ -13,8 +13,10 @@
  *                    slices, hostAddresses,
  *                    endpoints, backendLoads
  *   backendLoads     counted in conntrack         (datapath/)
+ *   egress,          from plugins                 (plugins/)    → eBPF maps `egress_addresses`, `native_ranges`
+ *   nativeRanges
  */
-import type { Address, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
+import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
@@ -77,6 +79,23 @@ export interface UplinkRow {
   readonly mac: string
 }
 
+/** The addresses of this node that pods' packets leave the cluster with by an uplink. */
+export interface EgressRow {
+  readonly device: string
+  /** Interface index. */
+  readonly index: number
+  readonly family: Family
+  /** At least one; a pod's flows have one in common while ports are left there. */
+  readonly addresses: readonly Address[]
+}
+
+/** A range outside the cluster where pods' addresses are known: what goes there keeps them. */
+export interface NativeRangeRow {
+  readonly prefix: Prefix
+  /** Who says so; several may say it of one range. */
+  readonly owner: string
+}
+
 export interface Tables {
   readonly nodes: Table<NodeRow>
   readonly pods: Table<PodRow>
@@ -89,6 +108,8 @@ export interface Tables {
   readonly backendLoads: Table<BackendLoadRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
+  readonly egress: Table<EgressRow>
+  readonly nativeRanges: Table<NativeRangeRow>
 }
 
 export function createTables(): Tables {
@@ -104,6 +125,8 @@ export function createTables(): Tables {
     backendLoads: new Table('backendLoads', r => r.key),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
+    egress: new Table('egress', r => `${r.device} IPv${r.family}`),
+    nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
   }
 }
 

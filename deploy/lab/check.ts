@@ -67,9 +67,14 @@ export async function runMatrix(
   })
 }
 
-/** What a pod takes part in is recorded: its first packet and the reply. Of a service's flows the backend is told. */
+/**
+ * What a pod takes part in is recorded: its first packet and the reply. Of a service's flows the backend is told, of
+ * those that leave the cluster the node's address.
+ */
 function isRecorded({ row, ok }: Run): boolean {
-  return ok && row.to.kind !== 'service' && (row.from.kind === 'pod' || row.to.kind === 'pod')
+  return (
+    ok && row.to.kind !== 'service' && row.to.kind !== 'outside' && (row.from.kind === 'pod' || row.to.kind === 'pod')
+  )
 }
 
 async function runQueue(lab: Lab, queue: readonly Row[], runs: Map<Row, Run>, probers: Probers, signal: AbortSignal) {
@@ -145,7 +150,8 @@ export function wrongAnswers({ addresses, one }: Answers, family: Family, got: r
 }
 
 /** The same of as whom the sender was seen. */
-function wrongClients({ answers, source = '' }: Row, got: readonly string[]): string | undefined {
-  if (!answers?.seesClient || (got.length === 1 && got[0] === source)) return undefined
-  return `${source} was seen as ${got.join(', ')}`
+function wrongClients({ answers, family }: Row, got: readonly string[]): string | undefined {
+  const meant = answers?.seen?.find(address => familyOf(address) === family)
+  if (meant === undefined || (got.length === 1 && got[0] === meant)) return undefined
+  return `instead of ${meant} was seen ${got.join(', ')}`
 }

@@ -30,6 +30,7 @@ export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: reado
     services: { socket: cgroup !== undefined },
     cluster: { source: 'directory', directory: lab.cluster },
     'cluster-pool': {},
+    masquerade: {},
   }
   for (const assignment of set) assign(tree, assignment)
   return tree
@@ -49,6 +50,13 @@ export function servesSockets({ set }: Pick<LabOptions, 'set'>): boolean {
   const layout = labLayout('any')
   const { services } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
   return (services as { readonly socket?: boolean } | undefined)?.socket !== false
+}
+
+/** Whether pods reach what is outside, which knows no way to them. */
+export function leavesCluster({ set, daemon }: Pick<LabOptions, 'set' | 'daemon'>): boolean {
+  const layout = labLayout('any')
+  const { masquerade } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  return daemon === undefined && masquerade !== undefined
 }
 
 function assign(tree: Tree, assignment: string): void {

@@ -30,6 +30,8 @@ test('two nodes have every way in both directions', () => {
       'node → own pod: node1 → node1-a',
       'outside → node: outside → node1',
       'outside → pod, no route: outside → node1-a',
+      'pod → outside: node1-a → outside',
+      'pod → outside, as its node: node1-a → outside',
       'pod → service: node1-a → probe',
       'pod → service, by packet: node1-a → probe',
       'node → service: node1 → probe',
@@ -55,6 +57,8 @@ test('two nodes have every way in both directions', () => {
       'node → own pod: node2 → node2-a',
       'outside → node: outside → node2',
       'outside → pod, no route: outside → node2-a',
+      'pod → outside: node2-a → outside',
+      'pod → outside, as its node: node2-a → outside',
       'pod → service: node2-a → probe',
       'pod → service, by packet: node2-a → probe',
       'node → service: node2 → probe',
@@ -81,7 +85,9 @@ test('two nodes have every way in both directions', () => {
 
 test('services that choose say who may answer: all in turn, those of the node, of its zone, of the last node', () => {
   const own = (pod: string): string[] => [`10.0.${pod.slice(4, 5)}.${pod.slice(-1) === 'a' ? 1 : 2}`]
-  const rows = matrix(labOf(3, 2, own, ['families=[ipv4]'])).filter(r => r.from.name === 'node1-a' && !r.byPacket)
+  const rows = matrix(labOf(3, 2, own, ['families=[ipv4]'])).filter(
+    r => r.from.name === 'node1-a' && r.to.kind === 'service' && !r.byPacket,
+  )
   const answers = rows.flatMap(r =>
     r.answers === undefined ? [] : [[r.to.name, r.answers.one, ...r.answers.addresses]],
   )
@@ -91,6 +97,13 @@ test('services that choose say who may answer: all in turn, those of the node, o
     ['near', false, '10.0.1.1', '10.0.1.2', '10.0.3.1', '10.0.3.2'],
     ['direct', false, '10.0.3.1', '10.0.3.2'],
   ])
+})
+
+test('a pod is taken for its node outside', () => {
+  const [row] = matrix(labOf(1, 1, dual)).filter(r => r.way === 'pod → outside, as its node')
+  const host = labOf(1, 1, dual).stations.find(s => s.kind === 'node')
+  assert.deepEqual(row?.answers?.addresses, row?.to.addresses)
+  assert.deepEqual(row?.answers?.seen, host?.addresses)
 })
 
 test('each way is checked by every protocol, size and family', () => {
@@ -110,7 +123,7 @@ test('a family that pods should have and have not keeps its rows, without an add
   assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
   const without = rows.filter(r => r.address === undefined || r.source === undefined)
   assert.deepEqual([...new Set(without.map(r => r.family))], [6])
-  assert.equal(new Set(without.map(r => r.way)).size, 18)
+  assert.equal(new Set(without.map(r => r.way)).size, 20)
 })
 
 test('a family that pods are configured without has no rows of pods', () => {

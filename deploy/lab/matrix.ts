@@ -1,9 +1,9 @@
 /** The connectivity matrix: which checks there are. Pure. */
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
-import { podFamilies, servesSockets, zoneOf } from './configuration.ts'
+import { leavesCluster, podFamilies, servesSockets, zoneOf } from './configuration.ts'
 import { PROBE_PORT } from './layout.ts'
 import { type Chooser, chooserAddresses, CHOOSERS, DIRECT_NODE_PORT, hasService } from './service.ts'
-import { NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses } from './service.ts'
+import { NODE_PORT, SERVICE_NAME, SERVICE_PORT, serviceAddresses, WHO_PORT } from './service.ts'
 import { familyOf, type Lab, type Station } from './state.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'icmp'
@@ -35,8 +35,8 @@ export interface Answers {
   readonly addresses: readonly Address[]
   /** One of them, always the same. */
   readonly one: boolean
-  /** They see the client's own address. */
-  readonly seesClient: boolean
+  /** As whom they see the client, where that is told: by one address of each family. */
+  readonly seen?: readonly Address[]
 }
 
 /** Whom a row speaks to: a station, or the lab's service. */
@@ -83,6 +83,7 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
     { name: 'outside → node', from: outside, to: host, reaches: true },
     { name: 'outside → pod, no route', from: outside, to: pod, reaches: false },
   ]
+  if (leavesCluster(lab.options)) local.push(...leaving({ pod, host, outside }))
   if (hasService(lab.options)) {
     const service: Goal = { name: SERVICE_NAME, kind: 'service', addresses: serviceAddresses(lab.options) }
     const common = { to: service, port: SERVICE_PORT, reaches: true } as const
@@ -109,6 +110,14 @@ interface Askers {
   readonly pod: Station | undefined
   readonly host: Station | undefined
   readonly outside: Station | undefined
+}
+
+/** Ways out of the cluster, where a pod is taken for its node. */
+function leaving({ pod, host, outside }: Askers): Way[] {
+  if (host === undefined || outside === undefined) return []
+  const way = { name: 'pod → outside', from: pod, to: outside, reaches: true }
+  const answers = { addresses: outside.addresses, one: true, seen: host.addresses }
+  return [way, { ...way, name: 'pod → outside, as its node', port: WHO_PORT, answers }]
 }
 
 /** Ways to services that choose among their endpoints. */
@@ -143,7 +152,7 @@ function choosing(lab: Lab, here: string, { pod, host, outside }: Askers): Way[]
         to: nodePort(host, name),
         port,
         reaches: true,
-        answers: { ...answers, seesClient },
+        answers: { ...answers, ...(seesClient && outside && { seen: outside.addresses }) },
       },
     ]
   })
@@ -152,7 +161,7 @@ function choosing(lab: Lab, here: string, { pod, host, outside }: Askers): Way[]
 }
 
 function answersOf(pods: readonly Station[]): Answers {
-  return { addresses: pods.flatMap(pod => pod.addresses), one: false, seesClient: false }
+  return { addresses: pods.flatMap(pod => pod.addresses), one: false }
 }
 
 function nodePort(node: Station | undefined, service: string = SERVICE_NAME): Goal | undefined {

@@ -45,7 +45,7 @@ export const CHOOSERS = {
 } as const
 export type Chooser = keyof typeof CHOOSERS
 /** Where a pod says who it is (cw-probe serve). */
-const WHO_PORT = PROBE_PORT + 3
+export const WHO_PORT = PROBE_PORT + 3
 /** Of the service `direct` too: where pods are served as by the lab's own service. */
 export const DIRECT_NODE_PORT = 30_085
 

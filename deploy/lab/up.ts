@@ -79,9 +79,8 @@ async function checkOptions(
 async function difference(lab: Lab, options: LabOptions, { built, signal }: UpContext): Promise<string | undefined> {
   if (JSON.stringify(lab.options) !== JSON.stringify(options)) return 'other options'
   if (lab.fingerprint !== built.fingerprint) return 'the project has changed'
-  const inhabited = lab.stations.filter(s => s.kind !== 'outside')
-  const serves = await Promise.all(inhabited.map(s => probeServes(s, built, signal)))
-  const idle = inhabited.find((_, i) => serves[i] === false)
+  const serves = await Promise.all(lab.stations.map(s => probeServes(s, built, signal)))
+  const idle = lab.stations.find((_, i) => serves[i] === false)
   if (idle !== undefined) return `nothing serves in ${idle.name}`
   const ready = await Promise.all(lab.nodes.map(n => isReady(n, signal)))
   return ready.every(r => r) ? undefined : 'a daemon is not ready'
@@ -101,8 +100,7 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
   const pods = await together(nodes.map(n => startPods(layout, n, options.pods, context)))
   const saved = { options, fingerprint: built.fingerprint, pods: Object.fromEntries(pods.flat()) }
   const lab = describeLab(layout, saved)
-  const inhabited = lab.stations.filter(s => s.kind !== 'outside')
-  await together(inhabited.map(s => startProbe(layout, s, built, signal)))
+  await together(lab.stations.map(s => startProbe(layout, s, built, signal)))
   if (hasService(options)) await startService(lab, built.probe, signal)
   saveLab(layout, saved)
   return lab

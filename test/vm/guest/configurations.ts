@@ -69,6 +69,7 @@ export const PARAMETERS: readonly Parameter[] = [
   { name: 'steady', levels: [256, 32_768].map(steady_sets => ({ steady_sets })) },
   { name: 'host', levels: [0n, 7n].map(host_netns => ({ host_netns })) },
   { name: 'dsr', levels: [0, 1, 2, 3].map(dsr_dispatch => ({ dsr_dispatch, dsr_port: 6081 + dsr_dispatch })) },
+  { name: 'masquerade', levels: [0, 3, 15].map(masquerade_flags => ({ masquerade_flags })) },
   { name: 'batches', levels: [{ event_batch_bytes: 0 }, { event_batch_bytes: 262_144 }] },
 ]
 
@@ -110,31 +111,59 @@ function chosen(levels: readonly number[]): Configuration {
 
 /**
  * Rows of levels in which each two levels of different parameters meet at least once, for as many levels as `counts`
- * gives: of all rows greedily the one that meets most pairs not met yet.
+ * gives: each row begins with a pair that has not met yet, and goes on greedily, parameter by parameter.
  */
 export function pairwise(counts: readonly number[]): number[][] {
-  const missing = new Set(pairsOf(counts))
-  const all = product(counts)
+  const missing = new Map(pairsOf(counts).map(pair => [nameOf(...pair), pair]))
   const rows: number[][] = []
-  while (missing.size > 0) {
-    const gain = (row: readonly number[]): number => pairsIn(row).filter(pair => missing.has(pair)).length
-    const best = all.reduce((a, b) => (gain(b) > gain(a) ? b : a))
-    for (const pair of pairsIn(best)) missing.delete(pair)
-    rows.push(best)
+  for (let [first] = missing.values(); first !== undefined; [first] = missing.values()) {
+    const chosen = new Map(first)
+    for (const [parameter, count] of counts.entries()) {
+      if (chosen.has(parameter)) continue
+      const gain = (level: number): number =>
+        [...chosen].filter(other => missing.has(nameOf(other, [parameter, level]))).length
+      chosen.set(
+        parameter,
+        range(count).reduce((a, b) => (gain(b) > gain(a) ? b : a)),
+      )
+    }
+    const row = counts.map((_, parameter) => chosen.get(parameter) ?? 0)
+    for (const pair of pairsIn(row)) missing.delete(nameOf(...pair))
+    rows.push(row)
   }
   return rows
 }
 
-function product(counts: readonly number[]): number[][] {
-  return counts.reduce<number[][]>((rows, n) => rows.flatMap(row => range(n).map(level => [...row, level])), [[]])
+/** A parameter and a level of it. */
+type Choice = readonly [parameter: number, level: number]
+type Pair = readonly [Choice, Choice]
+
+function pairsOf(counts: readonly number[]): Pair[] {
+  return counts.flatMap((count, a) =>
+    range(count).flatMap(level =>
+      counts.flatMap((others, b) =>
+        b > a
+          ? range(others).map(
+              (other): Pair => [
+                [a, level],
+                [b, other],
+              ],
+            )
+          : [],
+      ),
+    ),
+  )
 }
 
-function pairsOf(counts: readonly number[]): string[] {
-  return [...new Set(product(counts).flatMap(pairsIn))]
+function pairsIn(row: readonly number[]): Pair[] {
+  const choices = [...row.entries()]
+  return choices.flatMap((a, i) => choices.slice(i + 1).map((b): Pair => [a, b]))
 }
 
-function pairsIn(row: readonly number[]): string[] {
-  return row.flatMap((a, i) => row.slice(i + 1).map((b, j) => `${i}=${a} ${i + 1 + j}=${b}`))
+/** The same whichever of the two comes first. */
+function nameOf(a: Choice, b: Choice): string {
+  const [first, second] = a[0] < b[0] ? [a, b] : [b, a]
+  return `${first[0]}=${first[1]} ${second[0]}=${second[1]}`
 }
 
 function range(n: number): number[] {

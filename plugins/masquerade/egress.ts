@@ -1,0 +1,34 @@
+/** Which of the node's addresses pods' packets leave by each uplink with. Pure. */
+import { familyIn } from '../../daemon/kernel/ip.ts'
+import type { Address } from '../../daemon/kernel/kernel.ts'
+import type { EgressRow, HostAddressRow, NodeRow, UplinkRow } from '../../daemon/state/tables.ts'
+
+export interface EgressInput {
+  readonly uplinks: Iterable<UplinkRow>
+  readonly hostAddresses: Iterable<HostAddressRow>
+  readonly self: NodeRow | undefined
+  /** Empty: of each uplink one. */
+  readonly chosen: readonly Address[]
+}
+
+/** More than the programs take of one device (bpf/lib/shared.h, egress_size) are left out. */
+const MOST = 16
+
+/**
+ * The chosen addresses stand for pods on every uplink, wherever they are: a network may route them to the node. Without
+ * a choice an uplink's packets bear the address that the node is known by, if it has that, else its first global one.
+ */
+export function egressRows({ uplinks, hostAddresses, self, chosen }: EgressInput): EgressRow[] {
+  const hosts = [...hostAddresses]
+  return [...uplinks].flatMap(({ name: device, index }) =>
+    ([4, 6] as const).flatMap(family => {
+      const own = hosts.filter(h => h.device === device && h.scope === 'global').map(h => h.address)
+      const known = own.filter(address => self?.addresses.includes(address))
+      const given =
+        chosen.length > 0 ? chosen.filter(address => hosts.some(h => h.address === address)) : known.concat(own)
+      const addresses = given.filter(address => familyIn(address) === family)
+      const used = chosen.length > 0 ? addresses.slice(0, MOST) : addresses.slice(0, 1)
+      return used.length > 0 ? [{ device, index, family, addresses: used }] : []
+    }),
+  )
+}

@@ -1,0 +1,80 @@
+/** The plugin's section of the configuration: checked, with every error naming the key and what is allowed. */
+import * as z from 'zod/mini'
+import { canonicalAddress, canonicalPrefix } from '../../daemon/kernel/ip.ts'
+import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
+import { ConfigError } from '../../daemon/plugin.ts'
+
+export interface MasqueradeOptions {
+  /** Families whose packets are masqueraded. */
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+  /** What goes to other nodes' own addresses is masqueraded too. */
+  readonly nodes: boolean
+  /** Protocols without ports: by their addresses alone, or not let out. */
+  readonly otherProtocols: 'translate' | 'drop'
+  /** Of this node; empty: of each uplink the one it is known by. */
+  readonly addresses: readonly Address[]
+  /** What goes there keeps its address. */
+  readonly nativeRanges: readonly Prefix[]
+  /** A file as ip-masq-agent reads it; its ranges count besides. */
+  readonly agentFile?: string
+}
+
+const section = z.strictObject({
+  ipv4: z._default(z.boolean(), true),
+  ipv6: z._default(z.boolean(), true),
+  nodes: z._default(z.boolean(), false),
+  otherProtocols: z._default(z.enum(['translate', 'drop']), 'translate'),
+  addresses: z._default(z.array(z.string()), []),
+  nativeRanges: z._default(z.array(z.string()), []),
+  agentFile: z.optional(z.string().check(z.regex(/^\//))),
+})
+
+/** What is allowed, by the last word of a key. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  masquerade: 'a group with the keys ipv4, ipv6, nodes, otherProtocols, addresses, nativeRanges and agentFile',
+  ipv4: 'true or false',
+  ipv6: 'true or false',
+  nodes: 'true or false',
+  otherProtocols: 'translate or drop',
+  addresses: 'a list of addresses of this node such as 192.0.2.7',
+  nativeRanges: 'a list of prefixes such as 10.0.0.0/8 or fd00::/8',
+  agentFile: 'an absolute path such as /etc/config/ip-masq-agent',
+}
+
+/** Checks the section `masquerade`; throws ConfigError. Nothing given means everything that leaves, in both families. */
+export function parseOptions(raw: unknown): MasqueradeOptions {
+  const result = section.safeParse(raw ?? {})
+  if (!result.success) throw errorOf(result.error.issues[0])
+  const { agentFile, ...options } = result.data
+  return {
+    ...options,
+    addresses: options.addresses.map((text, n) => readAs(canonicalAddress, `masquerade.addresses.${n}`, text)),
+    nativeRanges: options.nativeRanges.map((text, n) => readAs(canonicalPrefix, `masquerade.nativeRanges.${n}`, text)),
+    ...(agentFile !== undefined && { agentFile }),
+  }
+}
+
+function readAs(read: (text: string) => string, key: string, text: string): string {
+  try {
+    return read(text)
+  } catch (cause) {
+    const reason = cause instanceof Error ? `${cause.message}; ` : ''
+    throw new ConfigError(key, `${reason}allowed: ${ALLOWED[key.split('.')[1] ?? '']}`, { cause })
+  }
+}
+
+interface Issue {
+  readonly code?: string
+  readonly path: readonly PropertyKey[]
+  readonly keys?: readonly string[]
+}
+
+function errorOf(issue: Issue | undefined): ConfigError {
+  const path = ['masquerade', ...(issue?.path ?? []).map(String)]
+  const [unknown] = issue?.keys ?? []
+  if (issue?.code === 'unrecognized_keys' && unknown !== undefined)
+    return new ConfigError([...path, unknown].join('.'), `unknown key; allowed: ${ALLOWED['masquerade']}`)
+  const name = path.findLast(part => part in ALLOWED) ?? 'masquerade'
+  return new ConfigError(path.join('.'), `is not allowed; allowed: ${ALLOWED[name]}`)
+}

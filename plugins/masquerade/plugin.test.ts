@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Kernel } from '../../daemon/kernel/kernel.ts'
+import { eventually } from '../../test/support/eventually.ts'
+import { fakeHost } from '../../test/support/fake-host.ts'
+import { parseOptions } from './options.ts'
+import { masquerade } from './plugin.ts'
+
+const withAddresses = (...addresses: readonly string[]): Kernel =>
+  ({ net: { addresses: () => addresses.map(address => ({ address, scope: 'global' })) } }) as unknown as Kernel
+
+test('the programs are told what is masqueraded', async () => {
+  for (const [section, flags] of [
+    [null, 1 | 2 | 8],
+    [{ ipv6: false, otherProtocols: 'drop' }, 1],
+    [{ ipv4: false, nodes: true }, 2 | 4 | 8],
+  ] as const) {
+    const host = fakeHost()
+    const parts = await masquerade.configure(section)(host)
+    assert.deepEqual(parts.datapath, { config: { masquerade_flags: flags } })
+    await host.stop()
+  }
+})
+
+test('rows follow uplinks and addresses; nothing is complete before those are', async () => {
+  const host = fakeHost()
+  const { uplinks, hostAddresses, egress, nativeRanges } = host.tables
+  const known = [uplinks.initializer('test'), hostAddresses.initializer('test')]
+  const parts = await masquerade.configure({ nativeRanges: ['10.1.2.3/8'] })(host)
+  const done = parts.run?.(host.signal)
+  assert.deepEqual([...nativeRanges.values()], [{ prefix: '10.0.0.0/8', owner: 'masquerade.nativeRanges' }])
+  assert.equal(nativeRanges.initialized, true)
+  uplinks.put({ name: 'eth0', index: 2, mtu: 1500, mac: '' })
+  hostAddresses.put({ address: '192.0.2.7', prefixLength: 24, scope: 'global', device: 'eth0' })
+  await eventually(() => egress.get('eth0 IPv4')?.addresses[0] === '192.0.2.7')
+  assert.equal(egress.initialized, false)
+  for (const complete of known) complete()
+  hostAddresses.delete('192.0.2.7')
+  await eventually(() => egress.size === 0)
+  assert.equal(egress.initialized, true)
+  await host.stop()
+  await done
+})
+
+test('an address that the node does not have is refused with those that it has', () => {
+  const host = fakeHost(withAddresses('192.0.2.7', 'fd00::7'))
+  assert.throws(() => masquerade.configure({ addresses: ['192.0.2.7', '192.0.2.8'] })(host), {
+    key: 'masquerade.addresses.1',
+    message: /192\.0\.2\.8 is on no device of this node; allowed: 192\.0\.2\.7, fd00::7/,
+  })
+})
+
+const mistakes: readonly (readonly [section: unknown, key: string, message: RegExp])[] = [
+  [7, 'masquerade', /allowed: a group with the keys ipv4/],
+  [{ ipv5: true }, 'masquerade.ipv5', /unknown key; allowed: a group/],
+  [{ ipv4: 'yes' }, 'masquerade.ipv4', /allowed: true or false/],
+  [{ otherProtocols: 'pass' }, 'masquerade.otherProtocols', /allowed: translate or drop/],
+  [{ addresses: ['192.0.2'] }, 'masquerade.addresses.0', /allowed: a list of addresses/],
+  [{ nativeRanges: ['10.0.0.0/8', '10/8'] }, 'masquerade.nativeRanges.1', /allowed: a list of prefixes/],
+  [{ agentFile: 'config' }, 'masquerade.agentFile', /allowed: an absolute path/],
+]
+for (const [section, key, message] of mistakes)
+  test(`${JSON.stringify(section)} is refused by name`, () => {
+    assert.throws(() => parseOptions(section), { key, message })
+  })

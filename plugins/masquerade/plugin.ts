@@ -1,0 +1,83 @@
+/** Pods' packets that leave the cluster bear an address of their node. */
+import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
+import { ConfigError, type Host, type Parts, type Plugin } from '../../daemon/plugin.ts'
+import { eachChange } from '../../daemon/state/each-change.ts'
+import { replaceRows } from '../../daemon/state/replace.ts'
+import { AgentFile } from './agent-file.ts'
+import { egressRows } from './egress.ts'
+import { type MasqueradeOptions, parseOptions } from './options.ts'
+
+/** enum masquerade_flags of bpf/lib/shared.h. */
+const FLAGS = { ipv4: 1, ipv6: 2, nodes: 4, protocols: 8 } as const
+
+export const masquerade: Plugin = {
+  name: 'masquerade',
+  configure(raw) {
+    const options = parseOptions(raw)
+    return host => setUp(options, host)
+  },
+}
+
+function setUp(options: MasqueradeOptions, host: Host): Parts {
+  refuseForeign(options.addresses, host)
+  const { egress, nativeRanges, uplinks, hostAddresses, nodes } = host.tables
+  const egressKnown = egress.initializer('masquerade')
+  const rangesKnown = nativeRanges.initializer('masquerade')
+  const follow = (): void => {
+    replaceRows(
+      egress,
+      egressRows({
+        uplinks: uplinks.values(),
+        hostAddresses: hostAddresses.values(),
+        self: nodes.get(host.nodeName),
+        chosen: options.addresses,
+      }),
+    )
+    if (uplinks.initialized && hostAddresses.initialized) egressKnown()
+  }
+  const keep = (owner: string, ranges: readonly Prefix[]): void => {
+    const rows = ranges.map(prefix => ({ prefix, owner }))
+    replaceRows(nativeRanges, rows, row => row.owner === owner)
+  }
+  keep('masquerade.nativeRanges', options.nativeRanges)
+  const file = agentFileOf(options, host, ranges => {
+    keep('masquerade.agentFile', ranges)
+    rangesKnown()
+  })
+  if (file === undefined) rangesKnown()
+  return {
+    datapath: { config: { masquerade_flags: flagsOf(options) } },
+    problems: () => file?.problems() ?? [],
+    run: async signal => {
+      await Promise.all([eachChange([uplinks, hostAddresses, nodes], follow, signal), file?.run(signal)])
+    },
+  }
+}
+
+function agentFileOf({ agentFile: path }: MasqueradeOptions, host: Host, apply: (ranges: readonly Prefix[]) => void) {
+  return path === undefined ? undefined : new AgentFile({ path, host, apply })
+}
+
+function flagsOf({ ipv4, ipv6, nodes, otherProtocols }: MasqueradeOptions): number {
+  return (
+    (ipv4 ? FLAGS.ipv4 : 0) |
+    (ipv6 ? FLAGS.ipv6 : 0) |
+    (nodes ? FLAGS.nodes : 0) |
+    (otherProtocols === 'translate' ? FLAGS.protocols : 0)
+  )
+}
+
+/** An address that no device of the node has would be answered to somebody else. */
+function refuseForeign(addresses: readonly Address[], { kernel }: Host): void {
+  if (addresses.length === 0) return
+  const own = kernel.net
+    .addresses()
+    .filter(({ scope }) => scope === 'global')
+    .map(({ address }) => address)
+  for (const [n, address] of addresses.entries())
+    if (!own.includes(address))
+      throw new ConfigError(
+        `masquerade.addresses.${n}`,
+        `${address} is on no device of this node; allowed: ${own.join(', ') || 'none, for the node has no address'}`,
+      )
+}
