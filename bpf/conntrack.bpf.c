@@ -55,8 +55,85 @@ static long settle_load(void *map, const struct load_key *key, struct load *load
 	return 0;
 }
 
+/* Marks are made anew in the half that does not hold. */
+static long begin_crowd(void *map, const struct crowd_key *key, struct nat_crowd *crowd, void *context)
+{
+	__u32 other = crowd->half & 1 ? 0 : CROWD_WORDS;
+
+	(void)map, (void)key, (void)context;
+	crowd->counting = 0;
+	crowd->owners_counting = 0;
+	for (__u32 i = 0; i < CROWD_WORDS; i++) {
+		crowd->taken[other + i] = 0;
+		/* Else clang makes it a call of memset, which there is none of. */
+		asm volatile("" ::: "memory");
+	}
+	return 0;
+}
+
+/* Counts a flow for the crowd that it belongs to, and for who opened it. */
+static __always_inline void count_in_crowd(const struct ct_key *key, const struct ct_value *flow)
+{
+	bool a = flow->flags & CT_ORIGIN_A;
+	struct scratch *own = scratch();
+	const struct nat_value *reply;
+	struct nat_crowd *crowd;
+	struct share *share;
+
+	if (!own || !(flow->flags & CT_TRANSLATED) || ct_closed(flow->flags))
+		return;
+	own->to.source = a ? key->a : key->b;
+	own->to.destination = a ? key->b : key->a;
+	own->to.source_port = a ? key->port_a : key->port_b;
+	own->to.destination_port = a ? key->port_b : key->port_a;
+	own->to.protocol = key->protocol;
+	crowd = crowd_of(&own->to, own);
+	if (!crowd || !crowd_mark_half(crowd, bpf_ntohs(own->to.source_port), ~crowd->half & 1))
+		return;
+	crowd->counting++;
+	nat_key_set_against(&own->against, &own->to);
+	reply = bpf_map_lookup_elem(&translations, &own->against);
+	if (!reply)
+		return;
+	own->share.owner = reply->destination;
+	share = bpf_map_lookup_elem(&crowd_shares, &own->share);
+	if (share)
+		share->counting++;
+	else
+		crowd_share_begin(own, 0, 1);
+}
+
+static long settle_share(void *map, const struct share_key *key, struct share *share, void *context)
+{
+	struct crowd_key of = key->crowd;
+	struct nat_crowd *crowd = bpf_map_lookup_elem(&nat_crowds, &of);
+
+	(void)context;
+	share->ports = share->counting;
+	share->counting = 0;
+	if (crowd && share->ports)
+		crowd->owners_counting++;
+	else
+		bpf_map_delete_elem(map, key);
+	return 0;
+}
+
+static long settle_crowd(void *map, const struct crowd_key *key, struct nat_crowd *crowd, void *context)
+{
+	(void)context;
+	crowd->half ^= 1;
+	crowd->ports = crowd->counting;
+	crowd->owners = crowd->owners_counting;
+	for (__u32 i = 0; i < CROWD_GROUPS; i++)
+		crowd->full[i] = 0;
+	if (crowd->ports < crowd_room(true) / CROWD_LEAST_SHARE)
+		bpf_map_delete_elem(map, key);
+	return 0;
+}
+
 struct expiry {
 	bool loads;
+	bool crowds;
 	__u64 now;
 	__u64 live;
 	__u64 expired;
@@ -78,6 +155,8 @@ static long expire_one(void *map, const struct ct_key *key, struct ct_value *flo
 		expiry->live++;
 		if (expiry->loads)
 			count_load(key, flow);
+		if (expiry->crowds)
+			count_in_crowd(key, flow);
 		return 0;
 	}
 	report_end(key, flow);
@@ -133,14 +212,21 @@ int ct_expire(struct ct_expiry *ctx)
 	 * here.
 	 */
 	struct expiry expiry = {.now = bpf_ktime_get_ns(), .loads = ctx->loads};
+	long crowds = bpf_for_each_map_elem(&nat_crowds, begin_crowd, 0, 0);
 
+	expiry.crowds = crowds > 0;
 	bpf_for_each_map_elem(&conntrack, expire_one, &expiry, 0);
 	if (expiry.loads)
 		bpf_for_each_map_elem(&loads, settle_load, 0, 0);
+	if (expiry.crowds) {
+		bpf_for_each_map_elem(&crowd_shares, settle_share, 0, 0);
+		bpf_for_each_map_elem(&nat_crowds, settle_crowd, 0, 0);
+	}
 	bpf_for_each_map_elem(&translations, expire_nat, &expiry, 0);
 	ctx->live = expiry.live;
 	ctx->expired = expiry.expired;
 	ctx->translations = expiry.translations;
+	ctx->crowds = expiry.crowds ? (__u64)crowds : 0;
 	return 0;
 }
 

@@ -8,7 +8,6 @@
 #include "endpoint.h"
 #include "maglev.h"
 #include "masquerade.h"
-#include "nat-flow.h"
 #include "service.h"
 #include "timestamp.h"
 #include "wrap.h"
@@ -204,7 +203,7 @@ static __always_inline int balance_past(const struct packet *p)
 		return balance_stays(p, entry) ? BALANCE_KNOWN : BALANCE_NONE;
 	if (ct_live(entry))
 		return entry->flags & CT_DIRECT ? BALANCE_DIRECT : BALANCE_OPEN_ELSEWHERE;
-	nat_release(&p->tuple);
+	nat_release(&p->tuple, 0);
 	return BALANCE_NONE;
 }
 
@@ -246,7 +245,8 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 
 /* A flow whose backend cannot answer past this node, for another of this node's has its tuple, comes back by this one.
  */
-static __always_inline enum drop_reason balance_open_here(const struct packet *p, struct nat_value *next)
+static __always_inline enum drop_reason balance_open_here(struct __sk_buff *skb, const struct packet *p,
+							  struct nat_value *next)
 {
 	__u32 family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
 	const struct address *node = bpf_map_lookup_elem(&node_addresses, &family);
@@ -255,34 +255,37 @@ static __always_inline enum drop_reason balance_open_here(const struct packet *p
 		return DROP_NAT_PORTS;
 	next->source = *node;
 	next->flags = 0;
-	return nat_open(&p->tuple, false);
+	return nat_open(skb, &p->tuple, NAT_OTHER);
 }
 
 /*
  * A flow whose packets come translated, and whose tuple another one had that is over: it goes on from another port, and
  * so do those packets. Of one that is not over they could not be told.
  */
-static __always_inline enum drop_reason balance_open_moved(const struct packet *p, struct nat_value *next)
+static __always_inline enum drop_reason balance_open_moved(struct __sk_buff *skb, const struct packet *p,
+							   struct nat_value *next)
 {
 	enum drop_reason reason;
 
 	if (!nat_bare_is_free(&p->tuple))
 		return DROP_NAT_PORTS;
 	next->flags = 0;
-	reason = nat_open(&p->tuple, false);
+	reason = nat_open(skb, &p->tuple, NAT_OTHER);
 	return reason ? reason : nat_open_bare(&p->tuple);
 }
 
 /* Writes the entries of a flow that begins. */
-static __always_inline enum drop_reason balance_open(const struct packet *p, struct nat_value *next, int way)
+static __always_inline enum drop_reason balance_open(struct __sk_buff *skb, const struct packet *p,
+						     struct nat_value *next, int way)
 {
-	enum drop_reason reason = nat_open(&p->tuple, way == BALANCE_OPEN);
+	__u32 others = next->flags & (NAT_DSR | NAT_DIRECT) ? 0 : NAT_OTHER;
+	enum drop_reason reason = nat_open(skb, &p->tuple, way == BALANCE_OPEN ? NAT_KEEP | others : others);
 
 	if (likely(reason != DROP_NAT_PORTS))
 		return reason;
 	if (next->flags & NAT_DSR)
-		return balance_open_here(p, next);
-	return next->flags & NAT_DIRECT ? balance_open_moved(p, next) : reason;
+		return balance_open_here(skb, p, next);
+	return next->flags & NAT_DIRECT ? balance_open_moved(skb, p, next) : reason;
 }
 
 /* What tells whether its server takes the packet for a new connection's. */
@@ -335,7 +338,7 @@ static __always_inline int balance_opened(struct __sk_buff *skb, const struct pa
 		nat_value_set(&own->forward, &p->tuple, 0);
 	if (!balance_note(skb, p, own))
 		return -DROP_MALFORMED;
-	reason = device ? masquerade_open(skb, p, device) : balance_open(p, &own->forward, way);
+	reason = device ? masquerade_open(skb, p, device) : balance_open(skb, p, &own->forward, way);
 	return reason ? -(int)reason : BALANCE_OPENED;
 }
 

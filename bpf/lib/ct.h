@@ -9,6 +9,7 @@
 #include "config.h"
 #include "events.h"
 #include "maps.h"
+#include "nat-crowd.h"
 #include "parse.h"
 
 enum {
@@ -180,6 +181,23 @@ static __always_inline __u32 ct_segment_end(struct __sk_buff *skb, const struct 
 	return bpf_ntohl(tcp.sequence) + p->end - p->transport - (bpf_ntohs(tcp.flags) >> 12) * 4 + 1;
 }
 
+/* The port of a translated flow that is over is free. */
+static __always_inline void ct_give_back(const struct packet *p, bool from_a)
+{
+	struct scratch *own = scratch();
+
+	if (!own || !(p->ct_flags & CT_TRANSLATED))
+		return;
+	own->to = p->tuple;
+	if (from_a != !!(p->ct_flags & CT_ORIGIN_A)) {
+		own->to.source = p->tuple.destination;
+		own->to.destination = p->tuple.source;
+		own->to.source_port = p->tuple.destination_port;
+		own->to.destination_port = p->tuple.source_port;
+	}
+	crowd_leave(&own->to);
+}
+
 /* Carries an entry into its next state. */
 static __always_inline void ct_advance(struct __sk_buff *skb, struct packet *p, struct ct_value *entry, bool from_a)
 {
@@ -200,8 +218,10 @@ static __always_inline void ct_advance(struct __sk_buff *skb, struct packet *p, 
 	entry->expires = bpf_ktime_get_coarse_ns() + ct_lifetime(p->tuple.protocol, p->ct_flags);
 	if (gained & CT_REPLIED & ~before)
 		moment |= FLOW_REPLY;
-	if (ct_closed(p->ct_flags) && !ct_closed(before))
+	if (ct_closed(p->ct_flags) && !ct_closed(before)) {
 		moment |= FLOW_END;
+		ct_give_back(p, from_a);
+	}
 	if (moment)
 		event_flow(skb, p, entry, moment, from_a != !!(before & CT_ORIGIN_A));
 }

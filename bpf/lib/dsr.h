@@ -75,8 +75,9 @@ __outlined bool dsr_wrap(struct __sk_buff *skb, struct packet *p)
 /* What the client speaks to, from the entry that leads back; null where there is none. */
 static __always_inline const struct nat_value *dsr_asked(const struct packet *p)
 {
-	struct nat_key against = nat_key_against(&p->tuple);
+	struct nat_key against;
 
+	nat_key_set_against(&against, &p->tuple);
 	return bpf_map_lookup_elem(&translations, &against);
 }
 

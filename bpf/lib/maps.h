@@ -62,6 +62,48 @@ struct {
 	__type(value, struct nat_value);
 } translations SEC(".maps");
 
+/*
+ * Which ports a crowd has, by all that its flows were refused and given. A port that is marked may be free again, until
+ * expiry marks anew, in the other half of the words; one that is not may be taken.
+ */
+struct nat_crowd {
+	__u32 half;     /* which half holds: 0 or 1 */
+	__u32 ports;    /* that flows have */
+	__u32 counting; /* those found so far by the expiry that runs */
+	__u32 owners;   /* how many share them */
+	__u32 owners_counting;
+	__u32 pad;
+	__u64 full[CROWD_GROUPS]; /* a bit a word of which all are marked */
+	__u64 taken[2 * CROWD_WORDS];
+};
+
+/* Crowds that a port is not easily found for. Written by the programs; expiry counts them and removes those that
+ * shrink. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CROWDS);
+	__type(key, struct crowd_key);
+	__type(value, struct nat_crowd);
+} nat_crowds SEC(".maps");
+
+/* What a crowd begins as: too much for a stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nat_crowd);
+} nat_crowd_blank SEC(".maps");
+
+/* Of the crowds in nat_crowds. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct share_key);
+	__type(value, struct share);
+} crowd_shares SEC(".maps");
+
 /* What is in a prefix knows the pods' addresses. Written by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

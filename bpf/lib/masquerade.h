@@ -70,8 +70,8 @@ static __always_inline bool masquerade_has_ports(const struct packet *p)
 }
 
 /*
- * Makes one of a device's addresses the scratch's `to` source, the number modulo their count. Returns how many there
- * are.
+ * Makes one of a device's addresses the source of the scratch's forward entry, the number modulo their count. Returns
+ * how many there are.
  */
 __outlined __u32 masquerade_address(__u32 device, __u32 family, __u32 number)
 {
@@ -87,7 +87,7 @@ __outlined __u32 masquerade_address(__u32 device, __u32 family, __u32 number)
 	given = bpf_map_lookup_elem(&egress_addresses, &key);
 	if (!given)
 		return 0;
-	own->to.source = given->address;
+	own->forward.source = given->address;
 	return count;
 }
 
@@ -104,24 +104,23 @@ static __always_inline __u32 masquerade_number(const struct address *pod)
 __outlined enum drop_reason masquerade_open(struct __sk_buff *skb, const struct packet *p, __u32 device)
 {
 	struct scratch *own = scratch();
+	bool ports = p && masquerade_has_ports(p);
+	enum drop_reason reason;
 	__u32 family, number;
 
 	if (!p || !own)
 		return DROP_MALFORMED;
-	if (!masquerade_has_ports(p) && !(masquerade_flags & MASQUERADE_PROTOCOLS))
+	if (!ports && !(masquerade_flags & MASQUERADE_PROTOCOLS))
 		return DROP_NAT_PROTOCOL;
 	family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
 	number = masquerade_number(&p->tuple.source);
 	own->forward.flags = NAT_EGRESS;
-	own->to.destination = own->forward.destination;
-	own->to.protocol = p->tuple.protocol;
 	for (__u32 i = 0; i < EGRESS_ADDRESSES; i++) {
 		if (i >= masquerade_address(device, family, number + i))
 			break;
-		own->to.source_port = own->forward.source_port;
-		own->to.destination_port = own->forward.destination_port;
-		if (nat_take_port(skb, &p->tuple, masquerade_has_ports(p)))
-			return nat_add_forward(&p->tuple);
+		reason = nat_open(skb, &p->tuple, ports ? NAT_KEEP | NAT_OTHER : NAT_KEEP);
+		if (reason != DROP_NAT_PORTS)
+			return reason;
 	}
 	return DROP_NAT_PORTS;
 }

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Translated flows: the ports they go on from, and their entries in the map translations. A flow owns the tuple of what
- * goes on for as long as conntrack knows it.
+ * Translated flows: whose a tuple is, and their entries in the map translations. A flow owns the tuple of what goes on
+ * for as long as conntrack knows it. What it would go on as is the scratch's `to`, for which the stack has no room.
  */
 #pragma once
 #include "nat.h"
-
-enum {
-	/* Source ports that are tried for one flow. */
-	NAT_TRIES = 32,
-	NAT_PORT_FIRST = 1024,
-	NAT_PORTS = 65536 - NAT_PORT_FIRST,
-};
 
 /* Whether a flow may have this tuple: nobody has it, or a flow that is over. */
 static __always_inline bool nat_is_free(const struct tuple *t)
@@ -27,36 +20,6 @@ static __always_inline bool nat_replies_to(const struct nat_value *reply, const 
 	return reply && address_equal(&reply->destination, &from->source) &&
 	       address_equal(&reply->source, &from->destination) && reply->destination_port == from->source_port &&
 	       reply->source_port == from->destination_port;
-}
-
-/* Whether a flow that comes as `from` has this tuple already. */
-static __always_inline bool nat_is_own(const struct tuple *t, const struct tuple *from)
-{
-	struct nat_key against = nat_key_against(t);
-
-	return nat_replies_to(bpf_map_lookup_elem(&translations, &against), from);
-}
-
-/* A source port that is not reserved. */
-static __always_inline __be16 nat_port(__u32 number)
-{
-	__u32 reserved = reserved_ports_last - reserved_ports_first + 1;
-	__u32 port = NAT_PORT_FIRST + number % (NAT_PORTS - reserved);
-
-	return bpf_htons((__u16)(port < reserved_ports_first ? port : port + reserved));
-}
-
-static __always_inline bool nat_port_is_reserved(__be16 port)
-{
-	return bpf_ntohs(port) >= reserved_ports_first && bpf_ntohs(port) <= reserved_ports_last;
-}
-
-/* Where the search for a port begins: the ports of one client to one service lead to as many others. */
-static __always_inline __u32 nat_port_start(const struct tuple *from)
-{
-	__u32 service = from->destination.words[3] ^ from->destination.words[2] ^ from->destination_port;
-
-	return (service * 0x9e3779b1 >> 8) + bpf_ntohs(from->source_port);
 }
 
 enum nat_claim {
@@ -83,52 +46,26 @@ static __always_inline enum nat_claim nat_claim_over(const struct ct_value *entr
 	return (__s32)(own->sequence - entry->end) > 0 ? NAT_REMEMBERED : NAT_TAKEN;
 }
 
-/* What a flow that comes as `from` would find with a tuple. */
-static __always_inline enum nat_claim nat_claim(const struct tuple *to, const struct tuple *from,
-						const struct scratch *own)
+/* How long a tuple that has been given waits for its flow to be known to conntrack. */
+#define NAT_GIVEN_NS SECOND
+
+/* What a flow that comes as `from` would find with the scratch's `to`; notes who had it. */
+static __always_inline enum nat_claim nat_claim(const struct tuple *from, struct scratch *own)
 {
-	const struct ct_value *entry = ct_find(to);
+	const struct ct_value *entry;
+	const struct nat_value *former;
 
-	return !ct_live(entry) || nat_is_own(to, from) ? NAT_FREE : nat_claim_over(entry, to->protocol, own);
-}
-
-/* What a connection had that is over is taken where so many others have been tried. */
-#define NAT_PICKY_TRIES 4
-
-/*
- * Finds a source port with which a tuple is free. Its own is tried first, unless it must not be kept, then so many
- * others, NAT_TRIES at most. Returns whether there is one.
- */
-__outlined bool nat_find_port(struct tuple *to, const struct tuple *from, bool keep, __u32 tries)
-{
-	struct scratch *own = scratch();
-	enum nat_claim claim, second = NAT_TAKEN;
-	__be16 second_port = 0;
-	__u32 number;
-
-	if (!to || !from || !own)
-		return false;
-	own->remembered = 0;
-	if (keep && nat_claim(to, from, own) == NAT_FREE)
-		return true;
-	number = nat_port_start(from);
-	for (__u32 i = 0; i < NAT_TRIES && i < tries; i++) {
-		to->source_port = nat_port(number);
-		claim = nat_claim(to, from, own);
-		if (claim == NAT_FREE)
-			return true;
-		/* That its server remembers it costs more than that it was another's a moment ago. */
-		if (claim == NAT_OVER || (claim == NAT_REMEMBERED && second == NAT_TAKEN)) {
-			second = claim;
-			second_port = to->source_port;
-		}
-		if (second && i >= NAT_PICKY_TRIES)
-			break;
-		number = bpf_get_prandom_u32();
-	}
-	to->source_port = second_port;
-	own->remembered = second == NAT_REMEMBERED;
-	return second;
+	ct_key_set(&own->key, &own->to, ct_from_a(&own->to));
+	entry = bpf_map_lookup_elem(&conntrack, &own->key);
+	nat_key_set_against(&own->against, &own->to);
+	former = bpf_map_lookup_elem(&translations, &own->against);
+	own->former = former ? former->created : 0;
+	if (nat_replies_to(former, from))
+		return NAT_FREE;
+	if (ct_live(entry))
+		return nat_claim_over(entry, own->to.protocol, own);
+	/* Of one that has just been made the first packet may still be on its way to conntrack. */
+	return own->former + NAT_GIVEN_NS > bpf_ktime_get_coarse_ns() ? NAT_TAKEN : NAT_FREE;
 }
 
 /* A packet with this tuple is no longer translated. */
@@ -143,27 +80,41 @@ __outlined int nat_forget(const struct tuple *t)
 	return 0;
 }
 
-/* The flow that had a tuple before loses what leads to it and back: of two that lead there one would be wrong. */
-__outlined int nat_release(const struct tuple *to)
+/* Whether what a packet goes on as is that tuple. */
+static __always_inline bool nat_leads_to(const struct nat_value *value, const struct tuple *to)
 {
-	const struct nat_value *former;
-	struct nat_key against, came;
+	return value->source_port == to->source_port && value->destination_port == to->destination_port &&
+	       address_equal(&value->source, &to->source) && address_equal(&value->destination, &to->destination);
+}
 
-	if (!to)
-		return 0;
-	against = nat_key_against(to);
-	former = bpf_map_lookup_elem(&translations, &against);
+/*
+ * The flow that had a tuple before loses what leads to it and back: of two that lead there one would be wrong. Of those
+ * who want it, who changes the time at which its entry was made has it; `made` is that time, 0 if nobody else wants it.
+ */
+__outlined bool nat_release(const struct tuple *to, __u64 made)
+{
+	struct scratch *own = scratch();
+	struct nat_value *former, *forward;
+
+	if (!to || !own)
+		return false;
+	nat_key_set_against(&own->against, to);
+	former = bpf_map_lookup_elem(&translations, &own->against);
 	if (!former || !(former->flags & NAT_REPLY))
-		return 0;
-	came.source = former->destination;
-	came.destination = former->source;
-	came.source_port = former->destination_port;
-	came.destination_port = former->source_port;
-	came.protocol = to->protocol;
-	__builtin_memset(came.pad, 0, sizeof(came.pad));
-	bpf_map_delete_elem(&translations, &came);
-	bpf_map_delete_elem(&translations, &against);
-	return 0;
+		return true;
+	if (made && __sync_val_compare_and_swap(&former->created, made, bpf_ktime_get_coarse_ns()) != made)
+		return false;
+	own->came.source = former->destination;
+	own->came.destination = former->source;
+	own->came.source_port = former->destination_port;
+	own->came.destination_port = former->source_port;
+	own->came.protocol = to->protocol;
+	forward = bpf_map_lookup_elem(&translations, &own->came);
+	/* It may have begun anew, and go on as something else by now. */
+	if (forward && nat_leads_to(forward, to))
+		bpf_map_delete_elem(&translations, &own->came);
+	bpf_map_delete_elem(&translations, &own->against);
+	return true;
 }
 
 /* Makes the scratch's entries those of a flow that comes as `from` and goes on as `to`. */
@@ -184,28 +135,29 @@ static __always_inline void nat_entries_set(struct scratch *own, const struct tu
 }
 
 /*
- * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says, from the same
- * port if it may keep it and nobody has it; one that bypasses a node on its way back has to. Linux 6.1 takes no value
- * for a map from a global function's argument.
+ * Takes the scratch's `to`, which was found free, for the flow that comes as `from`: who writes the entry for its
+ * replies has it. Returns 0, or less an errno: EEXIST when another one was faster. Linux 6.1 takes no key for a map
+ * from a global function's argument.
  */
-__outlined enum drop_reason nat_open(const struct tuple *from, bool keep)
+__outlined long nat_take(const struct tuple *from)
 {
 	struct scratch *own = scratch();
 	struct nat_key key;
-	struct tuple to;
+	bool mine;
+	long error;
 
 	if (!from || !own)
-		return DROP_MALFORMED;
-	to = nat_tuple(&own->forward, from->protocol);
-	if (!nat_find_port(&to, from, keep, own->forward.flags & (NAT_DSR | NAT_DIRECT) ? 0 : NAT_TRIES))
-		return DROP_NAT_PORTS;
-	nat_release(&to);
-	nat_entries_set(own, from, &to);
-	key = nat_key_against(&to);
-	if (bpf_map_update_elem(&translations, &key, &own->reply, BPF_ANY))
-		return DROP_NAT_FULL;
+		return -EINVAL;
+	nat_key_set_against(&own->against, &own->to);
+	mine = nat_replies_to(bpf_map_lookup_elem(&translations, &own->against), from);
+	if (!mine && own->former && !nat_release(&own->to, own->former))
+		return -EEXIST;
+	nat_entries_set(own, from, &own->to);
+	error = bpf_map_update_elem(&translations, &own->against, &own->reply, mine ? BPF_ANY : BPF_NOEXIST);
+	if (error)
+		return error;
 	key = nat_key_of(from);
-	return bpf_map_update_elem(&translations, &key, &own->forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
+	return bpf_map_update_elem(&translations, &key, &own->forward, BPF_ANY);
 }
 
 /* What a flow that comes as `from` goes on as by the scratch's forward entry, but for the port that it is given. */

@@ -1,94 +1,82 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Ports of flows that leave the cluster from one of this node's addresses. They have all of the address's ports but the
- * privileged ones: what sockets of the node have taken is asked of the kernel. What a flow would go on as is the
- * scratch's `to`, for which the stack has no room.
+ * Source ports that translated flows go on from: their own if it is free and they may keep it, else one by chance, and
+ * where most are taken, one that is searched for among all. What sockets of the node have is asked of the kernel where
+ * flows leave the cluster; other flows leave those sockets the range that they take their ports from.
  */
 #pragma once
 #include "nat-flow.h"
 
-/* How long a tuple that has been given waits for its flow to be known to conntrack. */
-#define NAT_GIVEN_NS SECOND
+enum {
+	/* Source ports that are tried by chance. */
+	NAT_TRIES = 16,
+	NAT_PORTS = 65536 - CROWD_PORT_FIRST,
+	/* What a connection had that is over is taken where so many others have been tried. */
+	NAT_PICKY_TRIES = 4,
+	/* How often a flow tries again that found a port and saw another one take it. */
+	NAT_RACES = 4,
+	NAT_LOST = -1,
+	/* Of so many flows that keep their ports one looks whether so many others are taken. */
+	NAT_LOOK_EVERY = 64,
+	NAT_LOOK_PORTS = 4,
+};
 
-/* Whether a socket of the node would be given the replies to the tuple. */
-__outlined bool nat_is_hosts(struct __sk_buff *skb)
+/* Which ports a flow may have; or-ed. */
+enum nat_choice {
+	NAT_KEEP = 1,  /* its own */
+	NAT_OTHER = 2, /* others */
+};
+
+/* A source port that is not reserved. */
+static __always_inline __be16 nat_port(__u32 number)
 {
-	struct bpf_sock_tuple replies = {};
-	struct scratch *own = scratch();
+	__u32 reserved = reserved_ports_last - reserved_ports_first + 1;
+	__u32 port = CROWD_PORT_FIRST + number % (NAT_PORTS - reserved);
+
+	return bpf_htons((__u16)(port < reserved_ports_first ? port : port + reserved));
+}
+
+static __always_inline bool nat_port_is_reserved(__be16 port)
+{
+	return bpf_ntohs(port) >= reserved_ports_first && bpf_ntohs(port) <= reserved_ports_last;
+}
+
+/* Where the search for a port begins: the ports of one client to one service lead to as many others. */
+static __always_inline __u32 nat_port_start(const struct tuple *from)
+{
+	__u32 service = from->destination.words[3] ^ from->destination.words[2] ^ from->destination_port;
+
+	return (service * 0x9e3779b1 >> 8) + bpf_ntohs(from->source_port);
+}
+
+/* Whether a socket of the node would be given the replies to the scratch's `to`. */
+static __always_inline bool nat_is_hosts(struct __sk_buff *skb, struct scratch *own)
+{
+	struct bpf_sock_tuple *replies = (struct bpf_sock_tuple *)&own->socket;
 	struct bpf_sock *socket;
 	__u32 size;
 
-	if (!own || (own->to.protocol != IPPROTO_TCP && own->to.protocol != IPPROTO_UDP))
+	if (own->to.protocol != IPPROTO_TCP && own->to.protocol != IPPROTO_UDP)
 		return false;
 	if (address_is4(&own->to.source)) {
-		size = sizeof(replies.ipv4);
-		replies.ipv4.saddr = own->to.destination.words[3];
-		replies.ipv4.daddr = own->to.source.words[3];
-		replies.ipv4.sport = own->to.destination_port;
-		replies.ipv4.dport = own->to.source_port;
+		size = sizeof(replies->ipv4);
+		replies->ipv4.saddr = own->to.destination.words[3];
+		replies->ipv4.daddr = own->to.source.words[3];
+		replies->ipv4.sport = own->to.destination_port;
+		replies->ipv4.dport = own->to.source_port;
 	} else {
-		size = sizeof(replies.ipv6);
-		__builtin_memcpy(replies.ipv6.saddr, &own->to.destination, sizeof(replies.ipv6.saddr));
-		__builtin_memcpy(replies.ipv6.daddr, &own->to.source, sizeof(replies.ipv6.daddr));
-		replies.ipv6.sport = own->to.destination_port;
-		replies.ipv6.dport = own->to.source_port;
+		size = sizeof(replies->ipv6);
+		__builtin_memcpy(replies->ipv6.saddr, &own->to.destination, sizeof(replies->ipv6.saddr));
+		__builtin_memcpy(replies->ipv6.daddr, &own->to.source, sizeof(replies->ipv6.daddr));
+		replies->ipv6.sport = own->to.destination_port;
+		replies->ipv6.dport = own->to.source_port;
 	}
-	socket = own->to.protocol == IPPROTO_TCP ? bpf_skc_lookup_tcp(skb, &replies, size, BPF_F_CURRENT_NETNS, 0)
-						 : bpf_sk_lookup_udp(skb, &replies, size, BPF_F_CURRENT_NETNS, 0);
+	socket = own->to.protocol == IPPROTO_TCP ? bpf_skc_lookup_tcp(skb, replies, size, BPF_F_CURRENT_NETNS, 0)
+						 : bpf_sk_lookup_udp(skb, replies, size, BPF_F_CURRENT_NETNS, 0);
 	if (!socket)
 		return false;
 	bpf_sk_release(socket);
 	return true;
-}
-
-/*
- * Takes the entry of a flow that was over, which must not go to two flows at once: who changes the time of its making
- * has it.
- */
-static __always_inline bool nat_take_over(struct nat_value *former, struct scratch *own, bool known)
-{
-	__u64 now = bpf_ktime_get_coarse_ns(), made = former->created;
-
-	/* One that has just been made, and whose first packet is still on its way to conntrack. */
-	if (!known && made + NAT_GIVEN_NS > now)
-		return false;
-	if (__sync_val_compare_and_swap(&former->created, made, now) != made)
-		return false;
-	own->came.source = former->destination;
-	own->came.destination = former->source;
-	own->came.source_port = former->destination_port;
-	own->came.destination_port = former->source_port;
-	own->came.protocol = own->to.protocol;
-	bpf_map_delete_elem(&translations, &own->came);
-	bpf_map_delete_elem(&translations, &own->against);
-	return true;
-}
-
-/*
- * Takes the tuple for the flow that comes as `from`: who writes the entry for its replies has it. Linux 6.1 takes no
- * key for a map from a global function's argument.
- */
-__outlined enum nat_claim nat_take(const struct tuple *from)
-{
-	struct scratch *own = scratch();
-	enum nat_claim claim = NAT_FREE;
-	const struct ct_value *entry;
-	struct nat_value *former;
-	bool mine;
-
-	if (!from || !own)
-		return NAT_TAKEN;
-	own->against = nat_key_against(&own->to);
-	former = bpf_map_lookup_elem(&translations, &own->against);
-	mine = nat_replies_to(former, from);
-	entry = ct_find(&own->to);
-	if (ct_live(entry) && !mine)
-		claim = nat_claim_over(entry, own->to.protocol, own);
-	if (claim == NAT_TAKEN || (former && !mine && !nat_take_over(former, own, entry)))
-		return NAT_TAKEN;
-	nat_entries_set(own, from, &own->to);
-	return bpf_map_update_elem(&translations, &own->against, &own->reply, mine ? BPF_ANY : BPF_NOEXIST) ? NAT_TAKEN
-													    : claim;
 }
 
 static __always_inline void nat_port_set(struct tuple *to, __be16 port)
@@ -99,38 +87,211 @@ static __always_inline void nat_port_set(struct tuple *to, __be16 port)
 		to->destination_port = port;
 }
 
-/*
- * Takes the tuple with a source port that is free: the flow's own, else one by chance. Protocols without ports have the
- * tuple or not.
- */
-__outlined bool nat_take_port(struct __sk_buff *skb, const struct tuple *from, bool ports)
+/* Whether a flow leaves the cluster: then it may have all ports that no socket of the node has. */
+static __always_inline bool nat_has_all(const struct scratch *own)
+{
+	return own->forward.flags & NAT_EGRESS;
+}
+
+/* Whether a flow that comes as `from` may go on from a port. */
+__outlined enum nat_claim nat_try(struct __sk_buff *skb, const struct tuple *from, __be16 port)
 {
 	struct scratch *own = scratch();
 	enum nat_claim claim;
 
 	if (!from || !own)
-		return false;
-	own->remembered = 0;
-	if (!nat_is_hosts(skb) && nat_take(from) == NAT_FREE)
-		return true;
-	for (__u32 i = 0; ports && i < NAT_TRIES; i++) {
-		nat_port_set(&own->to, nat_port(bpf_get_prandom_u32()));
-		claim = nat_is_hosts(skb) ? NAT_TAKEN : nat_take(from);
-		own->remembered = claim == NAT_REMEMBERED;
-		if (claim != NAT_TAKEN)
-			return true;
-	}
-	return false;
+		return NAT_TAKEN;
+	nat_port_set(&own->to, port);
+	claim = nat_claim(from, own);
+	return claim != NAT_TAKEN && nat_has_all(own) && nat_is_hosts(skb, own) ? NAT_TAKEN : claim;
 }
 
-/* The other entry of a flow that has its tuple. */
-__outlined enum drop_reason nat_add_forward(const struct tuple *from)
+/* Finds a port by chance: the best of some. */
+__outlined enum nat_claim nat_by_chance(struct __sk_buff *skb, const struct tuple *from)
+{
+	enum nat_claim claim, second = NAT_TAKEN;
+	__be16 port, second_port = 0;
+	__u32 number;
+
+	if (!from)
+		return NAT_TAKEN;
+	number = nat_port_start(from);
+	for (__u32 i = 0; i < NAT_TRIES; i++) {
+		port = nat_port(number);
+		claim = nat_try(skb, from, port);
+		if (claim == NAT_FREE)
+			return claim;
+		/* That its server remembers it costs more than that it was another's a moment ago. */
+		if (claim == NAT_OVER || (claim == NAT_REMEMBERED && second == NAT_TAKEN)) {
+			second = claim;
+			second_port = port;
+		}
+		if (second && i >= NAT_PICKY_TRIES)
+			break;
+		number = bpf_get_prandom_u32();
+	}
+	/* Once more, for who had it is noted. */
+	return second ? nat_try(skb, from, second_port) : NAT_TAKEN;
+}
+
+/* The search through a crowd's ports; where it is, is in the scratch. */
+struct nat_search {
+	struct __sk_buff *skb;
+	const struct tuple *from;
+	struct nat_crowd *crowd;
+	enum nat_claim claim;
+};
+
+/* On to a word, beyond the last one to the first. Whether the search is over. */
+static __always_inline long nat_search_on(struct scratch *own, __u32 word)
+{
+	own->word = word < CROWD_WORDS ? word : 0;
+	if (word % 64 && word < CROWD_WORDS)
+		return 0;
+	/* The group that it began in, in the middle, comes once more. */
+	return ++own->groups > CROWD_GROUPS;
+}
+
+/* The ports of a word that are not marked, a bit each. */
+static __always_inline __u64 nat_search_unmarked(struct nat_crowd *crowd, __u32 word)
+{
+	__u32 number = (crowd->half & 1) * CROWD_WORDS + word;
+	__u64 unmarked = ~crowd->taken[number], bit = 1ULL << (word % 64);
+
+	if (unmarked)
+		return unmarked;
+	__sync_fetch_and_or(&crowd->full[word / 64], bit);
+	/* Somebody may have given one back at this moment. */
+	unmarked = ~crowd->taken[number];
+	if (unmarked)
+		__sync_fetch_and_and(&crowd->full[word / 64], ~bit);
+	return unmarked;
+}
+
+/* One step: tries a port, or leaves words behind. A port that is refused is marked from then on. */
+static long nat_search_step(__u32 step, struct nat_search *search)
 {
 	struct scratch *own = scratch();
-	struct nat_key key;
+	__u64 rest, unmarked;
+	__u16 port;
+	__u32 word;
+
+	(void)step;
+	if (!own || own->word >= CROWD_WORDS)
+		return 1;
+	word = own->word;
+	rest = ~search->crowd->full[word / 64] >> (word % 64);
+	if (!rest)
+		return nat_search_on(own, (word / 64 + 1) * 64);
+	word += (__u32)__builtin_ctzll(rest);
+	if (word >= CROWD_WORDS)
+		return nat_search_on(own, word);
+	unmarked = nat_search_unmarked(search->crowd, word) & crowd_allowed(word, nat_has_all(own));
+	if (!unmarked)
+		return nat_search_on(own, word + 1);
+	own->word = word;
+	port = (__u16)(CROWD_PORT_FIRST + word * 64 + __builtin_ctzll(unmarked));
+	search->claim = nat_try(search->skb, search->from, bpf_htons(port));
+	if (search->claim != NAT_TAKEN)
+		return 1;
+	crowd_mark(search->crowd, port);
+	return 0;
+}
+
+/* Finds a port among all of a crowd's, if there is one. */
+static __always_inline enum nat_claim nat_by_search(struct __sk_buff *skb, const struct tuple *from,
+						    struct nat_crowd *crowd, struct scratch *own)
+{
+	struct nat_search search = {.skb = skb, .from = from, .crowd = crowd, .claim = NAT_TAKEN};
+
+	own->word = bpf_get_prandom_u32() % CROWD_WORDS;
+	own->groups = 0;
+	/* Each port at most once, and each word. */
+	bpf_loop(NAT_PORTS + CROWD_WORDS + CROWD_GROUPS, nat_search_step, &search, 0);
+	return search.claim;
+}
+
+/*
+ * Whether most ports of flows like this are taken, by a look at some. Flows that all keep their own would fill them
+ * unnoticed.
+ */
+__outlined bool nat_looks_crowded(struct __sk_buff *skb, const struct tuple *from)
+{
+	if (!from)
+		return false;
+	for (__u32 i = 0; i < NAT_LOOK_PORTS; i++)
+		if (nat_try(skb, from, nat_port(bpf_get_prandom_u32())) != NAT_TAKEN)
+			return false;
+	return true;
+}
+
+/* Finds a port; notes the crowd of the flow, if it is in one. */
+static __always_inline enum nat_claim nat_find_port(struct __sk_buff *skb, const struct tuple *from, __u32 choice,
+						    struct scratch *own, struct nat_crowd **crowd)
+{
+	enum nat_claim claim;
+
+	if (!(choice & NAT_OTHER))
+		return choice && nat_try(skb, from, from->source_port) == NAT_FREE ? NAT_FREE : NAT_TAKEN;
+	*crowd = crowd_of(&own->to, own);
+	if (!*crowd && !(bpf_get_prandom_u32() % NAT_LOOK_EVERY) && nat_looks_crowded(skb, from))
+		*crowd = crowd_begin(own);
+	if (*crowd && !crowd_admits(*crowd, &from->source, own, nat_has_all(own)))
+		return NAT_TAKEN;
+	if (choice & NAT_KEEP && nat_try(skb, from, from->source_port) == NAT_FREE)
+		return NAT_FREE;
+	if (!*crowd) {
+		claim = nat_by_chance(skb, from);
+		if (claim != NAT_TAKEN)
+			return claim;
+		*crowd = crowd_begin(own);
+	}
+	return *crowd ? nat_by_search(skb, from, *crowd, own) : NAT_TAKEN;
+}
+
+/* Finds a port and takes it. Returns a drop reason, or NAT_LOST when another flow was faster. */
+static __always_inline int nat_open_once(struct __sk_buff *skb, const struct tuple *from, __u32 choice)
+{
+	struct scratch *own = scratch();
+	struct nat_crowd *crowd = 0;
+	enum nat_claim claim;
+	long error;
+
+	if (!own)
+		return DROP_MALFORMED;
+	claim = nat_find_port(skb, from, choice, own, &crowd);
+	if (claim == NAT_TAKEN)
+		return DROP_NAT_PORTS;
+	own->remembered = claim == NAT_REMEMBERED;
+	error = nat_take(from);
+	if (error)
+		return error == -EEXIST ? NAT_LOST : DROP_NAT_FULL;
+	if (crowd)
+		crowd_enter(crowd, bpf_ntohs(own->to.source_port), &from->source, own);
+	return DROP_NONE;
+}
+
+/*
+ * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says, from a port that
+ * is free; one that bypasses a node on its way back keeps its own.
+ */
+__outlined enum drop_reason nat_open(struct __sk_buff *skb, const struct tuple *from, __u32 choice)
+{
+	struct scratch *own = scratch();
+	int result;
 
 	if (!from || !own)
 		return DROP_MALFORMED;
-	key = nat_key_of(from);
-	return bpf_map_update_elem(&translations, &key, &own->forward, BPF_ANY) ? DROP_NAT_FULL : DROP_NONE;
+	own->to.source = own->forward.source;
+	own->to.destination = own->forward.destination;
+	own->to.source_port = own->forward.source_port;
+	own->to.destination_port = own->forward.destination_port;
+	own->to.protocol = from->protocol;
+	for (__u32 i = 0; i < NAT_RACES; i++) {
+		/* What it needs of the scratch it looks for itself: what is kept from turn to turn takes the stack. */
+		result = nat_open_once(skb, from, choice);
+		if (result != NAT_LOST)
+			return (enum drop_reason)result;
+	}
+	return DROP_NAT_PORTS;
 }

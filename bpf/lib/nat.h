@@ -9,6 +9,7 @@
 #include "crc32c.h"
 #include "ct.h"
 #include "icmp.h"
+#include "nat-key.h"
 
 enum {
 	/* Offsets in headers. */
@@ -19,28 +20,6 @@ enum {
 	UDP_CHECKSUM = 6,
 	SCTP_CHECKSUM = 8,
 };
-
-static __always_inline struct nat_key nat_key_of(const struct tuple *t)
-{
-	return (struct nat_key){
-	    .source = t->source,
-	    .destination = t->destination,
-	    .source_port = t->source_port,
-	    .destination_port = t->destination_port,
-	    .protocol = t->protocol,
-	};
-}
-
-static __always_inline struct nat_key nat_key_against(const struct tuple *t)
-{
-	return (struct nat_key){
-	    .source = t->destination,
-	    .destination = t->source,
-	    .source_port = t->destination_port,
-	    .destination_port = t->source_port,
-	    .protocol = t->protocol,
-	};
-}
 
 static __always_inline void nat_value_set(struct nat_value *value, const struct tuple *t, __u32 backend)
 {

@@ -122,7 +122,7 @@ __outlined bool related_find(struct packet *p, const struct tuple *quoted)
 	if (!p || !quoted || !own)
 		return false;
 	p->ct_flags = ct_flags_of(quoted);
-	key = nat_key_against(quoted);
+	nat_key_set_against(&key, quoted);
 	back = bpf_map_lookup_elem(&translations, &key);
 	if (!back || (back->flags & NAT_REPLY && p->ct_flags && !(p->ct_flags & CT_TRANSLATED)))
 		return false;

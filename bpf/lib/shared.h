@@ -160,6 +160,34 @@ enum egress_size {
 	EGRESS_ADDRESSES = 16, /* of a device in a family */
 };
 
+/* nat_crowds: translated flows that differ in their source ports alone; what they have of them is in struct nat_crowd.
+ */
+struct crowd_key {
+	struct address source;
+	struct address destination;
+	__be16 destination_port; /* 0 of an echo */
+	__u8 protocol;
+	__u8 pad;
+};
+
+enum crowd_size {
+	CROWD_PORT_FIRST = 1024,                       /* of those that flows are given */
+	CROWD_WORDS = (65536 - CROWD_PORT_FIRST) / 64, /* of a bit a port */
+	CROWD_GROUPS = (CROWD_WORDS + 63) / 64,        /* of 64 words */
+	CROWDS = 1024,
+};
+
+/* crowd_shares: how many of a crowd's ports who opens the flows has. */
+struct share_key {
+	struct crowd_key crowd;
+	struct address owner; /* source of the flows as they come */
+};
+
+struct share {
+	__u32 ports;
+	__u32 counting; /* those found so far by the expiry that runs */
+};
+
 /* fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 struct frag_key {
 	struct address source;
@@ -274,6 +302,7 @@ struct ct_expiry {
 	__u64 expired;
 	__u64 translations; /* entries of that map that are in use */
 	__u64 loads;        /* 1: flows of backends in that map are to be counted */
+	__u64 crowds;       /* entries of nat_crowds */
 };
 
 /* hops: the kernel's answer to where a packet between two addresses goes on, for a moment; per CPU. */
@@ -316,19 +345,34 @@ enum hop_size {
 	HOPS = 512, /* entries, a power of two */
 };
 
+/* As struct bpf_sock_tuple, whose IPv4 form is shorter. */
+struct socket_ends {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+};
+
 /* scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 struct scratch {
 	struct nat_value forward;
 	struct nat_value reply;
 	struct ct_value flow;
-	struct tuple to;        /* what a flow that leaves the cluster would go on as */
+	__u64 former;           /* when the entry of who had the tuple that was found was made; 0 when there is none */
+	struct tuple to;        /* what a translated flow would go on as */
+	struct ct_key key;      /* of its flow */
 	struct nat_key against; /* of its replies */
 	struct nat_key came;    /* what a flow came as that had that before */
-	struct address direct;  /* the pod that another node has chosen */
-	__u32 mtu;              /* of the way that a packet is too long for; 0 when it is not */
-	__u32 sequence;         /* of the segment that opens a connection */
-	__u8 opens;             /* 1: there is one */
-	__u8 remembered;        /* 1: the tuple that was found is one of a connection that its server remembers */
+	struct share_key share; /* of the ports of a crowd */
+	struct share share_new;
+	struct socket_ends socket; /* that would be given a flow's replies */
+	__u32 word;                /* of a crowd's: where the search for a port is */
+	__u32 groups;              /* that it has left behind */
+	struct address direct;     /* the pod that another node has chosen */
+	__u32 mtu;                 /* of the way that a packet is too long for; 0 when it is not */
+	__u32 sequence;            /* of the segment that opens a connection */
+	__u8 opens;                /* 1: there is one */
+	__u8 remembered;           /* 1: the tuple that was found is one of a connection that its server remembers */
 	__u8 pad[6];
 };
 

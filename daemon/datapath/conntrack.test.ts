@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { FakeMetrics } from '../../test/support/fake-metrics.ts'
-import { beforeFull, INTERVAL, keepConntrack, nextInterval, wantedCapacity } from './conntrack.ts'
+import { beforeFull, type ExpiryCount, INTERVAL, keepConntrack, nextInterval, wantedCapacity } from './conntrack.ts'
 
 const intervals: readonly [string, number, { live: number; expired: number }, number][] = [
   ['much to expire halves the interval', 8000, { live: 60, expired: 40 }, 4000],
@@ -44,16 +44,17 @@ class Entries {
   live = 0
   expired = 0
   found = 0
+  crowds = 0
   failing: string | undefined
   runMs = 0
   #capacity = 1024
 
-  readonly expire = async (): Promise<{ live: number; expired: number }> => {
+  readonly expire = async (): Promise<ExpiryCount> => {
     this.told.push(`${this.clock.now()}: expire`)
     this.#failOnce('expire')
     this.gone = false
     if (this.runMs > 0) await new Promise<void>(resolve => this.clock.after(this.runMs, resolve))
-    return { live: this.live, expired: this.expired }
+    return { live: this.live, expired: this.expired, crowds: this.crowds }
   }
   gone = false
   readonly departed = (): boolean => this.gone

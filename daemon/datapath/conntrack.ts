@@ -11,6 +11,8 @@ import { Rest } from '../state/rest.ts'
 export interface ExpiryCount {
   readonly live: number
   readonly expired: number
+  /** Sets of translated flows that have most ports that they can have, and whose ports each run finds anew. */
+  readonly crowds: number
 }
 
 export interface ConntrackOptions {
@@ -18,7 +20,7 @@ export interface ConntrackOptions {
   readonly capacity: () => number
   /** Whether pods have gone whose flows a run is to end. */
   readonly departed: () => boolean
-  /** Flows are counted for those who choose by them, which is not to be long ago. */
+  /** Flows are counted for those who choose by them, which is not to be long ago. Crowds make it so too. */
   readonly watched?: () => boolean
   /** Packets so far whose flow found no room. */
   readonly rejected: () => number
@@ -42,7 +44,7 @@ const LOOK_MS = 1000
 const DEPARTED_SHARE = 0.05
 
 /** The next interval: shorter when a run found much, longer when it found little. Pure. */
-export function nextInterval(currentMs: number, count: ExpiryCount): number {
+export function nextInterval(currentMs: number, count: Pick<ExpiryCount, 'live' | 'expired'>): number {
   const share = count.expired / Math.max(1, count.live + count.expired)
   const factor = share > 0.25 ? 0.5 : share < 0.05 ? 1.5 : 1
   return Math.min(INTERVAL.longest, Math.max(INTERVAL.shortest, Math.round(currentMs * factor)))
@@ -80,8 +82,8 @@ export async function keepConntrack(
     while (!signal.aborted) {
       try {
         const began = clock.now()
-        const { intervalMs, rejected } = await run()
-        const end = clock.now() + (options.watched?.() ? Math.min(intervalMs, WATCHED_MS) : intervalMs)
+        const { intervalMs, rejected, crowds } = await run()
+        const end = clock.now() + (options.watched?.() || crowds > 0 ? Math.min(intervalMs, WATCHED_MS) : intervalMs)
         const free = clock.now() + (clock.now() - began) / DEPARTED_SHARE
         const calm = (): boolean => options.rejected() <= rejected && (clock.now() < free || !options.departed())
         do await pause(Math.min(LOOK_MS, end - clock.now()))
@@ -98,7 +100,9 @@ export async function keepConntrack(
 }
 
 /** One run of expiry and growth a call; answers when the next is due unless more flows than these found no room. */
-function conntrackRuns(options: ConntrackOptions): () => Promise<{ intervalMs: number; rejected: number }> {
+function conntrackRuns(
+  options: ConntrackOptions,
+): () => Promise<{ intervalMs: number; rejected: number; crowds: number }> {
   const live = options.metrics.gauge('conntrack_entries', 'Live conntrack entries at the last expiry run')
   const size = options.metrics.gauge('conntrack_capacity', 'Capacity of the conntrack map, entries')
   const expired = options.metrics.counter('conntrack_expired_total', 'Conntrack entries expired')
@@ -114,7 +118,7 @@ function conntrackRuns(options: ConntrackOptions): () => Promise<{ intervalMs: n
     size.set(options.capacity())
     intervalMs = beforeFull(nextInterval(intervalMs, count), [before.live, count.live], options.capacity())
     before = { live: count.live, rejected }
-    return { intervalMs, rejected }
+    return { intervalMs, rejected, crowds: count.crowds }
   }
 }
 

@@ -153,9 +153,9 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
 
 async function expire(programFd: number, countLoads: boolean): Promise<ExpiryCount> {
   const request = new Uint8Array(CT_EXPIRY_SIZE)
-  const none = { live: 0n, expired: 0n, translations: 0n }
+  const none = { live: 0n, expired: 0n, translations: 0n, crowds: 0n }
   encodeCtExpiry(new DataView(request.buffer), 0, { ...none, loads: countLoads ? 1n : 0n })
   const context = await runSyscallProgram(programFd, request)
-  const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
-  return { live: Number(live), expired: Number(expired) }
+  const { live, expired, crowds } = decodeCtExpiry(new DataView(context.buffer), 0)
+  return { live: Number(live), expired: Number(expired), crowds: Number(crowds) }
 }

@@ -438,6 +438,94 @@ export const EgressSize = {
 } as const
 export type EgressSize = (typeof EgressSize)[keyof typeof EgressSize]
 
+/** `struct crowd_key`, 36 bytes. nat_crowds: translated flows that differ in their source ports alone; what they have of them is in struct nat_crowd. */
+export interface CrowdKey {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  /** 0 of an echo. */
+  readonly destinationPort: number
+  readonly protocol: number
+}
+export const CROWD_KEY_SIZE = 36
+export function decodeCrowdKey(view: DataView, at: number): CrowdKey {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    destinationPort: view.getUint16(at + 32, false),
+    protocol: view.getUint8(at + 34),
+  }
+}
+export function encodeCrowdKey(view: DataView, at: number, value: CrowdKey): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint16(at + 32, value.destinationPort, false)
+  view.setUint8(at + 34, value.protocol)
+  putZeros(view, at + 35, 1)
+}
+export const crowdKeyLayout: Layout<CrowdKey> = {
+  size: CROWD_KEY_SIZE,
+  decode: decodeCrowdKey,
+  encode: encodeCrowdKey,
+}
+
+/** `crowd_size`. */
+export const CrowdSize = {
+  /** Of those that flows are given. */
+  CROWD_PORT_FIRST: 1024,
+  /** Of a bit a port. */
+  CROWD_WORDS: 1008,
+  /** Of 64 words. */
+  CROWD_GROUPS: 16,
+  CROWDS: 1024,
+} as const
+export type CrowdSize = (typeof CrowdSize)[keyof typeof CrowdSize]
+
+/** `struct share_key`, 52 bytes. crowd_shares: how many of a crowd's ports who opens the flows has. */
+export interface ShareKey {
+  readonly crowd: CrowdKey
+  /** Source of the flows as they come. */
+  readonly owner: Uint8Array
+}
+export const SHARE_KEY_SIZE = 52
+export function decodeShareKey(view: DataView, at: number): ShareKey {
+  return {
+    crowd: decodeCrowdKey(view, at),
+    owner: decodeAddress(view, at + 36),
+  }
+}
+export function encodeShareKey(view: DataView, at: number, value: ShareKey): void {
+  encodeCrowdKey(view, at, value.crowd)
+  encodeAddress(view, at + 36, value.owner)
+}
+export const shareKeyLayout: Layout<ShareKey> = {
+  size: SHARE_KEY_SIZE,
+  decode: decodeShareKey,
+  encode: encodeShareKey,
+}
+
+/** `struct share`, 8 bytes. */
+export interface Share {
+  readonly ports: number
+  /** Those found so far by the expiry that runs. */
+  readonly counting: number
+}
+export const SHARE_SIZE = 8
+export function decodeShare(view: DataView, at: number): Share {
+  return {
+    ports: view.getUint32(at, true),
+    counting: view.getUint32(at + 4, true),
+  }
+}
+export function encodeShare(view: DataView, at: number, value: Share): void {
+  view.setUint32(at, value.ports, true)
+  view.setUint32(at + 4, value.counting, true)
+}
+export const shareLayout: Layout<Share> = {
+  size: SHARE_SIZE,
+  decode: decodeShare,
+  encode: encodeShare,
+}
+
 /** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 export interface FragKey {
   readonly source: Uint8Array
@@ -699,7 +787,7 @@ export const eventBudgetLayout: Layout<EventBudget> = {
   encode: encodeEventBudget,
 }
 
-/** `struct ct_expiry`, 32 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
+/** `struct ct_expiry`, 40 bytes. Context of the program ct_expire; the kernel writes it back to the caller's memory. */
 export interface CtExpiry {
   readonly live: bigint
   readonly expired: bigint
@@ -707,14 +795,17 @@ export interface CtExpiry {
   readonly translations: bigint
   /** 1: flows of backends in that map are to be counted. */
   readonly loads: bigint
+  /** Entries of nat_crowds. */
+  readonly crowds: bigint
 }
-export const CT_EXPIRY_SIZE = 32
+export const CT_EXPIRY_SIZE = 40
 export function decodeCtExpiry(view: DataView, at: number): CtExpiry {
   return {
     live: view.getBigUint64(at, true),
     expired: view.getBigUint64(at + 8, true),
     translations: view.getBigUint64(at + 16, true),
     loads: view.getBigUint64(at + 24, true),
+    crowds: view.getBigUint64(at + 32, true),
   }
 }
 export function encodeCtExpiry(view: DataView, at: number, value: CtExpiry): void {
@@ -722,6 +813,7 @@ export function encodeCtExpiry(view: DataView, at: number, value: CtExpiry): voi
   view.setBigUint64(at + 8, value.expired, true)
   view.setBigUint64(at + 16, value.translations, true)
   view.setBigUint64(at + 24, value.loads, true)
+  view.setBigUint64(at + 32, value.crowds, true)
 }
 export const ctExpiryLayout: Layout<CtExpiry> = {
   size: CT_EXPIRY_SIZE,
@@ -844,17 +936,58 @@ export const HopSize = {
 } as const
 export type HopSize = (typeof HopSize)[keyof typeof HopSize]
 
-/** `struct scratch`, 320 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
+/** `struct socket_ends`, 36 bytes. As struct bpf_sock_tuple, whose IPv4 form is shorter. */
+export interface SocketEnds {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  readonly sourcePort: number
+  readonly destinationPort: number
+}
+export const SOCKET_ENDS_SIZE = 36
+export function decodeSocketEnds(view: DataView, at: number): SocketEnds {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    sourcePort: view.getUint16(at + 32, false),
+    destinationPort: view.getUint16(at + 34, false),
+  }
+}
+export function encodeSocketEnds(view: DataView, at: number, value: SocketEnds): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint16(at + 32, value.sourcePort, false)
+  view.setUint16(at + 34, value.destinationPort, false)
+}
+export const socketEndsLayout: Layout<SocketEnds> = {
+  size: SOCKET_ENDS_SIZE,
+  decode: decodeSocketEnds,
+  encode: encodeSocketEnds,
+}
+
+/** `struct scratch`, 472 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
 export interface Scratch {
   readonly forward: NatValue
   readonly reply: NatValue
   readonly flow: CtValue
-  /** What a flow that leaves the cluster would go on as. */
+  /** When the entry of who had the tuple that was found was made; 0 when there is none. */
+  readonly former: bigint
+  /** What a translated flow would go on as. */
   readonly to: Tuple
+  /** Of its flow. */
+  readonly key: CtKey
   /** Of its replies. */
   readonly against: NatKey
   /** What a flow came as that had that before. */
   readonly came: NatKey
+  /** Of the ports of a crowd. */
+  readonly share: ShareKey
+  readonly shareNew: Share
+  /** That would be given a flow's replies. */
+  readonly socket: SocketEnds
+  /** Of a crowd's: where the search for a port is. */
+  readonly word: number
+  /** That it has left behind. */
+  readonly groups: number
   /** The pod that another node has chosen. */
   readonly direct: Uint8Array
   /** Of the way that a packet is too long for; 0 when it is not. */
@@ -866,35 +999,49 @@ export interface Scratch {
   /** 1: the tuple that was found is one of a connection that its server remembers. */
   readonly remembered: number
 }
-export const SCRATCH_SIZE = 320
+export const SCRATCH_SIZE = 472
 export function decodeScratch(view: DataView, at: number): Scratch {
   return {
     forward: decodeNatValue(view, at),
     reply: decodeNatValue(view, at + 56),
     flow: decodeCtValue(view, at + 112),
-    to: decodeTuple(view, at + 168),
-    against: decodeNatKey(view, at + 208),
-    came: decodeNatKey(view, at + 248),
-    direct: decodeAddress(view, at + 288),
-    mtu: view.getUint32(at + 304, true),
-    sequence: view.getUint32(at + 308, true),
-    opens: view.getUint8(at + 312),
-    remembered: view.getUint8(at + 313),
+    former: view.getBigUint64(at + 168, true),
+    to: decodeTuple(view, at + 176),
+    key: decodeCtKey(view, at + 216),
+    against: decodeNatKey(view, at + 256),
+    came: decodeNatKey(view, at + 296),
+    share: decodeShareKey(view, at + 336),
+    shareNew: decodeShare(view, at + 388),
+    socket: decodeSocketEnds(view, at + 396),
+    word: view.getUint32(at + 432, true),
+    groups: view.getUint32(at + 436, true),
+    direct: decodeAddress(view, at + 440),
+    mtu: view.getUint32(at + 456, true),
+    sequence: view.getUint32(at + 460, true),
+    opens: view.getUint8(at + 464),
+    remembered: view.getUint8(at + 465),
   }
 }
 export function encodeScratch(view: DataView, at: number, value: Scratch): void {
   encodeNatValue(view, at, value.forward)
   encodeNatValue(view, at + 56, value.reply)
   encodeCtValue(view, at + 112, value.flow)
-  encodeTuple(view, at + 168, value.to)
-  encodeNatKey(view, at + 208, value.against)
-  encodeNatKey(view, at + 248, value.came)
-  encodeAddress(view, at + 288, value.direct)
-  view.setUint32(at + 304, value.mtu, true)
-  view.setUint32(at + 308, value.sequence, true)
-  view.setUint8(at + 312, value.opens)
-  view.setUint8(at + 313, value.remembered)
-  putZeros(view, at + 314, 6)
+  view.setBigUint64(at + 168, value.former, true)
+  encodeTuple(view, at + 176, value.to)
+  encodeCtKey(view, at + 216, value.key)
+  encodeNatKey(view, at + 256, value.against)
+  encodeNatKey(view, at + 296, value.came)
+  encodeShareKey(view, at + 336, value.share)
+  encodeShare(view, at + 388, value.shareNew)
+  encodeSocketEnds(view, at + 396, value.socket)
+  view.setUint32(at + 432, value.word, true)
+  view.setUint32(at + 436, value.groups, true)
+  encodeAddress(view, at + 440, value.direct)
+  view.setUint32(at + 456, value.mtu, true)
+  view.setUint32(at + 460, value.sequence, true)
+  view.setUint8(at + 464, value.opens)
+  view.setUint8(at + 465, value.remembered)
+  putZeros(view, at + 466, 6)
 }
 export const scratchLayout: Layout<Scratch> = {
   size: SCRATCH_SIZE,

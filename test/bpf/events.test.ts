@@ -3,14 +3,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { codec, perCpu, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import { possibleCpus } from '../../daemon/kernel/bpf/map-info.ts'
-import { runSyscallProgram } from '../../daemon/kernel/bpf/run-syscall-program.ts'
-import {
-  CT_EXPIRY_SIZE,
-  decodeCtExpiry,
-  eventBudgetLayout,
-  FlowMoment,
-  Hook,
-} from '../../daemon/datapath/shared.gen.ts'
+import { eventBudgetLayout, FlowMoment, Hook } from '../../daemon/datapath/shared.gen.ts'
 import { Departed } from '../../daemon/datapath/departed.ts'
 import { fromMapped16 } from '../../daemon/kernel/ip.ts'
 import { ipv4, payload } from '../support/packet.ts'
@@ -140,11 +133,7 @@ function expireAllBut(node: TestNode, port: number): void {
 }
 
 async function sweep(node: TestNode): Promise<{ live: number; expired: number }> {
-  const context = await runSyscallProgram(
-    node.object('conntrack').programFd('ct_expire'),
-    new Uint8Array(CT_EXPIRY_SIZE),
-  )
-  const { live, expired } = decodeCtExpiry(new DataView(context.buffer), 0)
+  const { live, expired } = await node.expire()
   return { live: Number(live), expired: Number(expired) }
 }
 

@@ -1,21 +1,14 @@
 /** Packets of pods that leave the cluster with an address of the node, and what comes back. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { beforeEach, suite, test } from 'node:test'
-import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
-import { toMapped16, toMappedPrefix } from '../../daemon/kernel/ip.ts'
-import {
-  egressAddressLayout,
-  egressKeyLayout,
-  MasqueradeFlags,
-  rangeKeyLayout,
-} from '../../daemon/datapath/shared.gen.ts'
+import { codec } from '../../daemon/kernel/bpf/layout.ts'
+import { egressAddressLayout, egressKeyLayout, MasqueradeFlags } from '../../daemon/datapath/shared.gen.ts'
 import { eth, fragment6, ipv4, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { icmp, icmpv6, protocol, quote, sctp, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
 import { BACKEND_PORT, SERVICE_PORT, translations } from './service-maps.ts'
+import { away, giveAddresses, hold, KNOWING, SECOND, uplink } from './outside.ts'
 import { serviceNode, sourcePort } from './service-node.ts'
 import {
   A,
@@ -31,58 +24,17 @@ import {
   NATIVE_NODE,
   OUTSIDE,
   OVERLAID,
-  type PodFacts,
   ROUTER,
   toPod,
   UPLINK_MAC,
 } from './world.ts'
 
 const ON = MasqueradeFlags.MASQUERADE_IPV4 | MasqueradeFlags.MASQUERADE_IPV6
-/** In a range where pods' addresses are known. */
-const KNOWING: Both = { 4: '100.64.1.1', 6: '2001:db8:64::1' }
-const SECOND: Both = { 4: '192.168.7.9', 6: 'fd00:7::9' }
 const PORT = 40_000
-const uplink = ['uplink_in', 'uplink'] as const
-const away = (pod: PodFacts) => ['pod_out', pod === A ? 'a' : 'b'] as const
-
 const at = serviceNode({ constants: { masquerade_flags: ON } })
 const { passes } = at
 
-function giveAddresses(node: typeof at.node, ...given: readonly Both[]): void {
-  using stack = new DisposableStack()
-  const object = node.object('pod')
-  const egress = stack.use(object.map('egress_addresses', codec(egressKeyLayout, egressAddressLayout)))
-  for (const family of FAMILIES) {
-    const key = { ifindex: node.devices.uplink, family: family === 4 ? 0 : 1 }
-    for (const [index, address] of given.entries())
-      egress.update({ ...key, index }, { address: toMapped16(address[family]), count: given.length })
-  }
-  const ranges = stack.use(object.map('native_ranges', codec(rangeKeyLayout, u32)))
-  for (const prefix of ['100.64.0.0/16', '2001:db8:64::/48']) {
-    const { bytes, length } = toMappedPrefix(prefix)
-    ranges.update({ prefixLength: length, address: bytes }, 1)
-  }
-}
 beforeEach(() => giveAddresses(at.node, HOST))
-
-/** A socket in the node's namespace. */
-async function hold(kind: 'udp' | 'tcp', address: string, port: number): Promise<AsyncDisposable> {
-  const udp = `require('dgram').createSocket('udp${address.includes(':') ? 6 : 4}').bind(${port}, '${address}', told)`
-  const tcp = `require('net').createServer().listen(${port}, '${address}', told)`
-  const script = `const told = () => console.log('held'); ${kind === 'udp' ? udp : tcp}`
-  const netns = at.node.netns.replace('/self/', `/${process.pid}/`)
-  const child = spawn('nsenter', [`--net=${netns}`, '--', process.execPath, '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const [held] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as unknown[]
-  assert.equal(String(held), 'held\n')
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
-  }
-}
 
 const echo = (f: Family, id: number, reply = false): Layer =>
   f === 4 ? icmp({ type: reply ? 0 : 8, id }) : icmpv6({ type: reply ? 129 : 128, id })
@@ -305,7 +257,7 @@ for (const f of FAMILIES) {
 
     for (const kind of ['udp', 'tcp'] as const)
       test(`a ${kind} port that a socket of the node has is left to it`, async () => {
-        await using _socket = await hold(kind, HOST[f], PORT)
+        await using _socket = await hold(at.node, kind, HOST[f], PORT)
         const layer = KINDS[kind]
         assert.ok(layer)
         const sent = at.node.send(...away(A), [fromPod(A), ip(f, A, OUTSIDE), layer(f, PORT)])

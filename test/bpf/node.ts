@@ -10,6 +10,7 @@ import type { EbpfMap } from '../../daemon/kernel/bpf/map.ts'
 import { possibleCpus } from '../../daemon/kernel/bpf/map-info.ts'
 import { loadObject, type LoadedObject } from '../../daemon/kernel/bpf/object.ts'
 import { RingBuffer } from '../../daemon/kernel/bpf/ring-buffer.ts'
+import { runSyscallProgram } from '../../daemon/kernel/bpf/run-syscall-program.ts'
 import { skbContext, testRun, xdpContext } from '../../daemon/kernel/bpf/test-run.ts'
 import { toMapped16, toMappedPrefix } from '../../daemon/kernel/ip.ts'
 import type { Net } from '../../daemon/kernel/kernel.ts'
@@ -18,11 +19,18 @@ import { openNewNetns, type OpenNetns } from '../../daemon/kernel/netns/create.t
 import { inNetns } from '../../daemon/kernel/netns/in-netns.ts'
 import {
   addressLayout,
+  type CrowdKey,
+  crowdKeyLayout,
+  CrowdSize,
+  CT_EXPIRY_SIZE,
+  type CtExpiry,
   type CtKey,
   ctKeyLayout,
   type CtValue,
   ctValueLayout,
+  decodeCtExpiry,
   decodeEvent,
+  encodeCtExpiry,
   EndpointFlags,
   type EndpointValue,
   endpointValueLayout,
@@ -38,6 +46,10 @@ import {
   metricKeyLayout,
   type MetricValue,
   metricValueLayout,
+  type Share,
+  type ShareKey,
+  shareKeyLayout,
+  shareLayout,
   STEADY_SIZE,
   SteadySize,
 } from '../../daemon/datapath/shared.gen.ts'
@@ -95,6 +107,9 @@ export interface NodeOptions {
 /** What the programs have unless told otherwise; that of the daemon would take long to be forgotten. */
 const STEADY_SETS = 256
 
+/** Of struct nat_crowd in bpf/lib/maps.h: five numbers and a gap, then a bit a word, and two bits a port. */
+export const CROWD_SIZE = 6 * 4 + CrowdSize.CROWD_GROUPS * 8 + 2 * CrowdSize.CROWD_WORDS * 8
+
 /** Per-CPU counters of one hook or metric. */
 type Counters = readonly MetricValue[]
 
@@ -102,6 +117,8 @@ export class TestNode implements Disposable {
   readonly devices: Devices
   readonly endpoints: EbpfMap<Uint8Array, EndpointValue>
   readonly conntrack: EbpfMap<CtKey, CtValue>
+  readonly crowds: EbpfMap<CrowdKey, Uint8Array>
+  readonly shares: EbpfMap<ShareKey, Share>
   readonly departed: EbpfMap<Uint8Array, bigint>
   readonly fragments: EbpfMap<FragKey, FragValue>
   readonly metrics: EbpfMap<MetricKey, Counters>
@@ -131,6 +148,8 @@ export class TestNode implements Disposable {
     const counters: Layout<Counters> = perCpu(metricValueLayout, possibleCpus())
     this.endpoints = map('endpoints', addressLayout, endpointValueLayout)
     this.conntrack = map('conntrack', ctKeyLayout, ctValueLayout)
+    this.crowds = map('nat_crowds', crowdKeyLayout, bytes(CROWD_SIZE))
+    this.shares = map('crowd_shares', shareKeyLayout, shareLayout)
     this.departed = map('departed', addressLayout, u64)
     this.fragments = map('fragments', fragKeyLayout, fragValueLayout)
     this.metrics = map('metrics', metricKeyLayout, counters)
@@ -200,9 +219,21 @@ export class TestNode implements Disposable {
     throw new Error(`no object ${name}`)
   }
 
-  /** Forgets flows, fragments, counters and events; addresses and routes stay. */
+  /** Runs the program that expires conntrack. */
+  async expire(loads = 0n): Promise<CtExpiry> {
+    const request = new Uint8Array(CT_EXPIRY_SIZE)
+    const none = { live: 0n, expired: 0n, translations: 0n, crowds: 0n }
+    encodeCtExpiry(new DataView(request.buffer), 0, { ...none, loads })
+    const context = await runSyscallProgram(this.object('conntrack').programFd('ct_expire'), request)
+    return decodeCtExpiry(new DataView(context.buffer), 0)
+  }
+
+  /** Forgets flows, their ports, fragments, counters and events; addresses and routes stay. */
   reset(): void {
-    for (const map of [this.conntrack, this.fragments, this.metrics] as EbpfMap<unknown, unknown>[])
+    for (const map of [this.conntrack, this.crowds, this.shares, this.fragments, this.metrics] as EbpfMap<
+      unknown,
+      unknown
+    >[])
       for (const [key] of map.entries()) map.delete(key)
     for (const [hook, counters] of this.forwarded.entries())
       this.forwarded.update(

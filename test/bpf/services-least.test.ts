@@ -1,16 +1,8 @@
 /** Services that give a new flow to the one of two backends that has fewer. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import {
-  CT_EXPIRY_SIZE,
-  encodeCtExpiry,
-  loadKeyLayout,
-  loadLayout,
-  natKeyLayout,
-  natValueLayout,
-} from '../../daemon/datapath/shared.gen.ts'
+import { loadKeyLayout, loadLayout, natKeyLayout, natValueLayout } from '../../daemon/datapath/shared.gen.ts'
 import { codec } from '../../daemon/kernel/bpf/layout.ts'
-import { runSyscallProgram } from '../../daemon/kernel/bpf/run-syscall-program.ts'
 import { fromMapped16, toMapped16 } from '../../daemon/kernel/ip.ts'
 import { tcp } from '../support/packet-transport.ts'
 import { BACKEND_PORT, SERVICE_PORT } from './service-maps.ts'
@@ -73,10 +65,7 @@ for (const f of FAMILIES)
       serve(B)
       setLoads(f, [B, 77], [A, 5])
       open(f, 7)
-      const request = new Uint8Array(CT_EXPIRY_SIZE)
-      const none = { live: 0n, expired: 0n, translations: 0n }
-      encodeCtExpiry(new DataView(request.buffer), 0, { ...none, loads: 1n })
-      await runSyscallProgram(at.node.object('conntrack').programFd('ct_expire'), request)
+      await at.node.expire(1n)
       assert.deepEqual(loads(), { [B[f]]: 7, [A[f]]: 0 })
     })
   })

@@ -1,0 +1,57 @@
+/** A node for whose pods its addresses stand outside the cluster. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
+import { toMapped16, toMappedPrefix } from '../../daemon/kernel/ip.ts'
+import { egressAddressLayout, egressKeyLayout, rangeKeyLayout } from '../../daemon/datapath/shared.gen.ts'
+import type { TestNode } from './node.ts'
+import { A, type Both, FAMILIES, type PodFacts } from './world.ts'
+
+/** In a range where pods' addresses are known. */
+export const KNOWING: Both = { 4: '100.64.1.1', 6: '2001:db8:64::1' }
+/** Another address of the node. */
+export const SECOND: Both = { 4: '192.168.7.9', 6: 'fd00:7::9' }
+export const uplink = ['uplink_in', 'uplink'] as const
+export const away = (pod: PodFacts) => ['pod_out', pod === A ? 'a' : 'b'] as const
+
+/** What pods' packets leave by the uplink with, and where they need not. */
+export function giveAddresses(node: TestNode, ...given: readonly Both[]): void {
+  using stack = new DisposableStack()
+  const object = node.object('pod')
+  const egress = stack.use(object.map('egress_addresses', codec(egressKeyLayout, egressAddressLayout)))
+  for (const family of FAMILIES) {
+    const key = { ifindex: node.devices.uplink, family: family === 4 ? 0 : 1 }
+    for (const [index, address] of given.entries())
+      egress.update({ ...key, index }, { address: toMapped16(address[family]), count: given.length })
+  }
+  const ranges = stack.use(object.map('native_ranges', codec(rangeKeyLayout, u32)))
+  for (const prefix of ['100.64.0.0/16', '2001:db8:64::/48']) {
+    const { bytes, length } = toMappedPrefix(prefix)
+    ranges.update({ prefixLength: length, address: bytes }, 1)
+  }
+}
+
+/** A socket in the node's namespace. */
+export async function hold(
+  node: TestNode,
+  kind: 'udp' | 'tcp',
+  address: string,
+  port: number,
+): Promise<AsyncDisposable> {
+  const udp = `require('dgram').createSocket('udp${address.includes(':') ? 6 : 4}').bind(${port}, '${address}', told)`
+  const tcp = `require('net').createServer().listen(${port}, '${address}', told)`
+  const script = `const told = () => console.log('held'); ${kind === 'udp' ? udp : tcp}`
+  const netns = node.netns.replace('/self/', `/${process.pid}/`)
+  const child = spawn('nsenter', [`--net=${netns}`, '--', process.execPath, '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [held] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as unknown[]
+  assert.equal(String(held), 'held\n')
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
