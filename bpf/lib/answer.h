@@ -188,14 +188,12 @@ __outlined bool answer_reset(struct __sk_buff *skb, struct packet *p)
 {
 	struct tcp_turn asked, reset;
 	__be16 ports[2];
-	__u32 at, length;
+	__u32 at;
 
 	if (!p || bpf_skb_load_bytes(skb, p->transport + 4, &asked, 10))
 		return false;
 	at = p->transport + TCP_CHECKSUM;
-	length = p->end - p->transport - (bpf_ntohs(asked.flags) >> 12) * 4 + !!(p->tcp_flags & TCP_SYN) +
-		 !!(p->tcp_flags & TCP_FIN);
-	reset = answer_reset_of(&asked, p->tcp_flags, length);
+	reset = answer_reset_of(&asked, p->tcp_flags, packet_segment_length(p, asked.flags));
 	ports[0] = p->tuple.destination_port;
 	ports[1] = p->tuple.source_port;
 	return !bpf_l4_csum_replace(skb, at, asked.sequence, reset.sequence, 4) &&

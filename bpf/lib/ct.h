@@ -178,7 +178,7 @@ static __always_inline __u32 ct_segment_end(struct __sk_buff *skb, const struct 
 
 	if (bpf_skb_load_bytes(skb, p->transport + 4, &tcp, 10))
 		return 0;
-	return bpf_ntohl(tcp.sequence) + p->end - p->transport - (bpf_ntohs(tcp.flags) >> 12) * 4 + 1;
+	return bpf_ntohl(tcp.sequence) + packet_segment_length(p, tcp.flags);
 }
 
 /* The port of a translated flow that is over is free. */

@@ -217,6 +217,17 @@ static __always_inline __u32 packet_plain_end(const struct packet *p)
 	return p->ethertype == ETH_P_IP ? IPV4_PLAIN_END : IPV6_PLAIN_END;
 }
 
+/*
+ * How many sequence numbers a TCP segment takes (RFC 9293 section 3.4): its content, SYN and FIN. `offset_flags` is the
+ * word with the header's length.
+ */
+static __always_inline __u32 packet_segment_length(const struct packet *p, __be16 offset_flags)
+{
+	__u32 content = p->end - p->transport - (bpf_ntohs(offset_flags) >> 12) * 4;
+
+	return content + !!(p->tcp_flags & TCP_SYN) + !!(p->tcp_flags & TCP_FIN);
+}
+
 /* True for the first packet of a TCP connection. */
 static __always_inline bool packet_opens(const struct packet *p)
 {

@@ -6,7 +6,7 @@
 import { inNamespace, mustRun } from '../../deploy/lab/command.ts'
 import { LinuxKernel } from '../../daemon/kernel/linux.ts'
 import { type Bench, type BenchContext, compare, interleave, type Result } from './bench.ts'
-import { addressOf, PORT, PORTS, serviceAnswers, writeServices } from './support/bench-services.ts'
+import { addressOf, PORT, PORTS, untilServiceAnswers, writeServices } from './support/bench-services.ts'
 import { iptablesRules, nftRules, type RuleService } from './support/service-rules.ts'
 import { type Latency, SERVER_PORT, WiredPods } from './support/wired-pods.ts'
 import { wireAddress } from './support/wires.ts'
@@ -48,7 +48,8 @@ export const serviceConnect: Bench = {
       writeServices(pods, NETWORKS.ours, present, count)
       present = count
       await applyRules(pods, count)
-      for (const i of [count >> 1, count - 1]) await serviceAnswers(pods, addressOf(NETWORKS.ours, i), context.signal)
+      for (const i of [count >> 1, count - 1])
+        await untilServiceAnswers(pods, addressOf(NETWORKS.ours, i), context.signal)
       for (const mode of MODES) yield* measure(pods, mode, count, context)
     }
   },

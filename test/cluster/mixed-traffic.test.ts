@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { median } from '../bench/bench.ts'
-import { addressOf, PORT, serviceAnswers, writeServices } from '../bench/support/bench-services.ts'
+import { addressOf, PORT, untilServiceAnswers, writeServices } from '../bench/support/bench-services.ts'
 import { SERVER_PORT, WiredPods } from '../bench/support/wired-pods.ts'
 
 const NETWORK = '10.100'
@@ -22,7 +22,7 @@ let pods: WiredPods
 before(async () => {
   pods = stack.use(await WiredPods.create(`mixed${process.pid}`, signal))
   writeServices(pods, NETWORK, 0, 2)
-  for (const i of [0, 1]) await serviceAnswers(pods, addressOf(NETWORK, i), signal)
+  for (const i of [0, 1]) await untilServiceAnswers(pods, addressOf(NETWORK, i), signal)
 })
 after(() => stack.disposeAsync())
 

@@ -1,7 +1,6 @@
 /** Services of a lab whose only endpoint is the pod that the benches' servers run in. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { PROBE } from '../../../deploy/lab/built.ts'
-import { inNamespace, runCommand } from '../../../deploy/lab/command.ts'
+import { inNamespace, runUntilItSucceeds } from '../../../deploy/lab/command.ts'
 import { writeManifest } from '../../../deploy/lab/configuration.ts'
 import { serviceObjects } from '../../../deploy/lab/service-manifest.ts'
 import { SERVER_PORT, type WiredPods } from './wired-pods.ts'
@@ -35,8 +34,8 @@ export function writeServices(pods: WiredPods, network: string, from: number, to
 }
 
 /** Resolves once the daemon has carried the service into the maps: a connection by packets shows it. */
-export async function serviceAnswers(pods: WiredPods, address: string, signal: AbortSignal): Promise<void> {
+export async function untilServiceAnswers(pods: WiredPods, address: string, signal: AbortSignal): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(SYNC_TIMEOUT_MS)])
   const check = inNamespace(pods.places.a, [PROBE, 'check', 'tcp', address, `${PORT}`, '1', '--timeout', '500'])
-  while ((await runCommand(check, { signal: limit })).status !== 0) await delay(100, undefined, { signal: limit })
+  await runUntilItSucceeds(check, limit)
 }
