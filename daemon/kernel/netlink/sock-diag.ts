@@ -53,7 +53,10 @@ export function endUdpSockets(netnsPath: string, remote: Remote, meant: (cookie:
   }
 }
 
-/** A socket that has a port. Addresses are in 16 bytes, IPv4 mapped; the remote is unspecified, port 0, of one that is connected to nobody. */
+/**
+ * A socket that has a port. Addresses are in 16 bytes, IPv4 mapped; the remote of one that is connected to nobody is
+ * unspecified, its port 0.
+ */
 export interface BoundSocket {
   readonly protocol: keyof typeof SOCKET_PROTOCOLS
   readonly local: Uint8Array
@@ -65,8 +68,8 @@ export interface BoundSocket {
 }
 
 /**
- * The sockets of a namespace by TCP and UDP, in whatever state, a few hundred a turn of the event loop. Throws what
- * `endUdpSockets` does.
+ * The sockets of a namespace by TCP and UDP, in whatever state, a few hundred a turn of the event loop; none of a protocol
+ * that the kernel cannot list (CONFIG_INET_TCP_DIAG, CONFIG_INET_UDP_DIAG). Throws SystemError, NotANetns, NetlinkError.
  */
 export async function* boundSockets(netnsPath: string): AsyncGenerator<BoundSocket> {
   const netnsFd = openNetns(netnsPath)
@@ -74,13 +77,21 @@ export async function* boundSockets(netnsPath: string): AsyncGenerator<BoundSock
     using socket = new NetlinkSocket(NETLINK.SOCK_DIAG, netnsFd)
     for (const protocol of ['TCP', 'UDP'] as const)
       for (const family of [AF.INET, AF.INET6])
-        for await (const messages of socket.dumpInTurns(listMessage(family, 0, protocol), 'list sockets'))
+        for await (const messages of listed(socket, family, protocol))
           for (const { body } of messages) {
             const found = readBound(body, protocol)
             if (found.localPort !== 0) yield found
           }
   } finally {
     closeSync(netnsFd)
+  }
+}
+
+async function* listed(socket: NetlinkSocket, family: number, protocol: BoundSocket['protocol']) {
+  try {
+    yield* socket.dumpInTurns(listMessage(family, 0, protocol), 'list sockets')
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.code !== 'ENOENT') throw error
   }
 }
 
