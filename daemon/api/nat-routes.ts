@@ -4,6 +4,7 @@ import { podName } from '../flow/names.ts'
 import { canonicalAddress } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type { NatQuery, NatReport } from '../nat/report.ts'
+import { MOST_ROWS } from '../nat/top.ts'
 import { textOfAddress } from '../nat/way.ts'
 import type { Tables } from '../state/tables.ts'
 import { ApiError, type Router } from './router.ts'
@@ -13,9 +14,6 @@ export interface NatParts {
   /** Undefined while the datapath is not up yet. */
   readonly nat: () => { readonly report: (query: NatQuery) => Promise<NatReport> } | undefined
 }
-
-/** Rows of one list. */
-const MOST = 10_000
 
 /**
  * `GET /v1/nat?top=N&mappings=N&pod=NAMESPACE/NAME`, where a pod's name alone is one of any namespace, and its address does
@@ -37,8 +35,8 @@ export function addNatRoutes(router: Router, { tables, nat }: NatParts): Router 
 
 function numberIn(query: URLSearchParams, name: string, byDefault: number): number {
   const text = query.get(name) ?? `${byDefault}`
-  if (/^\d{1,9}$/.test(text) && Number(text) <= MOST) return Number(text)
-  throw new ApiError(400, 'BAD_QUERY', `${name}=${text} is not allowed; allowed: a whole number from 0 to ${MOST}`)
+  if (/^\d{1,9}$/.test(text) && Number(text) <= MOST_ROWS) return Number(text)
+  throw new ApiError(400, 'BAD_QUERY', `${name}=${text} is not allowed; allowed: a whole number from 0 to ${MOST_ROWS}`)
 }
 
 /** Of the pods that are meant. Throws ApiError NO_POD. */

@@ -47,7 +47,7 @@ export interface Mapping {
 }
 
 export interface NatQuery {
-  /** How many destinations and pods, those with most ports first. */
+  /** How many destinations and pods, those with most ports first; up to MOST_ROWS, as of mappings. */
   readonly top: number
   /** How many mappings, the newest first. */
   readonly mappings: number

@@ -1,4 +1,8 @@
 /** The few of many that rank highest. Pure. */
+
+/** As many of a list as can be asked for. */
+export const MOST_ROWS = 10_000
+
 export class Top<T> {
   readonly #most: number
   readonly #kept: { readonly rank: number; readonly item: T }[] = []

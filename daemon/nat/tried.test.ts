@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PLAIN_FRONTEND } from '../../test/support/service-row.ts'
+import type { EgressFlow } from '../datapath/egress-flows.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import type { EgressRow } from '../state/tables.ts'
 import { HeldPorts } from './held-ports.ts'
@@ -21,10 +22,10 @@ function tried(
     open = [],
     frontend,
     port = PORT,
-  }: { open?: PortUsage | readonly ReturnType<typeof flow>[]; frontend?: FrontendRow; port?: typeof PORT } = {},
+  }: { open?: readonly EgressFlow[]; frontend?: FrontendRow; port?: typeof PORT } = {},
 ): string[] {
   const usage = new PortUsage()
-  for (const one of open as readonly ReturnType<typeof flow>[]) usage.add(one)
+  for (const one of open) usage.add(one)
   const held = new HeldPorts(() => true)
   held.add(bound('TCP 192.0.2.7:8080'))
   const refused = { pod: '10.1.0.2', destination, ...port }

@@ -104,6 +104,14 @@ test('as JSON it is what the daemon answers', async () => {
   assert.deepEqual(JSON.parse((await run({}, { format: 'json' })).out), REPORT)
 })
 
+test('more than can be asked for are only counted', async () => {
+  const { lines } = await run(
+    { mappings: true },
+    { report: { ...REPORT, mappings: { total: 10_002, list: [MAPPING] } } },
+  )
+  assert.equal(lines.at(-1), '… and 10001 more mappings')
+})
+
 const EMPTY = { total: 0, list: [] }
 test('that masquerade is off is said, and what is open all the same', async () => {
   const off: NatReport = { masquerade: false, addresses: [], destinations: EMPTY, pods: EMPTY, mappings: EMPTY }

@@ -1,6 +1,7 @@
 /** `causeway nat`: which ports pods leave the cluster with, and how many are left. */
 import type { DestinationUsage, Mapping, NatReport } from '../../nat/report.ts'
 import type { AddressUsage, Listed, PodUsage } from '../../nat/sums.ts'
+import { MOST_ROWS } from '../../nat/top.ts'
 import type { NatWay } from '../../nat/way.ts'
 import { socketText } from '../../service/frontends.ts'
 import { type CommandSpec, clientOptions, formatOption, type OptionValues, UsageError } from '../command.ts'
@@ -87,7 +88,8 @@ function reportText(report: NatReport, withMappings: boolean): string {
 /** What a list does not show, and how it would; empty when it shows all. */
 function leftOut({ total, list }: Listed<unknown>, what: string, option: string): string {
   const more = total - list.length
-  return more > 0 ? `… and ${more} more ${what}; ${option} ${total} shows all\n` : ''
+  const how = total > MOST_ROWS ? '' : `; ${option} ${total} shows all`
+  return more > 0 ? `… and ${more} more ${what}${how}\n` : ''
 }
 
 function wayText({ protocol, destination, destinationPort }: NatWay): string {
