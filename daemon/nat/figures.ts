@@ -56,8 +56,12 @@ export class NatFigures {
     try {
       const reading = await readNat(this.#options, { mappings: 0 })
       const nameOf = podNames(endpoints())
-      const { addresses } = natReport(reading, { top: 0, mappings: 0 }, { masquerade: true, egress: egress(), nameOf })
-      return { users: topUsers(reading.usage, TOP, nameOf), addresses }
+      const { addresses } = await natReport(
+        reading,
+        { top: 0, mappings: 0 },
+        { masquerade: true, egress: egress(), nameOf },
+      )
+      return { users: await topUsers(reading.usage, TOP, nameOf), addresses }
     } catch (error) {
       log.warn({ error }, 'the use of ports could not be read')
       return NOTHING

@@ -50,7 +50,7 @@ export class Nat {
   async report(query: NatQuery): Promise<NatReport> {
     const reading = await readNat(this.#sources, query)
     const { masquerade } = this.#options
-    return natReport(reading, query, { masquerade, egress: this.#sources.egress(), nameOf: this.#names() })
+    return await natReport(reading, query, { masquerade, egress: this.#sources.egress(), nameOf: this.#names() })
   }
 
   /** What `/metrics` tells; a few seconds old at most, more where a look takes long. */

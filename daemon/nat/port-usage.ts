@@ -4,7 +4,7 @@
  */
 import type { EgressFlow } from '../datapath/egress-flows.ts'
 import { hasPorts, isIcmp } from './protocols.ts'
-import { addressText, wayText } from './way.ts'
+import { addressText, egressText, wayText } from './way.ts'
 
 /** Flows are given the ports from here on; a pod that sends from one below it keeps that. */
 export const FIRST_PORT = 1024
@@ -13,16 +13,25 @@ export const PORTS = 65_536 - FIRST_PORT
 
 export class PortUsage {
   readonly #ways = new Map<string, WayPorts>()
+  readonly #addresses = new Set<string>()
 
   /** By the text of their ways, see way.ts. */
   get ways(): ReadonlyMap<string, WayPorts> {
     return this.#ways
   }
 
+  /** The node's addresses that flows leave by, as texts. */
+  get addresses(): ReadonlySet<string> {
+    return this.#addresses
+  }
+
   add({ egress, destination, destinationPort, protocol, egressPort, pod }: EgressFlow): void {
     const text = wayText(egress, destination, isIcmp(protocol) ? 0 : destinationPort, protocol)
     let ports = this.#ways.get(text)
-    if (ports === undefined) this.#ways.set(text, (ports = new WayPorts()))
+    if (ports === undefined) {
+      this.#ways.set(text, (ports = new WayPorts()))
+      this.#addresses.add(egressText(text))
+    }
     ports.add(addressText(pod), egressPort)
   }
 }

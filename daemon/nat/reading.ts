@@ -6,7 +6,7 @@ import { HeldPorts } from './held-ports.ts'
 import { PortUsage } from './port-usage.ts'
 import type { NatReading } from './report.ts'
 import { Top } from './top.ts'
-import { addressText, egressText, textOfAddress } from './way.ts'
+import { addressText, textOfAddress } from './way.ts'
 
 export interface NatSources {
   /** Calls for each flow that lives, and resolves after the last. */
@@ -31,10 +31,9 @@ export async function readNat({ flows, sockets, egress }: NatSources, wanted: Wa
     usage.add(flow)
     if (wanted.pods?.has(addressText(flow.pod)) ?? true) newest.offer(Number(flow.created), flow)
   })
-  const own = new Set(egress().flatMap(row => row.addresses.map(textOfAddress)))
+  const given = new Set(egress().flatMap(row => row.addresses.map(textOfAddress)))
   // Flows may be open with addresses that new ones are not given any more.
-  for (const way of usage.ways.keys()) own.add(egressText(way))
-  const held = new HeldPorts(address => own.has(address))
+  const held = new HeldPorts(address => given.has(address) || usage.addresses.has(address))
   for await (const socket of sockets()) held.add(socket)
   return { usage, held, newest, now: process.hrtime.bigint() }
 }

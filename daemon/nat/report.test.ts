@@ -45,7 +45,7 @@ async function readingOf({ flows: open, sockets = [] }: Given, query: NatQuery =
 }
 const nameOf = podNames(endpoints.values())
 async function report(given: Given, query: NatQuery = { top: 10, mappings: 0 }): Promise<NatReport> {
-  return natReport(await readingOf(given, query), query, { masquerade: true, egress: EGRESS, nameOf })
+  return await natReport(await readingOf(given, query), query, { masquerade: true, egress: EGRESS, nameOf })
 }
 
 const lines = {
@@ -179,7 +179,9 @@ test('a pod that is not known is called by its address', async () => {
 test('the users with most ports are those of one pod towards one destination', async () => {
   const { usage } = await readingOf(busy)
   assert.deepEqual(
-    topUsers(usage, 3, nameOf).map(u => `${u.pod} ${u.destination} ${u.destinationPort} ${u.egressAddress} ${u.used}`),
+    (await topUsers(usage, 3, nameOf)).map(
+      u => `${u.pod} ${u.destination} ${u.destinationPort} ${u.egressAddress} ${u.used}`,
+    ),
     [
       'default/web 198.51.100.9 443 192.0.2.7 30',
       'default/db 198.51.100.9 443 192.0.2.7 10',

@@ -4,6 +4,7 @@ import { fromMapped16 } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type { EgressRow } from '../state/tables.ts'
 import type { HeldPorts } from './held-ports.ts'
+import { inTurns } from './in-turns.ts'
 import { protocolText } from './protocols.ts'
 import { type PortUsage, roomOf, type WayPorts } from './port-usage.ts'
 import { Addresses, type AddressUsage, type Listed, Pods, type PodUsage } from './sums.ts'
@@ -71,18 +72,19 @@ export interface NatFacts {
   readonly nameOf: PodNames
 }
 
-/** Makes the report of a reading. Costs a look at each way. */
-export function natReport({ usage, held, newest, now }: NatReading, query: NatQuery, facts: NatFacts): NatReport {
+/** Makes the report of a reading. Costs a look at each way, in turns of the event loop. */
+export async function natReport(reading: NatReading, query: NatQuery, facts: NatFacts): Promise<NatReport> {
+  const { usage, held, newest, now } = reading
   const ways = new Top<readonly [text: string, ports: WayPorts]>(query.top)
   const addresses = new Addresses(held, facts.egress)
   const pods = new Pods(facts.nameOf)
-  for (const [text, ports] of usage.ways) {
+  await inTurns(usage.ways, ([text, ports]) => {
     addresses.add(text, ports)
     const asked = askedOf(ports, query.pods)
-    if (asked === 0) continue
+    if (asked === 0) return
     ways.offer(asked, [text, ports])
     for (const [pod, used] of ports.pods()) if (query.pods?.has(pod) ?? true) pods.add(pod, text, used)
-  }
+  })
   const list = ways.list().map(([text, ports]) => destinationUsage(text, ports, held, facts.nameOf))
   return {
     masquerade: facts.masquerade,
@@ -110,9 +112,12 @@ export interface TopUser extends NatWay {
   readonly used: number
 }
 
-export function topUsers({ ways }: PortUsage, most: number, nameOf: PodNames): readonly TopUser[] {
+/** In turns of the event loop, too. */
+export async function topUsers({ ways }: PortUsage, most: number, nameOf: PodNames): Promise<readonly TopUser[]> {
   const top = new Top<readonly [pod: string, way: string, used: number]>(most)
-  for (const [text, ports] of ways) for (const [pod, used] of ports.pods()) top.offer(used, [pod, text, used])
+  await inTurns(ways, ([text, ports]) => {
+    for (const [pod, used] of ports.pods()) top.offer(used, [pod, text, used])
+  })
   return top.list().map(([pod, text, used]) => ({ pod: nameOf(pod), ...natWay(text), used }))
 }
 
