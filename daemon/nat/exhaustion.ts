@@ -36,7 +36,7 @@ export interface Tried {
 export interface Exhausted extends Refused {
   /** Packets that were told of; of very many only some are. */
   readonly drops: number
-  /** As of the last look; undefined before the first. */
+  /** As of the last look; undefined when that failed. */
   readonly tried: readonly Tried[] | undefined
 }
 
@@ -55,7 +55,7 @@ export const KEPT_MS = 60_000
 /** Those of one pod to one destination go to the log so often at most. */
 export const TELL_EVERY_MS = 60_000
 /** More pods and destinations than these at a time are left out. */
-const MOST = 256
+const MOST = 64
 
 export class Exhaustion {
   readonly #clock: Clock
@@ -95,10 +95,11 @@ export class Exhaustion {
     return entry.foreign ? undefined : { ...entry, drops }
   }
 
-  /** Those of the last minute, the latest first. */
+  /** Those of the last minute that were told, the latest first. */
   list(): readonly Exhausted[] {
     this.#forget()
-    return [...this.#entries.values()].filter(e => !e.foreign).sort((a, b) => b.lastMs - a.lastMs)
+    const told = [...this.#entries.values()].filter(e => e.toldMs !== undefined && !e.foreign)
+    return told.sort((a, b) => b.lastMs - a.lastMs)
   }
 
   #add(refused: Refused): void {

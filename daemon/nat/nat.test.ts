@@ -62,7 +62,7 @@ test('a pod without a port left is a problem and a line in the log, until a minu
   await at.clock.advance(10 * LOOK_MS)
   assert.equal(at.reads(), 0, 'as long as nothing is dropped nothing is read')
   for (const sourcePort of [1, 2]) at.nat.see(dropRecord('10.1.0.2', '198.51.100.9', { sourcePort }))
-  assert.deepEqual(at.nat.problems, [PROBLEM.replace(': 3 of 64512 are used at 192.0.2.7', '')])
+  assert.deepEqual(at.nat.problems, [])
   await at.clock.advance(LOOK_MS)
   assert.deepEqual(at.nat.problems, [PROBLEM])
   assert.equal(at.log.lines.length, 1)
@@ -91,6 +91,7 @@ test('when the use of ports cannot be read, what is known is told', async () => 
 test('more problems than a person reads are counted', async () => {
   await using at = watched()
   for (let i = 0; i < 15; i++) at.nat.see(dropRecord('10.1.0.2', `198.51.100.${i}`))
+  await at.clock.advance(LOOK_MS)
   assert.equal(at.nat.problems.length, 11)
   assert.equal(at.nat.problems.at(-1), '5 more have no port left, see `causeway flows --reason nat_ports`')
 })

@@ -26,6 +26,8 @@ export interface NatOptions extends Pick<NatSources, 'flows' | 'sockets'> {
 
 /** How often is looked whether flows were refused. */
 const LOOK_MS = 1000
+/** A look that took long is rested from so many times as long. */
+const PAUSE = 4
 /** Problems that are told one by one. */
 const MOST_PROBLEMS = 10
 
@@ -80,8 +82,10 @@ export class Nat {
     signal.addEventListener('abort', rest.wake)
     while (!signal.aborted) {
       rest.begin()
+      const began = this.#clock.now()
       await this.#tell(this.#exhaustion.due())
-      if (!signal.aborted) await rest.until(this.#clock.now() + LOOK_MS)
+      const now = this.#clock.now()
+      if (!signal.aborted) await rest.until(now + Math.max(LOOK_MS, (now - began) * PAUSE))
     }
     signal.removeEventListener('abort', rest.wake)
     rest.end()
