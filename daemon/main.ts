@@ -7,12 +7,17 @@ import { abortable } from './abort.ts'
 import type { Config } from './config/load.ts'
 import { familiesOf } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
+import { readEgressFlows } from './datapath/egress-flows.ts'
 import { OBJECT_DIRECTORY } from './datapath/objects.ts'
 import type { Endpoints } from './endpoint/endpoints.ts'
 import { exposeCounters } from './flow/counters.ts'
 import { createFlows, type Flows } from './flow/flows.ts'
 import { type Ground, layGround } from './ground.ts'
 import { Jobs } from './jobs.ts'
+import { boundSockets } from './kernel/netlink/sock-diag.ts'
+import { OWN_NETNS } from './kernel/netns/netns-file.ts'
+import { exposeNat } from './nat/figures.ts'
+import { Nat } from './nat/nat.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
@@ -34,8 +39,9 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const services = base.use(servicesOf(ground))
     up.services = services
     up.datapath = base.use(await startDatapath(ground, endpoints))
-    up.flows = base.use(flowsOf(ground, up.datapath))
-    const jobs = base.use(startLoops(ground, up.datapath, services))
+    up.nat = natOf(ground, up.datapath)
+    up.flows = base.use(flowsOf(ground, up.datapath, up.nat))
+    const jobs = base.use(startLoops(ground, { datapath: up.datapath, nat: up.nat, services }))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground), stop))
@@ -85,10 +91,26 @@ function servicesOf({ tables, config: { nodeName, services }, log }: Ground): Se
   }
 }
 
-function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath): Flows {
+function natOf({ tables, metrics, log, plugins: running }: Ground, datapath: Datapath): Nat {
+  const nat = new Nat({
+    masquerade: Number(running.slots.constants.get('masquerade_flags')?.part ?? 0) !== 0,
+    flows: visit => datapath.read(set => readEgressFlows(set, visit)),
+    sockets: () => boundSockets(OWN_NETNS),
+    tables,
+    log: log.child('nat'),
+  })
+  exposeNat(metrics, () => nat.summary())
+  return nat
+}
+
+function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath, nat: Nat): Flows {
   exposeCounters(metrics, () => datapath.counters())
   return createFlows({
-    records: handler => datapath.events(handler),
+    records: handler =>
+      datapath.events(record => {
+        nat.see(record)
+        handler(record)
+      }),
     tables,
     nodeName: config.nodeName,
     linkName: index => kernel.net.link(index)?.name,
@@ -96,11 +118,15 @@ function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath
 }
 
 /** Every writer of the tables has declared itself by now: from here on leftovers may be pruned. */
-function startLoops({ plugins: running, source, conditions }: Ground, datapath: Datapath, services: Services): Jobs {
+function startLoops(
+  { plugins: running, source, conditions }: Ground,
+  { datapath, nat, services }: { readonly datapath: Datapath; readonly nat: Nat; readonly services: Services },
+): Jobs {
   const jobs = new Jobs()
   running.start()
   jobs.run('services', stop => services.planner.run(stop))
   jobs.run('health checks of services', stop => services.healthChecks.run(stop))
+  jobs.run('the use of ports', stop => nat.run(stop))
   jobs.run('the datapath', stop => datapath.run(stop))
   jobs.run(`cluster source ${source.name}`, stop => source.run(stop))
   conditions.datapath.pass()

@@ -32,9 +32,12 @@ export interface Histogram {
  * counter or gauge declared again is the one declared before; another of its name throws RangeError.
  */
 export interface Metrics {
-  /** A collector is called at each exposition with an emptied counter, which it brings to the present totals. */
+  /**
+   * A collector is called at each exposition with an emptied counter, which it brings to the present totals; one of a gauge
+   * may take its time.
+   */
   counter(name: string, help: string, labels?: readonly string[], collect?: (counter: Counter) => void): Counter
-  gauge(name: string, help: string, labels?: readonly string[], collect?: (gauge: Gauge) => void): Gauge
+  gauge(name: string, help: string, labels?: readonly string[], collect?: (gauge: Gauge) => void | Promise<void>): Gauge
   histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): Histogram
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { addCniRoutes } from './api/cni.ts'
 import { addCommandRoutes } from './api/plugin-commands.ts'
 import { Router } from './api/router.ts'
+import { addNatRoutes } from './api/nat-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
@@ -13,6 +14,7 @@ import { faultFrom } from './endpoint/kill-at.ts'
 import type { Flows } from './flow/flows.ts'
 import type { Ground } from './ground.ts'
 import { toMapped16 } from './kernel/ip.ts'
+import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
 import { ipamsOf, requirePool } from './slots.ts'
 
@@ -20,6 +22,7 @@ import { ipamsOf, requirePool } from './slots.ts'
 export interface Upcoming {
   datapath?: Datapath
   flows?: Flows
+  nat?: Nat
   services?: { readonly problems: readonly string[] }
 }
 
@@ -29,7 +32,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   requirePool(plugins.slots, config.network.pool, 'network.pool')
   const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
   const router = addCniRoutes(new Router(), endpoints)
-  const status = () => describe({ ...ground, datapath: up.datapath, services: up.services })
+  const status = () => describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat })
   addCommandRoutes(router, ground.plugins.slots.commands)
   addServiceRoutes(router, {
     tables,
@@ -38,6 +41,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
     affinity: (row, client) => up.datapath?.affinity(row, client),
     datapath: () => up.datapath?.services,
   })
+  addNatRoutes(router, { tables, nat: () => up.nat })
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')
   stack.use(await serveApi(ground.claim, router, apiLog))

@@ -11,6 +11,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'pools',
   'nodes',
   'services',
+  'nat',
   'flows',
   'tables',
   'metrics',

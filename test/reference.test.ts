@@ -11,6 +11,7 @@ import { keepConntrack } from '../daemon/datapath/conntrack.ts'
 import { endpointMetrics } from '../daemon/endpoint/metrics.ts'
 import { exposeCounters } from '../daemon/flow/counters.ts'
 import { dropReasonsPage } from '../daemon/flow/drop-reasons.ts'
+import { exposeNat } from '../daemon/nat/figures.ts'
 import { createMetrics, metricsPage } from '../daemon/observe/metrics.ts'
 import { exposeServices } from '../daemon/datapath/services.ts'
 import { Meter } from '../daemon/state/meter.ts'
@@ -51,6 +52,7 @@ async function declaredMetrics() {
   exposeCounters(metrics, () => [])
   exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
   new Meter('', metrics)
+  exposeNat(metrics, () => Promise.resolve({ users: [], addresses: [] }))
   exposeServices(metrics, { ended: () => 0, hits: () => new Map() })
   const unused = () => Promise.reject(new Error('not called'))
   const log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -5,6 +5,7 @@ import { configCheck, configDocs, configPrint } from './commands/config.ts'
 import { daemon } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { nat } from './commands/nat.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
@@ -20,6 +21,7 @@ export const commands: readonly CommandSpec[] = [
   nodes,
   services,
   servicesExplain,
+  nat,
   flows,
   tables,
   metrics,

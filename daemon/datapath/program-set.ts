@@ -30,6 +30,7 @@ import {
 } from './shared.gen.ts'
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
 import { type EgressAddress, egressAddressLayout, type EgressKey, egressKeyLayout } from './shared.gen.ts'
+import { type CtKey, ctKeyLayout, type CtValue, ctValueLayout } from './shared.gen.ts'
 import { type NatKey, natKeyLayout, type NatValue, natValueLayout } from './shared.gen.ts'
 import { type RangeKey, rangeKeyLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
@@ -60,6 +61,7 @@ export interface ProgramSet extends Disposable {
   readonly egress: EbpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: EbpfMap<RangeKey, number>
   readonly translations: EbpfMap<NatKey, NatValue>
+  readonly conntrack: EbpfMap<CtKey, CtValue>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
   readonly ranges: EbpfMap<SourceRangeKey, number>
   readonly slots: EbpfMap<SlotKey, Backend>
@@ -103,6 +105,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
   const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
   const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
+  const conntrack = stack.use(mapOfFd(set.mapFd('conntrack'), codec(ctKeyLayout, ctValueLayout)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
   const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
   const slots = stack.use(mapOfFd(set.mapFd('service_slots'), codec(slotKeyLayout, backendLayout)))
@@ -124,6 +127,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     egress,
     nativeRanges,
     translations,
+    conntrack,
     services,
     ranges,
     slots,

@@ -1,6 +1,7 @@
 /** What the datapath does about services: carries the table `frontends` into the maps, and what follows from that. */
 import type { Address } from '../kernel/kernel.ts'
 import { endUdpSockets } from '../kernel/netlink/sock-diag.ts'
+import { OWN_NETNS } from '../kernel/netns/netns-file.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler } from '../state/reconcile.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
@@ -24,9 +25,6 @@ export interface DatapathServicesOptions {
   readonly metrics: Metrics
 }
 
-/** The namespace that the daemon stands in. */
-const HOST_NETNS = '/proc/thread-self/ns/net'
-
 export class DatapathServices {
   readonly reconciler: Reconciler<FrontendRow>
   readonly loads: BackendLoads
@@ -39,7 +37,7 @@ export class DatapathServices {
     this.#current = current
     const ends = new SocketEnds({
       peers: () => current().peers,
-      namespaces: () => [HOST_NETNS, ...[...tables.endpoints.values()].map(row => row.netns.path)],
+      namespaces: () => [OWN_NETNS, ...[...tables.endpoints.values()].map(row => row.netns.path)],
       end: endUdpSockets,
       log,
     })

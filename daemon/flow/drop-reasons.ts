@@ -131,7 +131,7 @@ export const dropReasons: readonly DropReason[] = [
     name: 'nat_ports',
     text: 'No source port was found with which the translated flow differs from all others to the same destination.',
     whatToDo:
-      'Many flows go from one address to one destination: spread them over more backends or nodes, or give pods that leave the cluster more addresses (`masquerade.addresses`).',
+      'Many flows go from one address to one destination; `causeway nat` shows whose leave the cluster, and how many ports are left. Spread them over more backends or nodes, or give pods that leave the cluster more addresses (`masquerade.addresses`).',
   },
   {
     value: 19,

@@ -67,7 +67,14 @@ const moments = [
   [FlowMoment.FLOW_REPLY, 'reply'],
   [FlowMoment.FLOW_FIRST, 'first'],
 ] as const
-const protocols: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' }
+/** Names of protocols by their assigned numbers. */
+export const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
+  1: 'ICMP',
+  6: 'TCP',
+  17: 'UDP',
+  58: 'ICMPv6',
+  132: 'SCTP',
+}
 /** From the least significant bit (RFC 9293 section 3.1). */
 const flags = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR']
 const ethertypes: Readonly<Record<number, string>> = { 0x0800: 'IPv4', 0x0806: 'ARP', 0x86dd: 'IPv6' }
@@ -114,7 +121,7 @@ function verdictOf(event: Event): Pick<FlowRecord, 'verdict' | 'moment' | 'flow'
 function protocolName({ ethertype, protocol, source, destination }: Event): string {
   const name = ethertypes[ethertype]
   const read = name?.startsWith('IP') && !(isZero(source) && isZero(destination))
-  return read ? (protocols[protocol] ?? String(protocol)) : (name ?? `ethertype ${hex(ethertype)}`)
+  return read ? (PROTOCOL_NAMES[protocol] ?? String(protocol)) : (name ?? `ethertype ${hex(ethertype)}`)
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -16,9 +16,18 @@ interface Given {
   readonly routing?: readonly string[]
   readonly datapath?: readonly ReconcilerStatus[]
   readonly services?: readonly string[]
+  readonly nat?: readonly string[]
   readonly plugin?: Parts
 }
-function described({ source = [], waitingFor, routing = [], datapath, services = [], plugin = {} }: Given): Described {
+function described({
+  source = [],
+  waitingFor,
+  routing = [],
+  datapath,
+  services = [],
+  nat = [],
+  plugin = {},
+}: Given): Described {
   return {
     config: { nodeName: 'a' },
     build: { version: '1.2.3', node: '24' },
@@ -32,6 +41,7 @@ function described({ source = [], waitingFor, routing = [], datapath, services =
     tables: createTables(),
     source: { name: 'directory', problems: () => source, waitingFor: () => waitingFor, run: () => Promise.resolve() },
     services: { problems: services },
+    nat: { problems: nat },
     datapath: datapath && { facts: () => ({}), problems: routing, status: () => datapath },
   }
 }
@@ -45,6 +55,7 @@ const cases: readonly (readonly [what: string, given: Given, problems: readonly 
   ['nothing is wrong', { datapath: [{ ...idle, name: 'kernel-routes' }] }, []],
   ['the datapath is not up', { source: [{ place: 'x.yaml:1', message: 'is bad' }] }, ['x.yaml:1: is bad']],
   ['two services claim an address', { services: ['a is claimed by b'] }, ['services: a is claimed by b']],
+  ['a pod has no port left', { nat: ['default/web has none'] }, ['masquerade: default/web has none']],
   ['a node has no way', { datapath: [], routing: ['node b has no address'] }, ['routing: node b has no address']],
   [
     'a row cannot be carried',

@@ -20,10 +20,12 @@ export interface Described {
   readonly plugins: Pick<RunningPlugins, 'parts' | 'slots'>
   readonly tables: Tables
   readonly source: ClusterSource
-  /** Undefined while it is not up yet. */
+  /** Nodes without a way, and plans that could not be carried out, are its problems; undefined while it is not up yet. */
   readonly datapath: Pick<Datapath, 'facts' | 'problems' | 'status'> | undefined
-  /** What cannot be served as the cluster asks; undefined like the other. */
+  /** Frontends that several services claim, and ports that somebody else has; undefined like the other. */
   readonly services: { readonly problems: readonly string[] } | undefined
+  /** Pods that have no port left to leave the cluster with; undefined like the other. */
+  readonly nat: { readonly problems: readonly string[] } | undefined
 }
 
 export function describe(d: Described): Status {
@@ -42,8 +44,9 @@ export function describe(d: Described): Status {
     tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
     problems: [
       ...d.source.problems(),
-      ...routingProblems(d.datapath),
-      ...serviceProblems(d.services),
+      ...problemsAt('routing', d.datapath),
+      ...problemsAt('services', d.services),
+      ...problemsAt('masquerade', d.nat),
       ...[...d.plugins.parts.values()].flatMap(parts => parts.problems?.() ?? []),
       ...reconcilerStatus(d).flatMap(stuck),
     ],
@@ -56,14 +59,9 @@ function partNames(parts: Parts): string[] {
     .map(([name]) => name)
 }
 
-/** Nodes without a way, and plans that could not be carried out. */
-function routingProblems(datapath: Described['datapath']): SourceProblem[] {
-  return (datapath?.problems ?? []).map(message => ({ place: 'routing', message }))
-}
-
-/** Frontends that several services claim, and ports that somebody else has. */
-function serviceProblems(services: Described['services']): SourceProblem[] {
-  return (services?.problems ?? []).map(message => ({ place: 'services', message }))
+/** What a part of the daemon has to tell; nothing before it is up. */
+function problemsAt(place: string, part: { readonly problems: readonly string[] } | undefined): SourceProblem[] {
+  return (part?.problems ?? []).map(message => ({ place, message }))
 }
 
 /** Of the datapath's reconcilers and of those plugins that tell. */

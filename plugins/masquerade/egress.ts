@@ -1,6 +1,8 @@
 /** Which of the node's addresses pods' packets leave by each uplink with. Pure. */
 import { familyIn } from '../../daemon/kernel/ip.ts'
 import type { Address } from '../../daemon/kernel/kernel.ts'
+import type { Problem } from '../../daemon/plugin.ts'
+import type { ReadonlyTable } from '../../daemon/state/table.ts'
 import type { EgressRow, HostAddressRow, NodeRow, UplinkRow } from '../../daemon/state/tables.ts'
 
 export interface EgressInput {
@@ -11,8 +13,8 @@ export interface EgressInput {
   readonly chosen: readonly Address[]
 }
 
-/** More than the programs take of one device (bpf/lib/shared.h, egress_size) are left out. */
-const MOST = 16
+/** What the programs take of one device in a family (bpf/lib/shared.h, egress_size). */
+export const MOST_ADDRESSES = 16
 
 /**
  * The chosen addresses stand for pods on every uplink, wherever they are: a network may route them to the node. Without
@@ -27,8 +29,33 @@ export function egressRows({ uplinks, hostAddresses, self, chosen }: EgressInput
       const given =
         chosen.length > 0 ? chosen.filter(address => hosts.some(h => h.address === address)) : known.concat(own)
       const addresses = given.filter(address => familyIn(address) === family)
-      const used = chosen.length > 0 ? addresses.slice(0, MOST) : addresses.slice(0, 1)
+      const used = chosen.length > 0 ? addresses.slice(0, MOST_ADDRESSES) : addresses.slice(0, 1)
       return used.length > 0 ? [{ device, index, family, addresses: used }] : []
     }),
   )
+}
+
+/** What is wrong with the choice now, in words; nothing before the node's addresses are known. */
+export function choiceProblems(
+  chosen: readonly Address[],
+  hostAddresses: ReadonlyTable<HostAddressRow>,
+): readonly Problem[] {
+  if (!hostAddresses.initialized) return []
+  const there = allowedAddresses(hostAddresses.values())
+  return chosen.flatMap((address, n) =>
+    hostAddresses.get(address) === undefined
+      ? [{ place: `masquerade.addresses.${n}`, message: `${absent(address, there)}; pods' flows do not leave with it` }]
+      : [],
+  )
+}
+
+/** Those of a node that may stand for pods. */
+export function allowedAddresses(addresses: Iterable<Pick<HostAddressRow, 'address' | 'scope'>>): readonly Address[] {
+  return [...addresses].filter(({ scope }) => scope === 'global').map(({ address }) => address)
+}
+
+/** An address that the node has on no device, with those that it has. */
+export function absent(address: Address, allowed: readonly Address[]): string {
+  const there = allowed.length > 0 ? allowed.join(', ') : 'none, for the node has no address'
+  return `${address} is on no device of this node; allowed: ${there}`
 }

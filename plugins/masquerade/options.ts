@@ -1,8 +1,9 @@
 /** The plugin's section of the configuration: checked, with every error naming the key and what is allowed. */
 import * as z from 'zod/mini'
-import { canonicalAddress, canonicalPrefix } from '../../daemon/kernel/ip.ts'
+import { canonicalAddress, canonicalPrefix, familyIn } from '../../daemon/kernel/ip.ts'
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
 import { ConfigError } from '../../daemon/plugin.ts'
+import { MOST_ADDRESSES } from './egress.ts'
 
 export interface MasqueradeOptions {
   /** Families whose packets are masqueraded. */
@@ -49,10 +50,25 @@ export function parseOptions(raw: unknown): MasqueradeOptions {
   const { agentFile, ...options } = result.data
   return {
     ...options,
-    addresses: options.addresses.map((text, n) => readAs(canonicalAddress, `masquerade.addresses.${n}`, text)),
+    addresses: addressesOf(options.addresses),
     nativeRanges: options.nativeRanges.map((text, n) => readAs(canonicalPrefix, `masquerade.nativeRanges.${n}`, text)),
     ...(agentFile !== undefined && { agentFile }),
   }
+}
+
+/** Each once, and of each family no more than the programs take. */
+function addressesOf(texts: readonly string[]): readonly Address[] {
+  const seen: Address[] = []
+  for (const [n, text] of texts.entries()) {
+    const key = `masquerade.addresses.${n}`
+    const address = readAs(canonicalAddress, key, text)
+    if (seen.includes(address)) throw new ConfigError(key, `${address} is named twice; allowed: each address once`)
+    seen.push(address)
+    const family = familyIn(address)
+    if (seen.filter(other => familyIn(other) === family).length > MOST_ADDRESSES)
+      throw new ConfigError(key, `too many of IPv${family}; allowed: up to ${MOST_ADDRESSES} of each family`)
+  }
+  return seen
 }
 
 function readAs(read: (text: string) => string, key: string, text: string): string {

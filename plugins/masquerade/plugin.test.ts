@@ -50,12 +50,39 @@ test('an address that the node does not have is refused with those that it has',
   })
 })
 
+test('a chosen address that the node loses is a problem, with those that it has, until it is back', async () => {
+  const host = fakeHost(withAddresses('192.0.2.7', '192.0.2.8'))
+  const { hostAddresses } = host.tables
+  const known = hostAddresses.initializer('test')
+  const parts = await masquerade.configure({ addresses: ['192.0.2.7', '192.0.2.8'] })(host)
+  const put = (address: string) => hostAddresses.put({ address, prefixLength: 24, scope: 'global', device: 'eth0' })
+  assert.deepEqual(parts.problems?.(), [], 'the addresses of the node are not known yet')
+  put('192.0.2.7')
+  known()
+  assert.deepEqual(parts.problems?.(), [
+    {
+      place: 'masquerade.addresses.1',
+      message: "192.0.2.8 is on no device of this node; allowed: 192.0.2.7; pods' flows do not leave with it",
+    },
+  ])
+  put('192.0.2.8')
+  assert.deepEqual(parts.problems?.(), [])
+  await host.stop()
+})
+
+const many = (count: number): string[] => Array.from({ length: count }, (_, i) => `192.0.2.${i}`)
+test('as many addresses are taken as the programs have room for', () => {
+  assert.equal(parseOptions({ addresses: [...many(16), 'fd00::7'] }).addresses.length, 17)
+})
+
 const mistakes: readonly (readonly [section: unknown, key: string, message: RegExp])[] = [
   [7, 'masquerade', /allowed: a group with the keys ipv4/],
   [{ ipv5: true }, 'masquerade.ipv5', /unknown key; allowed: a group/],
   [{ ipv4: 'yes' }, 'masquerade.ipv4', /allowed: true or false/],
   [{ otherProtocols: 'pass' }, 'masquerade.otherProtocols', /allowed: translate or drop/],
   [{ addresses: ['192.0.2'] }, 'masquerade.addresses.0', /allowed: a list of addresses/],
+  [{ addresses: many(17) }, 'masquerade.addresses.16', /too many of IPv4; allowed: up to 16 of each family/],
+  [{ addresses: ['fd00::7', 'FD00:0::7'] }, 'masquerade.addresses.1', /fd00::7 is named twice/],
   [{ nativeRanges: ['10.0.0.0/8', '10/8'] }, 'masquerade.nativeRanges.1', /allowed: a list of prefixes/],
   [{ agentFile: 'config' }, 'masquerade.agentFile', /allowed: an absolute path/],
 ]

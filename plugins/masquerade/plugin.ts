@@ -4,7 +4,7 @@ import { ConfigError, type Host, type Parts, type Plugin } from '../../daemon/pl
 import { eachChange } from '../../daemon/state/each-change.ts'
 import { replaceRows } from '../../daemon/state/replace.ts'
 import { AgentFile } from './agent-file.ts'
-import { egressRows } from './egress.ts'
+import { absent, allowedAddresses, choiceProblems, egressRows } from './egress.ts'
 import { type MasqueradeOptions, parseOptions } from './options.ts'
 
 /** enum masquerade_flags of bpf/lib/shared.h. */
@@ -47,7 +47,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
   if (file === undefined) rangesKnown()
   return {
     datapath: { config: { masquerade_flags: flagsOf(options) } },
-    problems: () => file?.problems() ?? [],
+    problems: () => [...choiceProblems(options.addresses, hostAddresses), ...(file?.problems() ?? [])],
     run: async signal => {
       await Promise.all([eachChange([uplinks, hostAddresses, nodes], follow, signal), file?.run(signal)])
     },
@@ -70,14 +70,7 @@ function flagsOf({ ipv4, ipv6, nodes, otherProtocols }: MasqueradeOptions): numb
 /** An address that no device of the node has would be answered to somebody else. */
 function refuseForeign(addresses: readonly Address[], { kernel }: Host): void {
   if (addresses.length === 0) return
-  const own = kernel.net
-    .addresses()
-    .filter(({ scope }) => scope === 'global')
-    .map(({ address }) => address)
+  const own = allowedAddresses(kernel.net.addresses())
   for (const [n, address] of addresses.entries())
-    if (!own.includes(address))
-      throw new ConfigError(
-        `masquerade.addresses.${n}`,
-        `${address} is on no device of this node; allowed: ${own.join(', ') || 'none, for the node has no address'}`,
-      )
+    if (!own.includes(address)) throw new ConfigError(`masquerade.addresses.${n}`, absent(address, own))
 }

@@ -3,11 +3,12 @@
  * sender, so that all answers are in the receive queue when the send returns and no receive ever waits.
  */
 import { closeSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { SystemError } from '../errors.ts'
 import { inNetns } from '../netns/in-netns.ts'
 import { Memory, errnoValue, lastErrno, libcFunction, systemError } from '../sys.ts'
 import { type Ack, readAck } from './ack.ts'
-import { AF, NLM_F } from './constants.ts'
+import { AF, NLM_F, NLMSG } from './constants.ts'
 import { collectDump } from './dump.ts'
 import { type Message, type Received, messageBytes, readMessages, writeMessage } from './message.ts'
 import { NetlinkError } from './netlink-error.ts'
@@ -97,6 +98,23 @@ export class NetlinkSocket implements Disposable {
       if (found) return found
     }
     throw new NetlinkError(attempt, errnoValue('EAGAIN'), `the list changed during each of ${DUMP_ATTEMPTS} dumps`)
+  }
+
+  /**
+   * The same datagram by datagram, with a turn of the event loop after each: for lists that may be long, and whose rows
+   * stand by themselves. The socket is the caller's alone until the last one was read, or for good when it stops before.
+   */
+  async *dumpInTurns(message: Message, attempt: string): AsyncGenerator<readonly Received[]> {
+    const { first, length } = this.#write([{ ...message, flags: message.flags | NLM_F.DUMP }])
+    this.#sent(Number(cSend()(this.fd, this.#out.pointer, length, 0)))
+    for (let end: Ack | undefined; end === undefined; ) {
+      const messages = this.receive()?.filter(m => m.sequence === first)
+      if (messages === undefined) throw new NetlinkError(attempt, errnoValue('ENODATA'), 'the list has no end')
+      end = messages.map(readAck).find(ack => ack !== undefined)
+      if (end !== undefined && end.errno !== 0) throw new NetlinkError(attempt, end.errno, end.kernelText)
+      yield messages.filter(m => readAck(m) === undefined && m.type !== NLMSG.NOOP)
+      await setImmediate()
+    }
   }
 
   /** Joins multicast groups; the socket then receives their events. Throws SystemError. */

@@ -4,6 +4,8 @@ import { NotANetns, SystemError } from '../errors.ts'
 import type { NetnsId } from '../kernel.ts'
 import { libcFunction, systemError } from '../sys.ts'
 
+/** The namespace that the calling thread is in. */
+export const OWN_NETNS = '/proc/thread-self/ns/net'
 export const CLONE_NEWNET = 0x40000000
 const NSFS_MAGIC = 0x6e736673
 /** ioctl_ns(2): which kind of namespace an nsfs file stands for. */
