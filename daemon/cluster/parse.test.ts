@@ -51,7 +51,7 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     [{ ...nodeRow, podCidrs: ['10.1.0.0/24'] }],
   ],
   [
-    'the first internal address of each family',
+    'the first internal address of each family, and the external ones',
     node({
       status: {
         addresses: [
@@ -63,7 +63,7 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
         ],
       },
     }),
-    [{ ...nodeRow, addresses: ['192.0.2.1', '2001:db8::1'] }],
+    [{ ...nodeRow, addresses: ['192.0.2.1', '2001:db8::1'], externalAddresses: ['203.0.113.1'] }],
   ],
   ['fields that are null like fields that are absent', node({ spec: null, status: { addresses: null } }), [nodeRow]],
   [

@@ -73,23 +73,25 @@ function parseNode(object: ObjectField): NodeRow {
   const spec = object.at('spec')
   const plural = spec.at('podCIDRs')
   const cidrs = plural.absent ? [spec.at('podCIDR')] : plural.items()
+  const addresses = object.at('status').at('addresses')
+  const external = addressesOf(addresses, 'ExternalIP')
   return {
     name: objectName(object),
-    addresses: nodeAddresses(object.at('status').at('addresses')),
+    addresses: firstOfEachFamily(addressesOf(addresses, 'InternalIP')),
+    ...(external.length > 0 && { externalAddresses: external }),
     podCidrs: unique(cidrs.filter(field => !isEmpty(field)).map(field => field.converted(canonicalPrefix))),
     labels: object.at('metadata').at('labels').texts(),
   }
 }
 
-/** The first InternalIP of each family, as the kubelet's own order has it. */
-function nodeAddresses(list: ObjectField): string[] {
-  const addresses: string[] = []
-  for (const item of list.items()) {
-    if (item.at('type').text() !== 'InternalIP') continue
-    const address = item.at('address').converted(canonicalAddress)
-    if (!addresses.some(other => familyOf(other) === familyOf(address))) addresses.push(address)
-  }
-  return addresses
+function addressesOf(list: ObjectField, type: 'InternalIP' | 'ExternalIP'): string[] {
+  const items = list.items().filter(item => item.at('type').text() === type)
+  return unique(items.map(item => item.at('address').converted(canonicalAddress)))
+}
+
+/** In the kubelet's own order. */
+function firstOfEachFamily(addresses: readonly string[]): string[] {
+  return addresses.filter((address, n) => addresses.findIndex(other => familyOf(other) === familyOf(address)) === n)
 }
 
 function parsePod(object: ObjectField): PodRow {

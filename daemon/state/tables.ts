@@ -25,6 +25,8 @@ export interface NodeRow {
   readonly name: string
   /** Internal addresses, at most one of each family. */
   readonly addresses: readonly Address[]
+  /** Those by which it is known outside the cluster; absent when there are none. */
+  readonly externalAddresses?: readonly Address[]
   readonly podCidrs: readonly Prefix[]
   readonly labels: Readonly<Record<string, string>>
 }

@@ -11,6 +11,8 @@ export interface MasqueradeOptions {
   readonly ipv6: boolean
   /** What goes to other nodes' own addresses is masqueraded too. */
   readonly nodes: boolean
+  /** What nodes' external addresses count as: outside they are masqueraded to, as nodes as `nodes` says. */
+  readonly externalAddresses: 'outside' | 'nodes'
   /** Protocols without ports: by their addresses alone, or not let out. */
   readonly otherProtocols: 'translate' | 'drop'
   /** Of this node; empty: of each uplink the one it is known by. */
@@ -25,6 +27,7 @@ const section = z.strictObject({
   ipv4: z._default(z.boolean(), true),
   ipv6: z._default(z.boolean(), true),
   nodes: z._default(z.boolean(), false),
+  externalAddresses: z._default(z.enum(['outside', 'nodes']), 'outside'),
   otherProtocols: z._default(z.enum(['translate', 'drop']), 'translate'),
   addresses: z._default(z.array(z.string()), []),
   nativeRanges: z._default(z.array(z.string()), []),
@@ -33,10 +36,12 @@ const section = z.strictObject({
 
 /** What is allowed, by the last word of a key. */
 const ALLOWED: Readonly<Record<string, string>> = {
-  masquerade: 'a group with the keys ipv4, ipv6, nodes, otherProtocols, addresses, nativeRanges and agentFile',
+  masquerade:
+    'a group with the keys ipv4, ipv6, nodes, externalAddresses, otherProtocols, addresses, nativeRanges and agentFile',
   ipv4: 'true or false',
   ipv6: 'true or false',
   nodes: 'true or false',
+  externalAddresses: 'outside or nodes',
   otherProtocols: 'translate or drop',
   addresses: 'a list of addresses of this node such as 192.0.2.7',
   nativeRanges: 'a list of prefixes such as 10.0.0.0/8 or fd00::/8',

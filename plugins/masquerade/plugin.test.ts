@@ -42,6 +42,30 @@ test('rows follow uplinks and addresses; nothing is complete before those are', 
   await done
 })
 
+test('external addresses of nodes are outside, or are taken for nodes', async () => {
+  for (const [section, ranges] of [
+    [{}, []],
+    [{ externalAddresses: 'nodes' }, ['203.0.113.1/32', '2001:db8::1/128']],
+    [{ externalAddresses: 'nodes', nodes: true }, []],
+  ] as const) {
+    const host = fakeHost()
+    const { nodes, nativeRanges } = host.tables
+    const parts = await masquerade.configure(section)(host)
+    const done = parts.run?.(host.signal)
+    const row = { name: 'n1', addresses: ['192.0.2.1'], podCidrs: [], labels: {} }
+    nodes.put({ ...row, externalAddresses: ['203.0.113.1', '2001:db8::1'] })
+    await eventually(() => nativeRanges.size === ranges.length)
+    assert.deepEqual(
+      [...nativeRanges.values()].map(({ prefix }) => prefix),
+      ranges,
+    )
+    nodes.put(row)
+    await eventually(() => nativeRanges.size === 0)
+    await host.stop()
+    await done
+  }
+})
+
 test('an address that the node does not have is refused with those that it has', () => {
   const host = fakeHost(withAddresses('192.0.2.7', 'fd00::7'))
   assert.throws(() => masquerade.configure({ addresses: ['192.0.2.7', '192.0.2.8'] })(host), {

@@ -1,6 +1,7 @@
 /** Pods' packets that leave the cluster bear an address of their node. */
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
 import { ConfigError, type Host, type Parts, type Plugin } from '../../daemon/plugin.ts'
+import { hostPrefix } from '../../daemon/kernel/ip.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import { replaceRows } from '../../daemon/state/replace.ts'
 import { AgentFile } from './agent-file.ts'
@@ -40,6 +41,11 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
     replaceRows(nativeRanges, rows, row => row.owner === owner)
   }
   keep('masquerade.nativeRanges', options.nativeRanges)
+  const followExternal = (): void => {
+    if (options.externalAddresses === 'outside' || options.nodes) return
+    const all = [...nodes.values()].flatMap(({ externalAddresses = [] }) => externalAddresses)
+    keep('masquerade.externalAddresses', all.map(hostPrefix))
+  }
   const file = agentFileOf(options, host, ranges => {
     keep('masquerade.agentFile', ranges)
     rangesKnown()
@@ -49,7 +55,11 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
     datapath: { config: { masquerade_flags: flagsOf(options) } },
     problems: () => [...choiceProblems(options.addresses, hostAddresses), ...(file?.problems() ?? [])],
     run: async signal => {
-      await Promise.all([eachChange([uplinks, hostAddresses, nodes], follow, signal), file?.run(signal)])
+      await Promise.all([
+        eachChange([uplinks, hostAddresses, nodes], follow, signal),
+        eachChange([nodes], followExternal, signal),
+        file?.run(signal),
+      ])
     },
   }
 }
