@@ -40,7 +40,7 @@ export function removeFolder(lab: LabLayout): void {
 }
 
 /** SIGTERM, and SIGKILL for those that do not end. Rejects when even that leaves one running. */
-async function endProcesses(processes: readonly Process[]): Promise<void> {
+export async function endProcesses(processes: readonly Process[]): Promise<void> {
   send('SIGTERM', processes)
   const stubborn = await stillRunning(processes, TERMINATE_TIMEOUT_MS)
   send('SIGKILL', stubborn)

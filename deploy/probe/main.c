@@ -16,11 +16,14 @@ static const char usage[] =
     "cw-probe check icmp ADDRESS BYTES           the same with echo requests\n"
     "cw-probe check who ADDRESS PORT TIMES       who answers at a PORT+3\n"
     "cw-probe stream ADDRESS PORT                a long connection; reports gaps and resets\n"
+    "cw-probe hold ADDRESS PORT COUNT            keep so many connections to a PORT+2 that was\n"
+    "                                            served with --blocking, until standard input ends\n"
     "cw-probe bench rr|crr|udp-rr|stream ADDRESS PORT\n"
     "cw-probe each                               run each line of standard input as these arguments\n"
     "cw-probe spawn …                            time of programs; see spawn.c\n"
     "\n"
-    "--timeout MS (5000)  --source ADDRESS  --interval MS (10)  --seconds S  --size BYTES\n";
+    "--timeout MS (5000)  --source ADDRESS  --interval MS (10)  --seconds S  --size BYTES\n"
+    "--tries N (1): hold gives up after so many failures in a row\n";
 
 static int usage_error(void)
 {
@@ -31,17 +34,14 @@ static int usage_error(void)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option names[] = {
-	    {"timeout", required_argument, NULL, 't'},
-	    {"source", required_argument, NULL, 's'},
-	    {"interval", required_argument, NULL, 'i'},
-	    {"seconds", required_argument, NULL, 'n'},
-	    {"size", required_argument, NULL, 'z'},
-	    {"blocking", no_argument, NULL, 'b'},
-	    {0},
+	    {"timeout", required_argument, NULL, 't'},  {"source", required_argument, NULL, 's'},
+	    {"interval", required_argument, NULL, 'i'}, {"seconds", required_argument, NULL, 'n'},
+	    {"size", required_argument, NULL, 'z'},     {"tries", required_argument, NULL, 'r'},
+	    {"blocking", no_argument, NULL, 'b'},       {0},
 	};
 	int c;
 
-	*o = (struct options){.timeout_ms = 5000, .interval_ms = 10, .size = DATAGRAM_MAX};
+	*o = (struct options){.timeout_ms = 5000, .interval_ms = 10, .size = DATAGRAM_MAX, .tries = 1};
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (c == 't')
 			o->timeout_ms = atof(optarg);
@@ -53,6 +53,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->seconds = atof(optarg);
 		else if (c == 'z')
 			o->size = strtoul(optarg, NULL, 10);
+		else if (c == 'r')
+			o->tries = strtoul(optarg, NULL, 10);
 		else if (c == 'b')
 			o->blocking = true;
 		else
@@ -101,6 +103,11 @@ static int run(int argc, char **argv)
 		struct endpoint_address to = parse_address(rest[1], atoi(rest[2]));
 
 		return stream(&to, &options);
+	}
+	if (strcmp(rest[0], "hold") == 0 && count == 4) {
+		struct endpoint_address to = parse_address(rest[1], atoi(rest[2]) + SERVICE_ONCE);
+
+		return hold(&to, strtoul(rest[3], NULL, 10), &options);
 	}
 	if (strcmp(rest[0], "bench") == 0 && count == 4)
 		return bench(rest[1], rest[2], atoi(rest[3]), &options);

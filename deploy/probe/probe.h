@@ -23,6 +23,9 @@ enum service {
 	SERVICE_WHO = 3,
 };
 
+/* A connection to the third whose byte is this one is not closed by a server with --blocking, as long as that runs. */
+#define KEEP 'k'
+
 /* What the fourth says, with the byte behind it. */
 #define WHO_LENGTH (2 * INET6_ADDRSTRLEN)
 
@@ -37,6 +40,7 @@ struct options {
 	double interval_ms; /* between two messages of a stream */
 	double seconds;     /* duration; 0: until a signal */
 	size_t size;        /* bytes of a message */
+	size_t tries;       /* attempts that may fail, one after another, before no more are made */
 	bool blocking;      /* serve with a process a connection: one system call less per message */
 };
 
@@ -59,6 +63,7 @@ int check_udp(const struct endpoint_address *to, size_t bytes, const struct opti
 int check_icmp(const struct endpoint_address *to, size_t bytes, const struct options *options);
 int check_who(const struct endpoint_address *to, size_t times, const struct options *options);
 int stream(const struct endpoint_address *to, const struct options *options);
+int hold(const struct endpoint_address *to, size_t count, const struct options *options);
 int bench(const char *mode, const char *address, int port, const struct options *options);
 /* Measures other programs; the arguments are those behind `spawn`. */
 int spawn(int argc, char **argv);

@@ -130,6 +130,33 @@ test('a stream whose server ends reports that', async () => {
   assert.match(last.error ?? '', /closed by the other side|reset|Broken pipe/)
 })
 
+test('connections are held, more of them than one process of the server may have, until standard input ends', async () => {
+  const [file = '', ...args] = inNamespace(path, ['prlimit', '--nofile=32', PROBE, 'serve', '8100', '--blocking'])
+  const server = spawn(file, args, { stdio: 'ignore' })
+  servers.push(server)
+  await eventually(async () => (await probe('check', 'tcp', '127.0.0.1', '8102', '1')).last.ok)
+  const holder = spawn('nsenter', [`--net=${path}`, '--', PROBE, 'hold', '127.0.0.1', '8100', '100'])
+  const [line] = (await once(holder.stdout, 'data')) as [Buffer]
+  assert.deepEqual(JSON.parse(line.toString()), { opened: 100, failed: 0, error: '' })
+  const held = async (): Promise<number> => {
+    const list = ['ss', '-Htn', 'state', 'established', 'sport', '=', ':8102']
+    return (await runCommand(inNamespace(path, list))).stdout.split('\n').length - 1
+  }
+  assert.equal(await held(), 100)
+  // Between them others come and go as before.
+  assert.equal((await probe('bench', 'crr', '127.0.0.1', '8100', '--seconds', '0.05')).status, 0)
+  holder.stdin.end()
+  const [status] = (await once(holder, 'close')) as [number]
+  assert.equal(status, 0)
+  await eventually(async () => (await held()) === 0)
+})
+
+test('hold gives up after so many failures in a row, and says what it has', async () => {
+  const { status, last } = await probe('hold', '127.0.0.1', '9', '5', '--tries', '3')
+  assert.equal(status, 1)
+  assert.deepEqual(last as unknown, { opened: 0, failed: 3, error: 'Connection refused' })
+})
+
 for (const [mode, member] of [
   ['rr', 'p50Us'],
   ['crr', 'p50Us'],

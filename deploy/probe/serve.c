@@ -5,7 +5,7 @@
  * --blocking a process a connection, which spends one system call less per message and is what
  * benches talk to.
  */
-#define _GNU_SOURCE /* accept4, in6_pktinfo */
+#define _GNU_SOURCE /* accept4, close_range, in6_pktinfo */
 #include "probe.h"
 #include <errno.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum kind {
@@ -279,11 +280,28 @@ static _Noreturn void blocking_connection(int fd, enum service service)
 	_exit(0);
 }
 
+/* A process that may have no more descriptors stays with what it keeps, and a child of its goes on without. */
+static void keep(int fd)
+{
+	static int first;
+	struct rlimit limit;
+
+	if (!first)
+		first = fd;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd + 2 < limit.rlim_cur)
+		return;
+	if (fork() != 0)
+		for (;;)
+			pause();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_range((unsigned int)first, ~0U, 0);
+}
+
 static _Noreturn void blocking_listener(int fd, enum service service)
 {
 	for (;;) {
 		int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-		uint8_t byte;
+		uint8_t byte = 0;
 
 		if (peer < 0)
 			continue;
@@ -291,6 +309,10 @@ static _Noreturn void blocking_listener(int fd, enum service service)
 		if (service == SERVICE_ONCE) {
 			if (recv(peer, &byte, 1, 0) == 1)
 				send(peer, &byte, 1, MSG_NOSIGNAL);
+			if (byte == KEEP) {
+				keep(peer);
+				continue;
+			}
 		} else if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			blocking_connection(peer, service);

@@ -6,6 +6,7 @@ import { forwardingTestRun } from './forwarding-test-run.ts'
 import { maglevTableBench } from './maglev-table.ts'
 import { maglevXdp } from './maglev-xdp.ts'
 import { mapSync } from './map-sync.ts'
+import { masquerade } from './masquerade.ts'
 import { memory } from './memory.ts'
 import { podAdd } from './pod-add.ts'
 import { serviceConnect } from './service-connect.ts'
@@ -20,6 +21,7 @@ export const benches: readonly Bench[] = [
   maglevXdp,
   mapSync,
   serviceConnect,
+  masquerade,
   memory,
   start,
 ]

@@ -4,7 +4,8 @@
  * another node, routed veths over as many devices. RR is a round trip of one byte, CRR a connection with one.
  */
 import { type Bench, type BenchContext, compare, interleave, type Result } from './bench.ts'
-import { type Family, type Latency, type Throughput, type Way, WiredPods } from './support/wired-pods.ts'
+import type { Latency } from './support/core.ts'
+import { type Family, type Throughput, type Way, WiredPods } from './support/wired-pods.ts'
 
 const NAME = 'forwarding'
 const FAMILIES: readonly Family[] = [4, 6]

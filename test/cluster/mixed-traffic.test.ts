@@ -7,7 +7,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { median } from '../bench/bench.ts'
 import { addressOf, PORT, untilServiceAnswers, writeServices } from '../bench/support/bench-services.ts'
-import { SERVER_PORT, WiredPods } from '../bench/support/wired-pods.ts'
+import { SERVER_PORT } from '../bench/support/core.ts'
+import { WiredPods } from '../bench/support/wired-pods.ts'
 
 const NETWORK = '10.100'
 /** More in each way than there are ports that flows may be sent on from, 33,500: all are remembered, each by some way. */

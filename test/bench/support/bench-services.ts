@@ -3,7 +3,8 @@ import { PROBE } from '../../../deploy/lab/built.ts'
 import { inNamespace, runUntilItSucceeds } from '../../../deploy/lab/command.ts'
 import { writeManifest } from '../../../deploy/lab/configuration.ts'
 import { serviceObjects } from '../../../deploy/lab/service-manifest.ts'
-import { SERVER_PORT, type WiredPods } from './wired-pods.ts'
+import { SERVER_PORT } from './core.ts'
+import type { WiredPods } from './wired-pods.ts'
 
 export const PORT = 80
 /** Connections are counted at the server two ports further on (cw-probe serve), and so is the service. */

@@ -2,9 +2,6 @@
  * Two pods of one node and one of another, as the lab builds them, joined by all the wires of wires.ts besides. Servers
  * run in the pods that are talked to; they and whoever talks to them share one core.
  */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
 import { builtProject, PROBE } from '../../../deploy/lab/built.ts'
 import { nodeCgroup } from '../../../deploy/lab/cgroup.ts'
@@ -12,24 +9,15 @@ import { addNamespace } from '../../../deploy/lab/namespaces.ts'
 import { ownLab } from '../../../deploy/lab/own.ts'
 import { familyOf, type Lab, type Station } from '../../../deploy/lab/state.ts'
 import { buildLab } from '../../../deploy/lab/up.ts'
-import { inNamespace, mustRun, runCommand, withParent } from '../../../deploy/lab/command.ts'
-import { eventually } from '../../support/eventually.ts'
+import { mustRun } from '../../../deploy/lab/command.ts'
+import { Core, type Latency, serve, SERVER_PORT } from './core.ts'
 import { layWires } from './lay-wires.ts'
 import { wireAddress, type WireName, type WirePlaces } from './wires.ts'
-
-/** Other than the lab's own servers'. */
-export const SERVER_PORT = 9000
 
 /** How a server is reached: through the pod network, in the same node or another, or by one of the wires. */
 export type Way = 'pod' | 'far-pod' | WireName
 export type Family = 4 | 6
 
-/** What `cw-probe bench` prints. */
-export interface Latency {
-  readonly opsPerSecond: number
-  readonly p50Us: number
-  readonly cpuUsPerOp: number
-}
 export interface Throughput {
   readonly bytes: number
   readonly bitsPerSecond: number
@@ -54,7 +42,7 @@ export class WiredPods implements AsyncDisposable {
     const places = await makePlaces(lab)
     stack.use(await layWires(kernel, places))
     const core = new Core(nodeCgroup(name, 'bench'))
-    for (const netns of [places.b, places.far]) stack.use(await serve(core, netns, signal))
+    for (const netns of [places.b, places.far]) stack.use(await serve(core, netns, SERVER_PORT, signal))
     return new WiredPods(lab, places, core, stack.move(), signal)
   }
 
@@ -118,37 +106,6 @@ export class WiredPods implements AsyncDisposable {
   }
 }
 
-/** The core that both ends run on, and their cgroup, which tells what they have used. */
-class Core {
-  readonly #cgroup: string | undefined
-  /** The last one of those this process may use: interrupts are often served by the first. */
-  readonly #number = lastAllowedCpu()
-
-  constructor(cgroup: string | undefined) {
-    this.#cgroup = cgroup
-  }
-
-  /** The arguments that run a program there, in its cgroup or another. */
-  command(netns: string, command: readonly string[], cgroup = this.#cgroup): string[] {
-    const pinned = ['taskset', '-c', `${this.#number}`, ...command]
-    // A process enters by itself, so that its first children are born inside.
-    const enter = ['sh', '-c', 'echo $$ > "$0" && exec "$@"']
-    return inNamespace(netns, cgroup === undefined ? pinned : [...enter, join(cgroup, 'cgroup.procs'), ...pinned])
-  }
-
-  /** Microseconds of processor time (cgroup v2, cpu.stat); NaN where there is no such hierarchy. */
-  usedUs(): number {
-    if (this.#cgroup === undefined) return Number.NaN
-    return Number(/^usage_usec (\d+)$/m.exec(readFileSync(join(this.#cgroup, 'cpu.stat'), 'utf8'))?.[1])
-  }
-}
-
-/** The list reads such as `0-3,8` (proc_pid_status(5)). */
-function lastAllowedCpu(): number {
-  const list = /^Cpus_allowed_list:.*\b(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))
-  return Number(list?.[1] ?? 0)
-}
-
 function station(lab: Lab, name: string): Station {
   const found = lab.stations.find(s => s.name === name)
   if (found === undefined) throw new Error(`the lab has no ${name}`)
@@ -173,14 +130,4 @@ async function makePlaces(lab: Lab): Promise<WirePlaces> {
     iptables: await make('iptables'),
     across: [await make('near'), await make('between'), await make('distant')],
   }
-}
-
-/** Servers in a pod, a process for each connection; resolves once they listen. */
-async function serve(core: Core, netns: string, signal: AbortSignal): Promise<Disposable> {
-  const [file = '', ...args] = core.command(netns, withParent([PROBE, 'serve', `${SERVER_PORT}`, '--blocking']))
-  const child = spawn(file, args, { stdio: 'ignore' })
-  child.on('error', () => {}) // then nobody listens below
-  const check = inNamespace(netns, [PROBE, 'check', 'tcp', '127.0.0.1', `${SERVER_PORT + 2}`, '1'])
-  await eventually(async () => (await runCommand(check, { signal })).status === 0)
-  return { [Symbol.dispose]: () => child.kill('SIGKILL') }
 }
