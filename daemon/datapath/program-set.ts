@@ -30,6 +30,7 @@ import {
 } from './shared.gen.ts'
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
 import { type EgressAddress, egressAddressLayout, type EgressKey, egressKeyLayout } from './shared.gen.ts'
+import { type EgressPath, type EgressPathKey, egressPathKeyLayout, egressPathLayout } from './shared.gen.ts'
 import { type NatKey, natKeyLayout, type NatValue, natValueLayout } from './shared.gen.ts'
 import { type RangeKey, rangeKeyLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
@@ -59,6 +60,7 @@ export interface ProgramSet extends Disposable {
   readonly departed: EbpfMap<Uint8Array, bigint>
   readonly egress: EbpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: EbpfMap<RangeKey, number>
+  readonly egressPaths: EbpfMap<EgressPathKey, EgressPath>
   readonly translations: EbpfMap<NatKey, NatValue>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
   readonly ranges: EbpfMap<SourceRangeKey, number>
@@ -102,6 +104,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
   const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
   const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
+  const egressPaths = stack.use(mapOfFd(set.mapFd('egress_paths'), codec(egressPathKeyLayout, egressPathLayout)))
   const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
   const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
@@ -123,6 +126,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     departed,
     egress,
     nativeRanges,
+    egressPaths,
     translations,
     services,
     ranges,

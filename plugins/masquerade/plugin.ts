@@ -1,6 +1,7 @@
 /** Pods' packets that leave the cluster bear an address of their node. */
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
 import { ConfigError, type Host, type Parts, type Plugin } from '../../daemon/plugin.ts'
+import { EGRESS_DEVICES } from '../../daemon/state/egress-rows.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import { replaceRows } from '../../daemon/state/replace.ts'
 import { AgentFile } from './agent-file.ts'
@@ -32,6 +33,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
         self: nodes.get(host.nodeName),
         chosen: options.addresses,
       }),
+      row => row.index < EGRESS_DEVICES,
     )
     if (uplinks.initialized && hostAddresses.initialized) egressKnown()
   }

@@ -83,7 +83,7 @@ function sends(path: EgressPath): void {
 
 beforeEach(() => {
   withPaths(at.node, paths => {
-    for (const [key] of [...paths.entries()]) paths.delete(key)
+    for (const [key] of paths.entries()) paths.delete(key)
     for (const f of FAMILIES) paths.update(keyOf(policySource(), f === 4 ? '198.51.100.0/24' : '2001:db8::/32'), HERE)
   })
   using egress = at.node.object('pod').map('egress_addresses', codec(egressKeyLayout, egressAddressLayout))
