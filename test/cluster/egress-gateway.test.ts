@@ -69,7 +69,7 @@ async function gatewayOf(pod: string): Promise<string> {
 }
 /** As whom the host outside sees a pod. */
 async function seenAs(pod: ClusterStation, family: 4 | 6, timeoutMs = 5000): Promise<readonly string[]> {
-  const result = await pod.check('who', outside.address(family), PROBE_PORT, 1, '--timeout', timeoutMs)
+  const result = await pod.check('who', outside.address(family), PROBE_PORT + 3, 1, '--timeout', timeoutMs)
   return (result as CheckResult & { readonly clients?: readonly string[] }).clients ?? [result.error ?? '']
 }
 const addressOf = (node: string, family: 4 | 6): string =>
