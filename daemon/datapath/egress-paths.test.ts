@@ -50,7 +50,10 @@ test('a policy stands in its number for the pods of other nodes', async () => {
   const target = egressPathTarget(() => map)
   await target.update({ source: 'policy p', paths: [by('2001:db8::/32', { kind: 'here' })] }, undefined, signal)
   const [key] = [...map.entries()].map(([each]) => each)
-  assert.deepEqual([...(key?.source ?? [])].slice(0, 12), new Array(12).fill(0))
+  assert.deepEqual(
+    [...(key?.source ?? [])].slice(0, 12),
+    Array.from({ length: 12 }, () => 0),
+  )
   assert.equal(Buffer.from(key?.source ?? []).readUInt32BE(12), P)
   const [line] = lines(map)
   assert.match(line ?? '', new RegExp(` 2001:db8::/32 :: ${P} ${policyDevice('p')} 0$`))

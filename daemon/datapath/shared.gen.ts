@@ -650,7 +650,6 @@ export const DropReason = {
   DROP_NAT_PROTOCOL: 22,
   /** Sent on by another node for a service, which this one cannot deliver. */
   DROP_DSR: 23,
-  /** A policy sends it by a gateway, and none is healthy or the gateway knows nothing of it. */
   DROP_NO_GATEWAY: 24,
   /** Its flow went by another gateway before, and begins anew. */
   DROP_GATEWAY_MOVED: 25,

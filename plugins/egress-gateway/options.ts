@@ -20,7 +20,7 @@ const whole = (least: number, most: number, usual: number) =>
 const section = z.strictObject({
   probePort: whole(1, 65_535, 10_250),
   probeIntervalMs: whole(50, 60_000, 300),
-  probeTimeoutMs: whole(50, 60_000, 500),
+  probeTimeoutMs: whole(50, 60_000, 400),
   probes: whole(1, 100, 3),
   labelsWaitMs: whole(0, 30_000, 2000),
 })
