@@ -314,6 +314,7 @@ function newPlanner(options: DatapathOptions): PathPlanner {
     families: familiesOf(settings),
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
+    overlay: options.overlay ?? false,
     log,
   })
 }

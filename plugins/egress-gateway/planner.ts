@@ -36,6 +36,8 @@ export class Planner {
   readonly #known: (() => void)[]
   readonly #failovers: ReturnType<Metrics['counter']>
   #plan: Plan = NOTHING
+  /** Every gateway that the first pods may go by has answered, or has not in time. */
+  #asked = false
 
   constructor(options: PlannerOptions) {
     const { tables, clock, ask, metrics } = options
@@ -100,26 +102,34 @@ export class Planner {
 
   /** Plans once from the tables as they are. */
   follow(): void {
-    const { tables, nodeName } = this.#options
+    const { tables } = this.#options
     const before = this.#plan
-    const now = plan({
+    const whole = this.#planFor(this.#pods.all())
+    this.#health.ask(whole.asked)
+    // Pods that outlived the last daemon keep its gateways until these have been asked: one may be dead.
+    this.#asked ||= this.#pods.informed && [...whole.asked.keys()].every(node => this.#health.of(node) !== 'untested')
+    this.#plan = this.#asked ? whole : this.#planFor(this.#pods.admitted())
+    replaceRows(tables.egress, this.#plan.egress, row => row.index >= EGRESS_DEVICES)
+    replaceRows(tables.egressPaths, this.#plan.paths)
+    this.#tell(before, this.#plan)
+    const { nodes, hostAddresses, uplinks } = tables
+    if (this.#asked && [nodes, hostAddresses, uplinks].every(table => table.initialized))
+      for (const known of this.#known.splice(0)) known()
+  }
+
+  #planFor(pods: readonly Pod[]): Plan {
+    const { tables, nodeName } = this.#options
+    const policies = [...tables.egressPolicies.values()]
+    return plan({
       self: nodeName,
-      policies: [...tables.egressPolicies.values()],
+      policies,
       namespaces: new Map([...tables.namespaces.values()].map(row => [row.name, row.labels])),
       nodes: [...tables.nodes.values()],
-      pods: tables.egressPolicies.initialized && tables.egressPolicies.size === 0 ? [] : this.#pods.all(),
+      pods: tables.egressPolicies.initialized && policies.length === 0 ? [] : pods,
       hostAddresses: [...tables.hostAddresses.values()],
       uplinks: [...tables.uplinks.values()],
       health: node => this.#health.of(node),
     })
-    this.#plan = now
-    this.#health.ask(now.asked)
-    replaceRows(tables.egress, now.egress, row => row.index >= EGRESS_DEVICES)
-    replaceRows(tables.egressPaths, now.paths)
-    this.#tell(before, now)
-    const { nodes, hostAddresses, uplinks } = tables
-    if (this.#pods.informed && [nodes, hostAddresses, uplinks].every(table => table.initialized))
-      for (const known of this.#known.splice(0)) known()
   }
 
   async run(signal: AbortSignal): Promise<void> {

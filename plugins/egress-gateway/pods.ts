@@ -32,16 +32,19 @@ export class Pods {
         this.#labels.delete(key)
         this.#admitted.delete(key)
       }
-    const { informed } = this
-    return [...endpoints.values()]
-      .filter(row => informed || this.#admitted.has(row.key))
-      .map(row => ({
-        key: row.key,
-        namespace: row.pod.namespace,
-        name: row.pod.name,
-        addresses: row.addresses,
-        labels: informed ? this.labelsOf(row) : undefined,
-      }))
+    if (!this.informed) return this.admitted()
+    return [...endpoints.values()].map(row => this.#pod(row))
+  }
+
+  /** Those that came since the daemon started. */
+  admitted(): Pod[] {
+    return [...this.#tables.endpoints.values()].filter(row => this.#admitted.has(row.key)).map(row => this.#pod(row))
+  }
+
+  #pod(row: EndpointRow): Pod {
+    const { key, addresses, pod } = row
+    const labels = this.informed ? this.labelsOf(row) : undefined
+    return { key, namespace: pod.namespace, name: pod.name, addresses, labels }
   }
 
   /** Undefined while they are not known. */

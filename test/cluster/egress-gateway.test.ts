@@ -168,11 +168,27 @@ test('a pod whose labels are not known reaches the cluster and nobody outside, u
     assert.deepEqual(await seenAs(station, family), [addressOf(await gatewayOf('node1-e'), family)])
 })
 
+test('daemons that are killed and start again end no connection, at the pod’s node and at the gateway', async () => {
+  const pod = cluster.station('node1-a')
+  const streams = await Promise.all(FAMILIES.map(family => pod.stream(outside.address(family))))
+  for (const name of ['node1', await gatewayOf('node1-a')]) {
+    await cluster.node(name).endDaemon('SIGKILL')
+    await cluster.node(name).startDaemon()
+  }
+  for (const family of FAMILIES) assert.ok((await pod.check('tcp', outside.address(family), ECHO_PORT, 1)).ok)
+  for (const stream of streams) {
+    const { ok, error, longestGapMs } = await stream.stop()
+    assert.ok(ok, error)
+    assert.ok(longestGapMs < 1000, `${longestGapMs} ms`)
+  }
+})
+
 test(`after a gateway falls silent new connections work again within ${FAILOVER_MS} ms, by the other one`, async t => {
   const pod = cluster.station('node1-a')
   const gateway = await gatewayOf('node1-a')
   const other = gateway === 'node2' ? 'node3' : 'node2'
   assert.ok((await pod.check('tcp', outside.address(4), ECHO_PORT, 1)).ok)
+  const open = await pod.stream(outside.address(4))
   await cluster.runIn('underlay', ['ip', 'link', 'set', gateway, 'down'])
   const began = performance.now()
   try {
@@ -181,6 +197,9 @@ test(`after a gateway falls silent new connections work again within ${FAILOVER_
     t.diagnostic(`fail-over took ${Math.round(took)} ms`)
     assert.ok(took < FAILOVER_MS, `${took} ms`)
     for (const family of FAMILIES) assert.deepEqual(await seenAs(pod, family), [addressOf(other, family)])
+    const { ok, error } = await open.ended
+    assert.equal(ok, false)
+    assert.match(error ?? '', /reset/i)
     assert.ok((await cluster.node('node1').metric('causeway_egress_gateway_failovers_total', { gateway })) > 0)
     assert.equal(await cluster.node('node1').metric('causeway_egress_gateway_up', { gateway }), 0)
   } finally {
