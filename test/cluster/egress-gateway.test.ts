@@ -9,6 +9,9 @@ import { attachmentOf } from '../../deploy/lab/pod.ts'
 import { Cluster, ECHO_PORT, FAMILIES } from '../support/cluster.ts'
 import { type CheckResult, ClusterStation } from '../support/cluster-station.ts'
 import { eventually } from '../support/eventually.ts'
+import { eth, ipv4, ipv6, packet, payload } from '../support/packet.ts'
+import { PacketSocket } from '../support/packet-socket.ts'
+import { udp } from '../support/packet-transport.ts'
 
 const FAILOVER_MS = 2000
 /** Within this a connection is opened by its first segment: the second comes a second later. */
@@ -92,6 +95,34 @@ test('every protocol goes by the gateway, and large transfers too', async () => 
       assert.ok(ok, `${protocol}: ${error}`)
     }
     assert.ok((await pod.check('tcp', outside.address(family), ECHO_PORT, 1_000_000)).ok)
+  }
+})
+
+test('a packet tells by its last hop each node on the way, and bears the gateway’s address outside', async () => {
+  const pod = cluster.station('node1-a')
+  const row = (await cluster.node('node1').table('endpoints')).find(each => each.pod.name === 'node1-a')
+  const gateway = await gatewayOf('node1-a')
+  for (const family of FAMILIES) {
+    using seen = new PacketSocket(pod.netns, 'eth0')
+    using arrived = new PacketSocket(outside.netns, 'eth0')
+    const [src, dst] = [pod.address(family), outside.address(family)]
+    const send = (hops: number): void =>
+      seen.send(
+        packet(
+          eth({ src: row?.interface.mac ?? '', dst: row?.device.mac ?? '' }),
+          family === 4 ? ipv4({ src, dst, ttl: hops }) : ipv6({ src, dst, hopLimit: hops }),
+          udp({ sport: 33_333, dport: ECHO_PORT }),
+          payload(8),
+        ),
+      )
+    const exceeded = family === 4 ? 'icmp type 11 code 0' : 'icmpv6 type 3 code 0'
+    for (const [i, node] of ['node1', gateway].entries()) {
+      send(i + 1)
+      await seen.text(new RegExp(`ipv${family} ${addressOf(node, family)} > ${src} .*\\n${exceeded}`))
+    }
+    send(3)
+    const left = family === 4 ? 'ttl 1' : 'hop limit 1'
+    await arrived.text(new RegExp(`ipv${family} ${addressOf(gateway, family)} > ${dst} ${left}.*\\nudp 33333 >`))
   }
 })
 
@@ -217,4 +248,11 @@ test('with no gateway left nothing leaves', async () => {
   assert.equal((await pod.check('tcp', outside.address(4), ECHO_PORT, 1, '--timeout', 300)).ok, false)
   assert.ok((await cluster.node('node1').metric('causeway_dropped_packets_total', { reason: 'no_gateway' })) > 0)
   assert.ok((await pod.check('tcp', cluster.station('node2-a').address(4), ECHO_PORT, 1)).ok)
+})
+
+test('without the policy pods are seen as their node again', async () => {
+  removeManifest(cluster.lab.layout, 'policy-corporate')
+  await eventually(async () => (await cluster.node('node1').table('egressPaths')).length === 0)
+  for (const family of FAMILIES)
+    assert.deepEqual(await seenAs(cluster.station('node1-a'), family), [addressOf('node1', family)])
 })
