@@ -7,6 +7,7 @@
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/flow.h"
+#include "lib/gateway.h"
 #include "lib/overlay.h"
 #include "lib/route.h"
 
@@ -31,18 +32,21 @@ int overlay_in(struct __sk_buff *skb)
 	reason = arrive_destination(skb, &p, &destination);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
-	if (unlikely(!destination && !p.dsr))
+	if (unlikely(!destination && !p.dsr && !gateway_is_asked(skb)))
 		return !flow_parse(skb, &p) && answer_is_late(&p) ? answer_late(skb, &p)
 								  : drop(skb, &p, DROP_NO_ENDPOINT, 0);
 	overlay_accept(skb);
-	if (!destination || endpoint_is_host(destination)) {
+	if (p.dsr || (destination && endpoint_is_host(destination))) {
 		verdict = arrive(skb, &p);
 		return verdict == TC_ACT_UNSPEC ? TC_ACT_OK : verdict;
 	}
+	/* On its last hop it ends here, and the host says so. */
+	if (!destination && p.ttl <= 1)
+		return TC_ACT_OK;
 	reason = flow_of(skb, &p);
 	if (unlikely(reason))
 		return drop(skb, &p, reason, 0);
-	return route_to_pod(skb, &p, destination);
+	return destination ? route_to_pod(skb, &p, destination) : gateway_go_on(skb, &p);
 }
 
 SEC("tc")

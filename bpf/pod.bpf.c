@@ -7,6 +7,7 @@
 #include "lib/drop.h"
 #include "lib/endpoint.h"
 #include "lib/flow.h"
+#include "lib/gateway.h"
 #include "lib/leave.h"
 #include "lib/neigh.h"
 #include "lib/route.h"
@@ -46,7 +47,9 @@ int pod_out(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	destination = endpoint_of(&p.tuple.destination);
 	if (!destination) {
-		verdict = route_away(skb, &p);
+		verdict = egress_gateway ? gateway_leave(skb, &p) : TC_ACT_UNSPEC;
+		if (likely(verdict == TC_ACT_UNSPEC))
+			verdict = route_away(skb, &p);
 		if (likely(verdict != TC_ACT_OK))
 			return verdict;
 		if (answer_is_late(&p))

@@ -63,6 +63,7 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
     metrics,
     objects: OBJECT_DIRECTORY,
     constants: Object.fromEntries([...running.slots.constants].map(([name, { part }]) => [name, part])),
+    overlay: [...running.parts.values()].some(parts => parts.datapath?.overlay === true),
     encryptionOverhead: running.slots.encryption?.part.overheadBytes ?? 0,
     onPodMtu: () =>
       void endpoints.remtu().catch((error: unknown) => log.error({ error }, 'pods could not follow the MTU')),

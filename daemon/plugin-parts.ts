@@ -11,7 +11,8 @@ export function checkParts(plugin: string, value: unknown): Parts {
   const problem = members({
     ipam: optional(members({ pools: listOf(word), ...functions('allocate', 'release', 'restore', 'status') })),
     encryption: optional(members({ overheadBytes: ofType('number') })),
-    datapath: optional(members({ config: optional(constants) })),
+    datapath: optional(members({ overlay: optional(ofType('boolean')), config: optional(constants) })),
+    admit: optional(ofType('function')),
     links: optional(members(functions('shape'))),
     reconcilers: optional(listOf(members({ name: word, ...functions('start') }))),
     commands: optional(listOf(members({ name: command, summary: word, ...functions('run') }))),
@@ -47,7 +48,7 @@ function optional(check: Check): Check {
   return value => (value === undefined ? undefined : check(value))
 }
 
-function ofType(type: 'number' | 'function'): Check {
+function ofType(type: 'number' | 'function' | 'boolean'): Check {
   return value => (typeof value === type ? undefined : `it must be a ${type}`)
 }
 

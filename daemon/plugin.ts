@@ -4,7 +4,7 @@
  */
 import type { Family, Kernel, LinkSizes } from './kernel/kernel.ts'
 import type { ReconcilerStatus } from './state/reconcile.ts'
-import type { Tables } from './state/tables.ts'
+import type { EndpointRow, Tables } from './state/tables.ts'
 
 /** The errors a plugin throws; stated here so that a plugin needs no further import. */
 export { AddressInUse, AddressNotInPool, CausewayError, ConfigError, PoolExhausted, UnknownPool } from './errors.ts'
@@ -72,6 +72,11 @@ export interface Parts {
   readonly links?: LinkShaper
   readonly reconcilers?: readonly AnyReconciler[]
   readonly commands?: readonly Command[]
+  /**
+   * Called at a pod's ADD, when its row is in table `endpoints`; ADD is answered once the rows that this has written for
+   * it are in the kernel. A rejection fails the ADD. Waits no longer than a moment: kubelet waits too.
+   */
+  admit?(pod: EndpointRow, signal: AbortSignal): Promise<void>
   /** What a person must see to, for `causeway status`: where (`file:line`, a key) and what. */
   problems?(): readonly Problem[]
   /** A loop that ends when the signal aborts. A rejection stops the daemon. */
@@ -161,8 +166,10 @@ export interface Encryption {
   readonly overheadBytes: number
 }
 
-/** Load-time constants a plugin sets in the project's programs, by their name in bpf/lib/config.h. */
+/** What a plugin asks of the datapath; `config` are load-time constants of the programs, by their name in bpf/lib/config.h. */
 export interface DatapathPart {
+  /** There is an overlay device, also where no path to a pod uses it. */
+  readonly overlay?: boolean
   readonly config?: Readonly<Record<string, number | bigint | boolean>>
 }
 

@@ -64,7 +64,9 @@ function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof creat
     ipams: ipamsOf(plugins.slots),
     pool: config.network.pool,
     families: familiesOf(config),
-    settled: (key, revision, signal) => datapath().endpoints.settled(key, revision, signal),
+    settled: async (key, revision, signal) => {
+      await Promise.all([datapath().endpoints.settled(key, revision, signal), admit(ground, datapath(), key, signal)])
+    },
     inDatapath: a => a.leases.every(l => up.datapath?.knows(toMapped16(l.address), a.device.index) ?? false),
     blocks: () => datapath().blocks,
     podMtu: () => {
@@ -79,4 +81,15 @@ function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof creat
     metrics,
     fault: faultFrom(process.env),
   }
+}
+
+/** Has the plugins admit a pod, and waits until what they wrote for it is in the kernel. */
+async function admit({ plugins, tables }: Ground, datapath: Datapath, key: string, signal: AbortSignal): Promise<void> {
+  const pod = tables.endpoints.get(key)
+  if (pod === undefined) return
+  const admitting = [...plugins.parts.values()].flatMap(parts => parts.admit?.(pod, signal) ?? [])
+  if (admitting.length === 0) return
+  await Promise.all(admitting)
+  const { revision } = tables.egressPaths
+  await Promise.all(pod.addresses.map(address => datapath.egressPaths.settled(address, revision, signal)))
 }

@@ -20,7 +20,7 @@ static __always_inline bool arrive_concerns(const struct packet *p)
 	if (p->tuple.protocol == IPPROTO_UDP)
 		return !overlay_port || p->tuple.destination_port != bpf_htons(overlay_port);
 	return p->tuple.protocol == IPPROTO_TCP || p->tuple.protocol == IPPROTO_SCTP ||
-	       (masquerade_flags && nat_find(&p->tuple));
+	       ((masquerade_flags || egress_gateway) && nat_find(&p->tuple));
 }
 
 /* Whether the packet has ports, which for a later fragment its first one told. */
@@ -129,7 +129,7 @@ static __always_inline bool depart_collides(const struct packet *p)
 {
 	const struct ct_value *entry;
 
-	if (!masquerade_flags || (p->tuple.protocol != IPPROTO_UDP && !packet_opens(p)))
+	if ((!masquerade_flags && !egress_gateway) || (p->tuple.protocol != IPPROTO_UDP && !packet_opens(p)))
 		return false;
 	entry = ct_find(&p->tuple);
 	return ct_live(entry) && entry->flags & CT_TRANSLATED;

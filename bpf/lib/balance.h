@@ -5,6 +5,7 @@
  * again.
  */
 #pragma once
+#include "egress-path.h"
 #include "endpoint.h"
 #include "maglev.h"
 #include "masquerade.h"
@@ -326,19 +327,24 @@ static __always_inline bool balance_leaves(const struct packet *p)
 static __always_inline int balance_opened(struct __sk_buff *skb, const struct packet *p, struct scratch *own, int way)
 {
 	enum drop_reason reason;
-	__u32 device = 0;
+	int device = 0;
 
-	if (p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype)) {
-		own->to.destination = way == BALANCE_NONE ? p->tuple.destination : own->forward.destination;
-		device = masquerade_way(skb, p, &own->to.destination);
-	}
+	own->to.destination = way == BALANCE_NONE ? p->tuple.destination : own->forward.destination;
+	if (egress_concerns(p))
+		device = egress_choose(skb, p);
+	if (device < 0)
+		return device;
+	if (!device && p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype))
+		device = (int)masquerade_way(skb, p, &own->to.destination);
+	if (device == EGRESS_ELSEWHERE)
+		device = 0;
 	if (way == BALANCE_NONE && !device)
 		return way;
 	if (way == BALANCE_NONE)
 		nat_value_set(&own->forward, &p->tuple, 0);
 	if (!balance_note(skb, p, own))
 		return -DROP_MALFORMED;
-	reason = device ? masquerade_open(skb, p, device) : balance_open(skb, p, &own->forward, way);
+	reason = device ? masquerade_open(skb, p, (__u32)device) : balance_open(skb, p, &own->forward, way);
 	return reason ? -(int)reason : BALANCE_OPENED;
 }
 

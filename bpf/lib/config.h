@@ -46,6 +46,9 @@ const volatile __u16 reserved_ports_last = 60999;
 /* Which packets of pods that leave the cluster bear an address of this node: enum masquerade_flags, or-ed. */
 const volatile __u8 masquerade_flags = 0;
 
+/* 1: policies may send pods' packets that leave the cluster by gateways. */
+const volatile __u8 egress_gateway = 0;
+
 /* TCP: until the handshake is complete. */
 const volatile __u64 ct_tcp_opening_ns = 60 * SECOND;
 /* TCP: idle time of a complete connection. */

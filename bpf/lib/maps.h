@@ -122,6 +122,15 @@ struct {
 	__type(value, struct egress_address);
 } egress_addresses SEC(".maps");
 
+/* Pods' packets that policies send by gateways. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct egress_path_key);
+	__type(value, struct egress_path);
+} egress_paths SEC(".maps");
+
 /* Address of a local pod that went → when, by bpf_ktime_get_ns. Kept until expiry has come by. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -188,6 +188,35 @@ struct share {
 	__u32 counting; /* those found so far by the expiry that runs */
 };
 
+/* What becomes of a packet that leaves the cluster and that a policy names. */
+enum egress_path_flags {
+	EGRESS_KEPT = 1,    /* it is excepted: it leaves as if there were no policy */
+	EGRESS_NONE = 2,    /* no gateway is healthy */
+	EGRESS_UNKNOWN = 4, /* the pod's labels, which policies select by, are not known yet */
+};
+
+/*
+ * egress_paths: longest prefix, over both. Packets that other nodes' pods send by this node have a policy in the place
+ * of the source: its number in the last word, the others zero.
+ */
+struct egress_path_key {
+	__u32 prefix_length; /* 128–256 */
+	struct address source;
+	struct address destination;
+};
+
+struct egress_path {
+	struct address tunnel; /* of the gateway; zero when this node is it */
+	__u32 policy;          /* its number, which the gateway is told */
+	__u32 device; /* of this node: where egress_addresses has what stands for the pods, EGRESS_DEVICES or more */
+	__u32 flags;  /* enum egress_path_flags */
+};
+
+enum egress_device {
+	/* In egress_addresses these are no devices but sets of addresses, each of a policy. */
+	EGRESS_DEVICES = 0x40000000,
+};
+
 /* fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 struct frag_key {
 	struct address source;
@@ -255,6 +284,10 @@ enum drop_reason {
 	DROP_SOURCE_RANGE = 21,     /* client that the load balancer's source ranges leave out */
 	DROP_NAT_PROTOCOL = 22, /* ports would have to change, which it has not, or which its checksum does not allow */
 	DROP_DSR = 23,          /* sent on by another node for a service, which this one cannot deliver */
+	DROP_NO_GATEWAY =
+	    24, /* a policy sends it by a gateway, and none is healthy or the gateway knows nothing of it */
+	DROP_GATEWAY_MOVED = 25,  /* its flow went by another gateway before, and begins anew */
+	DROP_LABELS_UNKNOWN = 26, /* of a new pod: whether a policy selects it is not known yet */
 };
 
 /* events: what the ring buffer carries. */

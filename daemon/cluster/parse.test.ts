@@ -40,6 +40,31 @@ const endpoint = { ...PLAIN_ENDPOINT, addresses: ['10.1.0.1'] }
 
 const good: readonly (readonly [what: string, object: unknown, rows: readonly unknown[]])[] = [
   ['a node with nothing but a name', node({}), [nodeRow]],
+  ...(['False', 'Unknown'] as const).map(
+    status =>
+      [
+        `a node whose kubelet is not ready: ${status}`,
+        node({ status: { conditions: [{ type: 'Ready', status }] } }),
+        [{ ...nodeRow, notReady: true }],
+      ] as const,
+  ),
+  [
+    'a node whose kubelet is ready',
+    node({
+      status: {
+        conditions: [
+          { type: 'DiskPressure', status: 'False' },
+          { type: 'Ready', status: 'True' },
+        ],
+      },
+    }),
+    [nodeRow],
+  ],
+  [
+    'a namespace',
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'web', labels: { team: 'red' } } },
+    [{ name: 'web', labels: { team: 'red' } }],
+  ],
   [
     'a node with ranges of both families, in canonical text',
     node({ spec: { podCIDR: 'x', podCIDRs: ['10.1.2.3/24', 'FD00:0::/64'] } }),

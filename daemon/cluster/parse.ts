@@ -3,10 +3,12 @@
  * that are used are looked at; the rest may have any form.
  */
 import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
+import type { EgressPolicyRow, NamespaceRow } from '../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import type { NodeRow, PodRow } from '../state/tables.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
+import { parseEgressPolicy } from './parse-egress-policy.ts'
 import { parseEndpointSlice } from './parse-endpoint-slice.ts'
 import { parseService } from './parse-service.ts'
 
@@ -15,6 +17,8 @@ export type ParsedObject =
   | { readonly kind: 'Pod'; readonly place: string; readonly row: PodRow }
   | { readonly kind: 'Service'; readonly place: string; readonly row: ServiceRow }
   | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
+  | { readonly kind: 'Namespace'; readonly place: string; readonly row: NamespaceRow }
+  | { readonly kind: 'EgressPolicy'; readonly place: string; readonly row: EgressPolicyRow }
   /** A kind that is not used, `apiVersion` and `kind` as `v1 Secret`. */
   | { readonly kind: 'unused'; readonly name: string }
 
@@ -58,6 +62,10 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
       return { kind: 'Pod', place, row: parsePod(object) }
     case 'v1 Service':
       return { kind: 'Service', place, row: parseService(object) }
+    case 'v1 Namespace':
+      return { kind: 'Namespace', place, row: parseNamespace(object) }
+    case 'causeway.io/v1alpha1 EgressPolicy':
+      return { kind: 'EgressPolicy', place, row: parseEgressPolicy(object) }
     case 'discovery.k8s.io/v1 EndpointSlice': {
       const row = parseEndpointSlice(object)
       return row === undefined
@@ -81,6 +89,7 @@ function parseNode(object: ObjectField): NodeRow {
     ...(external.length > 0 && { externalAddresses: external }),
     podCidrs: unique(cidrs.filter(field => !isEmpty(field)).map(field => field.converted(canonicalPrefix))),
     labels: object.at('metadata').at('labels').texts(),
+    ...(isNotReady(object.at('status')) && { notReady: true }),
   }
 }
 
@@ -92,6 +101,19 @@ function addressesOf(list: ObjectField, type: 'InternalIP' | 'ExternalIP'): stri
 /** In the kubelet's own order. */
 function firstOfEachFamily(addresses: readonly string[]): string[] {
   return addresses.filter((address, n) => addresses.findIndex(other => familyOf(other) === familyOf(address)) === n)
+}
+
+/** The kubelet has said so, or has said nothing for a while; a node without the condition says nothing of it. */
+function isNotReady(status: ObjectField): boolean {
+  const ready = status
+    .at('conditions')
+    .items()
+    .find(item => item.at('type').text() === 'Ready')
+  return ready !== undefined && ready.at('status').text() !== 'True'
+}
+
+function parseNamespace(object: ObjectField): NamespaceRow {
+  return { name: objectName(object), labels: object.at('metadata').at('labels').texts() }
 }
 
 function parsePod(object: ObjectField): PodRow {

@@ -9,7 +9,7 @@ export interface SourceProblem {
   readonly message: string
 }
 
-/** Writes the tables `nodes`, `pods`, `services` and `endpointSlices`. Made by a function that declares it to them. */
+/** Writes the tables `nodes`, `pods`, `services`, `endpointSlices`, `namespaces` and `egressPolicies`. Made by a function that declares it to them. */
 export interface ClusterSource {
   readonly name: string
   /** Syncs until the signal aborts, then resolves. A rejection stops the daemon. */

@@ -22,6 +22,8 @@ export interface DatapathConfig {
   readonly reserved_ports_last: number
   /** Which packets of pods that leave the cluster bear an address of this node: `MasqueradeFlags`, or-ed. */
   readonly masquerade_flags: number
+  /** 1: policies may send pods' packets that leave the cluster by gateways. */
+  readonly egress_gateway: number
   /** TCP: until the handshake is complete. */
   readonly ct_tcp_opening_ns: bigint
   /** TCP: idle time of a complete connection. */

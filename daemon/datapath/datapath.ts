@@ -8,27 +8,29 @@ import type { Address, Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler, type ReconcilerStatus } from '../state/reconcile.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
+import type { EgressPathRow } from '../state/egress-rows.ts'
 import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
-import { type PortRange, type ProgramConstants, programConstants, steadyEntries, steadySets } from './constants.ts'
+import { type ProgramConstants, steadyEntries } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
+import { egressPathTarget } from './egress-paths.ts'
 import { egressReconcilers } from './egress.ts'
 import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
 import { possibleCpus } from '../kernel/bpf/map-info.ts'
-import { netnsCookie } from '../kernel/netns/netns-cookie.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
-import { ensureOverlay, removeOverlay } from './overlay.ts'
+import { removeOverlay } from './overlay.ts'
+import { hasOverlay, planPrograms } from './program-plan.ts'
 import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
-import { type ProgramPlan, Programs, type Sizes } from './programs.ts'
+import { Programs, type Sizes } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
@@ -50,6 +52,8 @@ export interface DatapathOptions {
   /** Load-time constants of plugins. */
   readonly constants?: ProgramConstants
   readonly encryptionOverhead?: number
+  /** There is an overlay device whatever the routing mode, for what takes ways of its own. */
+  readonly overlay?: boolean
   /** Called after each plan that was carried out: pods' MTUs may be others than before. */
   readonly onPodMtu: () => void
   /** Called after routes of the node have changed, those of its pods perhaps among them. */
@@ -62,6 +66,8 @@ export class Datapath implements AsyncDisposable {
   readonly blocks: Blocks
   /** Carries table `endpoints` into the map; ADD waits for it. */
   readonly endpoints: Reconciler<EndpointRow>
+  /** Carries table `egressPaths`; ADD waits for a pod's. */
+  readonly egressPaths: Reconciler<EgressPathRow>
   readonly #options: DatapathOptions
   readonly #pins: PinDirectories
   readonly #tcx: boolean
@@ -99,7 +105,7 @@ export class Datapath implements AsyncDisposable {
     )
     programs.current.setNodeAddresses(planner.ownAddresses)
     // Only now, with no program left that sends packets there.
-    if (settings.routing.mode === 'native') await removeOverlay(kernel.net)
+    if (!hasOverlay(options)) await removeOverlay(kernel.net)
     stack.move()
     return new Datapath(options, { pins, tcx, xdp, planner, programs })
   }
@@ -152,7 +158,13 @@ export class Datapath implements AsyncDisposable {
       tables,
       seed: options.settings.services.maglev.seed,
     })
-    const egress = egressReconcilers({ ...common, current: () => this.#set, tables })
+    this.egressPaths = new Reconciler({
+      ...common,
+      name: 'egress-path-map',
+      table: tables.egressPaths,
+      target: egressPathTarget(() => this.#set.egressPaths),
+    })
+    const egress = [...egressReconcilers({ ...common, current: () => this.#set, tables }), this.egressPaths]
     this.#reconcilers = [this.endpoints, hosts, ipcache, ...egress, this.#services.reconciler, this.#routes]
   }
 
@@ -306,6 +318,7 @@ function newPlanner(options: DatapathOptions): PathPlanner {
     families: familiesOf(settings),
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
+    overlay: options.overlay ?? false,
     log,
   })
 }
@@ -339,44 +352,6 @@ function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: bo
       await xdp.apply(uplinks, set.programFd('uplink_xdp'))
     },
   }
-}
-
-/** Makes or adjusts the overlay device where there is one, and says what the programs are to be with it. */
-function planPrograms({ kernel, settings, tables, constants }: DatapathOptions, planner: PathPlanner): ProgramPlan {
-  const { routing, datapath } = settings
-  const { port, vni } = routing.overlay
-  const hooks = [...tables.uplinks.values()].flatMap(({ index: device }): DeviceHook[] => [
-    { program: 'uplink_in', device },
-    { program: 'uplink_out', device },
-  ])
-  const silent = settings.services.withoutBackend === 'drop'
-  const common = {
-    datapath,
-    silent,
-    clientPorts: clientPorts(kernel),
-    dsr: { ...dsrOf(settings), vni },
-    hostNetns: netnsCookie(),
-    steadySets: steadySets(possibleCpus()),
-  }
-  if (routing.mode === 'native') return { hooks, constants: { ...programConstants(common), ...constants } }
-  const families = familiesOf(settings)
-  const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
-  const { index, mtu } = ensureOverlay(kernel.net, wanted)
-  hooks.push({ program: 'overlay_in', device: index }, { program: 'overlay_out', device: index })
-  const overlay = { ifindex: index, mtu, vni, port }
-  return { hooks, constants: { ...programConstants({ ...common, overlay }), ...constants } }
-}
-
-/** By option on links and in the overlay, where nobody looks at it; through a network's own routers as UDP. */
-function dsrOf({ services: { dsr }, routing }: DatapathSettings) {
-  const { dispatch, port } = dsr
-  return { dispatch: dispatch !== 'auto' ? dispatch : routing.mode === 'native' ? 'geneve' : 'option', port } as const
-}
-
-/** Where the node's own sockets take their source ports from. */
-function clientPorts(kernel: Kernel): PortRange | undefined {
-  const [first, last] = (kernel.sysctl('net.ipv4.ip_local_port_range') ?? '').split(/\s+/).map(Number)
-  return first === undefined || last === undefined ? undefined : { first, last }
 }
 
 function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDirectories) {

@@ -29,7 +29,7 @@ const entries = (map: MemoryMap<EgressKey, EgressAddress>): string[] =>
 
 test('a device has its addresses by number, and none that it lost', async () => {
   const to = maps()
-  const target = egressTarget(() => to)
+  const target = egressTarget(() => to, createTables().egress)
   assert.equal(await target.update(row('10.0.0.1', '10.0.0.2'), undefined, signal), true)
   assert.deepEqual(entries(to.egress), ['2 0 0/2 10.0.0.1', '2 0 1/2 10.0.0.2'])
   assert.equal(await target.update(row('10.0.0.1', '10.0.0.2'), row('10.0.0.1', '10.0.0.2'), signal), false)
@@ -45,7 +45,8 @@ test('a device has its addresses by number, and none that it lost', async () => 
 
 test('flows of an address that has gone are forgotten, and no others', async () => {
   const to = maps()
-  const target = egressTarget(() => to)
+  const rows = createTables().egress
+  const target = egressTarget(() => to, rows)
   const flow = (number: number, own: string, flags: number): void => {
     const [pod, far] = ['10.64.0.1', '198.51.100.9'].map(address => toMapped16(address))
     assert.ok(pod && far)
@@ -74,8 +75,14 @@ test('flows of an address that has gone are forgotten, and no others', async () 
   flow(3, '10.0.0.1', 0)
   const left = (): number[] =>
     [...to.translations.entries()].map(([key]) => Math.min(key.sourcePort, key.destinationPort))
+  rows.put({ ...row('10.0.0.1', '10.0.0.2'), device: 'policy corporate', index: 0x4000_0001 })
+  await target.update(row('10.0.0.2'), row('10.0.0.1', '10.0.0.2'), signal)
+  assert.deepEqual(left(), [1, 1, 2, 2, 3, 3], 'another row still has it')
+  rows.delete('policy corporate IPv4')
+  rows.put(row('10.0.0.2'))
   await target.update(row('10.0.0.2'), row('10.0.0.1', '10.0.0.2'), signal)
   assert.deepEqual(left(), [2, 2, 3, 3])
+  rows.delete('eth0 IPv4')
   await target.delete(row('10.0.0.2'), signal)
   assert.deepEqual(left(), [3, 3])
 })

@@ -31,7 +31,13 @@ export interface EgressOptions {
 
 export function egressReconcilers({ current, tables, log, metrics }: EgressOptions) {
   return [
-    new Reconciler({ log, metrics, name: 'egress-map', table: tables.egress, target: egressTarget(current) }),
+    new Reconciler({
+      log,
+      metrics,
+      name: 'egress-map',
+      table: tables.egress,
+      target: egressTarget(current, tables.egress),
+    }),
     new Reconciler({
       log,
       metrics,
@@ -42,8 +48,18 @@ export function egressReconcilers({ current, tables, log, metrics }: EgressOptio
   ]
 }
 
-/** A flow whose address has gone from the node ends with it: what follows of it is given another. */
-export function egressTarget(current: () => EgressMaps): Target<EgressRow> {
+/**
+ * A flow whose address has gone from all rows ends with it: what follows of it is given another.
+ */
+export function egressTarget(current: () => EgressMaps, rows: Pick<Tables['egress'], 'values'>): Target<EgressRow> {
+  const forgetUnused = (addresses: readonly Address[] = []): void =>
+    forget(
+      current().translations,
+      without(
+        addresses,
+        [...rows.values()].flatMap(row => row.addresses),
+      ),
+    )
   return {
     update(row, previous) {
       const wanted = entriesOf(row)
@@ -51,25 +67,18 @@ export function egressTarget(current: () => EgressMaps): Target<EgressRow> {
       for (const [key, value] of wrong) current().egress.update(key, value)
       const left = previous === undefined ? [] : entriesOf(previous).filter(([key]) => !has(wanted, key))
       current().egress.deleteBatch(left.map(([key]) => key))
-      forget(current().translations, without(previous?.addresses, row.addresses))
+      forgetUnused(previous?.addresses)
       return wrong.length > 0
     },
     delete(row) {
       current().egress.deleteBatch(entriesOf(row).map(([key]) => key))
-      forget(current().translations, row.addresses)
+      forgetUnused(row.addresses)
     },
     prune(desired) {
       const wanted = [...desired.values()].flatMap(entriesOf)
       const surplus = [...current().egress.entries()].filter(([key]) => !has(wanted, key))
       current().egress.deleteBatch(surplus.map(([key]) => key))
-      const addresses = [...desired.values()].flatMap(row => row.addresses)
-      forget(
-        current().translations,
-        without(
-          surplus.map(([, value]) => fromMapped16(value.address)),
-          addresses,
-        ),
-      )
+      forgetUnused(surplus.map(([, value]) => fromMapped16(value.address)))
       return surplus.length
     },
   }
@@ -126,7 +135,7 @@ function same(a: EgressAddress | undefined, b: EgressAddress): boolean {
   return a !== undefined && a.count === b.count && Buffer.from(a.address).equals(b.address)
 }
 
-function without(addresses: readonly Address[] = [], kept: readonly Address[]): Address[] {
+function without(addresses: readonly Address[], kept: readonly Address[]): Address[] {
   return addresses.filter(address => !kept.includes(address))
 }
 

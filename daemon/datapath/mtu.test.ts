@@ -19,6 +19,11 @@ const cases: readonly [string, Omit<MtuInput, 'families'>, string][] = [
     'native 9001 overlay 8931 device 9001 route 8931',
   ],
   [
+    'what goes through the overlay besides paths leaves pods the whole uplink',
+    { uplinks: [1500], configured: 'auto', overlay: undefined, besides: 6 },
+    'native 1500 overlay 1430 device 1500 route 1500',
+  ],
+  [
     'the smallest uplink counts',
     { uplinks: [9001, 1500], configured: 'auto', overlay: undefined },
     'native 1500 overlay 1450 device 1500 route 1500',

@@ -20,6 +20,8 @@ export interface MtuInput {
   readonly families: readonly Family[]
   /** Underlay family of the overlay, undefined when no path uses it. */
   readonly overlay: Family | undefined
+  /** Underlay family of what goes through the overlay besides paths to pods; it costs pods' routes nothing. */
+  readonly besides?: Family
   /** What encryption adds to each packet between nodes. Bytes. */
   readonly encryption?: number
 }
@@ -43,7 +45,7 @@ export function planMtu(input: MtuInput): MtuPlan {
       ? Math.min(...(input.uplinks.length > 0 ? input.uplinks : [ETHERNET_MTU]))
       : input.configured
   const native = underlay - (input.encryption ?? 0)
-  const overlay = native - VXLAN_OVERHEAD[input.overlay ?? 4]
+  const overlay = native - Math.max(VXLAN_OVERHEAD[input.overlay ?? 4], VXLAN_OVERHEAD[input.besides ?? 4])
   const podRoute = input.overlay === undefined ? native : overlay
   const family = input.families.includes(6) ? 6 : 4
   if (podRoute < MINIMUM_MTU[family]) {

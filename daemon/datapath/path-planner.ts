@@ -1,4 +1,5 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
+import { familyIn } from '../kernel/ip.ts'
 import type { Address, Family } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
@@ -19,6 +20,8 @@ export interface PathPlannerOptions {
   readonly families: readonly Family[]
   readonly mtu: 'auto' | number
   readonly encryptionOverhead: number
+  /** More than paths to pods goes through the overlay, to any node. */
+  readonly overlay?: boolean
   readonly log: Logger
   readonly clock?: Clock
 }
@@ -187,7 +190,11 @@ export class PathPlanner implements Disposable {
 
   #planMtu({ overlay }: Ways): MtuPlan {
     const { tables, mode, families, mtu, encryptionOverhead } = this.#options
+    const onlyIpv6 = [...tables.nodes.values()].some(({ addresses: [first, second] }) => {
+      return first !== undefined && familyIn(first) === 6 && (second === undefined || familyIn(second) === 6)
+    })
     return planMtu({
+      ...(this.#options.overlay && onlyIpv6 && { besides: 6 }),
       uplinks: [...tables.uplinks.values()].map(u => u.mtu),
       configured: mtu,
       families,

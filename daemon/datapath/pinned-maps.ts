@@ -51,6 +51,7 @@ export const MAP_LAYOUTS: Layouts = {
   scratches: { version: 1, transient: true },
   native_ranges: { version: 1 },
   egress_addresses: { version: 1 },
+  egress_paths: { version: 1 },
   departed: { version: 1 },
   services: { version: 2, migrate: { 1: withoutTable } },
   source_ranges: { version: 1 },

@@ -31,6 +31,7 @@ import {
 import { type IpcacheKey, ipcacheKeyLayout, type IpcacheValue, ipcacheValueLayout } from './shared.gen.ts'
 import { type EgressAddress, egressAddressLayout, type EgressKey, egressKeyLayout } from './shared.gen.ts'
 import { type CtKey, ctKeyLayout, type CtValue, ctValueLayout } from './shared.gen.ts'
+import { type EgressPath, type EgressPathKey, egressPathKeyLayout, egressPathLayout } from './shared.gen.ts'
 import { type NatKey, natKeyLayout, type NatValue, natValueLayout } from './shared.gen.ts'
 import { type RangeKey, rangeKeyLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
@@ -60,6 +61,7 @@ export interface ProgramSet extends Disposable {
   readonly departed: EbpfMap<Uint8Array, bigint>
   readonly egress: EbpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: EbpfMap<RangeKey, number>
+  readonly egressPaths: EbpfMap<EgressPathKey, EgressPath>
   readonly translations: EbpfMap<NatKey, NatValue>
   readonly conntrack: EbpfMap<CtKey, CtValue>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
@@ -104,6 +106,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
   const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
   const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
+  const egressPaths = stack.use(mapOfFd(set.mapFd('egress_paths'), codec(egressPathKeyLayout, egressPathLayout)))
   const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
   const conntrack = stack.use(mapOfFd(set.mapFd('conntrack'), codec(ctKeyLayout, ctValueLayout)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
@@ -126,6 +129,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     departed,
     egress,
     nativeRanges,
+    egressPaths,
     translations,
     conntrack,
     services,

@@ -526,6 +526,82 @@ export const shareLayout: Layout<Share> = {
   encode: encodeShare,
 }
 
+/** `egress_path_flags`. What becomes of a packet that leaves the cluster and that a policy names. */
+export const EgressPathFlags = {
+  /** It is excepted: it leaves as if there were no policy. */
+  EGRESS_KEPT: 1,
+  /** No gateway is healthy. */
+  EGRESS_NONE: 2,
+  /** The pod's labels, which policies select by, are not known yet. */
+  EGRESS_UNKNOWN: 4,
+} as const
+export type EgressPathFlags = (typeof EgressPathFlags)[keyof typeof EgressPathFlags]
+
+/** `struct egress_path_key`, 36 bytes. egress_paths: longest prefix, over both. Packets that other nodes' pods send by this node have a policy in the place of the source: its number in the last word, the others zero. */
+export interface EgressPathKey {
+  /** 128–256. */
+  readonly prefixLength: number
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+}
+export const EGRESS_PATH_KEY_SIZE = 36
+export function decodeEgressPathKey(view: DataView, at: number): EgressPathKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    source: decodeAddress(view, at + 4),
+    destination: decodeAddress(view, at + 20),
+  }
+}
+export function encodeEgressPathKey(view: DataView, at: number, value: EgressPathKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  encodeAddress(view, at + 4, value.source)
+  encodeAddress(view, at + 20, value.destination)
+}
+export const egressPathKeyLayout: Layout<EgressPathKey> = {
+  size: EGRESS_PATH_KEY_SIZE,
+  decode: decodeEgressPathKey,
+  encode: encodeEgressPathKey,
+}
+
+/** `struct egress_path`, 28 bytes. */
+export interface EgressPath {
+  /** Of the gateway; zero when this node is it. */
+  readonly tunnel: Uint8Array
+  /** Its number, which the gateway is told. */
+  readonly policy: number
+  /** Of this node: where egress_addresses has what stands for the pods, EGRESS_DEVICES or more. */
+  readonly device: number
+  /** `EgressPathFlags`. */
+  readonly flags: number
+}
+export const EGRESS_PATH_SIZE = 28
+export function decodeEgressPath(view: DataView, at: number): EgressPath {
+  return {
+    tunnel: decodeAddress(view, at),
+    policy: view.getUint32(at + 16, true),
+    device: view.getUint32(at + 20, true),
+    flags: view.getUint32(at + 24, true),
+  }
+}
+export function encodeEgressPath(view: DataView, at: number, value: EgressPath): void {
+  encodeAddress(view, at, value.tunnel)
+  view.setUint32(at + 16, value.policy, true)
+  view.setUint32(at + 20, value.device, true)
+  view.setUint32(at + 24, value.flags, true)
+}
+export const egressPathLayout: Layout<EgressPath> = {
+  size: EGRESS_PATH_SIZE,
+  decode: decodeEgressPath,
+  encode: encodeEgressPath,
+}
+
+/** `egress_device`. */
+export const EgressDevice = {
+  /** In egress_addresses these are no devices but sets of addresses, each of a policy. */
+  EGRESS_DEVICES: 1073741824,
+} as const
+export type EgressDevice = (typeof EgressDevice)[keyof typeof EgressDevice]
+
 /** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 export interface FragKey {
   readonly source: Uint8Array
@@ -662,6 +738,11 @@ export const DropReason = {
   DROP_NAT_PROTOCOL: 22,
   /** Sent on by another node for a service, which this one cannot deliver. */
   DROP_DSR: 23,
+  DROP_NO_GATEWAY: 24,
+  /** Its flow went by another gateway before, and begins anew. */
+  DROP_GATEWAY_MOVED: 25,
+  /** Of a new pod: whether a policy selects it is not known yet. */
+  DROP_LABELS_UNKNOWN: 26,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 

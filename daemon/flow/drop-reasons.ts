@@ -168,6 +168,26 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Compare `causeway services` on both nodes: one of them has not heard of a change of the service, or not of the other node.',
   },
+  {
+    value: 24,
+    name: 'no_gateway',
+    text: 'An egress policy sends the packet by a gateway, and none is healthy; or this node was taken for the gateway, and knows nothing of the policy or has no address for it.',
+    whatToDo:
+      '`causeway egress` shows the policies, their gateways and why they are not healthy. On a gateway `causeway status` names addresses that are on none of its devices.',
+  },
+  {
+    value: 25,
+    name: 'gateway_moved',
+    text: 'A flow went by another gateway before, and now this node is the gateway. What follows of it begins anew, with an address of this node.',
+    whatToDo: 'Nothing: it is one packet of each open flow when a gateway fails or comes back.',
+  },
+  {
+    value: 26,
+    name: 'labels_unknown',
+    text: 'A new pod sends out of the cluster, and its labels, by which egress policies select pods, are not known yet.',
+    whatToDo:
+      'Usual for a moment after a pod starts. If it lasts, the cluster source does not tell of the pod: compare `causeway tables pods` with what the API server has.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

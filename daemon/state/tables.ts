@@ -3,7 +3,9 @@
  *
  *   nodes, pods      from the cluster source      (cluster/)
  *   services,
- *   endpointSlices
+ *   endpointSlices,
+ *   namespaces,
+ *   egressPolicies
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
@@ -14,10 +16,12 @@
  *                    endpoints, backendLoads
  *   backendLoads     counted in conntrack         (datapath/)
  *   egress,          from plugins                 (plugins/)    → eBPF maps `egress_addresses`, `native_ranges`
- *   nativeRanges
+ *   nativeRanges,
+ *   egressPaths                                                → eBPF map `egress_paths`
  */
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
+import type { EgressPathRow, EgressPolicyRow, NamespaceRow } from './egress-rows.ts'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
 
@@ -29,6 +33,8 @@ export interface NodeRow {
   readonly externalAddresses?: readonly Address[]
   readonly podCidrs: readonly Prefix[]
   readonly labels: Readonly<Record<string, string>>
+  /** What the cluster knows of its kubelet; absent while nothing is wrong. */
+  readonly notReady?: true
 }
 
 export interface PodRow extends PodRef {
@@ -81,10 +87,11 @@ export interface UplinkRow {
   readonly mac: string
 }
 
-/** The addresses of this node that pods' packets leave the cluster with by an uplink. */
+/** The addresses of this node that pods' packets leave the cluster with by an uplink, or by a policy. */
 export interface EgressRow {
+  /** Its name, or `policy NAME`. */
   readonly device: string
-  /** Interface index. */
+  /** Interface index; of a policy EGRESS_DEVICES or more. */
   readonly index: number
   readonly family: Family
   /** At least one; a pod's flows have one in common while ports are left there. */
@@ -112,6 +119,9 @@ export interface Tables {
   readonly uplinks: Table<UplinkRow>
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
+  readonly namespaces: Table<NamespaceRow>
+  readonly egressPolicies: Table<EgressPolicyRow>
+  readonly egressPaths: Table<EgressPathRow>
 }
 
 export function createTables(): Tables {
@@ -129,6 +139,9 @@ export function createTables(): Tables {
     uplinks: new Table('uplinks', r => r.name),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
+    namespaces: new Table('namespaces', r => r.name),
+    egressPolicies: new Table('egressPolicies', r => r.name),
+    egressPaths: new Table('egressPaths', r => r.source),
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
 import { ConfigError, type Host, type Parts, type Plugin } from '../../daemon/plugin.ts'
 import { hostPrefix } from '../../daemon/kernel/ip.ts'
+import { EGRESS_DEVICES } from '../../daemon/state/egress-rows.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import { replaceRows } from '../../daemon/state/replace.ts'
 import { AgentFile } from './agent-file.ts'
@@ -33,6 +34,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
         self: nodes.get(host.nodeName),
         chosen: options.addresses,
       }),
+      row => row.index < EGRESS_DEVICES,
     )
     if (uplinks.initialized && hostAddresses.initialized) egressKnown()
   }

@@ -3,6 +3,7 @@
  * or that has been emptied, keeps the objects of its last good state; of an object that stands in two places, the first
  * in order of file and line counts.
  */
+import type { EgressPolicyRow, NamespaceRow } from '../../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../state/service-rows.ts'
 import type { NodeRow, PodRow } from '../../state/tables.ts'
 import { ObjectError, ObjectField } from '../object-field.ts'
@@ -29,6 +30,8 @@ export interface Contents {
   readonly pods: readonly PodRow[]
   readonly services: readonly ServiceRow[]
   readonly endpointSlices: readonly EndpointSliceRow[]
+  readonly namespaces: readonly NamespaceRow[]
+  readonly egressPolicies: readonly EgressPolicyRow[]
   readonly problems: readonly SourceProblem[]
   /** Kinds that are not used, such as `v1 Secret`. */
   readonly unused: readonly string[]
@@ -98,6 +101,8 @@ export class Catalog {
       pods: winners.flatMap(object => (object.kind === 'Pod' ? [object.row] : [])),
       services: winners.flatMap(object => (object.kind === 'Service' ? [object.row] : [])),
       endpointSlices: winners.flatMap(object => (object.kind === 'EndpointSlice' ? [object.row] : [])),
+      namespaces: winners.flatMap(object => (object.kind === 'Namespace' ? [object.row] : [])),
+      egressPolicies: winners.flatMap(object => (object.kind === 'EgressPolicy' ? [object.row] : [])),
       problems,
       unused: [...unused].sort((a, b) => (a < b ? -1 : 1)),
       unknown: files.filter(([, state]) => !state.everGood).map(([file]) => file),
@@ -121,5 +126,5 @@ function asProblem(error: ObjectError): SourceProblem {
 
 function nameOf(object: Exclude<ParsedObject, { kind: 'unused' }>): string {
   const { kind, row } = object
-  return kind === 'Node' ? `Node ${row.name}` : `${kind} ${row.namespace}/${row.name}`
+  return 'namespace' in row ? `${kind} ${row.namespace}/${row.name}` : `${kind} ${row.name}`
 }

@@ -14,7 +14,7 @@ import { Catalog, type Contents } from './catalog.ts'
 
 export interface DirectorySourceOptions {
   readonly directory: string
-  readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices'>
+  readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'egressPolicies'>
   readonly log: Logger
   /** Longest time between two scans. */
   readonly rescanMs?: number
@@ -25,10 +25,12 @@ export interface DirectorySourceOptions {
 /** A file that looks unfinished at every look is read after so many times `settleMs`. */
 const PATIENCE = 40
 
-/** Declares itself to all four tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
+/** Declares itself to all its tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
 export function createDirectorySource(options: DirectorySourceOptions): ClusterSource {
-  const { nodes, pods, services, endpointSlices } = options.tables
-  const synced = [nodes, pods, services, endpointSlices].map(table => table.initializer('cluster/directory'))
+  const { nodes, pods, services, endpointSlices, namespaces, egressPolicies } = options.tables
+  const synced = [nodes, pods, services, endpointSlices, namespaces, egressPolicies].map(table =>
+    table.initializer('cluster/directory'),
+  )
   const scan = new Scan(options)
   let problems: readonly SourceProblem[] = []
   let waiting: string | undefined = 'its first look'
@@ -39,6 +41,8 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
     replaceRows(pods, contents.pods)
     replaceRows(services, contents.services)
     replaceRows(endpointSlices, contents.endpointSlices)
+    replaceRows(namespaces, contents.namespaces)
+    replaceRows(egressPolicies, contents.egressPolicies)
     if (contents.unknown.length === 0 && all) {
       waiting = undefined
       for (const done of synced) done()
