@@ -4,6 +4,7 @@ import { addCniRoutes } from './api/cni.ts'
 import { addCommandRoutes } from './api/plugin-commands.ts'
 import { Router } from './api/router.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { addTraceRoute } from './api/trace-route.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
 import { familiesOf, parseListen } from './config/schema.ts'
@@ -15,11 +16,13 @@ import type { Ground } from './ground.ts'
 import { toMapped16 } from './kernel/ip.ts'
 import { describe } from './observe/describe.ts'
 import { ipamsOf, requirePool } from './slots.ts'
+import type { Tracer } from './trace/tracer.ts'
 
 /** What comes up after the first requests may have come in. */
 export interface Upcoming {
   datapath?: Datapath
   flows?: Flows
+  tracer?: Tracer
   services?: { readonly problems: readonly string[] }
 }
 
@@ -38,6 +41,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
     affinity: (row, client) => up.datapath?.affinity(row, client),
     datapath: () => up.datapath?.services,
   })
+  addTraceRoute(router, () => up.tracer)
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')
   stack.use(await serveApi(ground.claim, router, apiLog))

@@ -8,6 +8,7 @@ import { endpoints, nodes, pools } from './commands/lists.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
+import { trace } from './commands/trace.ts'
 import { uninstall } from './commands/uninstall.ts'
 import { version } from './commands/version.ts'
 
@@ -21,6 +22,7 @@ export const commands: readonly CommandSpec[] = [
   services,
   servicesExplain,
   flows,
+  trace,
   tables,
   metrics,
   configPrint,
