@@ -14,7 +14,9 @@ export function traceText(context: Pick<CommandContext, 'colour'>, trace: Trace)
     ['enters', `${enters.program} at ${enters.device}${enters.pod === undefined ? '' : ` of ${enters.pod}`}`],
     ['flow', flowText(flow)],
     ...(translation === undefined ? [] : translationLines(translation)),
-    ...(replies === undefined ? [] : [['replies', `${pairText(replies.from)}, made ${pairText(replies.to)}`] as const]),
+    ...(replies === undefined
+      ? []
+      : [['replies', `${pairText(replies.from)} becomes ${pairText(replies.to)}`] as const]),
     [what, coloured(context, colour, place)],
     ...(outcome.kind === 'dropped' ? dropLines(outcome) : []),
     ...(leaves === undefined ? [] : [['leaves', packetText(leaves)] as const]),

@@ -203,7 +203,8 @@ const CHOICES = { maglev: 'flow', random: 'chance', least: 'fewer-flows' } as co
 function choiceOf(run: Run, row: FrontendRow): Pick<TranslationTold, 'choice' | 'backends'> {
   const backends = row.backends.length
   const { affinities } = run.flow
-  if (row.affinitySeconds > 0 && affinities.entries().some(([key]) => affinities.taken(key) !== undefined))
+  const oldest = run.now - BigInt(row.affinitySeconds) * 1_000_000_000n
+  if (row.affinitySeconds > 0 && affinities.entries().some(([key]) => (affinities.taken(key)?.used ?? -1n) >= oldest))
     return { choice: 'affinity', backends }
   if (backends < 2) return { choice: 'only', backends }
   return { choice: CHOICES[row.algorithm], backends }

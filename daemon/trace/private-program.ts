@@ -26,7 +26,7 @@ import { FlowMirror } from './flow-mirror.ts'
 import { MAP_USE } from './map-use.ts'
 
 /** Programs that packets can be traced through, and the object that each is in. */
-const OBJECT_OF = {
+export const OBJECT_OF = {
   pod_out: 'pod',
   pod_in: 'pod',
   uplink_in: 'uplink',

@@ -129,7 +129,7 @@ function noPod({ tables }: Pick<QuestionParts, 'tables'>, name: string): TraceRe
   const meant = near(name, podNames(tables))
   return new TraceRefused(
     'NO_POD',
-    `there is no pod ${name}${meant}; \`causeway endpoints\` lists those of this node`,
+    `there is no pod ${name}${meant}: \`causeway endpoints\` lists those of this node`,
     404,
   )
 }
@@ -151,7 +151,7 @@ function near(name: string, known: Iterable<string>): string {
   const [, bare] = name.split('/')
   const same = list.find(candidate => candidate.endsWith(`/${bare}`))
   const meant = same ?? nearest(name, list)
-  return meant === undefined ? '' : `; did you mean ${meant}?`
+  return meant === undefined ? '' : `; perhaps ${meant} is meant`
 }
 
 interface Goal {
@@ -283,7 +283,7 @@ function unknownGoal({ tables }: QuestionParts, name: string): TraceRefused {
   const meant = near(name, [...serviceNames(tables), ...podNames(tables)])
   return new TraceRefused(
     'NO_SERVICE',
-    `there is no service or pod ${name}${meant}; \`causeway services\` lists services`,
+    `there is no service or pod ${name}${meant}: \`causeway services\` lists services`,
     404,
   )
 }
