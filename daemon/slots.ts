@@ -12,6 +12,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'nodes',
   'services',
   'flows',
+  'trace',
   'tables',
   'metrics',
   'config',

@@ -142,7 +142,7 @@ function checksum(bytes: Uint8Array): number {
 }
 
 function flagBits(flags: string): number {
-  return [...flags].reduce((bits, letter) => bits | (1 << TCP_FLAGS.indexOf(letter)), 0)
+  return flags.split('').reduce((bits, letter) => bits | (1 << TCP_FLAGS.indexOf(letter)), 0)
 }
 
 /** A frame that was read. */
@@ -200,7 +200,13 @@ function readTransport(number: number, header: Uint8Array): Transport {
   const ports = { sourcePort: view.getUint16(0), destinationPort: view.getUint16(2) }
   if (protocol !== 'tcp') return { protocol, ...ports }
   const bits = view.getUint8(13)
-  return { protocol, ...ports, flags: [...TCP_FLAGS].filter((_, bit) => (bits & (1 << bit)) !== 0).join('') }
+  return {
+    protocol,
+    ...ports,
+    flags: TCP_FLAGS.split('')
+      .filter((_, bit) => (bits & (1 << bit)) !== 0)
+      .join(''),
+  }
 }
 
 function nameOf(number: number): TraceProtocol | undefined {

@@ -164,7 +164,7 @@ interface Goal {
 function parseGoal(to: string): Goal {
   const whole = addressIn(to)
   if (whole !== undefined) return { name: to, address: whole }
-  const [, bracketed, bare, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::([^:]*))?$/.exec(to) ?? []
+  const [, bracketed, bare, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(to) ?? []
   const name = bracketed ?? bare ?? ''
   const address = addressIn(name)
   if (name === '' || (bracketed !== undefined && address === undefined))

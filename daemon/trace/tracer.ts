@@ -176,7 +176,7 @@ function checkNumbers({ sourcePort, size, flags }: TraceQuestion): void {
       'BAD_QUESTION',
       `a packet of ${size} bytes cannot be traced: 1 to ${MOST_BYTES} are possible`,
     )
-  if (flags !== undefined && (flags === '' || [...flags].some(letter => !TCP_FLAGS.includes(letter))))
+  if (flags !== undefined && (flags === '' || flags.split('').some(letter => !TCP_FLAGS.includes(letter))))
     throw new TraceRefused('BAD_QUESTION', `${flags} are no flags of TCP: letters of ${TCP_FLAGS}, such as SA`)
 }
 

@@ -60,6 +60,8 @@ suite('a trace', () => {
     assert.equal(status, 0, stderr)
     return JSON.parse(stdout) as Trace
   }
+  const fromOutside = (family: 4 | 6, ...args: readonly string[]): Promise<Trace> =>
+    trace('--from', outside.address(family), ...args)
   const fromPod = (...args: readonly string[]): Promise<Trace> => trace('--from', 'node1-a', ...args)
 
   for (const family of FAMILIES) {
@@ -104,7 +106,7 @@ suite('a trace', () => {
 
     test(`follows over IPv${family} who asks a node port from outside`, async () => {
       const address = cluster.station('node1').address(family)
-      const told = await trace('--from', outside.address(family), '--to', socket(address, NODE_PORTS.web))
+      const told = await fromOutside(family, '--to', socket(address, NODE_PORTS.web))
       assert.deepEqual(told.enters, { program: 'uplink_in', device: 'eth0' })
       assert.deepEqual(told.translation?.kinds, ['service'])
       assert.equal(told.translation?.service?.kind, 'node-port')
@@ -124,9 +126,7 @@ suite('a trace', () => {
       assert.ok((told.flow.packets ?? 0) > 0 && (told.flow.replyPackets ?? 0) > 0)
       assert.equal(told.translation?.made, false)
       const [address, from] = [cluster.station('node1').address(family), told.translation?.to.source.port ?? 0]
-      const back = await trace(
-        ...['--from', outside.address(family), '--to', socket(address, from), '--source-port', `${ECHO_PORT}`],
-      )
+      const back = await fromOutside(family, '--to', socket(address, from), '--source-port', `${ECHO_PORT}`)
       assert.deepEqual([back.flow.state, back.flow.reply], ['established', true])
       assert.deepEqual(back.translation?.kinds, ['reply'])
       assert.deepEqual([back.leaves?.destination, back.leaves?.destinationPort], [pod.address(family), Number(port)])
@@ -154,7 +154,7 @@ suite('a trace', () => {
   })
 
   test('leaves what is longer than its way takes to the host’s stack', async () => {
-    const told = await fromPod('--to', socket(far.address(4), ECHO_PORT), '--size', '1499')
+    const told = await fromPod('--to', socket(far.address(4), ECHO_PORT), '--size', '3500')
     assert.deepEqual(told.outcome, { kind: 'stack', why: 'too-long' })
   })
 
@@ -187,7 +187,7 @@ suite('a trace', () => {
       socket(far.address(6), 7),
     ])
       await fromPod('--to', to)
-    await trace('--from', outside.address(4), '--to', socket(cluster.station('node1').address(4), NODE_PORTS.web))
+    await fromOutside(4, '--to', socket(cluster.station('node1').address(4), NODE_PORTS.web))
     const now = await held()
     // Expiry may have come by meanwhile, so that entries may go; none may come.
     for (const [map, keys] of Object.entries(now.maps))
