@@ -30,8 +30,17 @@ const SOMEBODY = macBytes('02:00:00:00:00:01')
 export function entryOf(parts: EntryParts, ends: Ends, question: TraceQuestion): Entry {
   const { sender } = ends
   if (sender.kind === 'pod') return atPod('pod_out', sender.row)
-  if (sender.kind === 'outside') return atUplink('uplink_in', uplinkFor(parts, ends.source, question.device))
+  if (sender.kind === 'outside') return fromOutside(parts, ends.source, question.device)
   return fromHost(parts, ends)
+}
+
+/** By the overlay what comes that way, or is said to. */
+function fromOutside(parts: EntryParts, source: Address, device: string | undefined): Entry {
+  const { tables, overlay } = parts
+  const byOverlay =
+    device === undefined ? nodeBehind(tables, source)?.path.kind === 'overlay' : device === overlay?.name
+  if (!byOverlay || overlay === undefined) return atUplink('uplink_in', uplinkFor(parts, source, device))
+  return { program: 'overlay_in', device: overlay, macs: { source: SOMEBODY, destination: SOMEBODY } }
 }
 
 /** What the node itself sends meets a program where it leaves the host's stack. */
@@ -64,13 +73,13 @@ function atUplink(program: 'uplink_in' | 'uplink_out', { name, index, mac }: Upl
 }
 
 /** The uplink of that name, else the one that leads to an address. */
-function uplinkFor({ tables, routeTo }: EntryParts, address: Address, name: string | undefined): UplinkRow {
+function uplinkFor({ tables, routeTo, overlay }: EntryParts, address: Address, name: string | undefined): UplinkRow {
   const uplinks = [...tables.uplinks.values()]
-  const names = uplinks.map(row => row.name).join(', ') || 'none'
+  const names = [...uplinks, ...(overlay === undefined ? [] : [overlay])].map(({ name }) => name).join(', ') || 'none'
   if (name !== undefined) {
     const named = uplinks.find(row => row.name === name)
     if (named !== undefined) return named
-    throw new TraceRefused('NO_UPLINK', `${name} is no uplink of this node; there is ${names}`, 404)
+    throw new TraceRefused('NO_UPLINK', `${name} is no uplink of this node, nor its overlay; there is ${names}`, 404)
   }
   const link = routeTo(address)?.link
   const found = uplinks.find(row => row.index === link) ?? (uplinks.length === 1 ? uplinks[0] : undefined)

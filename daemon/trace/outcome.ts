@@ -231,7 +231,8 @@ export function repliesTold(
   return { from: ends(key), to: ends(tupleOf(value, key)) }
 }
 
-export function outcomeTold(parts: OutcomeParts, run: Run, flags: number): OutcomeTold {
+/** `flags` are those of the packet's flow. */
+export function outcomeTold(parts: OutcomeParts, run: Run, applied: Applied | undefined, flags: number): OutcomeTold {
   const { result, frame } = run
   const reason = result.events.find(e => e.kind === EventKind.EVENT_DROP)?.reason ?? result.drops[0]?.reason
   if (reason !== undefined) {
@@ -241,11 +242,11 @@ export function outcomeTold(parts: OutcomeParts, run: Run, flags: number): Outco
   }
   if (result.verdict === 'drop') throw new Error('the program dropped the packet and told no reason')
   if (result.verdict === 'redirect')
-    return isBack(run) ? { kind: 'answered' } : redirected(parts, frame.packet.destination)
+    return applied === undefined && isBack(run) ? { kind: 'answered' } : redirected(parts, frame.packet.destination)
   return leftToStack(parts, run, frame.packet, flags)
 }
 
-/** Whether the frame is turned around. */
+/** Whether the frame is turned around, as that of a pod whose service leads to itself is, too. */
 function isBack({ sent, frame, entry }: Run): boolean {
   return frame.packet.destination === sent.source && Buffer.compare(frame.macs.destination, entry.macs.source) === 0
 }

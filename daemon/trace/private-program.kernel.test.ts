@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
-import { compilePrograms, TestNode } from '../../test/bpf/node.ts'
+import { compilePrograms, CROWD_SIZE, TestNode } from '../../test/bpf/node.ts'
 import { giveAddresses, away } from '../../test/bpf/outside.ts'
 import { clearServices, makeService } from '../../test/bpf/service-maps.ts'
 import { A, B, FAMILIES, type Family, fromPod, HOST, ip, NATIVE, OUTSIDE, type PodFacts } from '../../test/bpf/world.ts'
@@ -15,6 +15,7 @@ import {
 } from '../datapath/shared.gen.ts'
 import { OBJECT_DIRECTORY } from '../datapath/objects.ts'
 import { codec } from '../kernel/bpf/layout.ts'
+import { toMapped16 } from '../kernel/ip.ts'
 import { mustRead, tupleOfPacket } from './outcome.ts'
 import { readFrame, type TracePacket } from './frame.ts'
 import {
@@ -125,6 +126,26 @@ suite('a program that is loaded once more', () => {
       assert.equal(held(), before)
     })
   }
+
+  test('knows that no port is left for who has its share of those to a destination', () => {
+    const crowd = { source: toMapped16(HOST[4]), destination: toMapped16(OUTSIDE[4]), destinationPort: 80, protocol: 6 }
+    const value = new Uint8Array(CROWD_SIZE).fill(0xff)
+    // Which half holds, ports, counting, owners.
+    value.set(new Uint8Array(Uint32Array.of(0, 64_512, 0, 1, 0, 0).buffer))
+    node.crowds.update(crowd, value)
+    node.shares.update({ crowd, owner: toMapped16(A[4]) }, { ports: 64_512, counting: 0 })
+    const before = held()
+    const { result } = trace(frameOf(4, A, OUTSIDE))
+    assert.deepEqual([result.verdict, result.drops.map(({ reason }) => reason)], ['drop', [18]])
+    // Of who has none yet the marks are hints only.
+    assert.deepEqual([trace(frameOf(4, B, OUTSIDE), B).left.sourcePort], [PORT])
+    assert.equal(held(), before)
+    for (const [pod, verdict] of [
+      [A, 'drop'],
+      [B, 'redirect'],
+    ] as const)
+      assert.equal(node.send(...away(pod), frameOf(4, pod, OUTSIDE)).verdict, verdict, 'what becomes of such packets')
+  })
 
   test('tells of a drop and counts it nowhere else', () => {
     const before = held()

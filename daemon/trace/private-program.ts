@@ -24,6 +24,7 @@ import { RingBuffer } from '../kernel/bpf/ring-buffer.ts'
 import { skbContext, testRun } from '../kernel/bpf/test-run.ts'
 import { FlowMirror } from './flow-mirror.ts'
 import { MAP_USE } from './map-use.ts'
+import { tunnelArrival } from './tunnel-arrival.ts'
 
 /** Programs that packets can be traced through, and the object that each is in. */
 export const OBJECT_OF = {
@@ -31,6 +32,7 @@ export const OBJECT_OF = {
   pod_in: 'pod',
   uplink_in: 'uplink',
   uplink_out: 'uplink',
+  overlay_in: 'overlay',
   overlay_out: 'overlay',
 } as const
 export type TracedProgram = keyof typeof OBJECT_OF
@@ -99,14 +101,15 @@ export class PrivateProgram implements Disposable {
     const object = stack.use(await loadObjectAsync(file, { only: [program], maps, constants }))
     const fd = object.programFd(program)
     if (programInfo(fd).tag !== programInfo(live.programFd(program)).tag) throw new OtherBuild(program, path)
-    const made = new PrivateProgram(object, fd, live)
-    stack.move()
-    return made
+    // What comes out of the overlay bears its network's identifier.
+    const vni = Number(live.constants.overlay_vni ?? 0)
+    const entry = program === 'overlay_in' ? stack.use(tunnelArrival(fd, vni)).fd : fd
+    return new PrivateProgram(object, entry, live, stack.move())
   }
 
-  private constructor(object: LoadedObject, fd: number, live: LiveSet) {
-    using stack = new DisposableStack()
-    stack.use(object)
+  /** Takes what is acquired over. */
+  private constructor(object: LoadedObject, fd: number, live: LiveSet, acquired: DisposableStack) {
+    using stack = acquired
     this.#fd = fd
     this.flow = stack.use(
       new FlowMirror(

@@ -129,16 +129,20 @@ suite('where a traced packet meets the programs', () => {
   const routeTo = () => ({ family: 4, dst: '0.0.0.0/0', link: 2, table: 254, protocol: 3 }) as const
   const enter = (from: string, to: string, more: Partial<TraceQuestion> = {}): Entry =>
     entryOf({ tables, routeTo, overlay: OVERLAY }, ask(from, to, more), { from, to, ...more })
-  const cases: readonly (readonly [from: string, to: string, at: string])[] = [
+  const arrives = { arrives: true }
+  const cases: readonly (readonly [from: string, to: string, at: string, more?: Partial<TraceQuestion>])[] = [
     ['a', '10.9.9.9:80', 'pod_out at cw-a'],
     ['192.0.2.1', '10.1.0.3:80', 'pod_in at cw-b'],
     ['192.0.2.1', '10.2.0.2:80', 'overlay_out at cw-vxlan'],
     ['192.0.2.1', '10.9.9.9:80', 'uplink_out at eth0'],
     ['198.51.100.7', 'web', 'uplink_in at eth0'],
+    ['10.2.0.2', '10.1.0.2:80', 'overlay_in at cw-vxlan', arrives],
+    ['10.2.0.2', '10.1.0.2:80', 'uplink_in at eth0', { device: 'eth0' }],
+    ['10.1.0.3', '10.1.0.2:80', 'overlay_in at cw-vxlan', { device: 'cw-vxlan' }],
   ]
-  for (const [from, to, at] of cases)
-    test(`from ${from} to ${to} is ${at}`, () => {
-      const { program, device } = enter(from, to)
+  for (const [from, to, at, more] of cases)
+    test(`from ${[from, 'to', to, ...Object.values(more ?? {})].join(' ')} is ${at}`, () => {
+      const { program, device } = enter(from, to, more)
       assert.equal(`${program} at ${device.name}`, at)
     })
 
@@ -151,7 +155,7 @@ suite('where a traced packet meets the programs', () => {
   test('is no device that is not an uplink', () => {
     assert.throws(
       () => enter('198.51.100.7', 'web', { device: 'eth1' }),
-      refused('NO_UPLINK', /eth1 is no uplink of this node; there is eth0/),
+      refused('NO_UPLINK', /eth1 is no uplink of this node, nor its overlay; there is eth0, cw-vxlan/),
     )
   })
   test('is nowhere for what the node sends itself', () => {

@@ -121,7 +121,7 @@ function podSender({ tables, nodeName }: QuestionParts, name: string): Sender {
 }
 
 function elsewhere(what: string, node: string): TraceRefused {
-  const way = `ask there: causeway trace on ${node}. How its packets go on here, --in tells, for what comes by an uplink`
+  const way = `ask there: causeway trace on ${node}. With --in it is told here how its packets arrive`
   return new TraceRefused('ELSEWHERE', `${what} is on ${node}; ${way}`, 409)
 }
 

@@ -99,14 +99,13 @@ export class Tracer implements Disposable {
   }
 
   async #programOf(set: LiveSet, name: TracedProgram): Promise<PrivateProgram> {
+    if (this.#loaded?.set !== set || this.#loaded.name !== name) {
+      this[Symbol.dispose]()
+      this.#loaded = { set, name, program: await PrivateProgram.load(this.#options.objects, set, name) }
+    }
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this[Symbol.dispose](), KEEP_MS).unref()
-    if (this.#loaded?.set === set && this.#loaded.name === name) return this.#loaded.program
-    this.#loaded?.program[Symbol.dispose]()
-    this.#loaded = undefined
-    const program = await PrivateProgram.load(this.#options.objects, set, name)
-    this.#loaded = { set, name, program }
-    return program
+    return this.#loaded.program
   }
 
   #overlay({ overlay_ifindex: index, overlay_mtu: mtu }: ProgramConstants) {
@@ -146,7 +145,7 @@ export class Tracer implements Disposable {
     const { flags: ctFlags, ...flow } = flowTold(run, applied)
     const translation = applied && translationTold(parts, run, applied)
     const replies = applied && repliesTold(parts, run, applied)
-    const outcome = outcomeTold(parts, run, ctFlags)
+    const outcome = outcomeTold(parts, run, applied, ctFlags)
     const gone = outcome.kind === 'dropped' && (outcome.told === undefined || outcome.told === 'by-stack')
     const owner = (address: string): SocketEnd => ({ address, ...ownerOf(tables, nodeName, address) })
     return {

@@ -19,7 +19,7 @@ import type { ClusterStation } from '../support/cluster-station.ts'
 import { eventually } from '../support/eventually.ts'
 
 const PORT = 80
-const NODE_PORTS = { web: 30_120, nobody: 30_121 }
+const NODE_PORTS = { web: 30_120, nobody: 30_121, self: 30_122 }
 const clusterIP = (n: number, family: 4 | 6): string => (family === 4 ? `10.97.1.${n}` : `fd00:97::1:${n}`)
 const socket = (address: string, port: number): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
@@ -37,6 +37,7 @@ suite('a trace', () => {
     far = cluster.station('node2-a')
     outside = cluster.station('outside')
     writeService('nobody', 2, NODE_PORTS.nobody, [])
+    writeService('self', 3, NODE_PORTS.self, [pod])
     writeService('web', 1, NODE_PORTS.web, [far])
     for (const family of FAMILIES)
       await eventually(async () => (await pod.check('tcp', clusterIP(1, family), PORT, 1000)).ok)
@@ -135,6 +136,16 @@ suite('a trace', () => {
     })
   }
 
+  for (const family of FAMILIES)
+    test(`takes over IPv${family} what a pod of another node sends out of the overlay`, async () => {
+      const to = socket(pod.address(family), ECHO_PORT)
+      const told = await trace('--from', far.address(family), '--to', to, '--in')
+      assert.deepEqual(told.enters, { program: 'overlay_in', device: 'cw-vxlan' })
+      assert.deepEqual([told.outcome.kind, 'pod' in told.outcome && told.outcome.pod], ['pod', 'default/node1-a'])
+      const forged = await trace('--from', pod.address(family), '--to', to, '--device', 'cw-vxlan')
+      assert.equal(forged.outcome.kind === 'dropped' && forged.outcome.reason.name, 'loop')
+    })
+
   test('says why a packet is dropped, what to do, and what its sender hears', async () => {
     const lost = await fromPod('--to', '198.51.100.7:53', '--protocol', 'udp')
     assert.ok(lost.outcome.kind === 'dropped')
@@ -145,6 +156,12 @@ suite('a trace', () => {
     assert.equal(refused.leaves?.flags, 'RA')
     const { stdout } = await node.causeway('trace', '--from', 'node1-a', '--to', 'nobody')
     assert.match(stdout, /^dropped +no_backend\n +The service has no endpoint.*\n +Look at the service/m)
+  })
+
+  test('tells a pod whose service leads to itself from an answer', async () => {
+    const told = await fromPod('--to', 'self')
+    assert.deepEqual([told.outcome.kind, 'pod' in told.outcome && told.outcome.pod], ['pod', 'default/node1-a'])
+    assert.equal(told.leaves?.source, clusterIP(3, 4))
   })
 
   test('answers for a service that is pinged', async () => {

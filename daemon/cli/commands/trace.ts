@@ -13,7 +13,7 @@ export const trace: CommandSpec = {
   name: 'trace',
   summary: 'Run a packet through the programs and maps of this node, and tell what becomes of it.',
   about:
-    'The programs are loaded once more beside those that carry traffic and run on a packet that goes nowhere: conntrack, translations and counters stay as they are. A packet of a flow that is open is traced as such. POD and SERVICE are NAME or NAMESPACE/NAME, a service with :PORT (a number or name) where it has several. From an address that is neither a pod’s nor the node’s the packet arrives by an uplink. Pods of other nodes are traced on their node.',
+    'The programs are loaded once more beside those that carry traffic and run on a packet that goes nowhere: conntrack, translations and counters stay as they are. A packet of a flow that is open is traced as such. POD and SERVICE are NAME or NAMESPACE/NAME, a service with :PORT (a number or name) where it has several. From an address that is neither a pod’s nor the node’s the packet arrives by an uplink. Pods of other nodes are traced on their node; how their packets arrive here, --in tells.',
   options: {
     from: { type: 'string', value: 'POD|ADDRESS', about: 'Who sends: a pod of this node, or an address. Needed.' },
     to: {
@@ -38,8 +38,12 @@ export const trace: CommandSpec = {
       about: 'Of TCP, from FSRPAU; S unless given, A in a flow that is open.',
     },
     size: { type: 'string', value: 'BYTES', about: 'Of the IP packet, up to 3500.' },
-    device: { type: 'string', value: 'NAME', about: 'The uplink by which the packet arrives; whoever has its source.' },
-    in: { type: 'boolean', about: 'The packet arrives, by the uplink that leads to its source.' },
+    device: {
+      type: 'string',
+      value: 'NAME',
+      about: 'The uplink, or the overlay, by which the packet arrives; whoever has its source.',
+    },
+    in: { type: 'boolean', about: 'The packet arrives, by the uplink or overlay that leads to its source.' },
     ...formatOption,
     ...clientOptions,
   },
