@@ -7,7 +7,7 @@ import { coloured } from './output.ts'
 
 export function traceText(context: Pick<CommandContext, 'colour'>, trace: Trace): string {
   const { packet, enters, flow, translation, replies, outcome, leaves, notes } = trace
-  const [what, place] = outcomeText(outcome, leaves)
+  const [what, place] = outcomeText(outcome)
   const colour = outcome.kind === 'dropped' ? 'red' : 'green'
   const lines: (readonly [step: string, text: string])[] = [
     ['packet', packetText(packet, { source: packet.from, destination: packet.to })],
@@ -28,18 +28,20 @@ export function traceText(context: Pick<CommandContext, 'colour'>, trace: Trace)
 const WIDTH = 12
 
 function packetText(packet: TracePacket, who: { source?: SocketEnd; destination?: SocketEnd } = {}): string {
-  const { source, sourcePort, destination, destinationPort, protocol, flags, icmp, size, hops } = packet
+  const { source, sourcePort, destination, destinationPort, protocol, flags, size, hops } = packet
   const from = endText({ ...who.source, address: source, ...(sourcePort === undefined ? {} : { port: sourcePort }) })
   const to = endText({
     ...who.destination,
     address: destination,
     ...(destinationPort === undefined ? {} : { port: destinationPort }),
   })
-  const parts = [
-    `${from} → ${to}  ${protocol.toUpperCase()}`,
-    flags ?? (icmp === undefined ? '' : `type ${icmp.type} code ${icmp.code} id ${icmp.id}`),
-  ]
+  const parts = [`${from} → ${to}  ${protocol.toUpperCase()}`, flags ?? icmpText(packet)]
   return `${parts.filter(part => part !== '').join(' ')}, ${size} bytes, hops ${hops}`
+}
+
+function icmpText({ icmp }: TracePacket): string {
+  if (icmp === undefined) return ''
+  return `type ${icmp.type} code ${icmp.code}${icmp.id === undefined ? '' : ` id ${icmp.id}`}`
 }
 
 function endText({ address, port, pod, node }: SocketEnd): string {
@@ -103,7 +105,7 @@ const WHY_STACK: Readonly<Record<Extract<OutcomeTold, { kind: 'stack' }>['why'],
   'no-way': "the host's stack: the programs know no way of their own",
 }
 
-function outcomeText(outcome: OutcomeTold, leaves: TracePacket | undefined): readonly [string, string] {
+function outcomeText(outcome: OutcomeTold): readonly [string, string] {
   switch (outcome.kind) {
     case 'pod':
       return ['route', `pod ${outcome.pod} at ${outcome.device}`]
@@ -111,7 +113,8 @@ function outcomeText(outcome: OutcomeTold, leaves: TracePacket | undefined): rea
       return ['route', `through the overlay ${outcome.device} to node ${outcome.node} (${outcome.tunnel})`]
     case 'uplink': {
       const node = outcome.node === undefined ? '' : `, to node ${outcome.node}`
-      return ['route', `${outcome.device} via ${outcome.via ?? leaves?.destination ?? 'its link'}${node}`]
+      const way = outcome.via === undefined ? ', on its link' : ` via ${outcome.via}`
+      return ['route', `${outcome.device}${way}${node}`]
     }
     case 'host':
       return ['route', "the host's stack: the node itself"]

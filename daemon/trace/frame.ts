@@ -26,7 +26,7 @@ export interface TracePacket {
   /** Letters of TCP's flags: `S`, `SA`. */
   readonly flags?: string
   /** ICMP type and code, with the identifier of an echo. */
-  readonly icmp?: { readonly type: number; readonly code: number; readonly id: number }
+  readonly icmp?: { readonly type: number; readonly code: number; readonly id?: number }
   /** Time to live, or hop limit. */
   readonly hops: number
   /** Bytes of the IP packet. */
@@ -195,8 +195,11 @@ function readTransport(number: number, header: Uint8Array): Transport {
   const protocol = number === ICMPV6 ? 'icmp' : nameOf(number)
   if (protocol === undefined || header.length < HEADER[protocol]) return { protocol: `${number}` }
   const view = new DataView(header.buffer, header.byteOffset, header.length)
-  if (protocol === 'icmp')
-    return { protocol, icmp: { type: view.getUint8(0), code: view.getUint8(1), id: view.getUint16(4) } }
+  if (protocol === 'icmp') {
+    const type = view.getUint8(0)
+    const id = ECHOES.includes(type) ? { id: view.getUint16(4) } : {}
+    return { protocol, icmp: { type, code: view.getUint8(1), ...id } }
+  }
   const ports = { sourcePort: view.getUint16(0), destinationPort: view.getUint16(2) }
   if (protocol !== 'tcp') return { protocol, ...ports }
   const bits = view.getUint8(13)
@@ -208,6 +211,9 @@ function readTransport(number: number, header: Uint8Array): Transport {
       .join(''),
   }
 }
+
+/** Requests and replies (RFC 792, RFC 4443). */
+const ECHOES = [8, 0, 128, 129]
 
 function nameOf(number: number): TraceProtocol | undefined {
   const names = Object.keys(IP_PROTOCOLS) as TraceProtocol[]

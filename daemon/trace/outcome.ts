@@ -1,5 +1,6 @@
 /** What became of a traced packet, told from what the programs left: frame, verdict, entries, what they reported. */
 import { CtFlags, type CtValue, EventKind, NatFlags, type NatValue, type Tuple } from '../datapath/shared.gen.ts'
+import { GATEWAY } from '../endpoint/attachment.ts'
 import { dropReason } from '../flow/drop-reasons.ts'
 import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
 import type { Address, RouteInfo } from '../kernel/kernel.ts'
@@ -106,14 +107,14 @@ export interface Applied {
   readonly made: boolean
 }
 
+/** Undefined for a packet that goes on as it came. What leaves in its stead may be an answer to it. */
 export function appliedOf({ sent, frame, flow }: Run): Applied | undefined {
   const came = tupleOfPacket(sent)
   const value = flow.translations.lookup(came)
   if (value === undefined) return undefined
-  const to = tupleOf(value, came)
-  const goesOn = (value.flags & NatFlags.NAT_DSR) !== 0 || sameEnds(tupleOfPacket(frame.packet), to)
-  if (!goesOn) return undefined
-  return { value, to, made: flow.translations.taken(came)?.created !== value.created }
+  const wrapped = (value.flags & NatFlags.NAT_DSR) !== 0
+  if (!wrapped && sameEnds(tupleOfPacket(frame.packet), came)) return undefined
+  return { value, to: tupleOf(value, came), made: flow.translations.taken(came)?.created !== value.created }
 }
 
 function sameEnds(a: Tuple, b: Tuple): boolean {
@@ -291,11 +292,16 @@ function leftToStack(parts: OutcomeParts, { entry }: Run, packet: TracePacket, f
   if (entry.program === 'overlay_out') return redirected(parts, destination)
   if (entry.program === 'uplink_out') return byRoute(parts, destination, nodeBehind(tables, destination)?.node)
   if ((flags & CtFlags.CT_VIA_STACK) !== 0) return { kind: 'stack', why: 'via-stack' }
-  if (tables.hostAddresses.get(destination) !== undefined) return { kind: 'host' }
+  if (tables.hostAddresses.get(destination) !== undefined || isGateway(destination)) return { kind: 'host' }
   if (entry.program === 'uplink_in') return { kind: 'stack', why: 'not-ours' }
   const far = nodeBehind(tables, destination)
   const mtu = far?.path.kind === 'overlay' ? overlay?.mtu : mtuOf(parts, destination)
   return { kind: 'stack', why: mtu !== undefined && packet.size > mtu ? 'too-long' : 'no-way' }
+}
+
+/** Of pods, which is this node. */
+function isGateway(address: Address): boolean {
+  return address === GATEWAY[4] || address === GATEWAY[6]
 }
 
 /** Of the uplink that leads to an address. */

@@ -173,6 +173,16 @@ suite('a trace', () => {
   test('leaves what is longer than its way takes to the host’s stack', async () => {
     const told = await fromPod('--to', socket(far.address(4), ECHO_PORT), '--size', '3500')
     assert.deepEqual(told.outcome, { kind: 'stack', why: 'too-long' })
+    const away = await fromPod('--to', socket(outside.address(4), ECHO_PORT), '--size', '3500')
+    assert.ok(away.outcome.kind === 'dropped', 'but what bears the node’s address is answered')
+    assert.deepEqual([away.outcome.reason.name, away.outcome.told], ['too_big', 'too-big'])
+    assert.deepEqual([away.flow.state, away.translation?.kinds], ['new', ['masquerade']])
+    assert.deepEqual([away.leaves?.destination, away.leaves?.icmp], [pod.address(4), { type: 3, code: 4 }])
+  })
+
+  test('knows the gateway of pods for the node itself', async () => {
+    const told = await fromPod('--to', '169.254.1.1', '--protocol', 'icmp')
+    assert.equal(told.outcome.kind, 'host')
   })
 
   test('is a line a step for people', async () => {
