@@ -24,6 +24,7 @@ import { takeRequests, type Upcoming } from './requests.ts'
 import { HealthChecks } from './service/health-checks.ts'
 import { balancingOf } from './service/balancing.ts'
 import { ServicePlanner } from './service/planner.ts'
+import { Tracer } from './trace/tracer.ts'
 
 export { plugins }
 
@@ -41,6 +42,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     up.datapath = base.use(await startDatapath(ground, endpoints))
     up.nat = natOf(ground, up.datapath)
     up.flows = base.use(flowsOf(ground, up.datapath, up.nat))
+    up.tracer = base.use(tracerOf(ground, up.datapath))
     const jobs = base.use(startLoops(ground, { datapath: up.datapath, nat: up.nat, services }))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
@@ -115,6 +117,17 @@ function flowsOf({ tables, config, kernel, metrics }: Ground, datapath: Datapath
     tables,
     nodeName: config.nodeName,
     linkName: index => kernel.net.link(index)?.name,
+  })
+}
+
+function tracerOf({ tables, config, kernel }: Ground, datapath: Datapath): Tracer {
+  return new Tracer({
+    tables,
+    nodeName: config.nodeName,
+    net: kernel.net,
+    objects: OBJECT_DIRECTORY,
+    sockets: config.services.socket,
+    use: work => datapath.use(work),
   })
 }
 

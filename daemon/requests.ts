@@ -5,6 +5,7 @@ import { addCommandRoutes } from './api/plugin-commands.ts'
 import { Router } from './api/router.ts'
 import { addNatRoutes } from './api/nat-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { addTraceRoute } from './api/trace-route.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
 import { familiesOf, parseListen } from './config/schema.ts'
@@ -17,12 +18,14 @@ import { toMapped16 } from './kernel/ip.ts'
 import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
 import { ipamsOf, requirePool } from './slots.ts'
+import type { Tracer } from './trace/tracer.ts'
 
 /** What comes up after the first requests may have come in. */
 export interface Upcoming {
   datapath?: Datapath
   flows?: Flows
   nat?: Nat
+  tracer?: Tracer
   services?: { readonly problems: readonly string[] }
 }
 
@@ -42,6 +45,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
     datapath: () => up.datapath?.services,
   })
   addNatRoutes(router, { tables, nat: () => up.nat })
+  addTraceRoute(router, () => up.tracer)
   addRoutes(router, { health, metrics, status, tables, flows: () => up.flows })
   const apiLog = log.child('api')
   stack.use(await serveApi(ground.claim, router, apiLog))

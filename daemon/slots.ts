@@ -13,6 +13,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'services',
   'nat',
   'flows',
+  'trace',
   'tables',
   'metrics',
   'config',

@@ -1,7 +1,7 @@
 /**
  * `npm run gen`: writes the TypeScript counterparts of what the programs share with the control plane.
  *
- *   bpf/lib/shared.h, shared-service.h → daemon/datapath/shared.gen.ts
+ *   bpf/lib/shared.h, shared-egress.h, shared-service.h → daemon/datapath/shared.gen.ts
  *   bpf/lib/config.h                   → daemon/datapath/config.gen.ts
  *
  * Layouts and types come from an object compiled for this alone, which mentions everything the headers declare, for
@@ -27,7 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
   return args.includes('--check') ? check(files) : write(files)
 }
 
-const SHARED = ['bpf/lib/shared.h', 'bpf/lib/shared-service.h'].map(path => join(ROOT, path))
+const SHARED = ['bpf/lib/shared.h', 'bpf/lib/shared-egress.h', 'bpf/lib/shared-service.h'].map(path => join(ROOT, path))
 const CONFIG = join(ROOT, 'bpf/lib/config.h')
 
 function sharedText(): string {

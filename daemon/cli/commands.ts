@@ -9,6 +9,7 @@ import { nat } from './commands/nat.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
+import { trace } from './commands/trace.ts'
 import { uninstall } from './commands/uninstall.ts'
 import { version } from './commands/version.ts'
 
@@ -23,6 +24,7 @@ export const commands: readonly CommandSpec[] = [
   servicesExplain,
   nat,
   flows,
+  trace,
   tables,
   metrics,
   configPrint,

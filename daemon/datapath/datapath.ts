@@ -221,6 +221,10 @@ export class Datapath implements AsyncDisposable {
   get services(): Pick<DatapathServices, 'hits' | 'failures'> {
     return this.#services
   }
+  /** Works on the programs and maps in use, which are not replaced meanwhile. */
+  async use<T>(work: (set: ProgramSet) => Promise<T>): Promise<T> {
+    return await this.#programs.use(work)
+  }
   /** What each reconciler has not carried yet. */
   status(): readonly ReconcilerStatus[] {
     return this.#reconcilers.map(r => r.status())

@@ -75,6 +75,8 @@ export interface ProgramSet extends Disposable {
   readonly tables: TableBlocks
   readonly affinities: EbpfMap<AffinityKey, AffinityValue>
   readonly peers: EbpfMap<SocketPeerKey, SocketPeer>
+  /** What the programs were loaded with. */
+  readonly constants: ProgramConstants
   /** Entries that a map has room for. */
   capacity(map: string): number
   /** What other nodes know this node by. */
@@ -143,6 +145,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     tables,
     affinities,
     peers,
+    constants: options.constants,
     capacity: map => mapInfo(set.mapFd(map)).maxEntries,
     setNodeAddresses: addresses => {
       const none = new Uint8Array(ADDRESS_SIZE)

@@ -348,260 +348,6 @@ export const natValueLayout: Layout<NatValue> = {
   encode: encodeNatValue,
 }
 
-/** `masquerade_flags`. Which packets of pods that leave the cluster bear an address of this node; or-ed in the load-time constant. */
-export const MasqueradeFlags = {
-  MASQUERADE_IPV4: 1,
-  MASQUERADE_IPV6: 2,
-  /** Those to other nodes' own addresses too. */
-  MASQUERADE_NODES: 4,
-  /** Those of protocols without ports too, by address alone; else they are dropped. */
-  MASQUERADE_PROTOCOLS: 8,
-} as const
-export type MasqueradeFlags = (typeof MasqueradeFlags)[keyof typeof MasqueradeFlags]
-
-/** `struct range_key`, 20 bytes. native_ranges: longest prefix; what is in one knows the pods' addresses. */
-export interface RangeKey {
-  /** 0–128, over the 16-byte address. */
-  readonly prefixLength: number
-  readonly address: Uint8Array
-}
-export const RANGE_KEY_SIZE = 20
-export function decodeRangeKey(view: DataView, at: number): RangeKey {
-  return {
-    prefixLength: view.getUint32(at, true),
-    address: decodeAddress(view, at + 4),
-  }
-}
-export function encodeRangeKey(view: DataView, at: number, value: RangeKey): void {
-  view.setUint32(at, value.prefixLength, true)
-  encodeAddress(view, at + 4, value.address)
-}
-export const rangeKeyLayout: Layout<RangeKey> = {
-  size: RANGE_KEY_SIZE,
-  decode: decodeRangeKey,
-  encode: encodeRangeKey,
-}
-
-/** `struct egress_key`, 8 bytes. egress_addresses: which of this node's addresses pods' packets leave by a device with, numbered from 0. */
-export interface EgressKey {
-  readonly ifindex: number
-  /** `Family`. */
-  readonly family: number
-  readonly index: number
-}
-export const EGRESS_KEY_SIZE = 8
-export function decodeEgressKey(view: DataView, at: number): EgressKey {
-  return {
-    ifindex: view.getUint32(at, true),
-    family: view.getUint16(at + 4, true),
-    index: view.getUint16(at + 6, true),
-  }
-}
-export function encodeEgressKey(view: DataView, at: number, value: EgressKey): void {
-  view.setUint32(at, value.ifindex, true)
-  view.setUint16(at + 4, value.family, true)
-  view.setUint16(at + 6, value.index, true)
-}
-export const egressKeyLayout: Layout<EgressKey> = {
-  size: EGRESS_KEY_SIZE,
-  decode: decodeEgressKey,
-  encode: encodeEgressKey,
-}
-
-/** `struct egress_address`, 20 bytes. */
-export interface EgressAddress {
-  readonly address: Uint8Array
-  /** Of the device's in that family. */
-  readonly count: number
-}
-export const EGRESS_ADDRESS_SIZE = 20
-export function decodeEgressAddress(view: DataView, at: number): EgressAddress {
-  return {
-    address: decodeAddress(view, at),
-    count: view.getUint32(at + 16, true),
-  }
-}
-export function encodeEgressAddress(view: DataView, at: number, value: EgressAddress): void {
-  encodeAddress(view, at, value.address)
-  view.setUint32(at + 16, value.count, true)
-}
-export const egressAddressLayout: Layout<EgressAddress> = {
-  size: EGRESS_ADDRESS_SIZE,
-  decode: decodeEgressAddress,
-  encode: encodeEgressAddress,
-}
-
-/** `egress_size`. */
-export const EgressSize = {
-  /** Of a device in a family. */
-  EGRESS_ADDRESSES: 16,
-} as const
-export type EgressSize = (typeof EgressSize)[keyof typeof EgressSize]
-
-/** `struct crowd_key`, 36 bytes. nat_crowds: translated flows that differ in their source ports alone; what they have of them is in struct nat_crowd. */
-export interface CrowdKey {
-  readonly source: Uint8Array
-  readonly destination: Uint8Array
-  /** 0 of an echo. */
-  readonly destinationPort: number
-  readonly protocol: number
-}
-export const CROWD_KEY_SIZE = 36
-export function decodeCrowdKey(view: DataView, at: number): CrowdKey {
-  return {
-    source: decodeAddress(view, at),
-    destination: decodeAddress(view, at + 16),
-    destinationPort: view.getUint16(at + 32, false),
-    protocol: view.getUint8(at + 34),
-  }
-}
-export function encodeCrowdKey(view: DataView, at: number, value: CrowdKey): void {
-  encodeAddress(view, at, value.source)
-  encodeAddress(view, at + 16, value.destination)
-  view.setUint16(at + 32, value.destinationPort, false)
-  view.setUint8(at + 34, value.protocol)
-  putZeros(view, at + 35, 1)
-}
-export const crowdKeyLayout: Layout<CrowdKey> = {
-  size: CROWD_KEY_SIZE,
-  decode: decodeCrowdKey,
-  encode: encodeCrowdKey,
-}
-
-/** `crowd_size`. */
-export const CrowdSize = {
-  /** Of those that flows are given. */
-  CROWD_PORT_FIRST: 1024,
-  /** Of a bit a port. */
-  CROWD_WORDS: 1008,
-  /** Of 64 words. */
-  CROWD_GROUPS: 16,
-  CROWDS: 1024,
-} as const
-export type CrowdSize = (typeof CrowdSize)[keyof typeof CrowdSize]
-
-/** `struct share_key`, 52 bytes. crowd_shares: how many of a crowd's ports who opens the flows has. */
-export interface ShareKey {
-  readonly crowd: CrowdKey
-  /** Source of the flows as they come. */
-  readonly owner: Uint8Array
-}
-export const SHARE_KEY_SIZE = 52
-export function decodeShareKey(view: DataView, at: number): ShareKey {
-  return {
-    crowd: decodeCrowdKey(view, at),
-    owner: decodeAddress(view, at + 36),
-  }
-}
-export function encodeShareKey(view: DataView, at: number, value: ShareKey): void {
-  encodeCrowdKey(view, at, value.crowd)
-  encodeAddress(view, at + 36, value.owner)
-}
-export const shareKeyLayout: Layout<ShareKey> = {
-  size: SHARE_KEY_SIZE,
-  decode: decodeShareKey,
-  encode: encodeShareKey,
-}
-
-/** `struct share`, 8 bytes. */
-export interface Share {
-  readonly ports: number
-  /** Those found so far by the expiry that runs. */
-  readonly counting: number
-}
-export const SHARE_SIZE = 8
-export function decodeShare(view: DataView, at: number): Share {
-  return {
-    ports: view.getUint32(at, true),
-    counting: view.getUint32(at + 4, true),
-  }
-}
-export function encodeShare(view: DataView, at: number, value: Share): void {
-  view.setUint32(at, value.ports, true)
-  view.setUint32(at + 4, value.counting, true)
-}
-export const shareLayout: Layout<Share> = {
-  size: SHARE_SIZE,
-  decode: decodeShare,
-  encode: encodeShare,
-}
-
-/** `egress_path_flags`. What becomes of a packet that leaves the cluster and that a policy names. */
-export const EgressPathFlags = {
-  /** It is excepted: it leaves as if there were no policy. */
-  EGRESS_KEPT: 1,
-  /** No gateway is healthy. */
-  EGRESS_NONE: 2,
-  /** The pod's labels, which policies select by, are not known yet. */
-  EGRESS_UNKNOWN: 4,
-} as const
-export type EgressPathFlags = (typeof EgressPathFlags)[keyof typeof EgressPathFlags]
-
-/** `struct egress_path_key`, 36 bytes. egress_paths: longest prefix, over both. Packets that other nodes' pods send by this node have a policy in the place of the source: its number in the last word, the others zero. */
-export interface EgressPathKey {
-  /** 128–256. */
-  readonly prefixLength: number
-  readonly source: Uint8Array
-  readonly destination: Uint8Array
-}
-export const EGRESS_PATH_KEY_SIZE = 36
-export function decodeEgressPathKey(view: DataView, at: number): EgressPathKey {
-  return {
-    prefixLength: view.getUint32(at, true),
-    source: decodeAddress(view, at + 4),
-    destination: decodeAddress(view, at + 20),
-  }
-}
-export function encodeEgressPathKey(view: DataView, at: number, value: EgressPathKey): void {
-  view.setUint32(at, value.prefixLength, true)
-  encodeAddress(view, at + 4, value.source)
-  encodeAddress(view, at + 20, value.destination)
-}
-export const egressPathKeyLayout: Layout<EgressPathKey> = {
-  size: EGRESS_PATH_KEY_SIZE,
-  decode: decodeEgressPathKey,
-  encode: encodeEgressPathKey,
-}
-
-/** `struct egress_path`, 28 bytes. */
-export interface EgressPath {
-  /** Of the gateway; zero when this node is it. */
-  readonly tunnel: Uint8Array
-  /** Its number, which the gateway is told. */
-  readonly policy: number
-  /** Of this node: where egress_addresses has what stands for the pods, EGRESS_DEVICES or more. */
-  readonly device: number
-  /** `EgressPathFlags`. */
-  readonly flags: number
-}
-export const EGRESS_PATH_SIZE = 28
-export function decodeEgressPath(view: DataView, at: number): EgressPath {
-  return {
-    tunnel: decodeAddress(view, at),
-    policy: view.getUint32(at + 16, true),
-    device: view.getUint32(at + 20, true),
-    flags: view.getUint32(at + 24, true),
-  }
-}
-export function encodeEgressPath(view: DataView, at: number, value: EgressPath): void {
-  encodeAddress(view, at, value.tunnel)
-  view.setUint32(at + 16, value.policy, true)
-  view.setUint32(at + 20, value.device, true)
-  view.setUint32(at + 24, value.flags, true)
-}
-export const egressPathLayout: Layout<EgressPath> = {
-  size: EGRESS_PATH_SIZE,
-  decode: decodeEgressPath,
-  encode: encodeEgressPath,
-}
-
-/** `egress_device`. */
-export const EgressDevice = {
-  /** In egress_addresses these are no devices but sets of addresses, each of a policy. */
-  EGRESS_DEVICES: 1073741824,
-} as const
-export type EgressDevice = (typeof EgressDevice)[keyof typeof EgressDevice]
-
 /** `struct frag_key`, 40 bytes. Fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
 export interface FragKey {
   readonly source: Uint8Array
@@ -1192,6 +938,260 @@ export const metricValueLayout: Layout<MetricValue> = {
   decode: decodeMetricValue,
   encode: encodeMetricValue,
 }
+
+/** `masquerade_flags`. Which packets of pods that leave the cluster bear an address of this node; or-ed in the load-time constant. */
+export const MasqueradeFlags = {
+  MASQUERADE_IPV4: 1,
+  MASQUERADE_IPV6: 2,
+  /** Those to other nodes' own addresses too. */
+  MASQUERADE_NODES: 4,
+  /** Those of protocols without ports too, by address alone; else they are dropped. */
+  MASQUERADE_PROTOCOLS: 8,
+} as const
+export type MasqueradeFlags = (typeof MasqueradeFlags)[keyof typeof MasqueradeFlags]
+
+/** `struct range_key`, 20 bytes. native_ranges: longest prefix; what is in one knows the pods' addresses. */
+export interface RangeKey {
+  /** 0–128, over the 16-byte address. */
+  readonly prefixLength: number
+  readonly address: Uint8Array
+}
+export const RANGE_KEY_SIZE = 20
+export function decodeRangeKey(view: DataView, at: number): RangeKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    address: decodeAddress(view, at + 4),
+  }
+}
+export function encodeRangeKey(view: DataView, at: number, value: RangeKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  encodeAddress(view, at + 4, value.address)
+}
+export const rangeKeyLayout: Layout<RangeKey> = {
+  size: RANGE_KEY_SIZE,
+  decode: decodeRangeKey,
+  encode: encodeRangeKey,
+}
+
+/** `struct egress_key`, 8 bytes. egress_addresses: which of this node's addresses pods' packets leave by a device with, numbered from 0. */
+export interface EgressKey {
+  readonly ifindex: number
+  /** `Family`. */
+  readonly family: number
+  readonly index: number
+}
+export const EGRESS_KEY_SIZE = 8
+export function decodeEgressKey(view: DataView, at: number): EgressKey {
+  return {
+    ifindex: view.getUint32(at, true),
+    family: view.getUint16(at + 4, true),
+    index: view.getUint16(at + 6, true),
+  }
+}
+export function encodeEgressKey(view: DataView, at: number, value: EgressKey): void {
+  view.setUint32(at, value.ifindex, true)
+  view.setUint16(at + 4, value.family, true)
+  view.setUint16(at + 6, value.index, true)
+}
+export const egressKeyLayout: Layout<EgressKey> = {
+  size: EGRESS_KEY_SIZE,
+  decode: decodeEgressKey,
+  encode: encodeEgressKey,
+}
+
+/** `struct egress_address`, 20 bytes. */
+export interface EgressAddress {
+  readonly address: Uint8Array
+  /** Of the device's in that family. */
+  readonly count: number
+}
+export const EGRESS_ADDRESS_SIZE = 20
+export function decodeEgressAddress(view: DataView, at: number): EgressAddress {
+  return {
+    address: decodeAddress(view, at),
+    count: view.getUint32(at + 16, true),
+  }
+}
+export function encodeEgressAddress(view: DataView, at: number, value: EgressAddress): void {
+  encodeAddress(view, at, value.address)
+  view.setUint32(at + 16, value.count, true)
+}
+export const egressAddressLayout: Layout<EgressAddress> = {
+  size: EGRESS_ADDRESS_SIZE,
+  decode: decodeEgressAddress,
+  encode: encodeEgressAddress,
+}
+
+/** `egress_size`. */
+export const EgressSize = {
+  /** Of a device in a family. */
+  EGRESS_ADDRESSES: 16,
+} as const
+export type EgressSize = (typeof EgressSize)[keyof typeof EgressSize]
+
+/** `struct crowd_key`, 36 bytes. nat_crowds: translated flows that differ in their source ports alone; what they have of them is in struct nat_crowd. */
+export interface CrowdKey {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  /** 0 of an echo. */
+  readonly destinationPort: number
+  readonly protocol: number
+}
+export const CROWD_KEY_SIZE = 36
+export function decodeCrowdKey(view: DataView, at: number): CrowdKey {
+  return {
+    source: decodeAddress(view, at),
+    destination: decodeAddress(view, at + 16),
+    destinationPort: view.getUint16(at + 32, false),
+    protocol: view.getUint8(at + 34),
+  }
+}
+export function encodeCrowdKey(view: DataView, at: number, value: CrowdKey): void {
+  encodeAddress(view, at, value.source)
+  encodeAddress(view, at + 16, value.destination)
+  view.setUint16(at + 32, value.destinationPort, false)
+  view.setUint8(at + 34, value.protocol)
+  putZeros(view, at + 35, 1)
+}
+export const crowdKeyLayout: Layout<CrowdKey> = {
+  size: CROWD_KEY_SIZE,
+  decode: decodeCrowdKey,
+  encode: encodeCrowdKey,
+}
+
+/** `crowd_size`. */
+export const CrowdSize = {
+  /** Of those that flows are given. */
+  CROWD_PORT_FIRST: 1024,
+  /** Of a bit a port. */
+  CROWD_WORDS: 1008,
+  /** Of 64 words. */
+  CROWD_GROUPS: 16,
+  CROWDS: 1024,
+} as const
+export type CrowdSize = (typeof CrowdSize)[keyof typeof CrowdSize]
+
+/** `struct share_key`, 52 bytes. crowd_shares: how many of a crowd's ports who opens the flows has. */
+export interface ShareKey {
+  readonly crowd: CrowdKey
+  /** Source of the flows as they come. */
+  readonly owner: Uint8Array
+}
+export const SHARE_KEY_SIZE = 52
+export function decodeShareKey(view: DataView, at: number): ShareKey {
+  return {
+    crowd: decodeCrowdKey(view, at),
+    owner: decodeAddress(view, at + 36),
+  }
+}
+export function encodeShareKey(view: DataView, at: number, value: ShareKey): void {
+  encodeCrowdKey(view, at, value.crowd)
+  encodeAddress(view, at + 36, value.owner)
+}
+export const shareKeyLayout: Layout<ShareKey> = {
+  size: SHARE_KEY_SIZE,
+  decode: decodeShareKey,
+  encode: encodeShareKey,
+}
+
+/** `struct share`, 8 bytes. */
+export interface Share {
+  readonly ports: number
+  /** Those found so far by the expiry that runs. */
+  readonly counting: number
+}
+export const SHARE_SIZE = 8
+export function decodeShare(view: DataView, at: number): Share {
+  return {
+    ports: view.getUint32(at, true),
+    counting: view.getUint32(at + 4, true),
+  }
+}
+export function encodeShare(view: DataView, at: number, value: Share): void {
+  view.setUint32(at, value.ports, true)
+  view.setUint32(at + 4, value.counting, true)
+}
+export const shareLayout: Layout<Share> = {
+  size: SHARE_SIZE,
+  decode: decodeShare,
+  encode: encodeShare,
+}
+
+/** `egress_path_flags`. What becomes of a packet that leaves the cluster and that a policy names. */
+export const EgressPathFlags = {
+  /** It is excepted: it leaves as if there were no policy. */
+  EGRESS_KEPT: 1,
+  /** No gateway is healthy. */
+  EGRESS_NONE: 2,
+  /** The pod's labels, which policies select by, are not known yet. */
+  EGRESS_UNKNOWN: 4,
+} as const
+export type EgressPathFlags = (typeof EgressPathFlags)[keyof typeof EgressPathFlags]
+
+/** `struct egress_path_key`, 36 bytes. egress_paths: longest prefix, over both. Packets that other nodes' pods send by this node have a policy in the place of the source: its number in the last word, the others zero. */
+export interface EgressPathKey {
+  /** 128–256. */
+  readonly prefixLength: number
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+}
+export const EGRESS_PATH_KEY_SIZE = 36
+export function decodeEgressPathKey(view: DataView, at: number): EgressPathKey {
+  return {
+    prefixLength: view.getUint32(at, true),
+    source: decodeAddress(view, at + 4),
+    destination: decodeAddress(view, at + 20),
+  }
+}
+export function encodeEgressPathKey(view: DataView, at: number, value: EgressPathKey): void {
+  view.setUint32(at, value.prefixLength, true)
+  encodeAddress(view, at + 4, value.source)
+  encodeAddress(view, at + 20, value.destination)
+}
+export const egressPathKeyLayout: Layout<EgressPathKey> = {
+  size: EGRESS_PATH_KEY_SIZE,
+  decode: decodeEgressPathKey,
+  encode: encodeEgressPathKey,
+}
+
+/** `struct egress_path`, 28 bytes. */
+export interface EgressPath {
+  /** Of the gateway; zero when this node is it. */
+  readonly tunnel: Uint8Array
+  /** Its number, which the gateway is told. */
+  readonly policy: number
+  /** Of this node: where egress_addresses has what stands for the pods, EGRESS_DEVICES or more. */
+  readonly device: number
+  /** `EgressPathFlags`. */
+  readonly flags: number
+}
+export const EGRESS_PATH_SIZE = 28
+export function decodeEgressPath(view: DataView, at: number): EgressPath {
+  return {
+    tunnel: decodeAddress(view, at),
+    policy: view.getUint32(at + 16, true),
+    device: view.getUint32(at + 20, true),
+    flags: view.getUint32(at + 24, true),
+  }
+}
+export function encodeEgressPath(view: DataView, at: number, value: EgressPath): void {
+  encodeAddress(view, at, value.tunnel)
+  view.setUint32(at + 16, value.policy, true)
+  view.setUint32(at + 20, value.device, true)
+  view.setUint32(at + 24, value.flags, true)
+}
+export const egressPathLayout: Layout<EgressPath> = {
+  size: EGRESS_PATH_SIZE,
+  decode: decodeEgressPath,
+  encode: encodeEgressPath,
+}
+
+/** `egress_device`. */
+export const EgressDevice = {
+  /** In egress_addresses these are no devices but sets of addresses, each of a policy. */
+  EGRESS_DEVICES: 1073741824,
+} as const
+export type EgressDevice = (typeof EgressDevice)[keyof typeof EgressDevice]
 
 /** `service_scope`. Who asks for a service. */
 export const ServiceScope = {

@@ -54,6 +54,8 @@ export type MapType = keyof typeof mapType
 export const mapFlag = {
   NO_PREALLOC: 1 << 0,
   NO_COMMON_LRU: 1 << 1,
+  /** Programs may read it only, which the verifier sees to. */
+  RDONLY_PROG: 1 << 7,
   MMAPABLE: 1 << 10,
   INNER_MAP: 1 << 12,
 } as const

@@ -32,6 +32,7 @@ const declarations = {
   mapValueSize: 'uint32_t bpf_map__value_size(void *map)',
   mapMaxEntries: 'uint32_t bpf_map__max_entries(void *map)',
   mapFlags: 'uint32_t bpf_map__map_flags(void *map)',
+  setMapFlags: 'int bpf_map__set_map_flags(void *map, uint32_t flags)',
   setMaxEntries: 'int bpf_map__set_max_entries(void *map, uint32_t n)',
   setInnerMap: 'int bpf_map__set_inner_map_fd(void *map, int fd)',
   reuseFd: 'int bpf_map__reuse_fd(void *map, int fd)',

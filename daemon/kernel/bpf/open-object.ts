@@ -19,6 +19,8 @@ export interface ProgramOptions {
 }
 export interface MapOptions {
   readonly maxEntries?: number
+  /** Of `mapFlag`, or-ed, besides those that the object states. */
+  readonly flags?: number
   /** An existing map to use instead of a new one; stays the caller's. Throws MapMismatch when its shape differs. */
   readonly reuseFd?: number
   /** A map with the layout of the inner ones, for maps of maps whose definition does not state it. */
@@ -118,6 +120,7 @@ function configureMaps(object: OpenObject, maps: Readonly<Record<string, MapOpti
       if (result < 0) throw new LoadError(`setting ${what} of map ${name} of`, object.path, -result, [])
     }
     if (options.create !== undefined) check('creation', lib.setAutocreate(map, options.create))
+    if (options.flags !== undefined) check('flags', lib.setMapFlags(map, lib.mapFlags(map) | options.flags))
     if (options.maxEntries !== undefined) check('the size', lib.setMaxEntries(map, options.maxEntries))
     if (options.innerMapFd !== undefined) check('the inner map', lib.setInnerMap(map, options.innerMapFd))
     if (options.reuseFd === undefined) continue
