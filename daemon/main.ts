@@ -95,8 +95,9 @@ function servicesOf({ tables, config: { nodeName, services }, log }: Ground): Se
 }
 
 function natOf({ tables, metrics, log, plugins: running }: Ground, datapath: Datapath): Nat {
+  const isOn = (constant: string): boolean => Number(running.slots.constants.get(constant)?.part ?? 0) !== 0
   const nat = new Nat({
-    masquerade: Number(running.slots.constants.get('masquerade_flags')?.part ?? 0) !== 0,
+    masquerade: isOn('masquerade_flags') || isOn('egress_gateway'),
     flows: visit => datapath.read(set => readEgressFlows(set, visit)),
     sockets: () => boundSockets(OWN_NETNS),
     tables,

@@ -25,6 +25,15 @@ for (const [what, given] of [
     assert.deepEqual(exhaustion.due(), [])
   })
 
+test('packets of pods of other nodes, which leave by this one as their gateway, are told of too', () => {
+  const { exhaustion } = watched()
+  exhaustion.see(dropRecord('10.2.0.9', '198.51.100.9', { hook: Hook.HOOK_OVERLAY_IN }))
+  assert.deepEqual(
+    exhaustion.due().map(({ pod }) => pod),
+    ['10.2.0.9'],
+  )
+})
+
 test('drops are gathered by pod, destination, port and protocol, the latest first', async () => {
   const { clock, exhaustion } = watched()
   for (const [destination, given] of [

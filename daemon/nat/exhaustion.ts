@@ -51,6 +51,9 @@ interface Entry extends Refused {
   foreign: boolean
 }
 
+/** Where pods of this node leave, and those of others by this one as their gateway. */
+const OUTWARD: readonly number[] = [Hook.HOOK_POD_OUT, Hook.HOOK_OVERLAY_IN]
+
 export const KEPT_MS = 60_000
 /** Those of one pod to one destination go to the log so often at most. */
 export const TELL_EVERY_MS = 60_000
@@ -71,7 +74,7 @@ export class Exhaustion {
   see(record: Uint8Array): void {
     if (record[this.#reasonAt] !== DropReason.DROP_NAT_PORTS || record[this.#kindAt] !== EventKind.EVENT_DROP) return
     const event = decodeEvent(new DataView(record.buffer, record.byteOffset, record.byteLength), 0)
-    if (event.hook === Hook.HOOK_POD_OUT) this.#add(refusedOf(event))
+    if (OUTWARD.includes(event.hook)) this.#add(refusedOf(event))
   }
 
   /** What is to be told now: the result takes what was found out about each. */

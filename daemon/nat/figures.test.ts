@@ -5,6 +5,8 @@ import { FakeLog } from '../../test/support/fake-log.ts'
 import type { EgressFlow } from '../datapath/egress-flows.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { exposeNat, NatFigures } from './figures.ts'
+import { createTables } from '../state/tables.ts'
+import { podNames } from './pod-names.ts'
 import { flow, flows } from './testdata/flows.ts'
 
 /** Metrics of a node with these flows. */
@@ -16,7 +18,7 @@ function scraped(open: EgressFlow[], { on = true, tookMs = 0 } = {}) {
     clock,
     log,
     egress: () => [{ device: 'eth0', index: 2, family: 4, addresses: ['192.0.2.7', '192.0.2.8'] }],
-    endpoints: () => [],
+    names: () => podNames(createTables()),
     sockets: async function* () {},
     flows: async visit => {
       looks++

@@ -3,8 +3,7 @@ import type { Address } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { socketText } from '../service/frontends.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
-import type { EndpointRow } from '../state/tables.ts'
-import { podNames } from './pod-names.ts'
+import type { PodNames } from './pod-names.ts'
 import { type NatSources, readNat } from './reading.ts'
 import { natReport, type TopUser, topUsers } from './report.ts'
 
@@ -17,7 +16,7 @@ export interface NatSummary {
 export interface NatFiguresOptions extends NatSources {
   /** Without masquerade there is nothing to look for. */
   readonly on: boolean
-  readonly endpoints: () => Iterable<EndpointRow>
+  readonly names: () => PodNames
   readonly log: Logger
   readonly clock?: Clock
 }
@@ -51,11 +50,11 @@ export class NatFigures {
   }
 
   async #look(): Promise<NatSummary> {
-    const { endpoints, egress, log } = this.#options
+    const { names, egress, log } = this.#options
     const began = this.#clock.now()
     try {
       const reading = await readNat(this.#options, { mappings: 0 })
-      const nameOf = podNames(endpoints())
+      const nameOf = names()
       const { addresses } = await natReport(
         reading,
         { top: 0, mappings: 0 },

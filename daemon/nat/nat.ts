@@ -19,7 +19,7 @@ import { textOfAddress } from './way.ts'
 export interface NatOptions extends Pick<NatSources, 'flows' | 'sockets'> {
   /** Whether flows of pods are given addresses of the node. */
   readonly masquerade: boolean
-  readonly tables: Pick<Tables, 'endpoints' | 'egress' | 'frontends'>
+  readonly tables: Pick<Tables, 'endpoints' | 'pods' | 'egress' | 'frontends'>
   readonly log: Logger
   readonly clock?: Clock
 }
@@ -44,8 +44,8 @@ export class Nat {
     this.#sources = { flows, sockets, egress: () => [...tables.egress.values()] }
     this.#clock = clock
     this.#exhaustion = new Exhaustion(clock)
-    const endpoints = () => tables.endpoints.values()
-    this.#figures = new NatFigures({ ...this.#sources, on: masquerade, endpoints, log, clock })
+    const names = (): PodNames => podNames(tables)
+    this.#figures = new NatFigures({ ...this.#sources, on: masquerade, names, log, clock })
   }
 
   /** Reads everything now. Rejects with what the kernel says. */
@@ -134,7 +134,7 @@ export class Nat {
   }
 
   #names(): PodNames {
-    return podNames(this.#options.tables.endpoints.values())
+    return podNames(this.#options.tables)
   }
 }
 

@@ -8,7 +8,8 @@ import { type NatQuery, type NatReport, natReport, topUsers } from './report.ts'
 import { bound, flow, flows } from './testdata/flows.ts'
 import { textOfAddress } from './way.ts'
 
-const { endpoints } = createTables()
+const tables = createTables()
+const { endpoints } = tables
 for (const [id, name, ...addresses] of [
   [1, 'web', '10.1.0.2', 'fd00:71::2'],
   [2, 'db', '10.1.0.3', 'fd00:71::3'],
@@ -43,7 +44,7 @@ async function readingOf({ flows: open, sockets = [] }: Given, query: NatQuery =
   }
   return { ...(await readNat(sources, query)), now: 65_900_000_000n }
 }
-const nameOf = podNames(endpoints.values())
+const nameOf = podNames(tables)
 async function report(given: Given, query: NatQuery = { top: 10, mappings: 0 }): Promise<NatReport> {
   return await natReport(await readingOf(given, query), query, { masquerade: true, egress: EGRESS, nameOf })
 }
