@@ -49,6 +49,7 @@ test('two nodes have every way in both directions', () => {
       'pod → service, direct, by packet: node1-a → direct',
       'outside → node port, direct: outside → direct at node1',
       'pod → node port: node1-a → probe at node2',
+      'pod → pod, other node, as itself: node1-a → node2-a',
       'pod → pod, other node: node1-a → node2-a',
       'pod → other node: node1-a → node2',
       'node → pod, other node: node1 → node2-a',
@@ -76,6 +77,7 @@ test('two nodes have every way in both directions', () => {
       'pod → service, direct, by packet: node2-a → direct',
       'outside → node port, direct: outside → direct at node2',
       'pod → node port: node2-a → probe at node1',
+      'pod → pod, other node, as itself: node2-a → node1-a',
       'pod → pod, other node: node2-a → node1-a',
       'pod → other node: node2-a → node1',
       'node → pod, other node: node2 → node1-a',
@@ -123,7 +125,7 @@ test('a family that pods should have and have not keeps its rows, without an add
   assert.equal(rows.length, matrix(labOf(2, 2, dual)).length)
   const without = rows.filter(r => r.address === undefined || r.source === undefined)
   assert.deepEqual([...new Set(without.map(r => r.family))], [6])
-  assert.equal(new Set(without.map(r => r.way)).size, 20)
+  assert.equal(new Set(without.map(r => r.way)).size, 21)
 })
 
 test('a family that pods are configured without has no rows of pods', () => {

@@ -98,9 +98,11 @@ function waysFrom(lab: Lab, here: string, there: string): Way[] {
   const [remoteHost] = of('node', there)
   if (hasService(lab.options))
     local.push({ name: 'pod → node port', from: pod, to: nodePort(remoteHost), port: NODE_PORT, reaches: true })
+  const across = { name: 'pod → pod, other node', from: pod, to: remotePod, reaches: true }
+  if (leavesCluster(lab.options)) local.push(...asItself(across))
   return [
     ...local,
-    { name: 'pod → pod, other node', from: pod, to: remotePod, reaches: true },
+    across,
     { name: 'pod → other node', from: pod, to: remoteHost, reaches: true },
     { name: 'node → pod, other node', from: host, to: remotePod, reaches: true },
   ]
@@ -118,6 +120,13 @@ function leaving({ pod, host, outside }: Askers): Way[] {
   const way = { name: 'pod → outside', from: pod, to: outside, reaches: true }
   const answers = { addresses: outside.addresses, one: true, seen: host.addresses }
   return [way, { ...way, name: 'pod → outside, as its node', port: WHO_PORT, answers }]
+}
+
+/** Inside the cluster a pod bears its own address. */
+function asItself(way: Way): Way[] {
+  if (way.from === undefined || way.to === undefined) return []
+  const answers = { addresses: way.to.addresses, one: true, seen: way.from.addresses }
+  return [{ ...way, name: `${way.name}, as itself`, port: WHO_PORT, answers }]
 }
 
 /** Ways to services that choose among their endpoints. */

@@ -8,7 +8,8 @@ import { bare, type Host, type LabLayout, type Place } from './layout.ts'
 
 const BRIDGE = 'underlay'
 const FAR_BRIDGE = 'far'
-const UPLINK = 'eth0'
+/** The device by which hosts and the router are plugged in. */
+export const UPLINK = 'eth0'
 
 /** What to do in which namespace, in order. */
 export interface Wiring {

@@ -90,7 +90,10 @@ test('a row that does not hold shows the drop and its reason', async t => {
   assert.equal(status, 1)
   // Some of the service's backends are behind the rule.
   const failed = rows.filter(r => !r.ok && r.from === 'node1-a' && !r.way.includes('service'))
-  assert.deepEqual([...new Set(failed.map(r => `${r.way} IPv${r.family}`))], ['pod → pod, other node IPv4'])
+  assert.deepEqual(
+    [...new Set(failed.map(r => `${r.way} IPv${r.family}`))],
+    ['pod → pod, other node, as itself IPv4', 'pod → pod, other node IPv4'],
+  )
   const reasons = failed.flatMap(r => r.flows.map(f => f.record.reason?.name))
   assert.ok(reasons.includes('no_route'), reasons.join(' '))
 })
