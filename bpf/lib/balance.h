@@ -8,6 +8,7 @@
 #include "endpoint.h"
 #include "maglev.h"
 #include "masquerade.h"
+#include "nat64.h"
 #include "service.h"
 #include "timestamp.h"
 #include "wrap.h"
@@ -304,6 +305,8 @@ static __always_inline bool balance_note(struct __sk_buff *skb, const struct pac
 /* Makes a packet what it goes on as; what is sent on as it came only to conntrack. */
 static __always_inline bool balance_rewrite(struct __sk_buff *skb, struct packet *p, const struct nat_value *next)
 {
+	if (unlikely(next->flags & NAT_OTHER_FAMILY))
+		return nat64_rewrite(skb, p, next);
 	if (!nat_is_dsr(next))
 		return nat_rewrite(skb, p, next);
 	p->dsr = PACKET_DSR_SENT;
@@ -316,6 +319,8 @@ static __always_inline bool balance_rewrite(struct __sk_buff *skb, struct packet
 /* Whether a packet of a pod of this node leaves the cluster, for nobody's service. */
 static __always_inline bool balance_leaves(const struct packet *p)
 {
+	if (nat64_concerns(p))
+		return true;
 	return p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype) &&
 	       masquerade_is_outside(&p->tuple.destination);
 }
@@ -325,20 +330,24 @@ static __always_inline bool balance_leaves(const struct packet *p)
  */
 static __always_inline int balance_opened(struct __sk_buff *skb, const struct packet *p, struct scratch *own, int way)
 {
+	bool crosses = way == BALANCE_NONE && nat64_concerns(p);
 	enum drop_reason reason;
 	__u32 device = 0;
 
-	if (p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype)) {
+	if (!crosses && p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype)) {
 		own->to.destination = way == BALANCE_NONE ? p->tuple.destination : own->forward.destination;
 		device = masquerade_way(skb, p, &own->to.destination);
 	}
-	if (way == BALANCE_NONE && !device)
+	if (way == BALANCE_NONE && !device && !crosses)
 		return way;
 	if (way == BALANCE_NONE)
 		nat_value_set(&own->forward, &p->tuple, 0);
 	if (!balance_note(skb, p, own))
 		return -DROP_MALFORMED;
-	reason = device ? masquerade_open(skb, p, device) : balance_open(skb, p, &own->forward, way);
+	if (crosses)
+		reason = nat64_open(skb, p, own);
+	else
+		reason = device ? masquerade_open(skb, p, device) : balance_open(skb, p, &own->forward, way);
 	return reason ? -(int)reason : BALANCE_OPENED;
 }
 
@@ -363,9 +372,13 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 		return DROP_NONE;
 	/* What the host's stack answers must be about a packet that the pod knows. */
 	if (p->ttl <= 1 && balance_leaves(p))
-		return DROP_NONE;
+		return nat64_concerns(p) ? DROP_HOPS : DROP_NONE;
 	if (way >= BALANCE_FORWARD && !nat_is_possible(p, &own->forward))
 		return DROP_NAT_PROTOCOL;
+	if (way >= BALANCE_FORWARD && own->forward.flags & NAT_OTHER_FAMILY)
+		reason = nat64_refuses(skb, p);
+	if (reason)
+		return reason;
 	if (way == BALANCE_NONE || way == BALANCE_OPEN || way == BALANCE_OPEN_ELSEWHERE) {
 		way = balance_opened(skb, p, own, way);
 		if (way < 0)
@@ -381,5 +394,5 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 	reason = way > BALANCE_KNOWN && ct_continue(p, skb->len, CT_TRANSLATED) ? DROP_NONE : ct_track(skb, p);
 	if (reason || way != BALANCE_REPLY)
 		return reason;
-	return nat_rewrite(skb, p, &own->forward) ? DROP_NONE : DROP_MALFORMED;
+	return balance_rewrite(skb, p, &own->forward) ? DROP_NONE : DROP_MALFORMED;
 }

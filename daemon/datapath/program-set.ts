@@ -59,6 +59,7 @@ export interface ProgramSet extends Disposable {
   readonly departed: EbpfMap<Uint8Array, bigint>
   readonly egress: EbpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: EbpfMap<RangeKey, number>
+  readonly nat64Prefixes: EbpfMap<RangeKey, number>
   readonly translations: EbpfMap<NatKey, NatValue>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
   readonly ranges: EbpfMap<SourceRangeKey, number>
@@ -102,6 +103,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
   const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
   const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
+  const nat64Prefixes = stack.use(mapOfFd(set.mapFd('nat64_prefixes'), codec(rangeKeyLayout, u32)))
   const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
   const ranges = stack.use(mapOfFd(set.mapFd('source_ranges'), codec(sourceRangeKeyLayout, u32)))
@@ -123,6 +125,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     departed,
     egress,
     nativeRanges,
+    nat64Prefixes,
     translations,
     services,
     ranges,

@@ -168,6 +168,26 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Compare `causeway services` on both nodes: one of them has not heard of a change of the service, or not of the other node.',
   },
+  {
+    value: 24,
+    name: 'nat64_inside',
+    text: 'A packet to a prefix of `masquerade.nat64` stands for an IPv4 address that is not outside the cluster: of a pod, a node, a native range, or of no host at all. Its sender was told that this is prohibited.',
+    whatToDo:
+      'Reach pods, nodes and services by their IPv6 addresses: DNS64 must leave names of the cluster alone. NAT64 leads only where masquerade would.',
+  },
+  {
+    value: 25,
+    name: 'nat64_form',
+    text: 'A packet of a flow by NAT64 is a fragment, has extension headers, IPv4 options or, over IPv4, a UDP datagram without checksum, or is an ICMP message that the other family does not have.',
+    whatToDo:
+      'Keep datagrams below the MTU of the path, as senders that discover it do: NAT64 translates no fragments.',
+  },
+  {
+    value: 26,
+    name: 'hops',
+    text: 'A packet to a prefix of `masquerade.nat64` was on its last hop. Its sender was told so.',
+    whatToDo: 'Nothing if it was a traceroute; else look for a loop, or raise the hop limit of the sender.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

@@ -13,8 +13,9 @@
  *                    slices, hostAddresses,
  *                    endpoints, backendLoads
  *   backendLoads     counted in conntrack         (datapath/)
- *   egress,          from plugins                 (plugins/)    → eBPF maps `egress_addresses`, `native_ranges`
- *   nativeRanges
+ *   egress,          from plugins                 (plugins/)    → eBPF maps `egress_addresses`, `native_ranges`,
+ *   nativeRanges,                                                 `nat64_prefixes`
+ *   nat64Prefixes
  */
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
@@ -96,6 +97,12 @@ export interface NativeRangeRow {
   readonly owner: string
 }
 
+/** An IPv6 prefix whose addresses stand for IPv4 ones outside (RFC 6052): this node translates what pods send there. */
+export interface Nat64PrefixRow {
+  /** Of 96 bits. */
+  readonly prefix: Prefix
+}
+
 export interface Tables {
   readonly nodes: Table<NodeRow>
   readonly pods: Table<PodRow>
@@ -110,6 +117,7 @@ export interface Tables {
   readonly uplinks: Table<UplinkRow>
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
+  readonly nat64Prefixes: Table<Nat64PrefixRow>
 }
 
 export function createTables(): Tables {
@@ -127,6 +135,7 @@ export function createTables(): Tables {
     uplinks: new Table('uplinks', r => r.name),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
+    nat64Prefixes: new Table('nat64Prefixes', r => r.prefix),
   }
 }
 
