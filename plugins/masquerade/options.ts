@@ -67,7 +67,8 @@ export function parseOptions(raw: unknown): MasqueradeOptions {
 function nat64Prefix(key: string, text: string): Prefix {
   const prefix = readAs(canonicalPrefix, key, text)
   if (prefix.includes(':') && prefix.endsWith('/96')) return prefix
-  const reason = 'of the lengths of RFC 6052 only 96 leaves the IPv4 address whole, in the last 32 bits'
+  const reason =
+    'only behind 96 bits is the IPv4 address the last 32 (RFC 6052 section 2.2), which is what is translated'
   throw new ConfigError(key, `${prefix} does not stand for IPv4 here: ${reason}; allowed: ${ALLOWED['prefixes']}`)
 }
 

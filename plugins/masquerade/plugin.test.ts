@@ -77,7 +77,7 @@ const mistakes: readonly (readonly [section: unknown, key: string, message: RegE
   [{ nat64: { prefix: '64:ff9b::/96' } }, 'masquerade.nat64.prefix', /unknown key; allowed: a group/],
   [{ nat64: { prefixes: [] } }, 'masquerade.nat64.prefixes', /allowed: a list of at least one IPv6 prefix/],
   [{ nat64: { prefixes: ['64:ff9b::'] } }, 'masquerade.nat64.prefixes.0', /allowed: a list of at least one/],
-  [{ nat64: { prefixes: ['64:ff9b::/96', '64:ff9b:1::/48'] } }, 'masquerade.nat64.prefixes.1', /only 96 leaves/],
+  [{ nat64: { prefixes: ['64:ff9b::/96', '64:ff9b:1::/48'] } }, 'masquerade.nat64.prefixes.1', /only behind 96 bits/],
   [{ nat64: { prefixes: ['10.0.0.0/8'] } }, 'masquerade.nat64.prefixes.0', /does not stand for IPv4 here/],
   [{ agentFile: 'config' }, 'masquerade.agentFile', /allowed: an absolute path/],
 ]

@@ -1,6 +1,8 @@
 /** Packets of pods by NAT64: IPv6 to a prefix that stands for IPv4, and what comes back. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { codec } from '../../daemon/kernel/bpf/layout.ts'
+import { natKeyLayout, natValueLayout } from '../../daemon/datapath/shared.gen.ts'
 import { eth, extension, fragment6, ipv4, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { icmpv6, protocol, tcp, udp } from '../support/packet-transport.ts'
 import { counts, flows } from './effects.ts'
@@ -72,9 +74,23 @@ for (const [kind, layer] of Object.entries(KINDS))
         )
     })
 
-    test('the flow and its translation are over together', async () => {
+    test('its translation lasts as long as the flow', async () => {
       at.node.send(...away(A), [fromPod(A), sent6(), layer(6, PORT), payload(LONG)])
+      using entries = at.node.object('pod').map('translations', codec(natKeyLayout, natValueLayout))
+      // Young ones are left alone.
+      for (const [key, value] of [...entries.entries()]) entries.update(key, { ...value, created: 0n })
       assert.equal((await at.node.expire()).translations, 2n)
+      at.node.reset()
+      assert.equal((await at.node.expire()).translations, 0n)
+    })
+
+    test('in front of the stack its packets are left to the programs behind', () => {
+      for (let round = 0; round < 2; round++) {
+        at.node.send(...away(A), [fromPod(A), sent6(), layer(6, PORT), payload(LONG)])
+        at.node.send(...uplink, [fromRouter, back4(), layer(4, PORT, true), payload(9)])
+      }
+      const answer = packet(fromRouter, back4(), layer(4, PORT, true), payload(9))
+      assert.deepEqual(at.node.sendXdp(answer), { verdict: 'pass', bytes: answer })
     })
   })
 
