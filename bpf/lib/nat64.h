@@ -8,6 +8,7 @@
 #include "checksum.h"
 #include "masquerade.h"
 #include "nat.h"
+#include "nat64-checksum.h"
 
 enum {
 	NAT64_GROWTH = sizeof(struct ipv6hdr) - sizeof(struct iphdr), /* of a packet that becomes IPv6 */
@@ -40,16 +41,6 @@ static __always_inline bool nat64_is_outside(const struct address *address)
 	       masquerade_is_outside(address);
 }
 
-/* Of UDP over IPv4 a checksum of 0 is none, which IPv6 must have (RFC 8200 section 8.1). */
-static __always_inline bool nat64_lacks_checksum(struct __sk_buff *skb, const struct packet *p)
-{
-	__u16 checksum = 0;
-
-	if (p->tuple.protocol != IPPROTO_UDP || p->ethertype != ETH_P_IP)
-		return false;
-	return bpf_skb_load_bytes(skb, p->transport + UDP_CHECKSUM, &checksum, sizeof(checksum)) || !checksum;
-}
-
 /* Bytes of an IP packet that a pod of this node takes. */
 static __always_inline __u32 nat64_pod_mtu(struct __sk_buff *skb, const struct address *pod)
 {
@@ -76,7 +67,7 @@ __outlined enum drop_reason nat64_refuses(struct __sk_buff *skb, const struct pa
 	if (!masquerade_has_ports(p))
 		return DROP_NAT_PROTOCOL;
 	if (p->fragment || p->transport != packet_plain_end(p) || p->end - p->transport > NAT64_MOST ||
-	    nat64_lacks_checksum(skb, p))
+	    (skb->gso_size && nat64_lacks_checksum(skb, p)))
 		return DROP_NAT64_FORM;
 	if (p->ethertype != ETH_P_IP)
 		return DROP_NONE;
@@ -183,7 +174,7 @@ __outlined bool nat64_to4(struct __sk_buff *skb, struct packet *p, const struct 
 __outlined bool nat64_to6(struct __sk_buff *skb, struct packet *p, const struct nat_value *to)
 {
 	struct ipv6hdr ip = {.version = 6};
-	bool echo = p && p->tuple.protocol == IPPROTO_ICMP;
+	bool echo = p && p->tuple.protocol == IPPROTO_ICMP, bare;
 	__be32 before[2], rest[2];
 	__u32 length;
 	__s64 moved;
@@ -206,6 +197,7 @@ __outlined bool nat64_to6(struct __sk_buff *skb, struct packet *p, const struct 
 	moved = bpf_csum_diff(before, echo ? 0 : sizeof(before), (__be32 *)&ip.saddr, 2 * sizeof(ip.saddr), 0);
 	if (echo)
 		moved = bpf_csum_diff(0, 0, rest, sizeof(rest), (__wsum)moved);
+	bare = nat64_lacks_checksum(skb, p);
 	if (!nat64_store(skb, ETH_P_IPV6, &ip, sizeof(ip)))
 		return false;
 	p->transport = IPV6_PLAIN_END;
@@ -214,6 +206,13 @@ __outlined bool nat64_to6(struct __sk_buff *skb, struct packet *p, const struct 
 		return false;
 	if (!nat_write_transport(skb, p, to, moved))
 		return false;
+	if (bare) {
+		rest[1] = bpf_htonl(IPPROTO_UDP);
+		moved = bpf_csum_diff(0, 0, (__be32 *)&ip.saddr, 2 * sizeof(ip.saddr), 0);
+		moved = bpf_csum_diff(0, 0, rest, sizeof(rest), (__wsum)moved);
+		if (!nat64_make_checksum(skb, p, (__u32)moved))
+			return false;
+	}
 	p->ethertype = ETH_P_IPV6;
 	p->tuple.protocol = ip.nexthdr;
 	nat64_set_tuple(p, to);

@@ -178,7 +178,7 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 25,
     name: 'nat64_form',
-    text: 'A packet of a flow by NAT64 is a fragment, has extension headers, IPv4 options or, over IPv4, a UDP datagram without checksum, or is an ICMP message that the other family does not have.',
+    text: 'A packet of a flow by NAT64 is a fragment, has extension headers or IPv4 options, is a UDP datagram without checksum that was put together with others, or is an ICMP message that the other family does not have.',
     whatToDo:
       'Keep datagrams below the MTU of the path, as senders that discover it do: NAT64 translates no fragments.',
   },
