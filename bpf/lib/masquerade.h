@@ -13,6 +13,12 @@ static __always_inline bool masquerade_has(__u16 ethertype)
 	return masquerade_flags & (ethertype == ETH_P_IP ? MASQUERADE_IPV4 : MASQUERADE_IPV6);
 }
 
+/* Whether an address of the cluster, which the ipcache knows, is one that others stand for senders at all the same. */
+static __always_inline bool masquerade_takes_node(const struct ipcache_value *node)
+{
+	return node->flags & IPCACHE_NODE && masquerade_flags & MASQUERADE_NODES;
+}
+
 /* Whether who has an address is outside: neither on this node, nor on another, nor where pods' addresses are known. */
 static __always_inline bool masquerade_is_outside(const struct address *address)
 {
@@ -23,9 +29,7 @@ static __always_inline bool masquerade_is_outside(const struct address *address)
 	if (endpoint_of(&range.address) || route_stays_on_link(address))
 		return false;
 	node = node_of(address);
-	if (node)
-		return node->flags & IPCACHE_NODE && masquerade_flags & MASQUERADE_NODES;
-	return !bpf_map_lookup_elem(&native_ranges, &range);
+	return node ? masquerade_takes_node(node) : !bpf_map_lookup_elem(&native_ranges, &range);
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "masquerade.h"
 #include "nat.h"
 #include "nat64-checksum.h"
+#include "service.h"
 
 enum {
 	NAT64_GROWTH = sizeof(struct ipv6hdr) - sizeof(struct iphdr), /* of a packet that becomes IPv6 */
@@ -35,10 +36,25 @@ __outlined bool nat64_concerns(const struct packet *p)
 	return bpf_map_lookup_elem(&nat64_prefixes, &key);
 }
 
-static __always_inline bool nat64_is_outside(const struct address *address)
+/*
+ * Whether the scratch's destination, an IPv4 address, is a host's outside the cluster. In a range that knows pods'
+ * addresses it may be: those that are translated have none which it could know.
+ */
+__outlined bool nat64_is_outside(void)
 {
-	return !address_is_group(address) && !address_is_loopback(address) && !address_is_any(address) &&
-	       masquerade_is_outside(address);
+	const struct scratch *own = scratch();
+	const struct ipcache_value *node;
+	const struct address *to;
+
+	if (!own)
+		return false;
+	to = &own->to.destination;
+	if (address_is_group(to) || address_is_loopback(to) || address_is_any(to) || route_stays_on_link(to))
+		return false;
+	if (endpoint_of(to) || service_find(to, 0, 0, SERVICE_INSIDE))
+		return false;
+	node = node_of(to);
+	return !node || masquerade_takes_node(node);
 }
 
 /* Bytes of an IP packet that a pod of this node takes. */
@@ -89,7 +105,7 @@ static __always_inline enum drop_reason nat64_open(struct __sk_buff *skb, const 
 		return reason;
 	own->forward.destination = own->to.destination = address_from4(p->tuple.destination.words[3]);
 	own->forward.flags = NAT_OTHER_FAMILY;
-	if (!nat64_is_outside(&own->to.destination))
+	if (!nat64_is_outside())
 		return DROP_NAT64_INSIDE;
 	device = masquerade_device(skb, p, &own->to.destination);
 	return masquerade_address(device, FAMILY_IPV4, 0) ? masquerade_open(skb, p, device) : DROP_NO_ROUTE;

@@ -260,7 +260,7 @@ enum drop_reason {
 	DROP_SOURCE_RANGE = 21,     /* client that the load balancer's source ranges leave out */
 	DROP_NAT_PROTOCOL = 22, /* ports would have to change, which it has not, or which its checksum does not allow */
 	DROP_DSR = 23,          /* sent on by another node for a service, which this one cannot deliver */
-	DROP_NAT64_INSIDE = 24, /* by NAT64 to an IPv4 address that is not outside the cluster */
+	DROP_NAT64_INSIDE = 24, /* by NAT64 to an IPv4 address that is no host's outside */
 	DROP_NAT64_FORM = 25,   /* what NAT64 does not translate: a fragment, an option, a message of ICMP */
 	DROP_HOPS = 26,         /* on its last hop, and the host's stack knows nothing of where it goes */
 };

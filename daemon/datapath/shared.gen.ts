@@ -666,7 +666,7 @@ export const DropReason = {
   DROP_NAT_PROTOCOL: 22,
   /** Sent on by another node for a service, which this one cannot deliver. */
   DROP_DSR: 23,
-  /** By NAT64 to an IPv4 address that is not outside the cluster. */
+  /** By NAT64 to an IPv4 address that is no host's outside. */
   DROP_NAT64_INSIDE: 24,
   /** What NAT64 does not translate: a fragment, an option, a message of ICMP. */
   DROP_NAT64_FORM: 25,

@@ -171,7 +171,7 @@ export const dropReasons: readonly DropReason[] = [
   {
     value: 24,
     name: 'nat64_inside',
-    text: 'A packet to a prefix of `masquerade.nat64` stands for an IPv4 address that is not outside the cluster: of a pod, a node, a native range, or of no host at all. Its sender was told that this is prohibited.',
+    text: 'A packet to a prefix of `masquerade.nat64` stands for an IPv4 address that is not outside the cluster: of a pod, a node or a service, or of no host at all. Its sender was told that this is prohibited.',
     whatToDo:
       'Reach pods, nodes and services by their IPv6 addresses: DNS64 must leave names of the cluster alone. NAT64 leads only where masquerade would.',
   },

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { codec } from '../../daemon/kernel/bpf/layout.ts'
+import { NetlinkNet } from '../../daemon/kernel/netlink/net.ts'
 import { natKeyLayout, natValueLayout } from '../../daemon/datapath/shared.gen.ts'
 import { eth, extension, fragment6, ipv4, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { icmpv6, protocol, tcp, udp } from '../support/packet-transport.ts'
@@ -28,6 +29,8 @@ import {
 
 const at = nat64Node()
 const { becomes } = at
+/** Of a service of the cluster. */
+const CLUSTER_IP = '10.96.0.1'
 /** A frame that this node turns around. */
 const toRouter = eth({ src: UPLINK_MAC, dst: ROUTER.mac })
 /** What an error quotes of a frame: the IP header and so much behind it. */
@@ -180,7 +183,7 @@ suite('what has no way on', () => {
     ['a pod of another node', '10.20.0.5', { type: 1, code: 1 }, 'NAT64_INSIDE'],
     ['a pod of another node, natively', NATIVE[4], { type: 1, code: 1 }, 'NAT64_INSIDE'],
     ['another node', NATIVE_NODE[4], { type: 1, code: 1 }, 'NAT64_INSIDE'],
-    ['a range where pods are known', KNOWING[4], { type: 1, code: 1 }, 'NAT64_INSIDE'],
+    ['a service', CLUSTER_IP, { type: 1, code: 1 }, 'NAT64_INSIDE'],
     ['the pod’s gateway', '169.254.1.1', { type: 1, code: 1 }, 'NAT64_INSIDE'],
     ['this host', '127.0.0.1', { type: 1, code: 1 }, 'NAT64_INSIDE'],
     ['a group', '224.0.0.251', { type: 1, code: 1 }, 'NAT64_INSIDE'],
@@ -190,11 +193,47 @@ suite('what has no way on', () => {
     ['what a route swallows', BLACKHOLE[4], { type: 1, code: 0 }, 'NO_ROUTE'],
   ] as const)
     test(`to ${what}: the pod is told, and nobody remembers a flow`, () => {
+      at.make({ address: CLUSTER_IP, protocol: 'tcp', backends: [B[4]] })
       const sent = [fromPod(A), sent6({ dst: far(address) }), request, payload(20)]
       becomes(away(A), sent, [toPod(A), ipv6({ src: far(address), dst: A[6] }), icmpv6(type), quoted(sent, 48)])
       assert.deepEqual(counts(at.node), [`count DROPPED pod_out ${reason} 1`])
       assert.equal(flows(at.node).length + translations(at.node.object('pod')).length, 0)
     })
+})
+
+test('a range that knows pods’ addresses is outside all the same: of pods with IPv6 it knows none', () => {
+  const request = udp({ sport: PORT, dport: 53 })
+  becomes(
+    away(A),
+    [fromPod(A), sent6({ dst: far(KNOWING[4]) }), request, payload(LONG)],
+    [fromPod(A), sent4({ dst: KNOWING[4] }), request, payload(LONG)],
+  )
+})
+
+test('a flow that loses its way: the pod is told, and the stack gets nothing', () => {
+  const request = udp({ sport: PORT, dport: 53 })
+  const dst = '203.0.113.77'
+  const sent = [fromPod(A), sent6({ dst: far(dst) }), request, payload(20)]
+  assert.equal(at.node.send(...away(A), sent).verdict, 'redirect')
+  using net = new NetlinkNet(at.node.netns)
+  const route = { dst: `${dst}/32`, type: 'unreachable' } as const
+  net.run([{ op: 'route-add', route }])
+  becomes(away(A), sent, [toPod(A), ipv6({ src: far(dst), dst: A[6] }), icmpv6({ type: 1, code: 0 }), quoted(sent, 48)])
+  assert.ok(counts(at.node).includes('count DROPPED pod_out NO_ROUTE 1'))
+  net.run([{ op: 'route-delete', route }])
+  assert.equal(at.node.send(...away(A), sent).verdict, 'redirect')
+})
+
+test('segments of an answer that were put together are judged by their own length', () => {
+  at.node.send(...away(A), [fromPod(A), sent6(), KINDS.tcp(6, PORT)])
+  const data = tcp({ sport: 443, dport: PORT, flags: 'A' })
+  const comes = (gsoSize: number): string =>
+    at.node.send(...uplink, [fromRouter, back4({ dontFragment: true }), data, payload(2 * gsoSize)], { gsoSize })
+      .verdict
+  assert.equal(comes(1440), 'redirect')
+  assert.deepEqual(counts(at.node), [])
+  assert.equal(comes(1441), 'redirect')
+  assert.deepEqual(counts(at.node), ['count DROPPED uplink_in TOO_BIG 1'])
 })
 
 suite('what is not translated', () => {
