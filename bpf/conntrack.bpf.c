@@ -184,6 +184,7 @@ static __always_inline void nat_flow(struct ct_key *flow, const struct nat_key *
 		t.destination = value->destination;
 		t.source_port = value->source_port;
 		t.destination_port = value->destination_port;
+		t.protocol = nat_protocol(value, key->protocol);
 	}
 	ct_key_set(flow, &t, ct_from_a(&t));
 }

@@ -10,22 +10,19 @@
 #include "route.h"
 
 enum {
-	ANSWER_HOPS = 64,
-	ICMP4_PORT_UNREACHABLE = 3, /* codes of ICMP4_UNREACHABLE */
-	ICMP4_TOO_BIG = 4,
-	ICMP6_UNREACHABLE = 1,
-	ICMP6_PORT_UNREACHABLE = 4, /* code */
-	ICMP6_TOO_BIG = 2,
+	ANSWER_HOP_LIMIT = 64,
 	/* Of what follows the IP header an error quotes so much. */
 	QUOTED_LONG = 20,
 	QUOTED_SHORT = 8,
 };
 
-struct icmp_header {
-	__u8 type;
-	__u8 code;
-	__u16 checksum;
-	__be32 rest;
+/* What a sender is told; what is larger is up to which length it may send, and no way takes so little. */
+enum answer {
+	ANSWER_PORT = 0, /* nobody is at that port */
+	ANSWER_NO_ROUTE = 1,
+	ANSWER_PROHIBITED = 2,
+	ANSWER_HOPS = 3, /* the packet has no hops left */
+	ANSWERS = 4,
 };
 
 /* Sends a packet whose headers are turned around already back to where it came from. */
@@ -38,7 +35,7 @@ static __always_inline int answer_back(struct __sk_buff *skb, struct packet *p)
 	if (p->hook == HOOK_OVERLAY_IN || p->dsr) {
 		p->tuple.source = p->tuple.destination;
 		p->tuple.destination = source;
-		p->ttl = ANSWER_HOPS;
+		p->ttl = ANSWER_HOP_LIMIT;
 		return route_away(skb, p);
 	}
 	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
@@ -100,7 +97,7 @@ static __always_inline bool answer_error4(struct __sk_buff *skb, const struct pa
 	} header = {
 	    .ip = {.version = 4,
 		   .ihl = 5,
-		   .ttl = ANSWER_HOPS,
+		   .ttl = ANSWER_HOP_LIMIT,
 		   .protocol = IPPROTO_ICMP,
 		   .saddr = p->tuple.destination.words[3],
 		   .daddr = p->tuple.source.words[3]},
@@ -124,16 +121,38 @@ static __always_inline bool answer_error4(struct __sk_buff *skb, const struct pa
 	       !bpf_skb_store_bytes(skb, ETH_HLEN, &header, sizeof(header), 0);
 }
 
-static __always_inline bool answer_error6(struct __sk_buff *skb, const struct packet *p, __u32 quoted, __u32 mtu)
+static __always_inline struct icmp_header answer_message6(__u32 what)
+{
+	struct icmp_header icmp = {.type = ICMP6_UNREACHABLE, .code = ICMP6_PORT_UNREACHABLE};
+
+	if (what == ANSWER_NO_ROUTE)
+		icmp.code = ICMP6_NO_ROUTE;
+	if (what == ANSWER_PROHIBITED)
+		icmp.code = ICMP6_PROHIBITED;
+	if (what == ANSWER_HOPS)
+		icmp = (struct icmp_header){.type = ICMP6_TIME_EXCEEDED};
+	if (what >= ANSWERS)
+		icmp = (struct icmp_header){.type = ICMP6_TOO_BIG, .rest = bpf_htonl(what)};
+	return icmp;
+}
+
+/* Whom an answer is from: that no hops are left a router says, which is the pod's gateway. */
+static __always_inline void answer_source6(struct in6_addr *source, const struct packet *p, __u32 what)
+{
+	if (what == ANSWER_HOPS)
+		*source = (struct in6_addr){.s6_addr32 = {bpf_htonl(0xfe800000), 0, 0, bpf_htonl(GATEWAY6_LAST)}};
+	else
+		__builtin_memcpy(source, &p->tuple.destination, sizeof(*source));
+}
+
+static __always_inline bool answer_error6(struct __sk_buff *skb, const struct packet *p, __u32 quoted, __u32 what)
 {
 	struct {
 		struct ipv6hdr ip;
 		struct icmp_header icmp;
 	} header = {
-	    .ip = {.version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = ANSWER_HOPS},
-	    .icmp = {.type = mtu ? ICMP6_TOO_BIG : ICMP6_UNREACHABLE,
-		     .code = mtu ? 0 : ICMP6_PORT_UNREACHABLE,
-		     .rest = bpf_htonl(mtu)},
+	    .ip = {.version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = ANSWER_HOP_LIMIT},
+	    .icmp = answer_message6(what),
 	};
 	__be32 quote[(sizeof(struct ipv6hdr) + QUOTED_LONG) / 4] = {};
 	__u32 length = sizeof(header.icmp) + sizeof(struct ipv6hdr) + quoted;
@@ -143,7 +162,7 @@ static __always_inline bool answer_error6(struct __sk_buff *skb, const struct pa
 				  : bpf_skb_load_bytes(skb, ETH_HLEN, quote, sizeof(struct ipv6hdr) + QUOTED_SHORT))
 		return false;
 	header.ip.payload_len = bpf_htons((__u16)length);
-	__builtin_memcpy(&header.ip.saddr, &p->tuple.destination, sizeof(header.ip.saddr));
+	answer_source6(&header.ip.saddr, p, what);
 	__builtin_memcpy(&header.ip.daddr, &p->tuple.source, sizeof(header.ip.daddr));
 	sum = bpf_csum_diff(0, 0, (__be32 *)&header.icmp, sizeof(header.icmp), checksum_pseudo6(&header.ip, length));
 	header.icmp.checksum = checksum_fold((__u32)bpf_csum_diff(0, 0, quote, sizeof(quote), (__u32)sum));
@@ -155,7 +174,9 @@ static __always_inline bool answer_error6(struct __sk_buff *skb, const struct pa
 /* Errors are answered with none (RFC 1122 section 3.2.2), nor is what would be answered to more than one. */
 static __always_inline bool answer_may(const struct packet *p)
 {
-	if (p->fragment == FRAGMENT_LATER || packet_is_icmp(p) || p->tcp_flags & TCP_RST)
+	bool echo = packet_is_icmp(p) && icmp_is_echo(p->tuple.protocol, p->icmp_type);
+
+	if (p->fragment == FRAGMENT_LATER || (packet_is_icmp(p) && !echo) || p->tcp_flags & TCP_RST)
 		return false;
 	return !address_is_group(&p->tuple.source) &&
 	       budget_take(BUDGET_ANSWERS, answers_per_second, answers_burst, bpf_ktime_get_ns());
@@ -205,9 +226,10 @@ __outlined bool answer_reset(struct __sk_buff *skb, struct packet *p)
 
 /*
  * Makes a packet the message to its sender that nobody is at that port (RFC 792, RFC 4443 section 3.1), or when an MTU
- * is given, that it is too long for its way (RFC 1191 section 4, RFC 4443 section 3.2).
+ * is given, that it is too long for its way (RFC 1191 section 4, RFC 4443 section 3.2); in IPv6 `what` may be any enum
+ * answer.
  */
-__outlined bool answer_error(struct __sk_buff *skb, struct packet *p, __u32 mtu)
+__outlined bool answer_error(struct __sk_buff *skb, struct packet *p, __u32 what)
 {
 	bool is4;
 	__u32 quoted;
@@ -217,13 +239,13 @@ __outlined bool answer_error(struct __sk_buff *skb, struct packet *p, __u32 mtu)
 	is4 = p->ethertype == ETH_P_IP;
 	/* With the fragment header, where there is one, so much that the ports are quoted too. */
 	quoted = p->tuple.protocol == IPPROTO_TCP || p->transport != packet_plain_end(p) ? QUOTED_LONG : QUOTED_SHORT;
-	return is4 ? answer_error4(skb, p, quoted, mtu) : answer_error6(skb, p, quoted, mtu);
+	return is4 ? answer_error4(skb, p, quoted, what) : answer_error6(skb, p, quoted, what);
 }
 
-/* Tells the sender of a packet up to which length it may send. */
-static __always_inline bool answer_too_big(struct __sk_buff *skb, struct packet *p, __u32 mtu)
+/* Tells the sender of a packet what enum answer says, or up to which length it may send. */
+static __always_inline bool answer_tell(struct __sk_buff *skb, struct packet *p, __u32 what)
 {
-	return answer_may(p) && answer_error(skb, p, mtu);
+	return answer_may(p) && answer_error(skb, p, what);
 }
 
 /*
@@ -254,12 +276,36 @@ static __always_inline int answer_late(struct __sk_buff *skb, struct packet *p)
 	return answer_refuse(skb, p) ? answer_back(skb, p) : TC_ACT_SHOT;
 }
 
+/* What the sender of a packet is told that NAT64 refuses; ANSWERS when nothing. */
+static __always_inline __u32 answer_nat64(enum drop_reason reason)
+{
+	const struct scratch *own = scratch();
+
+	switch (reason) {
+	case DROP_NO_ROUTE:
+		return ANSWER_NO_ROUTE;
+	case DROP_NAT64_INSIDE:
+		return ANSWER_PROHIBITED;
+	case DROP_HOPS:
+		return ANSWER_HOPS;
+	case DROP_TOO_BIG:
+		return own ? own->mtu : ANSWERS;
+	default:
+		return ANSWERS;
+	}
+}
+
 /*
- * Drops a packet of a service, or one that conntrack refuses; where that is because nobody serves, the sender is told.
+ * Drops a packet of a service, or one that conntrack or NAT64 refuses; where that is because nobody serves, or its way
+ * ends here, the sender is told.
  */
 static __always_inline int answer_drop(struct __sk_buff *skb, struct packet *p, enum drop_reason reason)
 {
+	__u32 what = masquerade_flags & MASQUERADE_NAT64 ? answer_nat64(reason) : ANSWERS;
+
 	drop(skb, p, reason, 0);
+	if (what != ANSWERS)
+		return answer_tell(skb, p, what) ? answer_back(skb, p) : TC_ACT_SHOT;
 	if (reason != DROP_NO_BACKEND || p->silent || !answer_refuse(skb, p))
 		return TC_ACT_SHOT;
 	return answer_back(skb, p);

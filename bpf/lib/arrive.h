@@ -46,7 +46,7 @@ static __always_inline int arrive_too_long(struct __sk_buff *skb, struct packet 
 	if (p->dsr == PACKET_DSR_SENT && dsr_dispatch == DSR_OPTION && packet_may_fragment(skb, p))
 		return TC_ACT_OK;
 	drop(skb, p, DROP_TOO_BIG, 0);
-	return undo(skb, p) && answer_too_big(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
+	return undo(skb, p) && answer_tell(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
 }
 
 /* Sends a translated packet on to where it now belongs; for a backend that is the node itself, `stack` is the verdict.

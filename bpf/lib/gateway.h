@@ -69,7 +69,7 @@ static __always_inline int gateway_too_long(struct __sk_buff *skb, struct packet
 	own->mtu = overlay_mtu;
 	if (p->translated && !undo(skb, p))
 		return TC_ACT_SHOT;
-	return answer_too_big(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
+	return answer_tell(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
 }
 
 /* Makes the packet one to the gateway through the overlay, which learns from the frame by which policy. */

@@ -14,9 +14,42 @@ enum icmp_type {
 	ICMP4_ECHO = 8,
 	ICMP4_TIME_EXCEEDED = 11,
 	ICMP4_PARAMETER = 12,
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_TOO_BIG = 2,
+	ICMP6_TIME_EXCEEDED = 3,
+	ICMP6_PARAMETER = 4,
 	ICMP6_ERRORS_END = 128, /* types below are errors */
 	ICMP6_ECHO = 128,
 	ICMP6_ECHO_REPLY = 129,
+};
+
+/* Codes of ICMP4_UNREACHABLE (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1). */
+enum icmp4_unreachable {
+	ICMP4_NO_HOST = 1,
+	ICMP4_NO_PROTOCOL = 2,
+	ICMP4_PORT_UNREACHABLE = 3,
+	ICMP4_TOO_BIG = 4,
+	ICMP4_NETWORK_PROHIBITED = 9,
+	ICMP4_HOST_PROHIBITED = 10,
+	ICMP4_PROHIBITED = 13,
+	ICMP4_PRECEDENCE = 14,
+	ICMP4_PRECEDENCE_CUTOFF = 15,
+};
+
+/* Codes of ICMP6_UNREACHABLE (RFC 4443 section 3.1). */
+enum icmp6_unreachable {
+	ICMP6_NO_ROUTE = 0,
+	ICMP6_PROHIBITED = 1,
+	ICMP6_BEYOND_SCOPE = 2,
+	ICMP6_NO_HOST = 3,
+	ICMP6_PORT_UNREACHABLE = 4,
+};
+
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	__be32 rest;
 };
 
 enum {

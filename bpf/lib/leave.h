@@ -19,8 +19,11 @@ static __always_inline int leave_without_way(struct __sk_buff *skb, struct packe
 	mtu = own->mtu;
 	if (!undo(skb, p))
 		return drop(skb, p, DROP_MALFORMED, 0);
+	/* That a stack has no way for what it does not know is IPv4 it cannot tell. */
+	if (!mtu && own->forward.flags & NAT_OTHER_FAMILY)
+		return answer_tell(skb, p, ANSWER_NO_ROUTE) ? answer_back(skb, p) : TC_ACT_SHOT;
 	if (!mtu)
 		return TC_ACT_OK;
 	drop(skb, p, DROP_TOO_BIG, 0);
-	return answer_too_big(skb, p, mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
+	return answer_tell(skb, p, own->mtu) ? answer_back(skb, p) : TC_ACT_SHOT;
 }

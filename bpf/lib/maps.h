@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "compiler.h"
+#include "scratch.h"
 #include "shared.h"
 
 /* Addresses of local pods and of the node. Written by the control plane. */
@@ -112,6 +113,15 @@ struct {
 	__type(key, struct range_key);
 	__type(value, __u32);
 } native_ranges SEC(".maps");
+
+/* IPv6 prefixes that stand for IPv4, all of 96 bits. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64);
+	__type(key, struct range_key);
+	__type(value, __u32);
+} nat64_prefixes SEC(".maps");
 
 /* What pods' packets leave by a device with. Written by the control plane. */
 struct {

@@ -13,6 +13,12 @@ static __always_inline bool masquerade_has(__u16 ethertype)
 	return masquerade_flags & (ethertype == ETH_P_IP ? MASQUERADE_IPV4 : MASQUERADE_IPV6);
 }
 
+/* Whether an address of the cluster, which the ipcache knows, is one that others stand for senders at all the same. */
+static __always_inline bool masquerade_takes_node(const struct ipcache_value *node)
+{
+	return node->flags & IPCACHE_NODE && masquerade_flags & MASQUERADE_NODES;
+}
+
 /* Whether who has an address is outside: neither on this node, nor on another, nor where pods' addresses are known. */
 static __always_inline bool masquerade_is_outside(const struct address *address)
 {
@@ -23,9 +29,7 @@ static __always_inline bool masquerade_is_outside(const struct address *address)
 	if (endpoint_of(&range.address) || route_stays_on_link(address))
 		return false;
 	node = node_of(address);
-	if (node)
-		return node->flags & IPCACHE_NODE && masquerade_flags & MASQUERADE_NODES;
-	return !bpf_map_lookup_elem(&native_ranges, &range);
+	return node ? masquerade_takes_node(node) : !bpf_map_lookup_elem(&native_ranges, &range);
 }
 
 /*
@@ -39,7 +43,7 @@ static __always_inline bool masquerade_concerns(const struct packet *p, const st
 	return masquerade_is_outside(to);
 }
 
-/* The device that the way to an address leads out by; 0 when there is no way. */
+/* The device that the way to an address, of either family, leads out by; 0 when there is no way. */
 __outlined __u32 masquerade_device(struct __sk_buff *skb, const struct packet *p, const struct address *to)
 {
 	struct bpf_fib_lookup fib = {};
@@ -49,10 +53,14 @@ __outlined __u32 masquerade_device(struct __sk_buff *skb, const struct packet *p
 		return 0;
 	/* Without a length: who sends too much is told when it is sent. */
 	route_fib_ask(&fib, skb->ifindex, 0, p);
-	if (p->ethertype == ETH_P_IP)
-		fib.ipv4_dst = to->words[3];
-	else
+	if (!address_is4(to)) {
 		__builtin_memcpy(fib.ipv6_dst, to, sizeof(fib.ipv6_dst));
+	} else {
+		if (p->ethertype != ETH_P_IP)
+			fib.ipv4_src = 0;
+		fib.family = AF_INET;
+		fib.ipv4_dst = to->words[3];
+	}
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH &&
 	    result != BPF_FIB_LKUP_RET_FRAG_NEEDED)
@@ -112,9 +120,9 @@ __outlined enum drop_reason masquerade_open(struct __sk_buff *skb, const struct 
 		return DROP_MALFORMED;
 	if (!ports && !(masquerade_flags & MASQUERADE_PROTOCOLS))
 		return DROP_NAT_PROTOCOL;
-	family = p->ethertype == ETH_P_IP ? FAMILY_IPV4 : FAMILY_IPV6;
+	family = address_is4(&own->forward.destination) ? FAMILY_IPV4 : FAMILY_IPV6;
 	number = masquerade_number(&p->tuple.source);
-	own->forward.flags = NAT_EGRESS;
+	own->forward.flags = NAT_EGRESS | (own->forward.flags & NAT_OTHER_FAMILY);
 	for (__u32 i = 0; i < EGRESS_ADDRESSES; i++) {
 		if (i >= masquerade_address(device, family, number + i))
 			break;

@@ -108,7 +108,7 @@ __outlined bool nat_release(const struct tuple *to, __u64 made)
 	own->came.destination = former->source;
 	own->came.source_port = former->destination_port;
 	own->came.destination_port = former->source_port;
-	own->came.protocol = to->protocol;
+	own->came.protocol = nat_protocol(former, to->protocol);
 	forward = bpf_map_lookup_elem(&translations, &own->came);
 	/* It may have begun anew, and go on as something else by now. */
 	if (forward && nat_leads_to(forward, to))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Keys of the map translations. */
 #pragma once
+#include <linux/in.h>
 #include "compiler.h"
 #include "shared.h"
 
@@ -14,6 +15,16 @@ static __always_inline struct nat_key nat_key_of(const struct tuple *t)
 	    .destination_port = t->destination_port,
 	    .protocol = t->protocol,
 	};
+}
+
+/* The protocol that a packet goes on with. */
+static __always_inline __u8 nat_protocol(const struct nat_value *to, __u8 protocol)
+{
+	if (!(to->flags & NAT_OTHER_FAMILY))
+		return protocol;
+	if (protocol == IPPROTO_ICMPV6)
+		return IPPROTO_ICMP;
+	return protocol == IPPROTO_ICMP ? IPPROTO_ICMPV6 : protocol;
 }
 
 /* Of what answers it. Written in place: a copy would take a stack's room. */

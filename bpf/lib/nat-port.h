@@ -286,7 +286,7 @@ __outlined enum drop_reason nat_open(struct __sk_buff *skb, const struct tuple *
 	own->to.destination = own->forward.destination;
 	own->to.source_port = own->forward.source_port;
 	own->to.destination_port = own->forward.destination_port;
-	own->to.protocol = from->protocol;
+	own->to.protocol = nat_protocol(&own->forward, from->protocol);
 	for (__u32 i = 0; i < NAT_RACES; i++) {
 		/* What it needs of the scratch it looks for itself: what is kept from turn to turn takes the stack. */
 		result = nat_open_once(skb, from, choice);

@@ -32,7 +32,7 @@ static __always_inline void nat_value_set(struct nat_value *value, const struct 
 	value->pad = 0;
 }
 
-/* What a packet goes on as. */
+/* What a packet of a protocol goes on as. */
 static __always_inline struct tuple nat_tuple(const struct nat_value *value, __u8 protocol)
 {
 	return (struct tuple){
@@ -40,7 +40,7 @@ static __always_inline struct tuple nat_tuple(const struct nat_value *value, __u
 	    .destination = value->destination,
 	    .source_port = value->source_port,
 	    .destination_port = value->destination_port,
-	    .protocol = protocol,
+	    .protocol = nat_protocol(value, protocol),
 	};
 }
 

@@ -10,14 +10,8 @@
 #include "checksum.h"
 #include "icmp.h"
 #include "nat.h"
-
-/* At least so much of the transport header is quoted (RFC 792; RFC 4443 section 2.4 asks for more). */
-struct quoted_transport {
-	__be16 source_port;
-	__be16 destination_port;
-	__be16 rest;
-	__u16 udp_checksum;
-};
+#include "nat64-related.h"
+#include "quoted.h"
 
 struct quoted4 {
 	struct iphdr ip;
@@ -28,36 +22,6 @@ struct quoted6 {
 	struct ipv6hdr ip;
 	struct quoted_transport transport;
 };
-
-/* The identifier of an echo, and its checksum, which covers `moved` too: in IPv6 the difference that the addresses
- * make. */
-static __always_inline void related_identifier(struct quoted_transport *quoted, __be16 id, __u32 moved)
-{
-	__be32 before = quoted->rest, after = id;
-
-	quoted->rest = id;
-	moved = (__u32)bpf_csum_diff(&before, sizeof(before), &after, sizeof(after), moved);
-	quoted->destination_port = checksum_move(quoted->destination_port, moved);
-}
-
-/* Ports, and a UDP checksum, which covers `moved` too: the difference that the addresses make. */
-static __always_inline void related_ports(struct quoted_transport *quoted, const struct nat_value *back, __u8 protocol,
-					  __u32 moved)
-{
-	__be16 before[2] = {quoted->source_port, quoted->destination_port};
-	__be16 after[2] = {back->destination_port, back->source_port};
-
-	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) {
-		related_identifier(quoted, back->destination_port, protocol == IPPROTO_ICMP ? 0 : moved);
-		return;
-	}
-	quoted->source_port = after[0];
-	quoted->destination_port = after[1];
-	if (protocol != IPPROTO_UDP || !quoted->udp_checksum)
-		return;
-	moved = (__u32)bpf_csum_diff((__be32 *)before, sizeof(before), (__be32 *)after, sizeof(after), moved);
-	quoted->udp_checksum = checksum_move(quoted->udp_checksum, moved) ?: 0xffff;
-}
 
 /* Writes what is quoted, and the error's checksum with it. */
 static __always_inline bool related_store(struct __sk_buff *skb, const struct packet *p, __be32 *before, __be32 *after,
@@ -81,7 +45,7 @@ static __always_inline bool related_quoted4(struct __sk_buff *skb, const struct 
 	after.ip.daddr = back->source.words[3];
 	moved = (__u32)bpf_csum_diff(&before.ip.saddr, 8, &after.ip.saddr, 8, 0);
 	after.ip.check = checksum_move(before.ip.check, moved);
-	related_ports(&after.transport, back, before.ip.protocol, moved);
+	quoted_ports_set(&after.transport, back, before.ip.protocol, moved);
 	return related_store(skb, p, (__be32 *)&before, (__be32 *)&after, sizeof(after));
 }
 
@@ -97,7 +61,7 @@ static __always_inline bool related_quoted6(struct __sk_buff *skb, const struct 
 	__builtin_memcpy(&after.ip.saddr, &back->destination, sizeof(after.ip.saddr));
 	__builtin_memcpy(&after.ip.daddr, &back->source, sizeof(after.ip.daddr));
 	moved = (__u32)bpf_csum_diff((__be32 *)&before.ip.saddr, 32, (__be32 *)&after.ip.saddr, 32, 0);
-	related_ports(&after.transport, back, before.ip.nexthdr, moved);
+	quoted_ports_set(&after.transport, back, before.ip.nexthdr, moved);
 	return related_store(skb, p, (__be32 *)&before, (__be32 *)&after, sizeof(after));
 }
 
@@ -150,6 +114,8 @@ __outlined enum drop_reason related(struct __sk_buff *skb, struct packet *p)
 		return DROP_NONE;
 	}
 	from_end = address_equal(&p->tuple.source, &quoted.destination);
+	if (own->forward.flags & NAT_OTHER_FAMILY)
+		return nat64_related(skb, p);
 	if (!related_rewrite(skb, p, &own->forward))
 		return DROP_MALFORMED;
 	if (!(own->forward.flags & NAT_REPLY)) {

@@ -10,9 +10,13 @@ enum masquerade_flags {
 	MASQUERADE_IPV6 = 2,
 	MASQUERADE_NODES = 4,     /* those to other nodes' own addresses too */
 	MASQUERADE_PROTOCOLS = 8, /* those of protocols without ports too, by address alone; else they are dropped */
+	MASQUERADE_NAT64 = 16,    /* IPv6 to what nat64_prefixes holds goes out as IPv4 */
 };
 
-/* native_ranges: longest prefix; what is in one knows the pods' addresses. */
+/*
+ * native_ranges: longest prefix; what is in one knows the pods' addresses. nat64_prefixes: what is in one stands for
+ * the IPv4 address in its last 32 bits (RFC 6052 section 2.2).
+ */
 struct range_key {
 	__u32 prefix_length; /* 0–128, over the 16-byte address */
 	struct address address;

@@ -114,10 +114,11 @@ struct nat_key {
 };
 
 enum nat_flags {
-	NAT_REPLY = 1,  /* of the packets that go back to who opened the flow */
-	NAT_DSR = 2,    /* to a backend of another node, which answers the client past this one */
-	NAT_DIRECT = 4, /* from the node that chose the backend, as they go on: see CT_DIRECT */
-	NAT_EGRESS = 8, /* of a pod's flow that leaves the cluster with one of this node's addresses */
+	NAT_REPLY = 1,         /* of the packets that go back to who opened the flow */
+	NAT_DSR = 2,           /* to a backend of another node, which answers the client past this one */
+	NAT_DIRECT = 4,        /* from the node that chose the backend, as they go on: see CT_DIRECT */
+	NAT_EGRESS = 8,        /* of a pod's flow that leaves the cluster with one of this node's addresses */
+	NAT_OTHER_FAMILY = 16, /* packets go on in the other family, ICMP as that family's own */
 };
 
 struct nat_value {
@@ -202,6 +203,9 @@ enum drop_reason {
 	    24, /* a policy sends it by a gateway, and none is healthy or the gateway knows nothing of it */
 	DROP_GATEWAY_MOVED = 25,  /* its flow went by another gateway before, and begins anew */
 	DROP_LABELS_UNKNOWN = 26, /* of a new pod: whether a policy selects it is not known yet */
+	DROP_NAT64_INSIDE = 27,   /* by NAT64 to an IPv4 address that is no host's outside */
+	DROP_NAT64_FORM = 28,     /* what NAT64 does not translate: a fragment, an option, a message of ICMP */
+	DROP_HOPS = 29,           /* on its last hop, and the host's stack knows nothing of where it goes */
 };
 
 /* events: what the ring buffer carries. */
@@ -290,37 +294,6 @@ enum steady_size {
 
 enum hop_size {
 	HOPS = 512, /* entries, a power of two */
-};
-
-/* As struct bpf_sock_tuple, whose IPv4 form is shorter. */
-struct socket_ends {
-	struct address source;
-	struct address destination;
-	__be16 source_port;
-	__be16 destination_port;
-};
-
-/* scratch: what a program's stack has no room for, per CPU; of the program that runs. */
-struct scratch {
-	struct nat_value forward;
-	struct nat_value reply;
-	struct ct_value flow;
-	__u64 former;           /* when the entry of who had the tuple that was found was made; 0 when there is none */
-	struct tuple to;        /* what a translated flow would go on as */
-	struct ct_key key;      /* of its flow */
-	struct nat_key against; /* of its replies */
-	struct nat_key came;    /* what a flow came as that had that before */
-	struct share_key share; /* of the ports of a crowd */
-	struct share share_new;
-	struct socket_ends socket; /* that would be given a flow's replies */
-	__u32 word;                /* of a crowd's: where the search for a port is */
-	__u32 groups;              /* that it has left behind */
-	struct address direct;     /* the pod that another node has chosen */
-	__u32 mtu;                 /* of the way that a packet is too long for; 0 when it is not */
-	__u32 sequence;            /* of the segment that opens a connection */
-	__u8 opens;                /* 1: there is one */
-	__u8 remembered;           /* 1: the tuple that was found is one of a connection that its server remembers */
-	__u8 pad[6];
 };
 
 /* What is counted. */

@@ -52,5 +52,10 @@ __outlined bool undo(struct __sk_buff *skb, struct packet *p)
 	own->forward.source_port = asked->destination_port;
 	own->forward.destination = asked->source;
 	own->forward.destination_port = asked->source_port;
+	own->forward.flags = asked->flags;
+	if (own->forward.flags & NAT_OTHER_FAMILY) {
+		own->mtu = own->mtu + NAT64_GROWTH < NAT64_LEAST_MTU6 ? NAT64_LEAST_MTU6 : own->mtu + NAT64_GROWTH;
+		return nat64_to6(skb, p, &own->forward);
+	}
 	return nat_rewrite(skb, p, &own->forward);
 }

@@ -314,7 +314,7 @@ static __always_inline bool xdp_find(struct xdp_md *ctx, struct packet *p, const
 	const struct hop *hop;
 	bool counted;
 
-	if (!known || (came.protocol != IPPROTO_TCP && !nat_backend_is_there(known)))
+	if (!known || known->flags & NAT_OTHER_FAMILY || (came.protocol != IPPROTO_TCP && !nat_backend_is_there(known)))
 		return false;
 	growth = xdp_growth(p, known->flags);
 	/* By option, every datagram is given one. */

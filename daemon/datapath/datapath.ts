@@ -36,7 +36,7 @@ import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
-import { applySysctls, reservedNodePorts, desiredSysctls, keepSysctls, requireFamilies } from './sysctls.ts'
+import { applySysctls, desiredSysctls, keepSysctls, requireFamilies, reservedNodePorts } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
   Settings,
@@ -363,10 +363,10 @@ function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDir
   return { net: kernel.net, tables, nodeName, uplinks, former: hookedDevices(kernel.net, pins.links, 'uplink_in') }
 }
 
-function setSysctls({ kernel, settings, tables, log }: DatapathOptions): void {
+function setSysctls({ kernel, settings, tables, constants, log }: DatapathOptions): void {
   const uplinks = [...tables.uplinks.values()].map(u => u.name)
   const changed = applySysctls(recordedSysctls(kernel, settings.paths.state), [
-    ...desiredSysctls(familiesOf(settings), uplinks),
+    ...desiredSysctls(familiesOf(settings), uplinks, constants),
     ...reservedNodePorts(kernel),
   ])
   if (changed.length > 0) log.info({ changed }, 'sysctls of the node were changed')

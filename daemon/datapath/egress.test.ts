@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fromMapped16, fromMappedPrefix, toMapped16 } from '../kernel/ip.ts'
 import { MemoryMap } from '../kernel/memory/map.ts'
 import { createTables, type EgressRow } from '../state/tables.ts'
-import { egressTarget, nativeRangeTarget } from './egress.ts'
+import { egressTarget, nat64PrefixTarget, nativeRangeTarget } from './egress.ts'
 import {
   type EgressAddress,
   type EgressKey,
@@ -18,6 +18,7 @@ function maps() {
   return {
     egress: new MemoryMap<EgressKey, EgressAddress>('egress_addresses', 100),
     nativeRanges: new MemoryMap<RangeKey, number>('native_ranges', 100),
+    nat64Prefixes: new MemoryMap<RangeKey, number>('nat64_prefixes', 100),
     translations: new MemoryMap<NatKey, NatValue>('translations', 100),
   }
 }
@@ -106,4 +107,21 @@ test('a range stays while somebody names it', async () => {
   nativeRanges.delete(nativeRanges.keyOf(named('other')))
   await target.delete(named('other'), signal)
   assert.deepEqual(ranges(), [])
+})
+
+test('prefixes of NAT64 are in their map, and no others', async () => {
+  const to = maps()
+  const { nat64Prefixes } = createTables()
+  const target = nat64PrefixTarget(() => to)
+  const [one, other] = [{ prefix: '64:ff9b::/96' }, { prefix: '2001:db8:64::/96' }]
+  const prefixes = (): string[] =>
+    [...to.nat64Prefixes.entries()].map(([k]) => fromMappedPrefix(k.address, k.prefixLength))
+  assert.equal(await target.update(one, undefined, signal), true)
+  assert.equal(await target.update(one, undefined, signal), false)
+  await target.update(other, undefined, signal)
+  assert.deepEqual(prefixes(), [one.prefix, other.prefix])
+  await target.delete(one, signal)
+  nat64Prefixes.put(one)
+  assert.equal(await target.prune(nat64Prefixes, signal), 1)
+  assert.deepEqual(prefixes(), [])
 })

@@ -1,9 +1,9 @@
-/** Carries the tables `egress` and `nativeRanges` into the maps by which pods' packets leave the cluster. */
+/** Carries the tables `egress`, `nativeRanges` and `nat64Prefixes` into the maps by which pods' packets leave the cluster. */
 import { fromMapped16, fromMappedPrefix, toMapped16, toMappedPrefix } from '../kernel/ip.ts'
 import type { Address, BpfMap } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler } from '../state/reconcile.ts'
-import type { EgressRow, NativeRangeRow, Tables } from '../state/tables.ts'
+import type { EgressRow, Nat64PrefixRow, NativeRangeRow, Tables } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 import {
   type EgressAddress,
@@ -19,12 +19,13 @@ import {
 interface EgressMaps {
   readonly egress: BpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: BpfMap<RangeKey, number>
+  readonly nat64Prefixes: BpfMap<RangeKey, number>
   readonly translations: BpfMap<NatKey, NatValue>
 }
 
 export interface EgressOptions {
   readonly current: () => EgressMaps
-  readonly tables: Pick<Tables, 'egress' | 'nativeRanges'>
+  readonly tables: Pick<Tables, 'egress' | 'nativeRanges' | 'nat64Prefixes'>
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -44,6 +45,13 @@ export function egressReconcilers({ current, tables, log, metrics }: EgressOptio
       name: 'native-range-map',
       table: tables.nativeRanges,
       target: nativeRangeTarget(current, tables.nativeRanges),
+    }),
+    new Reconciler({
+      log,
+      metrics,
+      name: 'nat64-prefix-map',
+      table: tables.nat64Prefixes,
+      target: nat64PrefixTarget(current),
     }),
   ]
 }
@@ -100,15 +108,33 @@ export function nativeRangeTarget(
       if ([...rows.values()].some(other => other.prefix === row.prefix)) return
       current().nativeRanges.delete(rangeKey(row.prefix))
     },
-    prune(desired) {
-      const wanted = new Set([...desired.values()].map(row => row.prefix))
-      const surplus = [...current().nativeRanges.entries()]
-        .map(([key]) => key)
-        .filter(key => !wanted.has(fromMappedPrefix(key.address, key.prefixLength)))
-      current().nativeRanges.deleteBatch(surplus)
-      return surplus.length
-    },
+    prune: desired => pruneRanges(current().nativeRanges, desired.values()),
   }
+}
+
+/** Flows that are open stay as they began when their prefix goes. */
+export function nat64PrefixTarget(current: () => Pick<EgressMaps, 'nat64Prefixes'>): Target<Nat64PrefixRow> {
+  return {
+    update(row) {
+      const known = current().nat64Prefixes.lookup(rangeKey(row.prefix)) !== undefined
+      current().nat64Prefixes.update(rangeKey(row.prefix), 1)
+      return !known
+    },
+    delete(row) {
+      current().nat64Prefixes.delete(rangeKey(row.prefix))
+    },
+    prune: desired => pruneRanges(current().nat64Prefixes, desired.values()),
+  }
+}
+
+/** Removes what no row wants; how many that were. */
+function pruneRanges(map: BpfMap<RangeKey, number>, rows: Iterable<{ readonly prefix: string }>): number {
+  const wanted = new Set([...rows].map(row => row.prefix))
+  const surplus = [...map.entries()]
+    .map(([key]) => key)
+    .filter(key => !wanted.has(fromMappedPrefix(key.address, key.prefixLength)))
+  map.deleteBatch(surplus)
+  return surplus.length
 }
 
 type Entry = readonly [EgressKey, EgressAddress]

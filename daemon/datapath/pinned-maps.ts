@@ -50,6 +50,7 @@ export const MAP_LAYOUTS: Layouts = {
   steady: { version: 2, transient: true },
   scratches: { version: 1, transient: true },
   native_ranges: { version: 1 },
+  nat64_prefixes: { version: 1 },
   egress_addresses: { version: 1 },
   egress_paths: { version: 1 },
   departed: { version: 1 },

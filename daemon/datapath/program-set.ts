@@ -62,6 +62,7 @@ export interface ProgramSet extends Disposable {
   readonly egress: EbpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: EbpfMap<RangeKey, number>
   readonly egressPaths: EbpfMap<EgressPathKey, EgressPath>
+  readonly nat64Prefixes: EbpfMap<RangeKey, number>
   readonly translations: EbpfMap<NatKey, NatValue>
   readonly conntrack: EbpfMap<CtKey, CtValue>
   readonly services: EbpfMap<ServiceKey, ServiceValue>
@@ -109,6 +110,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
   const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
   const egressPaths = stack.use(mapOfFd(set.mapFd('egress_paths'), codec(egressPathKeyLayout, egressPathLayout)))
+  const nat64Prefixes = stack.use(mapOfFd(set.mapFd('nat64_prefixes'), codec(rangeKeyLayout, u32)))
   const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
   const conntrack = stack.use(mapOfFd(set.mapFd('conntrack'), codec(ctKeyLayout, ctValueLayout)))
   const services = stack.use(mapOfFd(set.mapFd('services'), codec(serviceKeyLayout, serviceValueLayout)))
@@ -132,6 +134,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     egress,
     nativeRanges,
     egressPaths,
+    nat64Prefixes,
     translations,
     conntrack,
     services,

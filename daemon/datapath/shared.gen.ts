@@ -304,6 +304,8 @@ export const NatFlags = {
   NAT_DIRECT: 4,
   /** Of a pod's flow that leaves the cluster with one of this node's addresses. */
   NAT_EGRESS: 8,
+  /** Packets go on in the other family, ICMP as that family's own. */
+  NAT_OTHER_FAMILY: 16,
 } as const
 export type NatFlags = (typeof NatFlags)[keyof typeof NatFlags]
 
@@ -489,6 +491,12 @@ export const DropReason = {
   DROP_GATEWAY_MOVED: 25,
   /** Of a new pod: whether a policy selects it is not known yet. */
   DROP_LABELS_UNKNOWN: 26,
+  /** By NAT64 to an IPv4 address that is no host's outside. */
+  DROP_NAT64_INSIDE: 27,
+  /** What NAT64 does not translate: a fragment, an option, a message of ICMP. */
+  DROP_NAT64_FORM: 28,
+  /** On its last hop, and the host's stack knows nothing of where it goes. */
+  DROP_HOPS: 29,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 
@@ -763,119 +771,6 @@ export const HopSize = {
 } as const
 export type HopSize = (typeof HopSize)[keyof typeof HopSize]
 
-/** `struct socket_ends`, 36 bytes. As struct bpf_sock_tuple, whose IPv4 form is shorter. */
-export interface SocketEnds {
-  readonly source: Uint8Array
-  readonly destination: Uint8Array
-  readonly sourcePort: number
-  readonly destinationPort: number
-}
-export const SOCKET_ENDS_SIZE = 36
-export function decodeSocketEnds(view: DataView, at: number): SocketEnds {
-  return {
-    source: decodeAddress(view, at),
-    destination: decodeAddress(view, at + 16),
-    sourcePort: view.getUint16(at + 32, false),
-    destinationPort: view.getUint16(at + 34, false),
-  }
-}
-export function encodeSocketEnds(view: DataView, at: number, value: SocketEnds): void {
-  encodeAddress(view, at, value.source)
-  encodeAddress(view, at + 16, value.destination)
-  view.setUint16(at + 32, value.sourcePort, false)
-  view.setUint16(at + 34, value.destinationPort, false)
-}
-export const socketEndsLayout: Layout<SocketEnds> = {
-  size: SOCKET_ENDS_SIZE,
-  decode: decodeSocketEnds,
-  encode: encodeSocketEnds,
-}
-
-/** `struct scratch`, 472 bytes. Scratch: what a program's stack has no room for, per CPU; of the program that runs. */
-export interface Scratch {
-  readonly forward: NatValue
-  readonly reply: NatValue
-  readonly flow: CtValue
-  /** When the entry of who had the tuple that was found was made; 0 when there is none. */
-  readonly former: bigint
-  /** What a translated flow would go on as. */
-  readonly to: Tuple
-  /** Of its flow. */
-  readonly key: CtKey
-  /** Of its replies. */
-  readonly against: NatKey
-  /** What a flow came as that had that before. */
-  readonly came: NatKey
-  /** Of the ports of a crowd. */
-  readonly share: ShareKey
-  readonly shareNew: Share
-  /** That would be given a flow's replies. */
-  readonly socket: SocketEnds
-  /** Of a crowd's: where the search for a port is. */
-  readonly word: number
-  /** That it has left behind. */
-  readonly groups: number
-  /** The pod that another node has chosen. */
-  readonly direct: Uint8Array
-  /** Of the way that a packet is too long for; 0 when it is not. */
-  readonly mtu: number
-  /** Of the segment that opens a connection. */
-  readonly sequence: number
-  /** 1: there is one. */
-  readonly opens: number
-  /** 1: the tuple that was found is one of a connection that its server remembers. */
-  readonly remembered: number
-}
-export const SCRATCH_SIZE = 472
-export function decodeScratch(view: DataView, at: number): Scratch {
-  return {
-    forward: decodeNatValue(view, at),
-    reply: decodeNatValue(view, at + 56),
-    flow: decodeCtValue(view, at + 112),
-    former: view.getBigUint64(at + 168, true),
-    to: decodeTuple(view, at + 176),
-    key: decodeCtKey(view, at + 216),
-    against: decodeNatKey(view, at + 256),
-    came: decodeNatKey(view, at + 296),
-    share: decodeShareKey(view, at + 336),
-    shareNew: decodeShare(view, at + 388),
-    socket: decodeSocketEnds(view, at + 396),
-    word: view.getUint32(at + 432, true),
-    groups: view.getUint32(at + 436, true),
-    direct: decodeAddress(view, at + 440),
-    mtu: view.getUint32(at + 456, true),
-    sequence: view.getUint32(at + 460, true),
-    opens: view.getUint8(at + 464),
-    remembered: view.getUint8(at + 465),
-  }
-}
-export function encodeScratch(view: DataView, at: number, value: Scratch): void {
-  encodeNatValue(view, at, value.forward)
-  encodeNatValue(view, at + 56, value.reply)
-  encodeCtValue(view, at + 112, value.flow)
-  view.setBigUint64(at + 168, value.former, true)
-  encodeTuple(view, at + 176, value.to)
-  encodeCtKey(view, at + 216, value.key)
-  encodeNatKey(view, at + 256, value.against)
-  encodeNatKey(view, at + 296, value.came)
-  encodeShareKey(view, at + 336, value.share)
-  encodeShare(view, at + 388, value.shareNew)
-  encodeSocketEnds(view, at + 396, value.socket)
-  view.setUint32(at + 432, value.word, true)
-  view.setUint32(at + 436, value.groups, true)
-  encodeAddress(view, at + 440, value.direct)
-  view.setUint32(at + 456, value.mtu, true)
-  view.setUint32(at + 460, value.sequence, true)
-  view.setUint8(at + 464, value.opens)
-  view.setUint8(at + 465, value.remembered)
-  putZeros(view, at + 466, 6)
-}
-export const scratchLayout: Layout<Scratch> = {
-  size: SCRATCH_SIZE,
-  decode: decodeScratch,
-  encode: encodeScratch,
-}
-
 /** `metric_kind`. What is counted. */
 export const MetricKind = {
   /** Counted in the map `forwarded`. */
@@ -947,10 +842,12 @@ export const MasqueradeFlags = {
   MASQUERADE_NODES: 4,
   /** Those of protocols without ports too, by address alone; else they are dropped. */
   MASQUERADE_PROTOCOLS: 8,
+  /** IPv6 to what nat64_prefixes holds goes out as IPv4. */
+  MASQUERADE_NAT64: 16,
 } as const
 export type MasqueradeFlags = (typeof MasqueradeFlags)[keyof typeof MasqueradeFlags]
 
-/** `struct range_key`, 20 bytes. native_ranges: longest prefix; what is in one knows the pods' addresses. */
+/** `struct range_key`, 20 bytes. native_ranges: longest prefix; what is in one knows the pods' addresses. nat64_prefixes: what is in one stands for the IPv4 address in its last 32 bits (RFC 6052 section 2.2). */
 export interface RangeKey {
   /** 0–128, over the 16-byte address. */
   readonly prefixLength: number

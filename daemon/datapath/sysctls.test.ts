@@ -33,6 +33,12 @@ test('a family that is off is left alone', () => {
   )
 })
 
+test('IPv4 is forwarded for pods without it where NAT64 makes it of what they send', () => {
+  const forwardsIpv4 = (masquerade_flags: number): boolean =>
+    desiredSysctls([6], [], { masquerade_flags }).some(({ name }) => name === 'net.ipv4.ip_forward')
+  assert.deepEqual([15, 16, 31].map(forwardsIpv4), [false, true, true])
+})
+
 test('a family that pods shall have and the kernel lacks is refused with what to do', () => {
   const without = { sysctl: () => undefined }
   assert.throws(() => requireFamilies(without, [4, 6]), { code: 'NOT_SUPPORTED', message: /families: \[ipv4\]/ })

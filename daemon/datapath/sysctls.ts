@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NotSupported } from '../kernel/errors.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
 import { deviceSysctl } from '../kernel/sysctl-name.ts'
-import { NODE_PORTS } from './constants.ts'
+import { NODE_PORTS, type ProgramConstants } from './constants.ts'
+import { MasqueradeFlags } from './shared.gen.ts'
 
 export interface Sysctl {
   readonly name: string
@@ -13,8 +14,13 @@ export interface Sysctl {
   readonly why: string
 }
 
-/** The settings by family and uplink. Pure. */
-export function desiredSysctls(families: readonly Family[], uplinks: readonly string[]): readonly Sysctl[] {
+/** The settings by family of pods and uplink; by NAT64 what pods send becomes IPv4 besides. Pure. */
+export function desiredSysctls(
+  families: readonly Family[],
+  uplinks: readonly string[],
+  constants: ProgramConstants = {},
+): readonly Sysctl[] {
+  const nat64 = (Number(constants['masquerade_flags'] ?? 0) & MasqueradeFlags.MASQUERADE_NAT64) !== 0
   const four: Sysctl[] = [
     { name: 'net.ipv4.ip_forward', value: '1', why: 'the host forwards what the programs leave to it' },
     {
@@ -34,7 +40,7 @@ export function desiredSysctls(families: readonly Family[], uplinks: readonly st
     })),
     { name: 'net.ipv6.conf.all.forwarding', value: '1', why: 'the host forwards what the programs leave to it' },
   ]
-  return [...(families.includes(4) ? four : []), ...(families.includes(6) ? six : [])]
+  return [...(families.includes(4) || nat64 ? four : []), ...(families.includes(6) ? six : [])]
 }
 
 /**

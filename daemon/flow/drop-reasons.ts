@@ -188,6 +188,26 @@ export const dropReasons: readonly DropReason[] = [
     whatToDo:
       'Usual for a moment after a pod starts. If it lasts, the cluster source does not tell of the pod: compare `causeway tables pods` with what the API server has.',
   },
+  {
+    value: 27,
+    name: 'nat64_inside',
+    text: 'A packet to a prefix of `masquerade.nat64` stands for an IPv4 address that is not outside the cluster: of a pod, a node or a service, or of no host at all. Its sender was told that this is prohibited.',
+    whatToDo:
+      'Reach pods, nodes and services by their IPv6 addresses: DNS64 must leave names of the cluster alone. NAT64 leads only where masquerade would.',
+  },
+  {
+    value: 28,
+    name: 'nat64_form',
+    text: 'A packet of a flow by NAT64 is a fragment, has extension headers or IPv4 options, is a UDP datagram without checksum that was put together with others, or is an ICMP message that the other family does not have.',
+    whatToDo:
+      'Keep datagrams below the MTU of the path, as senders that discover it do: NAT64 translates no fragments.',
+  },
+  {
+    value: 29,
+    name: 'hops',
+    text: 'A packet to a prefix of `masquerade.nat64` was on its last hop. Its sender was told so.',
+    whatToDo: 'Nothing if it was a traceroute; else look for a loop, or raise the hop limit of the sender.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

@@ -15,8 +15,9 @@
  *                    slices, hostAddresses,
  *                    endpoints, backendLoads
  *   backendLoads     counted in conntrack         (datapath/)
- *   egress,          from plugins                 (plugins/)    → eBPF maps `egress_addresses`, `native_ranges`
- *   nativeRanges,
+ *   egress,          from plugins                 (plugins/)    → eBPF maps `egress_addresses`, `native_ranges`,
+ *   nativeRanges,                                                 `nat64_prefixes`
+ *   nat64Prefixes,
  *   egressPaths                                                → eBPF map `egress_paths`
  */
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
@@ -105,6 +106,12 @@ export interface NativeRangeRow {
   readonly owner: string
 }
 
+/** An IPv6 prefix whose addresses stand for IPv4 ones outside (RFC 6052): this node translates what pods send there. */
+export interface Nat64PrefixRow {
+  /** Of 96 bits. */
+  readonly prefix: Prefix
+}
+
 export interface Tables {
   readonly nodes: Table<NodeRow>
   readonly pods: Table<PodRow>
@@ -122,6 +129,7 @@ export interface Tables {
   readonly namespaces: Table<NamespaceRow>
   readonly egressPolicies: Table<EgressPolicyRow>
   readonly egressPaths: Table<EgressPathRow>
+  readonly nat64Prefixes: Table<Nat64PrefixRow>
 }
 
 export function createTables(): Tables {
@@ -142,6 +150,7 @@ export function createTables(): Tables {
     namespaces: new Table('namespaces', r => r.name),
     egressPolicies: new Table('egressPolicies', r => r.name),
     egressPaths: new Table('egressPaths', r => r.source),
+    nat64Prefixes: new Table('nat64Prefixes', r => r.prefix),
   }
 }
 

@@ -28,6 +28,7 @@ export const MAP_USE: Readonly<Record<string, MapUse>> = {
   direct_backends: 'shared',
   maglev_segments: 'shared',
   egress_paths: 'shared',
+  nat64_prefixes: 'shared',
   nat_crowd_blank: 'shared',
   service_ids: 'shared',
   conntrack: FEW,

@@ -14,6 +14,7 @@ test('the programs are told what is masqueraded', async () => {
     [null, 1 | 2 | 8],
     [{ ipv6: false, otherProtocols: 'drop' }, 1],
     [{ ipv4: false, nodes: true }, 2 | 4 | 8],
+    [{ nat64: {} }, 1 | 2 | 8 | 16],
   ] as const) {
     const host = fakeHost()
     const parts = await masquerade.configure(section)(host)
@@ -99,6 +100,21 @@ test('as many addresses are taken as the programs have room for', () => {
   assert.equal(parseOptions({ addresses: [...many(16), 'fd00::7'] }).addresses.length, 17)
 })
 
+test('prefixes of NAT64 are in their table, the well-known one unless others are given', async () => {
+  for (const [section, prefixes] of [
+    [{}, []],
+    [{ nat64: {} }, ['64:ff9b::/96']],
+    [{ nat64: { prefixes: ['2001:DB8:64::1/96', '64:ff9b::/96'] } }, ['2001:db8:64::/96', '64:ff9b::/96']],
+  ] as const) {
+    const host = fakeHost()
+    await masquerade.configure(section)(host)
+    const { nat64Prefixes } = host.tables
+    assert.deepEqual([...nat64Prefixes.values()].map(row => row.prefix).sort(), prefixes)
+    assert.equal(nat64Prefixes.initialized, true)
+    await host.stop()
+  }
+})
+
 const mistakes: readonly (readonly [section: unknown, key: string, message: RegExp])[] = [
   [7, 'masquerade', /allowed: a group with the keys ipv4/],
   [{ ipv5: true }, 'masquerade.ipv5', /unknown key; allowed: a group/],
@@ -108,6 +124,12 @@ const mistakes: readonly (readonly [section: unknown, key: string, message: RegE
   [{ addresses: many(17) }, 'masquerade.addresses.16', /too many of IPv4; allowed: up to 16 of each family/],
   [{ addresses: ['fd00::7', 'FD00:0::7'] }, 'masquerade.addresses.1', /fd00::7 is named twice/],
   [{ nativeRanges: ['10.0.0.0/8', '10/8'] }, 'masquerade.nativeRanges.1', /allowed: a list of prefixes/],
+  [{ nat64: true }, 'masquerade.nat64', /allowed: a group with the key prefixes/],
+  [{ nat64: { prefix: '64:ff9b::/96' } }, 'masquerade.nat64.prefix', /unknown key; allowed: a group/],
+  [{ nat64: { prefixes: [] } }, 'masquerade.nat64.prefixes', /allowed: a list of at least one IPv6 prefix/],
+  [{ nat64: { prefixes: ['64:ff9b::'] } }, 'masquerade.nat64.prefixes.0', /allowed: a list of at least one/],
+  [{ nat64: { prefixes: ['64:ff9b::/96', '64:ff9b:1::/48'] } }, 'masquerade.nat64.prefixes.1', /only behind 96 bits/],
+  [{ nat64: { prefixes: ['10.0.0.0/8'] } }, 'masquerade.nat64.prefixes.0', /does not stand for IPv4 here/],
   [{ agentFile: 'config' }, 'masquerade.agentFile', /allowed: an absolute path/],
 ]
 for (const [section, key, message] of mistakes)

@@ -10,7 +10,7 @@ import { absent, allowedAddresses, choiceProblems, egressRows } from './egress.t
 import { type MasqueradeOptions, parseOptions } from './options.ts'
 
 /** enum masquerade_flags of bpf/lib/shared.h. */
-const FLAGS = { ipv4: 1, ipv6: 2, nodes: 4, protocols: 8 } as const
+const FLAGS = { ipv4: 1, ipv6: 2, nodes: 4, protocols: 8, nat64: 16 } as const
 
 export const masquerade: Plugin = {
   name: 'masquerade',
@@ -22,9 +22,10 @@ export const masquerade: Plugin = {
 
 function setUp(options: MasqueradeOptions, host: Host): Parts {
   refuseForeign(options.addresses, host)
-  const { egress, nativeRanges, uplinks, hostAddresses, nodes } = host.tables
+  const { egress, nativeRanges, nat64Prefixes, uplinks, hostAddresses, nodes } = host.tables
   const egressKnown = egress.initializer('masquerade')
   const rangesKnown = nativeRanges.initializer('masquerade')
+  const prefixesKnown = nat64Prefixes.initializer('masquerade')
   const follow = (): void => {
     replaceRows(
       egress,
@@ -42,6 +43,11 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
     const rows = ranges.map(prefix => ({ prefix, owner }))
     replaceRows(nativeRanges, rows, row => row.owner === owner)
   }
+  replaceRows(
+    nat64Prefixes,
+    options.nat64Prefixes.map(prefix => ({ prefix })),
+  )
+  prefixesKnown()
   keep('masquerade.nativeRanges', options.nativeRanges)
   const followExternal = (): void => {
     if (options.externalAddresses === 'outside' || options.nodes) return
@@ -70,12 +76,13 @@ function agentFileOf({ agentFile: path }: MasqueradeOptions, host: Host, apply: 
   return path === undefined ? undefined : new AgentFile({ path, host, apply })
 }
 
-function flagsOf({ ipv4, ipv6, nodes, otherProtocols }: MasqueradeOptions): number {
+function flagsOf({ ipv4, ipv6, nodes, otherProtocols, nat64Prefixes }: MasqueradeOptions): number {
   return (
     (ipv4 ? FLAGS.ipv4 : 0) |
     (ipv6 ? FLAGS.ipv6 : 0) |
     (nodes ? FLAGS.nodes : 0) |
-    (otherProtocols === 'translate' ? FLAGS.protocols : 0)
+    (otherProtocols === 'translate' ? FLAGS.protocols : 0) |
+    (nat64Prefixes.length > 0 ? FLAGS.nat64 : 0)
   )
 }
 

@@ -194,7 +194,7 @@ for (const f of FAMILIES)
       await at.node.expire()
       assert.equal((await at.node.expire()).crowds, 0n, 'few are no crowd')
       forget(() => true)
-      assert.equal(opens(f, B, 40_000), 40_000)
+      assert.equal(opens(f, B, 40_013), 40_013)
     })
 
     test('one pod does not have all ports: the last ones are for those that have few', () => {

@@ -69,8 +69,8 @@ export const PARAMETERS: readonly Parameter[] = [
   { name: 'steady', levels: [256, 32_768].map(steady_sets => ({ steady_sets })) },
   { name: 'host', levels: [0n, 7n].map(host_netns => ({ host_netns })) },
   { name: 'dsr', levels: [0, 1, 2, 3].map(dsr_dispatch => ({ dsr_dispatch, dsr_port: 6081 + dsr_dispatch })) },
-  { name: 'masquerade', levels: [0, 3, 15].map(masquerade_flags => ({ masquerade_flags })) },
   { name: 'gateway', levels: [0, 1].map(egress_gateway => ({ egress_gateway })) },
+  { name: 'masquerade', levels: [0, 3, 31].map(masquerade_flags => ({ masquerade_flags })) },
   { name: 'batches', levels: [{ event_batch_bytes: 0 }, { event_batch_bytes: 262_144 }] },
 ]
 
