@@ -28,6 +28,10 @@ const SEVERAL = { failures: 200, timeoutMs: 100 }
 /** Ports that one set of servers has, and some to spare. */
 const NEXT_SERVER = 10
 
+export type Mode = 'rr' | 'crr' | 'stream'
+/** What `cw-probe bench` prints; which of it, the mode decides. */
+export type Sample = Partial<Latency & { readonly bitsPerSecond: number }>
+
 export class LeavingPods implements AsyncDisposable {
   readonly #ways: WaysOut
   readonly #core: Core
@@ -56,13 +60,12 @@ export class LeavingPods implements AsyncDisposable {
     this.#signal = signal
   }
 
-  /** Round trips, or connections with one round trip each. */
-  async latency(mode: 'rr' | 'crr', way: WayOut, seconds: number): Promise<Latency> {
-    return JSON.parse(await this.#bench(mode, way, seconds)) as Latency
-  }
-
-  async bitsPerSecond(way: WayOut, seconds: number): Promise<number> {
-    return (JSON.parse(await this.#bench('stream', way, seconds)) as { readonly bitsPerSecond: number }).bitsPerSecond
+  /** Round trips, connections with one round trip each, or a stream. */
+  async measure(mode: Mode, way: WayOut, seconds: number): Promise<Sample> {
+    const { outside, pods } = this.#ways
+    const command = [PROBE, 'bench', mode, outside.address, `${this.#port}`, '--seconds', `${seconds}`]
+    const inPod = this.#core.command(pods[way][0]?.netns ?? '', command)
+    return JSON.parse(await mustRun(inPod, { signal: this.#signal })) as Sample
   }
 
   /** Opens so many flows on each way, or as many as it gets. Resolves with how many there are. */
@@ -113,12 +116,6 @@ export class LeavingPods implements AsyncDisposable {
     const command = ['serve', `${this.#port}`]
     const processes = processesIn([basename(this.#ways.outside.netns)])
     await endProcesses(processes.filter(({ pid }) => command.every(word => procFile(pid, 'cmdline').includes(word))))
-  }
-
-  #bench(mode: string, way: WayOut, seconds: number): Promise<string> {
-    const { outside, pods } = this.#ways
-    const command = [PROBE, 'bench', mode, outside.address, `${this.#port}`, '--seconds', `${seconds}`]
-    return mustRun(this.#core.command(pods[way][0]?.netns ?? '', command), { signal: this.#signal })
   }
 
   #open(way: WayOut, holder: number, wanted: { count: number; failures: number; timeoutMs: number }) {
