@@ -54,19 +54,17 @@ static bool open_one(const struct endpoint_address *to, const struct options *op
 
 int hold(const struct endpoint_address *to, size_t count, const struct options *options)
 {
-	size_t opened = 0, failed = 0, in_a_row = 0;
+	size_t opened = 0, failed = 0;
 	int failure = 0;
 	char rest[64];
 
 	raise_limit();
-	while (opened < count && in_a_row < options->tries) {
+	while (opened < count && failed <= options->failures) {
 		if (open_one(to, options)) {
 			opened++;
-			in_a_row = 0;
 		} else {
 			failure = errno;
 			failed++;
-			in_a_row++;
 		}
 	}
 	printf("{\"opened\":%zu,\"failed\":%zu,\"error\":\"%s\"}\n", opened, failed, failure ? strerror(failure) : "");

@@ -23,7 +23,7 @@ static const char usage[] =
     "cw-probe spawn …                            time of programs; see spawn.c\n"
     "\n"
     "--timeout MS (5000)  --source ADDRESS  --interval MS (10)  --seconds S  --size BYTES\n"
-    "--tries N (1): hold gives up after so many failures in a row\n";
+    "--failures N (0): hold gives up after more than so many\n";
 
 static int usage_error(void)
 {
@@ -36,12 +36,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 	static const struct option names[] = {
 	    {"timeout", required_argument, NULL, 't'},  {"source", required_argument, NULL, 's'},
 	    {"interval", required_argument, NULL, 'i'}, {"seconds", required_argument, NULL, 'n'},
-	    {"size", required_argument, NULL, 'z'},     {"tries", required_argument, NULL, 'r'},
+	    {"size", required_argument, NULL, 'z'},     {"failures", required_argument, NULL, 'f'},
 	    {"blocking", no_argument, NULL, 'b'},       {0},
 	};
 	int c;
 
-	*o = (struct options){.timeout_ms = 5000, .interval_ms = 10, .size = DATAGRAM_MAX, .tries = 1};
+	*o = (struct options){.timeout_ms = 5000, .interval_ms = 10, .size = DATAGRAM_MAX};
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (c == 't')
 			o->timeout_ms = atof(optarg);
@@ -53,8 +53,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->seconds = atof(optarg);
 		else if (c == 'z')
 			o->size = strtoul(optarg, NULL, 10);
-		else if (c == 'r')
-			o->tries = strtoul(optarg, NULL, 10);
+		else if (c == 'f')
+			o->failures = strtoul(optarg, NULL, 10);
 		else if (c == 'b')
 			o->blocking = true;
 		else

@@ -40,7 +40,7 @@ struct options {
 	double interval_ms; /* between two messages of a stream */
 	double seconds;     /* duration; 0: until a signal */
 	size_t size;        /* bytes of a message */
-	size_t tries;       /* attempts that may fail, one after another, before no more are made */
+	size_t failures;    /* attempts that may fail before no more are made */
 	bool blocking;      /* serve with a process a connection: one system call less per message */
 };
 

@@ -12,8 +12,8 @@ export interface Wanted {
   /** The first one of the servers', which keep their ends (cw-probe serve --blocking). */
   readonly port: number
   readonly count: number
-  /** So many attempts in a row may fail before no more are made. */
-  readonly tries: number
+  /** So many attempts may fail before no more are made. */
+  readonly failures: number
   /** After so long without an answer an attempt has failed; a second passes before its first packet is repeated. */
   readonly timeoutMs: number
 }
@@ -30,9 +30,19 @@ export class HeldFlows implements AsyncDisposable {
   readonly #children: ChildProcess[] = []
 
   /** Opens flows one after another; resolves with how many it has, which stay. */
-  async open({ netns, address, port, count, tries, timeoutMs }: Wanted, signal: AbortSignal): Promise<Opened> {
+  async open({ netns, address, port, count, failures, timeoutMs }: Wanted, signal: AbortSignal): Promise<Opened> {
     signal.throwIfAborted()
-    const probe = [PROBE, 'hold', address, `${port}`, `${count}`, '--tries', `${tries}`, '--timeout', `${timeoutMs}`]
+    const probe = [
+      PROBE,
+      'hold',
+      address,
+      `${port}`,
+      `${count}`,
+      '--failures',
+      `${failures}`,
+      '--timeout',
+      `${timeoutMs}`,
+    ]
     const [file = '', ...args] = inNamespace(netns, withParent(probe))
     // Its standard input ends with this process.
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'] })

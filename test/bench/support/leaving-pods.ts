@@ -19,14 +19,18 @@ import { WAYS_OUT, type WayOut } from './ways-out.ts'
 /** Linux gives a pod 14,116 ports to one destination quickly, half of all (__inet_hash_connect), so these hold 64,512. */
 const HOLDERS = 5
 /**
- * An attempt has one packet to find a port with: the next would be sent after a second. A busy machine may let one pass
- * without an answer.
+ * An attempt has one packet to find a port with: the next would be sent after a second. On a busy machine one may be
+ * answered late.
  */
-const LAST = { tries: 3, timeoutMs: 900 }
+const LAST = { failures: 2, timeoutMs: 900 }
 /** One that is only to be there may try from other ports. */
-const SEVERAL = { tries: 5, timeoutMs: 200 }
+const SEVERAL = { failures: 200, timeoutMs: 100 }
 /** Ports that one set of servers has, and some to spare. */
 const NEXT_SERVER = 10
+
+export type Mode = 'rr' | 'crr' | 'stream'
+/** What `cw-probe bench` prints; which of it, the mode decides. */
+export type Sample = Partial<Latency & { readonly bitsPerSecond: number }>
 
 export class LeavingPods implements AsyncDisposable {
   readonly #ways: WaysOut
@@ -36,7 +40,6 @@ export class LeavingPods implements AsyncDisposable {
   readonly #held = new HeldFlows()
   #server: Disposable
   #port = SERVER_PORT
-  #flows = Object.fromEntries(WAYS_OUT.map(way => [way, 0])) as Record<WayOut, number>
 
   /** `name` is a lab's name; a lab of that name is built again. */
   static async create(name: string, signal: AbortSignal): Promise<LeavingPods> {
@@ -57,23 +60,23 @@ export class LeavingPods implements AsyncDisposable {
     this.#signal = signal
   }
 
-  /** Round trips, or connections with one round trip each. */
-  async latency(mode: 'rr' | 'crr', way: WayOut, seconds: number): Promise<Latency> {
-    return JSON.parse(await this.#bench(mode, way, seconds)) as Latency
+  /** Round trips, connections with one round trip each, or a stream. */
+  async measure(mode: Mode, way: WayOut, seconds: number): Promise<Sample> {
+    const { outside, pods } = this.#ways
+    const command = [PROBE, 'bench', mode, outside.address, `${this.#port}`, '--seconds', `${seconds}`]
+    const inPod = this.#core.command(pods[way][0]?.netns ?? '', command)
+    return JSON.parse(await mustRun(inPod, { signal: this.#signal })) as Sample
   }
 
-  async bitsPerSecond(way: WayOut, seconds: number): Promise<number> {
-    return (JSON.parse(await this.#bench('stream', way, seconds)) as { readonly bitsPerSecond: number }).bitsPerSecond
-  }
-
-  /** Opens flows until each way has so many, or gets no more. Resolves with how many there are. */
+  /** Opens so many flows on each way, or as many as it gets. Resolves with how many there are. */
   async hold(flows: number): Promise<Readonly<Record<WayOut, number>>> {
+    await this.letGo()
+    const held: [WayOut, number][] = []
     for (const way of WAYS_OUT) {
-      const more = shares(flows - this.#flows[way])
-      const all = await Promise.all(more.map((count, i) => this.#open(way, i, { count, ...SEVERAL })))
-      for (const { opened } of all) this.#flows[way] += opened
+      const all = await Promise.all(shares(flows).map((count, i) => this.#open(way, i, { count, ...SEVERAL })))
+      held.push([way, all.reduce((sum, { opened }) => sum + opened, 0)])
     }
-    return this.#flows
+    return Object.fromEntries(held) as Record<WayOut, number>
   }
 
   /** Opens flows of one pod after another until one is refused, or there are `most`. Resolves with how many there are. */
@@ -91,7 +94,6 @@ export class LeavingPods implements AsyncDisposable {
   async letGo(): Promise<void> {
     await this.#held[Symbol.asyncDispose]()
     await this.#endServer()
-    for (const way of WAYS_OUT) this.#flows[way] = 0
     this.#port += NEXT_SERVER
     this.#server = await serve(this.#core, this.#ways.outside.netns, this.#port, this.#signal)
   }
@@ -116,13 +118,7 @@ export class LeavingPods implements AsyncDisposable {
     await endProcesses(processes.filter(({ pid }) => command.every(word => procFile(pid, 'cmdline').includes(word))))
   }
 
-  #bench(mode: string, way: WayOut, seconds: number): Promise<string> {
-    const { outside, pods } = this.#ways
-    const command = [PROBE, 'bench', mode, outside.address, `${this.#port}`, '--seconds', `${seconds}`]
-    return mustRun(this.#core.command(pods[way][0]?.netns ?? '', command), { signal: this.#signal })
-  }
-
-  #open(way: WayOut, holder: number, wanted: { count: number; tries: number; timeoutMs: number }) {
+  #open(way: WayOut, holder: number, wanted: { count: number; failures: number; timeoutMs: number }) {
     const { outside, pods } = this.#ways
     const netns = pods[way][1 + holder]?.netns ?? ''
     return this.#held.open({ netns, address: outside.address, port: this.#port, ...wanted }, this.#signal)
