@@ -11,8 +11,8 @@ const NAME = 'masquerade'
 /** `ports` are those from 1024 on, `seconds` how long a sample takes. */
 const FULL = { flows: [1, 10_000, 60_000], ports: 64_512, seconds: { rr: 0.07, crr: 0.1, stream: 0.15 } }
 const BRIEF = { flows: [1, 40], ports: 100, seconds: { rr: 0.02, crr: 0.02, stream: 0.02 } }
-/** Streams scatter more from sample to sample: so many more rounds. */
-const STREAM_ROUNDS = 2
+/** Streams scatter by a tenth from sample to sample: so many more rounds. */
+const STREAM_ROUNDS = 4
 
 /** What a kind of sample tells. Where some connections wait for others' ports, their rate shows it and their median does not. */
 const FIGURES = {
