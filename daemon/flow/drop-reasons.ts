@@ -173,7 +173,7 @@ export const dropReasons: readonly DropReason[] = [
     name: 'no_gateway',
     text: 'An egress policy sends the packet by a gateway, and none is healthy; or this node was taken for the gateway, and knows nothing of the policy or has no address for it.',
     whatToDo:
-      '`causeway egress` shows the policies, their gateways and why they are not healthy. On a gateway `causeway status` names addresses that are on none of its devices.',
+      'Look at the gateways: `causeway egress` shows the policies, their gateways and why they are not healthy. On a gateway `causeway status` names addresses that are on none of its devices.',
   },
   {
     value: 25,
