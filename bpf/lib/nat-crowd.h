@@ -94,25 +94,23 @@ static __always_inline bool crowd_mark_half(struct nat_crowd *crowd, __u16 port,
 }
 
 /* Marks a port that a flow has, or was refused, in both: expiry may be about to go over to the other one. */
-static __always_inline bool crowd_mark(struct nat_crowd *crowd, __u16 port)
+static __always_inline void crowd_mark(struct nat_crowd *crowd, __u16 port)
 {
-	bool first = crowd_mark_half(crowd, port, 0), second = crowd_mark_half(crowd, port, 1);
-
-	return crowd->half & 1 ? second : first;
+	crowd_mark_half(crowd, port, 0);
+	crowd_mark_half(crowd, port, 1);
 }
 
-/* Takes the mark of a port that is free again; whether there was one. */
-static __always_inline bool crowd_unmark(struct nat_crowd *crowd, __u16 port)
+/* Takes the mark of a port that is free again. */
+static __always_inline void crowd_unmark(struct nat_crowd *crowd, __u16 port)
 {
-	__u64 bit = 1ULL << (port % 64), before;
+	__u64 bit = 1ULL << (port % 64);
 	__u32 word = crowd_word(port);
 
 	if (word == CROWD_WORDS)
-		return false;
-	before = __sync_fetch_and_and(&crowd->taken[word], ~bit);
-	before |= __sync_fetch_and_and(&crowd->taken[CROWD_WORDS + word], ~bit);
+		return;
+	__sync_fetch_and_and(&crowd->taken[word], ~bit);
+	__sync_fetch_and_and(&crowd->taken[CROWD_WORDS + word], ~bit);
 	__sync_fetch_and_and(&crowd->full[word / 64], ~(1ULL << (word % 64)));
-	return before & bit;
 }
 
 /*
@@ -125,11 +123,11 @@ static __always_inline bool crowd_admits(const struct nat_crowd *crowd, const st
 	__u32 room = crowd_room(reserved_too);
 	const struct share *share;
 
-	if (likely(crowd->ports < room - room / CROWD_SPARE_SHARE))
+	if (likely((__s32)crowd->ports < (__s32)(room - room / CROWD_SPARE_SHARE)))
 		return true;
 	own->share.owner = *owner;
 	share = bpf_map_lookup_elem(&crowd_shares, &own->share);
-	return !share || share->ports < room / (crowd->owners ? crowd->owners : 1);
+	return !share || (__s32)share->ports < (__s32)(room / (crowd->owners ? crowd->owners : 1));
 }
 
 /* Who the scratch names shares a crowd's ports. */
@@ -140,14 +138,16 @@ static __always_inline bool crowd_share_begin(struct scratch *own, __u32 ports, 
 	return !bpf_map_update_elem(&crowd_shares, &own->share, &own->share_new, BPF_NOEXIST);
 }
 
-/* A flow of the scratch's crowd has a port. */
+/*
+ * A flow of the scratch's crowd has a port. Of flows that began before the crowd was known only the end is counted, so
+ * that counts may be below zero until expiry has made them anew.
+ */
 static __always_inline void crowd_enter(struct nat_crowd *crowd, __u16 port, const struct address *owner,
 					struct scratch *own)
 {
 	struct share *share;
 
-	if (!crowd_mark(crowd, port))
-		return;
+	crowd_mark(crowd, port);
 	__sync_fetch_and_add(&crowd->ports, 1);
 	own->share.owner = *owner;
 	share = bpf_map_lookup_elem(&crowd_shares, &own->share);
@@ -171,8 +171,9 @@ __outlined int crowd_leave(const struct tuple *to)
 	if (!to || !own)
 		return 0;
 	crowd = crowd_of(to, own);
-	if (likely(!crowd) || !crowd_unmark(crowd, bpf_ntohs(to->source_port)))
+	if (likely(!crowd))
 		return 0;
+	crowd_unmark(crowd, bpf_ntohs(to->source_port));
 	__sync_fetch_and_sub(&crowd->ports, 1);
 	nat_key_set_against(&own->against, to);
 	reply = bpf_map_lookup_elem(&translations, &own->against);

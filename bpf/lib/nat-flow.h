@@ -24,6 +24,7 @@ static __always_inline bool nat_replies_to(const struct nat_value *reply, const 
 
 enum nat_claim {
 	NAT_TAKEN,
+	NAT_HELD, /* a connection had it that is over, and its server would take this segment for one of that */
 	NAT_FREE,
 	NAT_OVER,       /* a connection had it that is over, and its server knows nothing of it any more */
 	NAT_REMEMBERED, /* likewise, but the server remembers it, and will take this segment for a new one's all the
@@ -43,11 +44,16 @@ static __always_inline enum nat_claim nat_claim_over(const struct ct_value *entr
 		return NAT_TAKEN;
 	if (!(entry->flags & CT_WAITS) || entry->flags & CT_RST)
 		return NAT_OVER;
-	return (__s32)(own->sequence - entry->end) > 0 ? NAT_REMEMBERED : NAT_TAKEN;
+	return (__s32)(own->sequence - entry->end) > 0 ? NAT_REMEMBERED : NAT_HELD;
 }
 
 /* How long a tuple that has been given waits for its flow to be known to conntrack. */
 #define NAT_GIVEN_NS SECOND
+
+static __always_inline bool nat_is_refused(enum nat_claim claim)
+{
+	return claim <= NAT_HELD;
+}
 
 /* What a flow that comes as `from` would find with the scratch's `to`; notes who had it. */
 static __always_inline enum nat_claim nat_claim(const struct tuple *from, struct scratch *own)

@@ -13,6 +13,8 @@ enum {
 	NAT_PORTS = 65536 - CROWD_PORT_FIRST,
 	/* What a connection had that is over is taken where so many others have been tried. */
 	NAT_PICKY_TRIES = 4,
+	/* So many ports that servers remember a search passes over and leaves them unmarked. */
+	NAT_HELD_TRIES = 64,
 	/* How often a flow tries again that found a port and saw another one take it. */
 	NAT_RACES = 4,
 	NAT_LOST = -1,
@@ -103,7 +105,7 @@ __outlined enum nat_claim nat_try(struct __sk_buff *skb, const struct tuple *fro
 		return NAT_TAKEN;
 	nat_port_set(&own->to, port);
 	claim = nat_claim(from, own);
-	return claim != NAT_TAKEN && nat_has_all(own) && nat_is_hosts(skb, own) ? NAT_TAKEN : claim;
+	return !nat_is_refused(claim) && nat_has_all(own) && nat_is_hosts(skb, own) ? NAT_TAKEN : claim;
 }
 
 /* Finds a port by chance: the best of some. */
@@ -131,7 +133,7 @@ __outlined enum nat_claim nat_by_chance(struct __sk_buff *skb, const struct tupl
 		number = bpf_get_prandom_u32();
 	}
 	/* Once more, for who had it is noted. */
-	return second ? nat_try(skb, from, second_port) : NAT_TAKEN;
+	return second != NAT_TAKEN ? nat_try(skb, from, second_port) : NAT_TAKEN;
 }
 
 /* The search through a crowd's ports; where it is, is in the scratch. */
@@ -142,11 +144,11 @@ struct nat_search {
 	enum nat_claim claim;
 };
 
-/* On to a word, beyond the last one to the first. Whether the search is over. */
-static __always_inline long nat_search_on(struct scratch *own, __u32 word)
+/* On to a place, beyond the last one to the first. Whether the search is over. */
+static __always_inline long nat_search_on(struct scratch *own, __u32 place)
 {
-	own->word = word < CROWD_WORDS ? word : 0;
-	if (word % 64 && word < CROWD_WORDS)
+	own->place = place < NAT_PORTS ? place : 0;
+	if (own->place % CROWD_GROUP)
 		return 0;
 	/* The group that it began in, in the middle, comes once more. */
 	return ++own->groups > CROWD_GROUPS;
@@ -168,34 +170,39 @@ static __always_inline __u64 nat_search_unmarked(struct nat_crowd *crowd, __u32 
 	return unmarked;
 }
 
-/* One step: tries a port, or leaves words behind. A port that is refused is marked from then on. */
+/*
+ * One step: tries a port, or leaves words behind. A port that is refused is marked from then on, but not the first ones
+ * that a server remembers: who comes next may have a sequence number that it takes, and where connections are short
+ * all ports would be marked in a moment.
+ */
 static long nat_search_step(__u32 step, struct nat_search *search)
 {
 	struct scratch *own = scratch();
 	__u64 rest, unmarked;
-	__u16 port;
-	__u32 word;
+	__u32 word, place;
 
 	(void)step;
-	if (!own || own->word >= CROWD_WORDS)
+	if (!own || own->place >= NAT_PORTS)
 		return 1;
-	word = own->word;
+	place = own->place;
+	word = place / 64;
 	rest = ~search->crowd->full[word / 64] >> (word % 64);
 	if (!rest)
-		return nat_search_on(own, (word / 64 + 1) * 64);
-	word += (__u32)__builtin_ctzll(rest);
-	if (word >= CROWD_WORDS)
-		return nat_search_on(own, word);
+		return nat_search_on(own, (place / CROWD_GROUP + 1) * CROWD_GROUP);
+	/* The next word of which not all are marked. */
+	if (!(rest & 1))
+		return nat_search_on(own, (word + (__u32)__builtin_ctzll(rest)) * 64);
 	unmarked = nat_search_unmarked(search->crowd, word) & crowd_allowed(word, nat_has_all(own));
+	unmarked &= ~0ULL << (place % 64);
 	if (!unmarked)
-		return nat_search_on(own, word + 1);
-	own->word = word;
-	port = (__u16)(CROWD_PORT_FIRST + word * 64 + __builtin_ctzll(unmarked));
-	search->claim = nat_try(search->skb, search->from, bpf_htons(port));
-	if (search->claim != NAT_TAKEN)
+		return nat_search_on(own, (word + 1) * 64);
+	place = word * 64 + (__u32)__builtin_ctzll(unmarked);
+	search->claim = nat_try(search->skb, search->from, bpf_htons((__u16)(CROWD_PORT_FIRST + place)));
+	if (!nat_is_refused(search->claim))
 		return 1;
-	crowd_mark(search->crowd, port);
-	return 0;
+	if (search->claim == NAT_TAKEN || ++own->held > NAT_HELD_TRIES)
+		crowd_mark(search->crowd, (__u16)(CROWD_PORT_FIRST + place));
+	return nat_search_on(own, place + 1);
 }
 
 /* Finds a port among all of a crowd's, if there is one. */
@@ -204,10 +211,11 @@ static __always_inline enum nat_claim nat_by_search(struct __sk_buff *skb, const
 {
 	struct nat_search search = {.skb = skb, .from = from, .crowd = crowd, .claim = NAT_TAKEN};
 
-	own->word = bpf_get_prandom_u32() % CROWD_WORDS;
+	own->place = bpf_get_prandom_u32() % CROWD_WORDS * 64;
 	own->groups = 0;
-	/* Each port at most once, and each word. */
-	bpf_loop(NAT_PORTS + CROWD_WORDS + CROWD_GROUPS, nat_search_step, &search, 0);
+	own->held = 0;
+	/* Each port at most once but for those of the first group, and each word. */
+	bpf_loop(NAT_PORTS + CROWD_GROUP + 2 * CROWD_WORDS, nat_search_step, &search, 0);
 	return search.claim;
 }
 
@@ -242,7 +250,7 @@ static __always_inline enum nat_claim nat_find_port(struct __sk_buff *skb, const
 		return NAT_FREE;
 	if (!*crowd) {
 		claim = nat_by_chance(skb, from);
-		if (claim != NAT_TAKEN)
+		if (!nat_is_refused(claim))
 			return claim;
 		*crowd = crowd_begin(own);
 	}
@@ -260,7 +268,7 @@ static __always_inline int nat_open_once(struct __sk_buff *skb, const struct tup
 	if (!own)
 		return DROP_MALFORMED;
 	claim = nat_find_port(skb, from, choice, own, &crowd);
-	if (claim == NAT_TAKEN)
+	if (nat_is_refused(claim))
 		return DROP_NAT_PORTS;
 	own->remembered = claim == NAT_REMEMBERED;
 	error = nat_take(from);

@@ -31,8 +31,9 @@ struct scratch {
 	struct share_key share; /* of the ports of a crowd */
 	struct share share_new;
 	struct socket_ends socket; /* that would be given a flow's replies */
-	__u32 word;                /* of a crowd's: where the search for a port is */
+	__u32 place;               /* of a crowd's ports: where the search is */
 	__u32 groups;              /* that it has left behind */
+	__u32 held;                /* ports that it has passed and not marked */
 	struct address direct;     /* the pod that another node has chosen */
 	__u32 mtu;                 /* of the way that a packet is too long for; 0 when it is not */
 	__u32 sequence;            /* of the segment that opens a connection */

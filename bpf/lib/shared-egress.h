@@ -52,6 +52,7 @@ enum crowd_size {
 	CROWD_PORT_FIRST = 1024,                       /* of those that flows are given */
 	CROWD_WORDS = (65536 - CROWD_PORT_FIRST) / 64, /* of a bit a port */
 	CROWD_GROUPS = (CROWD_WORDS + 63) / 64,        /* of 64 words */
+	CROWD_GROUP = 64 * 64,                         /* ports of a group */
 	CROWDS = 1024,
 };
 

@@ -964,6 +964,8 @@ export const CrowdSize = {
   CROWD_WORDS: 1008,
   /** Of 64 words. */
   CROWD_GROUPS: 16,
+  /** Ports of a group. */
+  CROWD_GROUP: 4096,
   CROWDS: 1024,
 } as const
 export type CrowdSize = (typeof CrowdSize)[keyof typeof CrowdSize]

@@ -86,7 +86,7 @@ function connect(f: Family, pod: PodFacts, ports: readonly number[], host: Both 
 function fill(
   f: Family,
   free: readonly number[],
-  { host = HOST, owners = 1, unmarked = [] as readonly number[] } = {},
+  { host = HOST, owners = 1, ports = ALL.length - free.length, unmarked = [] as readonly number[] } = {},
 ): void {
   const words = new BigUint64Array(CrowdSize.CROWD_WORDS).fill(2n ** 64n - 1n)
   for (const port of [...free, ...unmarked]) {
@@ -95,7 +95,7 @@ function fill(
   }
   const value = new Uint8Array(CROWD_SIZE)
   // Which half holds, ports, those found so far, owners.
-  new Uint32Array(value.buffer).set([0, ALL.length - free.length, 0, owners])
+  new Uint32Array(value.buffer).set([0, ports, 0, owners])
   for (const half of [2, 1]) value.set(new Uint8Array(words.buffer), CROWD_SIZE - half * words.byteLength)
   const key = { source: toMapped16(host[f]), destination: toMapped16(OUTSIDE[f]), destinationPort: SERVER_PORT }
   at.node.crowds.update({ ...key, protocol: 6 }, value)
@@ -169,6 +169,12 @@ for (const f of FAMILIES)
       resets(f, 50_007)
       assert.equal(opens(f, B, 50_000), 50_007)
       assert.equal(opens(f, B, 50_001), undefined)
+    })
+
+    test('of connections that began before it was known how many there are the ends count, and nobody is refused', () => {
+      fill(f, [], { ports: 3 })
+      for (const port of ASKED) resets(f, port)
+      for (const port of ASKED) assert.notEqual(opens(f, B, port), undefined)
     })
 
     test('a port that a socket of the node has is not the last free one', async () => {
