@@ -18,7 +18,12 @@ before(async () => {
   pod = cluster.station('node2-a')
   outside = cluster.station('outside')
   const { router } = cluster.lab.layout
-  await mustRun(inNamespace(router.netns, ['ip', 'link', 'set', 'dev', UPLINK, 'mtu', `${MTU}`]))
+  // A route, not the device: a veth device drops what comes to it longer than it sends.
+  for (const family of FAMILIES) {
+    const to = [outside.address(family), 'dev', UPLINK]
+    const route = ['ip', `-${family}`, 'route', 'add', ...to, 'mtu', 'lock', `${MTU}`]
+    await mustRun(inNamespace(router.netns, route))
+  }
 })
 after(async () => await cluster?.[Symbol.asyncDispose]())
 
