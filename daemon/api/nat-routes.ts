@@ -1,7 +1,7 @@
 /** The route about ports that pods leave the cluster with. */
 import { nearest } from '../config/nearest.ts'
 import { podName } from '../flow/names.ts'
-import { canonicalAddress } from '../kernel/ip.ts'
+import { addressIn } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type { NatQuery, NatReport } from '../nat/report.ts'
 import { MOST_ROWS } from '../nat/top.ts'
@@ -53,12 +53,4 @@ function addressesOf(pod: string, { endpoints }: Pick<Tables, 'endpoints'>): rea
 
 function namesLike(pod: string, rows: readonly { readonly name: string }[]): readonly string[] {
   return rows.map(({ name }) => (pod.includes('/') ? name : name.slice(name.indexOf('/') + 1)))
-}
-
-function addressIn(text: string): Address | undefined {
-  try {
-    return canonicalAddress(text)
-  } catch {
-    return undefined
-  }
 }

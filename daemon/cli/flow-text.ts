@@ -39,7 +39,8 @@ export class FlowPrinter {
   }
 }
 
-function endText({ address, port, pod, node }: FlowEnd): string {
+/** One side of a flow: `POD (ADDRESS:PORT)`, `node NODE (ADDRESS)`, or the address alone. */
+export function endText({ address, port, pod, node }: FlowEnd): string {
   if (address === undefined) return '-'
   const shown = port === undefined ? address : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
   const name = pod ?? (node === undefined ? undefined : `node ${node}`)

@@ -3,6 +3,7 @@ import type { FlowTold, OutcomeTold, SocketEnd, TranslationTold } from '../trace
 import type { TracePacket } from '../trace/frame.ts'
 import type { Trace } from '../trace/tracer.ts'
 import type { CommandContext } from './command.ts'
+import { endText } from './flow-text.ts'
 import { coloured } from './output.ts'
 
 export function traceText(context: Pick<CommandContext, 'colour'>, trace: Trace): string {
@@ -42,12 +43,6 @@ function packetText(packet: TracePacket, who: { source?: SocketEnd; destination?
 function icmpText({ icmp }: TracePacket): string {
   if (icmp === undefined) return ''
   return `type ${icmp.type} code ${icmp.code}${icmp.id === undefined ? '' : ` id ${icmp.id}`}`
-}
-
-function endText({ address, port, pod, node }: SocketEnd): string {
-  const shown = port === undefined ? address : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-  const name = pod ?? (node === undefined ? undefined : `node ${node}`)
-  return name === undefined ? shown : `${name} (${shown})`
 }
 
 function pairText({ source, destination }: TranslationTold['from']): string {

@@ -52,6 +52,12 @@ export function canonicalAddress(text: string): Address {
   return textOf(bytesOf(text))
 }
 
+/** The same for a text that may be something else, which is undefined. */
+export function addressIn(text: string): Address | undefined {
+  const bytes = tryBytes(text)
+  return bytes && textOf(bytes)
+}
+
 /** Reads `address/length` and keeps host bits; throws InvalidAddress, also for a missing length. */
 export function parsePrefix(text: string): IpPrefix {
   const slash = text.indexOf('/')

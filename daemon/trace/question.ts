@@ -2,7 +2,7 @@
 import { nearest } from '../config/nearest.ts'
 import { CausewayError } from '../errors.ts'
 import { podName } from '../flow/names.ts'
-import { canonicalAddress, familyIn, InvalidAddress } from '../kernel/ip.ts'
+import { addressIn, familyIn } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
 import type { EndpointRow, Tables } from '../state/tables.ts'
@@ -290,13 +290,4 @@ function unknownGoal({ tables }: QuestionParts, name: string): TraceRefused {
 
 function fullName(name: string): string {
   return name.includes('/') ? name : `default/${name}`
-}
-
-function addressIn(text: string): Address | undefined {
-  try {
-    return canonicalAddress(text)
-  } catch (error) {
-    if (error instanceof InvalidAddress) return undefined
-    throw error
-  }
 }
