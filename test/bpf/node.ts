@@ -104,6 +104,9 @@ export interface NodeOptions {
   readonly sizes?: Readonly<Record<string, number>>
 }
 
+/** Objects that are loaded when they are asked for, over the maps of `pod`. */
+const LATER: readonly string[] = ['uplink', 'overlay', 'conntrack', 'xdp']
+
 /** What the programs have unless told otherwise; that of the daemon would take long to be forgotten. */
 const STEADY_SETS = 256
 
@@ -140,7 +143,7 @@ export class TestNode implements Disposable {
     this.#netns = stack.use(openNewNetns())
     this.#net = stack.use(new NetlinkNet(this.#netns.path))
     this.devices = makeDevices(this.#net, this.#netns.path)
-    this.#load(options, stack)
+    this.#loadObject('pod', options, stack)
     this.#prelude = stack.use(loadObject(preludePath()))
     this.#preludes = stack.use(this.#prelude.map('preludes', codec(u32, bytes(20))))
     const map = <K, V>(name: string, key: Layout<K>, value: Layout<V>): EbpfMap<K, V> =>
@@ -214,8 +217,8 @@ export class TestNode implements Disposable {
   object(name: string): LoadedObject {
     const object = this.#objects.get(name)
     if (object !== undefined) return object
-    // Few tests need it, and verifying it takes a slow machine a second.
-    if (name === 'xdp') return this.#loadObject(name, this.#options, this.#stack)
+    // Most tests need few, and verifying one takes a slow machine seconds.
+    if (LATER.includes(name)) return this.#loadObject(name, this.#options, this.#stack)
     throw new Error(`no object ${name}`)
   }
 
@@ -254,10 +257,6 @@ export class TestNode implements Disposable {
     using steady = this.object('xdp').map('steady', codec(u32, bytes(set)))
     const nothing = new Uint8Array(set)
     steady.updateBatch(Array.from({ length: steady.maxEntries }, (_, place) => [place, nothing] as const))
-  }
-
-  #load(options: NodeOptions, stack: DisposableStack): void {
-    for (const name of ['pod', 'uplink', 'overlay', 'conntrack']) this.#loadObject(name, options, stack)
   }
 
   /** Over the maps of the first one. */
