@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, ECHO_PORT, FAMILIES } from '../support/cluster.ts'
+import type { Crowd } from '../../deploy/lab/crowds.ts'
 import type { ClusterStation } from '../support/cluster-station.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -56,10 +57,20 @@ for (const family of FAMILIES)
     }
   })
 
+/** Stops connections, all of which must have lived, and spoken, all the time. */
+async function stopWhole(crowds: readonly Crowd[]): Promise<void> {
+  for (const crowd of crowds) {
+    const { opened, answered, failures } = await crowd.stop()
+    assert.deepEqual(failures, [])
+    assert.equal(opened, CONNECTIONS / 2)
+    assert.ok(answered > opened, `${answered} exchanges`)
+  }
+}
+const openCrowds = async (): Promise<Crowd[]> =>
+  await Promise.all(FAMILIES.map(family => pod.crowd('hold', CONNECTIONS / 2, outside.address(family), ECHO_PORT)))
+
 test('ranges change while connections run, and none breaks', async () => {
-  const crowds = await Promise.all(
-    FAMILIES.map(family => pod.crowd('hold', CONNECTIONS / 2, outside.address(family), ECHO_PORT)),
-  )
+  const crowds = await openCrowds()
   const ranges = FAMILIES.map(family => `${outside.address(family)}/${family === 4 ? 32 : 128}`)
   keep(ranges)
   for (const range of ranges) await eventually(() => isKept(range))
@@ -76,10 +87,19 @@ test('ranges change while connections run, and none breaks', async () => {
   for (const family of FAMILIES)
     await eventually(async () => (await pod.check('tcp', outside.address(family), ECHO_PORT, 1, '--timeout', 500)).ok)
   await delay(WHILE_MS)
-  for (const crowd of crowds) {
-    const { opened, answered, failures } = await crowd.stop()
-    assert.deepEqual(failures, [])
-    assert.equal(opened, CONNECTIONS / 2)
-    assert.ok(answered > opened, `${answered} exchanges`)
+  await stopWhole(crowds)
+})
+
+test('the daemon is killed and starts again while connections run, and none breaks', async () => {
+  const crowds = await openCrowds()
+  const node = cluster.node('node1')
+  await node.endDaemon('SIGKILL')
+  await delay(WHILE_MS)
+  await node.startDaemon()
+  for (const family of FAMILIES) {
+    const { ok, error } = await pod.check('tcp', outside.address(family), ECHO_PORT, 1, '--timeout', 3000)
+    assert.ok(ok, error)
   }
+  await delay(WHILE_MS)
+  await stopWhole(crowds)
 })
