@@ -7,7 +7,7 @@ import { SUITES } from './suites.ts'
 test('without arguments the floor, the stable and the newest kernel run every suite', () => {
   const { kernels, suites, limitMs, atOnce, update, json } = parseArguments([])
   assert.deepEqual(kernels, ['6.1', '6.12', 'newest'])
-  assert.deepEqual([suites, limitMs, atOnce, update, json], [SUITES, 600_000, availableParallelism(), false, false])
+  assert.deepEqual([suites, limitMs, atOnce, update, json], [SUITES, 900_000, availableParallelism(), false, false])
 })
 
 test('kernels and suites can be chosen; each kernel runs once', () => {

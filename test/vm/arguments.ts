@@ -11,7 +11,7 @@ export const HELP = `npm run test:vm [-- KERNEL…] [OPTIONS]
   the floor of 6.1, only informs. Without any: ${DEFAULT_KERNELS.join(', ')}.
 
   --only PATTERN      suites with that in their name; repeatable
-  --limit SECONDS     for each suite (600)
+  --limit SECONDS     for each suite (900)
   --at-once GUESTS    that run side by side (as many as processors: ${availableParallelism()})
   --update            write the goldens in docs/reference instead of comparing with them
   --json              one JSON object a suite instead of the table
@@ -22,7 +22,7 @@ ${SUITES.map(({ name, summary }) => `  ${name.padEnd(18)}  ${summary}`).join('\n
   Kernels are kept in /var/cache/causeway-vm.
 `
 
-const LIMIT_SECONDS = 600
+const LIMIT_SECONDS = 900
 
 export interface Arguments {
   readonly help: boolean
