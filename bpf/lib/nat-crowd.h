@@ -120,14 +120,14 @@ static __always_inline void crowd_unmark(struct nat_crowd *crowd, __u16 port)
 static __always_inline bool crowd_admits(const struct nat_crowd *crowd, const struct address *owner,
 					 struct scratch *own, bool reserved_too)
 {
-	__u32 room = crowd_room(reserved_too);
+	__u32 room = crowd_room(reserved_too), owners = crowd->owners ? crowd->owners : 1;
 	const struct share *share;
 
 	if (likely((__s32)crowd->ports < (__s32)(room - room / CROWD_SPARE_SHARE)))
 		return true;
 	own->share.owner = *owner;
 	share = bpf_map_lookup_elem(&crowd_shares, &own->share);
-	return !share || (__s32)share->ports < (__s32)(room / (crowd->owners ? crowd->owners : 1));
+	return !share || (__s32)share->ports < (__s32)((room + owners - 1) / owners);
 }
 
 /* Who the scratch names shares a crowd's ports. */

@@ -217,6 +217,17 @@ for (const f of FAMILIES)
       assert.equal(opens(f, B, 50_002), undefined, 'now it has its half')
     })
 
+    test('what does not divide evenly is given too', () => {
+      const owners = 5
+      assert.notEqual(ALL.length % owners, 0)
+      fill(f, [62_000], { owners })
+      const [source, destination] = [toMapped16(HOST[f]), toMapped16(OUTSIDE[f])]
+      const crowd = { source, destination, destinationPort: SERVER_PORT, protocol: 6 }
+      const ports = Math.floor(ALL.length / owners)
+      at.node.shares.update({ crowd, owner: toMapped16(B[f]) }, { ports, counting: 0 })
+      assert.equal(opens(f, B, 50_000), 62_000)
+    })
+
     test('ports come and go by chance: one is found whenever there is one, and no two flows have the same', () => {
       const random = new Random()
       const free = new Set(Array.from({ length: 12 }, () => random.pick(ALL.filter(port => !ASKED.includes(port)))))
