@@ -1,6 +1,6 @@
 /** Carries the tables `egress`, `nativeRanges` and `nat64Prefixes` into the maps by which pods' packets leave the cluster. */
 import { fromMapped16, fromMappedPrefix, toMapped16, toMappedPrefix } from '../kernel/ip.ts'
-import type { Address, BpfMap } from '../kernel/kernel.ts'
+import type { Address, BpfMap, Prefix } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
 import { Reconciler } from '../state/reconcile.ts'
 import type { EgressRow, Nat64PrefixRow, NativeRangeRow, Tables } from '../state/tables.ts'
@@ -92,18 +92,20 @@ export function egressTarget(current: () => EgressMaps, rows: Pick<Tables['egres
   }
 }
 
+/** Always written: a look-up finds the longest prefix, which may be that of a wider one. Whether that was so. */
+function writeRange(map: BpfMap<RangeKey, number>, prefix: Prefix): boolean {
+  const known = map.lookup(rangeKey(prefix)) !== undefined
+  map.update(rangeKey(prefix), 1)
+  return !known
+}
+
 /** A range that somebody else still names stays. */
 export function nativeRangeTarget(
   current: () => EgressMaps,
   rows: Pick<Tables['nativeRanges'], 'values'>,
 ): Target<NativeRangeRow> {
   return {
-    // Always written: a look-up finds the longest prefix, which may be that of a wider one.
-    update(row) {
-      const known = current().nativeRanges.lookup(rangeKey(row.prefix)) !== undefined
-      current().nativeRanges.update(rangeKey(row.prefix), 1)
-      return !known
-    },
+    update: row => writeRange(current().nativeRanges, row.prefix),
     delete(row) {
       if ([...rows.values()].some(other => other.prefix === row.prefix)) return
       current().nativeRanges.delete(rangeKey(row.prefix))
@@ -115,11 +117,7 @@ export function nativeRangeTarget(
 /** Flows that are open stay as they began when their prefix goes. */
 export function nat64PrefixTarget(current: () => Pick<EgressMaps, 'nat64Prefixes'>): Target<Nat64PrefixRow> {
   return {
-    update(row) {
-      const known = current().nat64Prefixes.lookup(rangeKey(row.prefix)) !== undefined
-      current().nat64Prefixes.update(rangeKey(row.prefix), 1)
-      return !known
-    },
+    update: row => writeRange(current().nat64Prefixes, row.prefix),
     delete(row) {
       current().nat64Prefixes.delete(rangeKey(row.prefix))
     },

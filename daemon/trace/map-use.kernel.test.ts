@@ -3,13 +3,13 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { compilePrograms } from '../../test/bpf/node.ts'
-import { OBJECT_DIRECTORY } from '../datapath/objects.ts'
+import { OBJECT_DIRECTORY, OBJECT_OF } from '../datapath/objects.ts'
 import { MAP_LAYOUTS } from '../datapath/pinned-maps.ts'
 import { mapFlag } from '../kernel/bpf/codes.ts'
 import { type LoadedObject, loadObject, type MapOptions, readObject } from '../kernel/bpf/object.ts'
 import { VerifierError } from '../kernel/bpf/object-errors.ts'
 import { MAP_USE } from './map-use.ts'
-import { OBJECT_OF, type TracedProgram } from './private-program.ts'
+import type { TracedProgram } from './private-program.ts'
 
 suite('what a trace does with each map', () => {
   before(compilePrograms)

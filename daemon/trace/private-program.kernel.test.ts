@@ -13,19 +13,12 @@ import {
   natKeyLayout,
   natValueLayout,
 } from '../datapath/shared.gen.ts'
-import { OBJECT_DIRECTORY } from '../datapath/objects.ts'
+import { OBJECT_DIRECTORY, OBJECT_OF } from '../datapath/objects.ts'
 import { codec } from '../kernel/bpf/layout.ts'
 import { toMapped16 } from '../kernel/ip.ts'
 import { mustRead, tupleOfPacket } from './outcome.ts'
 import { readFrame, type TracePacket } from './frame.ts'
-import {
-  type LiveSet,
-  OBJECT_OF,
-  OtherBuild,
-  PrivateProgram,
-  type RunResult,
-  type TracedProgram,
-} from './private-program.ts'
+import { type LiveSet, OtherBuild, PrivateProgram, type RunResult, type TracedProgram } from './private-program.ts'
 
 const PORT = 5000
 const masquerade_flags = MasqueradeFlags.MASQUERADE_IPV4 | MasqueradeFlags.MASQUERADE_IPV6

@@ -22,19 +22,12 @@ import { readObjectFile } from '../kernel/bpf/object-file.ts'
 import { programInfo } from '../kernel/bpf/program.ts'
 import { RingBuffer } from '../kernel/bpf/ring-buffer.ts'
 import { skbContext, testRun } from '../kernel/bpf/test-run.ts'
+import { OBJECT_OF } from '../datapath/objects.ts'
 import { FlowMirror } from './flow-mirror.ts'
 import { MAP_USE } from './map-use.ts'
 import { tunnelArrival } from './tunnel-arrival.ts'
 
-/** Programs that packets can be traced through, and the object that each is in. */
-export const OBJECT_OF = {
-  pod_out: 'pod',
-  pod_in: 'pod',
-  uplink_in: 'uplink',
-  uplink_out: 'uplink',
-  overlay_in: 'overlay',
-  overlay_out: 'overlay',
-} as const
+/** Programs that packets can be traced through. */
 export type TracedProgram = keyof typeof OBJECT_OF
 
 /** The live programs, as ProgramSet has them. */

@@ -16,10 +16,11 @@ import {
 } from '../../daemon/datapath/shared.gen.ts'
 import { eth, fragment6, ipv4, type Layer, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { icmp, icmpv6, protocol, quote, sctp, tcp, udp } from '../support/packet-transport.ts'
+import { icmp, icmpv6, protocol, quote, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
 import type { Sent, TestNode } from './node.ts'
 import { BACKEND_PORT, SERVICE_PORT, translations } from './service-maps.ts'
+import { KINDS } from './outside.ts'
 import { serviceNode, type Way } from './service-node.ts'
 import {
   A,
@@ -100,17 +101,6 @@ const toGateway = eth({ src: A.mac, dst: MARK })
 /** As it arrives at a gateway from a pod of another node. */
 const asked = eth({ src: A.mac, dst: MARK })
 const toOverlay = eth({ src: ROUTER.mac, dst: OVERLAY_MAC })
-
-const echo = (f: Family, id: number, reply = false): Layer =>
-  f === 4 ? icmp({ type: reply ? 0 : 8, id }) : icmpv6({ type: reply ? 129 : 128, id })
-const KINDS: Readonly<Record<string, (f: Family, port: number, reply?: boolean) => Layer>> = {
-  tcp: (_f, port, reply) =>
-    reply ? tcp({ sport: 443, dport: port, flags: 'SA' }) : tcp({ sport: port, dport: 443, flags: 'S' }),
-  udp: (_f, port, reply) => (reply ? udp({ sport: 53, dport: port }) : udp({ sport: port, dport: 53 })),
-  sctp: (_f, port, reply) =>
-    reply ? sctp({ sport: 5000, dport: port, summed: true }) : sctp({ sport: port, dport: 5000, summed: true }),
-  echo: (f, id, reply) => echo(f, id, reply),
-}
 
 /** A datagram of so many bytes of IP from pod A. */
 function sized(f: Family, length: number): Layer[] {

@@ -5,17 +5,16 @@ import { codec } from '../../daemon/kernel/bpf/layout.ts'
 import { egressAddressLayout, egressKeyLayout, MasqueradeFlags } from '../../daemon/datapath/shared.gen.ts'
 import { eth, fragment6, ipv4, ipv6, type Layer, packet, payload, PROTOCOL } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { icmp, icmpv6, protocol, quote, sctp, tcp, udp } from '../support/packet-transport.ts'
+import { icmp, icmpv6, protocol, quote, tcp, udp } from '../support/packet-transport.ts'
 import { effects, flows } from './effects.ts'
 import { BACKEND_PORT, SERVICE_PORT, translations } from './service-maps.ts'
-import { away, giveAddresses, hold, KNOWING, SECOND, uplink } from './outside.ts'
+import { away, echo, giveAddresses, hold, KINDS, KNOWING, SECOND, uplink } from './outside.ts'
 import { serviceNode, sourcePort } from './service-node.ts'
 import {
   A,
   B,
   type Both,
   FAMILIES,
-  type Family,
   fromPod,
   fromRouter,
   HOST,
@@ -35,19 +34,6 @@ const at = serviceNode({ constants: { masquerade_flags: ON } })
 const { passes } = at
 
 beforeEach(() => giveAddresses(at.node, HOST))
-
-const echo = (f: Family, id: number, reply = false): Layer =>
-  f === 4 ? icmp({ type: reply ? 0 : 8, id }) : icmpv6({ type: reply ? 129 : 128, id })
-
-/** What pods send, what of it is told back, and at which port. */
-const KINDS: Readonly<Record<string, (f: Family, port: number, reply?: boolean) => Layer>> = {
-  tcp: (_f, port, reply) =>
-    reply ? tcp({ sport: 443, dport: port, flags: 'SA' }) : tcp({ sport: port, dport: 443, flags: 'S' }),
-  udp: (_f, port, reply) => (reply ? udp({ sport: 53, dport: port }) : udp({ sport: port, dport: 53 })),
-  sctp: (_f, port, reply) =>
-    reply ? sctp({ sport: 5000, dport: port, summed: true }) : sctp({ sport: port, dport: 5000, summed: true }),
-  echo: (f, id, reply) => echo(f, id, reply),
-}
 
 for (const f of FAMILIES) {
   for (const [kind, layer] of Object.entries(KINDS))

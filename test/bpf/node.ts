@@ -53,6 +53,7 @@ import {
   STEADY_SIZE,
   SteadySize,
 } from '../../daemon/datapath/shared.gen.ts'
+import { OBJECT_OF } from '../../daemon/datapath/objects.ts'
 import { steadyEntries } from '../../daemon/datapath/constants.ts'
 import type { DatapathConfig } from '../../daemon/datapath/config.gen.ts'
 import { compileBpf, compileObject } from '../../deploy/setup/compile-bpf.mjs'
@@ -62,15 +63,7 @@ import { A, B, HOST, type PodFacts, PREFIXES } from './world.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-export type ProgramName = 'pod_out' | 'pod_in' | 'uplink_in' | 'uplink_out' | 'overlay_in' | 'overlay_out'
-const OBJECT_OF = {
-  pod_out: 'pod',
-  pod_in: 'pod',
-  uplink_in: 'uplink',
-  uplink_out: 'uplink',
-  overlay_in: 'overlay',
-  overlay_out: 'overlay',
-} as const satisfies Record<ProgramName, string>
+export type ProgramName = keyof typeof OBJECT_OF
 
 /** TC_ACT_*: `pass` leaves the packet to other programs on the device, `stack` ends there. */
 export type Verdict = 'pass' | 'stack' | 'drop' | 'redirect' | `${number}`

@@ -5,8 +5,10 @@ import { once } from 'node:events'
 import { codec, u32 } from '../../daemon/kernel/bpf/layout.ts'
 import { toMapped16, toMappedPrefix } from '../../daemon/kernel/ip.ts'
 import { egressAddressLayout, egressKeyLayout, rangeKeyLayout } from '../../daemon/datapath/shared.gen.ts'
+import type { Layer } from '../support/packet.ts'
+import { icmp, icmpv6, sctp, tcp, udp } from '../support/packet-transport.ts'
 import type { TestNode } from './node.ts'
-import { A, type Both, FAMILIES, type PodFacts } from './world.ts'
+import { A, type Both, FAMILIES, type Family, type PodFacts } from './world.ts'
 
 /** In a range where pods' addresses are known. */
 export const KNOWING: Both = { 4: '100.64.1.1', 6: '2001:db8:64::1' }
@@ -54,4 +56,17 @@ export async function hold(
       await once(child, 'exit')
     },
   }
+}
+
+export const echo = (f: Family, id: number, reply = false): Layer =>
+  f === 4 ? icmp({ type: reply ? 0 : 8, id }) : icmpv6({ type: reply ? 129 : 128, id })
+
+/** What pods send, what of it is told back, and at which port. */
+export const KINDS: Readonly<Record<string, (f: Family, port: number, reply?: boolean) => Layer>> = {
+  tcp: (_f, port, reply) =>
+    reply ? tcp({ sport: 443, dport: port, flags: 'SA' }) : tcp({ sport: port, dport: 443, flags: 'S' }),
+  udp: (_f, port, reply) => (reply ? udp({ sport: 53, dport: port }) : udp({ sport: port, dport: 53 })),
+  sctp: (_f, port, reply) =>
+    reply ? sctp({ sport: 5000, dport: port, summed: true }) : sctp({ sport: port, dport: 5000, summed: true }),
+  echo: (f, id, reply) => echo(f, id, reply),
 }
