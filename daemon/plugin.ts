@@ -9,6 +9,8 @@ import type { EndpointRow, Tables } from './state/tables.ts'
 /** The errors a plugin throws; stated here so that a plugin needs no further import. */
 export { AddressInUse, AddressNotInPool, CausewayError, ConfigError, PoolExhausted, UnknownPool } from './errors.ts'
 export { NotSupported } from './kernel/errors.ts'
+/** How a plugin's command shows rows. */
+export { textTable } from './cli/text-table.ts'
 
 /** Lines are JSON objects; an error goes under the key `error`, where it is written with code, stack and causes. */
 export interface Logger {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { endpointRow } from '../../test/support/endpoint-row.ts'
 import type { NatQuery, NatReport } from '../nat/report.ts'
 import { addressOf } from '../nat/way.ts'
 import { createTables } from '../state/tables.ts'
@@ -12,16 +13,7 @@ for (const [id, namespace, name, ...addresses] of [
   [2, 'other', 'web', '10.1.0.3'],
   [3, 'default', 'database', '10.1.0.4'],
 ] as const)
-  tables.endpoints.put({
-    key: `causeway/${id}/eth0`,
-    id,
-    pod: { namespace, name, uid: '' },
-    addresses,
-    pool: 'default',
-    device: { name: `cw${id}`, index: id, mac: '' },
-    interface: { name: 'eth0', mac: '', mtu: 1500 },
-    netns: { path: '', dev: 0, ino: 0 },
-  })
+  tables.endpoints.put(endpointRow(name, addresses, { key: `causeway/${id}/eth0`, pod: { namespace, name, uid: '' } }))
 const REPORT: NatReport = {
   masquerade: true,
   addresses: [],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { endpointRow } from '../../test/support/endpoint-row.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import type { EgressFlow } from '../datapath/egress-flows.ts'
@@ -14,16 +15,7 @@ const LOOK_MS = 1000
 function watched({ masquerade = true, open = flows(3, '10.1.0.2', '192.0.2.7', '198.51.100.9:443') } = {}) {
   const [clock, log, tables, stop] = [new FakeClock(), new FakeLog(), createTables(), new AbortController()]
   tables.egress.put({ device: 'eth0', index: 2, family: 4, addresses: ['192.0.2.7'] })
-  tables.endpoints.put({
-    key: 'causeway/web/eth0',
-    id: 1,
-    pod: { namespace: 'default', name: 'web', uid: '' },
-    addresses: ['10.1.0.2'],
-    pool: 'default',
-    device: { name: 'cweb', index: 1, mac: '' },
-    interface: { name: 'eth0', mac: '', mtu: 1500 },
-    netns: { path: '', dev: 0, ino: 0 },
-  })
+  tables.endpoints.put(endpointRow('web', ['10.1.0.2']))
   let reads = 0
   let failure: Error | undefined
   const nat = new Nat({

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { endpointRow } from '../../test/support/endpoint-row.ts'
 import type { EgressFlow } from '../datapath/egress-flows.ts'
 import { createTables, type EgressRow } from '../state/tables.ts'
 import { podNames } from './pod-names.ts'
@@ -10,20 +11,11 @@ import { textOfAddress } from './way.ts'
 
 const tables = createTables()
 const { endpoints } = tables
-for (const [id, name, ...addresses] of [
-  [1, 'web', '10.1.0.2', 'fd00:71::2'],
-  [2, 'db', '10.1.0.3', 'fd00:71::3'],
+for (const [name, ...addresses] of [
+  ['web', '10.1.0.2', 'fd00:71::2'],
+  ['db', '10.1.0.3', 'fd00:71::3'],
 ] as const)
-  endpoints.put({
-    key: `causeway/${name}/eth0`,
-    id,
-    pod: { namespace: 'default', name, uid: '' },
-    addresses,
-    pool: 'default',
-    device: { name: `cw${name}`, index: id, mac: '' },
-    interface: { name: 'eth0', mac: '', mtu: 1500 },
-    netns: { path: '', dev: 0, ino: 0 },
-  })
+  endpoints.put(endpointRow(name, addresses))
 
 const EGRESS: readonly EgressRow[] = [
   { device: 'eth0', index: 2, family: 4, addresses: ['192.0.2.7', '192.0.2.8'] },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { endpointRow } from '../../test/support/endpoint-row.ts'
 import { suite, test } from 'node:test'
 import { PLAIN_BACKEND, PLAIN_FRONTEND, PLAIN_SERVICE } from '../../test/support/service-row.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
@@ -10,16 +11,10 @@ const UPLINK = { name: 'eth0', index: 2, mtu: 1500, mac: '02:00:00:00:00:09' }
 const OVERLAY = { name: 'cw-vxlan', index: 3 }
 
 function endpoint(name: string, ...addresses: readonly string[]): EndpointRow {
-  return {
-    key: `causeway/${name}/eth0`,
-    id: 1,
-    pod: { namespace: 'default', name, uid: '' },
-    addresses,
-    pool: 'p',
+  return endpointRow(name, addresses, {
     device: { name: `cw-${name}`, index: 10, mac: '02:00:00:00:00:0b' },
     interface: { name: 'eth0', mac: '02:00:00:00:00:0a', mtu: 1500 },
-    netns: { path: '/n', dev: 1, ino: 1 },
-  }
+  })
 }
 
 function frontend(address: string, more: Partial<FrontendRow> = {}): FrontendRow {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { endpointRow } from '../../test/support/endpoint-row.ts'
 import type { Health } from './health.ts'
-import { createTables, type EndpointRow } from '../../daemon/state/tables.ts'
+import { createTables } from '../../daemon/state/tables.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { FakeMetrics } from '../../test/support/fake-metrics.ts'
@@ -40,7 +41,7 @@ function start(pods: number, ...silentAtFirst: readonly string[]) {
   for (let i = 0; i < pods; i++) {
     const [name, address] = [`web-${i}`, `10.64.0.${i}`]
     const pod = { namespace: 'default', name, uid: '' }
-    tables.endpoints.put({ key: name, id: i, pod, addresses: [address] } as unknown as EndpointRow)
+    tables.endpoints.put(endpointRow(name, [address], { key: name, id: i }))
     tables.pods.put({ ...pod, nodeName: 'node1', addresses: [address], hostNetwork: false, labels: { app: 'web' } })
   }
   const stop = new AbortController()

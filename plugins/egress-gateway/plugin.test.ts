@@ -2,24 +2,16 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { endpointRow } from '../../test/support/endpoint-row.ts'
 import type { Parts } from '../../daemon/plugin.ts'
-import type { EndpointRow, Tables } from '../../daemon/state/tables.ts'
+import type { Tables } from '../../daemon/state/tables.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { fakeHost } from '../../test/support/fake-host.ts'
 import { egressGateway } from './plugin.ts'
 import { parseOptions } from './options.ts'
 import { held, node, policy } from './testdata.ts'
 
-const endpoint: EndpointRow = {
-  key: 'causeway/1/eth0',
-  id: 1,
-  pod: { namespace: 'default', name: 'web-1', uid: 'u1' },
-  addresses: ['10.64.0.9'],
-  pool: 'default',
-  device: { name: 'cw1', index: 7, mac: '' },
-  interface: { name: 'eth0', mac: '', mtu: 1500 },
-  netns: { path: '', dev: 0, ino: 0 },
-}
+const endpoint = endpointRow('web-1', ['10.64.0.9'])
 
 /** The plugin on a node of a cluster that is known, with one policy and no pod. */
 async function start(section: object = {}) {

@@ -1,4 +1,5 @@
 /** `causeway egress`: what policies there are, who goes by which gateway, and which gateways are there. */
+import { textTable } from '../../daemon/plugin.ts'
 import type { EgressPolicyRow } from '../../daemon/state/egress-rows.ts'
 import type { EgressRow } from '../../daemon/state/tables.ts'
 import type { Health } from './health.ts'
@@ -73,7 +74,7 @@ function addressesOf(egress: readonly EgressRow[], policy: string): string[] {
 
 export function shownText(all: Shown): string {
   const list = (items: readonly string[]): string => (items.length === 0 ? '-' : items.join(','))
-  const policies = table(
+  const policies = textTable(
     ['policy', 'priority', 'destinations', 'excluded', 'pods here', 'gateways', 'addresses here'],
     all.policies.map(p => [
       p.name,
@@ -84,26 +85,18 @@ export function shownText(all: Shown): string {
       list(p.gateways),
       list(p.addresses),
     ]),
+    'no policies',
   )
-  const gateways = table(
+  const gateways = textTable(
     ['gateway', 'health', 'in use', 'pods here'],
     all.gateways.map(g => [g.node, g.health, g.healthy ? 'yes' : 'no', `${g.pods}`]),
+    'no gateways',
   )
-  const pods = table(
+  const pods = textTable(
     ['pod', 'destination', 'policy', 'gateway', 'instead of'],
     all.pods.map(a => [a.pod, a.destination, a.policy, a.gateway ?? 'none: dropped', list(a.instead)]),
+    'no pods that a policy selects',
   )
   const unknown = all.unknown.length === 0 ? [] : [`labels not known yet: ${all.unknown.join(', ')}\n`]
   return [policies, gateways, pods, ...unknown].join('\n')
-}
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header.map(title => title.toUpperCase()), ...rows]
-  const widths = header.map((_, i) => Math.max(...all.map(row => row[i]?.length ?? 0)))
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd()
-  return `${all.map(line).join('\n')}\n`
 }
