@@ -12,7 +12,7 @@ function parse(value: unknown): unknown {
   return item?.kind === 'EgressPolicy' ? item.row : item?.kind
 }
 const policy = (spec: object, metadata: object = {}): object => ({
-  apiVersion: 'causeway.io/v1alpha1',
+  apiVersion: 'causeway.dev/v1alpha1',
   kind: 'EgressPolicy',
   metadata: { name: 'corporate', ...metadata },
   spec: {
@@ -115,7 +115,7 @@ test('addresses and prefixes that are none are named', () => {
 })
 
 test('what is not of this version is not used', () => {
-  assert.equal(parse({ ...policy({}), apiVersion: 'causeway.io/v9' }), 'unused')
+  assert.equal(parse({ ...policy({}), apiVersion: 'causeway.dev/v9' }), 'unused')
 })
 
 test('the policy of the README is one', () => {

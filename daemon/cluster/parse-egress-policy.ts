@@ -1,4 +1,4 @@
-/** An EgressPolicy (causeway.io/v1alpha1), described in plugins/egress-gateway/README.md → its row. */
+/** An EgressPolicy (causeway.dev/v1alpha1), described in plugins/egress-gateway/README.md → its row. */
 import { canonicalAddress, canonicalPrefix } from '../kernel/ip.ts'
 import type { EgressGateway, EgressPolicyRow, LabelRequirement, LabelSelector } from '../state/egress-rows.ts'
 import type { ObjectField } from './object-field.ts'

@@ -185,7 +185,7 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     service({
       metadata: {
         name: 's1',
-        annotations: { 'causeway.io/algorithm': 'maglev', 'causeway.io/maglev-table-size': '1021' },
+        annotations: { 'causeway.dev/algorithm': 'maglev', 'causeway.dev/maglev-table-size': '1021' },
       },
     }),
     [
@@ -193,19 +193,19 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
         ...serviceRow,
         algorithm: 'maglev',
         tableSize: 1021,
-        annotations: { 'causeway.io/algorithm': 'maglev', 'causeway.io/maglev-table-size': '1021' },
+        annotations: { 'causeway.dev/algorithm': 'maglev', 'causeway.dev/maglev-table-size': '1021' },
       },
     ],
   ],
   [
     'who answers a client elsewhere',
-    service({ metadata: { name: 's1', annotations: { 'causeway.io/forwarding': 'dsr' } } }),
-    [{ ...serviceRow, forwarding: 'dsr', annotations: { 'causeway.io/forwarding': 'dsr' } }],
+    service({ metadata: { name: 's1', annotations: { 'causeway.dev/forwarding': 'dsr' } } }),
+    [{ ...serviceRow, forwarding: 'dsr', annotations: { 'causeway.dev/forwarding': 'dsr' } }],
   ],
   [
     'how many flows keep to their zone',
-    service({ metadata: { name: 's1', annotations: { 'causeway.io/zone-capacity': '50' } } }),
-    [{ ...serviceRow, zoneCapacity: 50, annotations: { 'causeway.io/zone-capacity': '50' } }],
+    service({ metadata: { name: 's1', annotations: { 'causeway.dev/zone-capacity': '50' } } }),
+    [{ ...serviceRow, zoneCapacity: 50, annotations: { 'causeway.dev/zone-capacity': '50' } }],
   ],
   [
     'the weight of endpoints',
@@ -213,7 +213,7 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
       metadata: {
         name: 'e1',
         labels: { 'kubernetes.io/service-name': 's1' },
-        annotations: { 'causeway.io/weight': '20' },
+        annotations: { 'causeway.dev/weight': '20' },
       },
     }),
     [{ ...sliceRow, weight: 20 }],
@@ -337,28 +337,28 @@ const badServices: typeof bad = [
   ],
   [
     'an algorithm that is none',
-    service({ metadata: { name: 's1', annotations: { 'causeway.io/algorithm': 'best' } } }),
-    'at:3: metadata.annotations.causeway.io/algorithm: must be one of random, maglev, least',
+    service({ metadata: { name: 's1', annotations: { 'causeway.dev/algorithm': 'best' } } }),
+    'at:3: metadata.annotations.causeway.dev/algorithm: must be one of random, maglev, least',
   ],
   [
     'a capacity of nothing',
-    service({ metadata: { name: 's1', annotations: { 'causeway.io/zone-capacity': '0' } } }),
-    'at:3: metadata.annotations.causeway.io/zone-capacity: must be a number of flows from 1',
+    service({ metadata: { name: 's1', annotations: { 'causeway.dev/zone-capacity': '0' } } }),
+    'at:3: metadata.annotations.causeway.dev/zone-capacity: must be a number of flows from 1',
   ],
   [
     'a forwarding that is none',
-    service({ metadata: { name: 's1', annotations: { 'causeway.io/forwarding': 'DSR' } } }),
-    'at:3: metadata.annotations.causeway.io/forwarding: must be one of snat, dsr',
+    service({ metadata: { name: 's1', annotations: { 'causeway.dev/forwarding': 'DSR' } } }),
+    'at:3: metadata.annotations.causeway.dev/forwarding: must be one of snat, dsr',
   ],
   [
     'a table whose size is no prime',
-    service({ metadata: { name: 's1', annotations: { 'causeway.io/maglev-table-size': '1000' } } }),
-    'at:3: metadata.annotations.causeway.io/maglev-table-size: must be one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071',
+    service({ metadata: { name: 's1', annotations: { 'causeway.dev/maglev-table-size': '1000' } } }),
+    'at:3: metadata.annotations.causeway.dev/maglev-table-size: must be one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071',
   ],
   [
     'no weight',
-    slice({ metadata: { name: 'e1', annotations: { 'causeway.io/weight': '0' } } }),
-    'at:3: metadata.annotations.causeway.io/weight: must be a whole number from 1 to 1000, not "0"',
+    slice({ metadata: { name: 'e1', annotations: { 'causeway.dev/weight': '0' } } }),
+    'at:3: metadata.annotations.causeway.dev/weight: must be a whole number from 1 to 1000, not "0"',
   ],
   ['no type of address', slice({ addressType: undefined }), 'at:1: addressType: must be IPv4, IPv6 or FQDN'],
   [

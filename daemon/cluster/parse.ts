@@ -64,7 +64,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
       return { kind: 'Service', place, row: parseService(object) }
     case 'v1 Namespace':
       return { kind: 'Namespace', place, row: parseNamespace(object) }
-    case 'causeway.io/v1alpha1 EgressPolicy':
+    case 'causeway.dev/v1alpha1 EgressPolicy':
       return { kind: 'EgressPolicy', place, row: parseEgressPolicy(object) }
     case 'discovery.k8s.io/v1 EndpointSlice': {
       const row = parseEndpointSlice(object)

@@ -1,6 +1,6 @@
 /**
  * Whether the endpoints near this node have all the flows that their service wants to give them, so that others are used
- * too (annotation `causeway.io/zone-capacity`). By this node's own account: a zone's load is as many times that as it has
+ * too (annotation `causeway.dev/zone-capacity`). By this node's own account: a zone's load is as many times that as it has
  * nodes which send it flows alike.
  */
 import type { BackendLoadRow, ServiceProtocol } from '../state/service-rows.ts'

@@ -13,7 +13,7 @@ before(async () => {
   const manifest = nodeManifest(cluster.node('node2').layout)
   writeManifest(cluster.lab.layout, 'node2', { ...manifest, metadata: { name: 'node2', labels: { egress: 'yes' } } })
   writeManifest(cluster.lab.layout, 'policy', {
-    apiVersion: 'causeway.io/v1alpha1',
+    apiVersion: 'causeway.dev/v1alpha1',
     kind: 'EgressPolicy',
     metadata: { name: 'all' },
     spec: {

@@ -50,7 +50,7 @@ function tell(pod: PodLayout, addresses: readonly string[]): void {
 }
 function policy(name: string, spec: object): void {
   writeManifest(cluster.lab.layout, `policy-${name}`, {
-    apiVersion: 'causeway.io/v1alpha1',
+    apiVersion: 'causeway.dev/v1alpha1',
     kind: 'EgressPolicy',
     metadata: { name },
     spec: {
