@@ -1,6 +1,6 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
 import { claimSocket, type SocketClaim } from './api/socket.ts'
-import { createDirectorySource } from './cluster/directory/source.ts'
+import { createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
 import { RESTORING } from './endpoint/endpoints.ts'
@@ -56,7 +56,7 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel())
-  const source = createDirectorySource({ directory: config.cluster.directory, tables, log: log.child('cluster') })
+  const source = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
   exposeSource(metrics, source)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { commands } from '../daemon/cli/commands.ts'
 import { cliPage } from '../daemon/cli/help.ts'
+import { apiMetrics } from '../daemon/cluster/kubernetes/metrics.ts'
 import { exposeSource } from '../daemon/cluster/source.ts'
 import { configPage } from '../daemon/config/docs.ts'
 import { keepConntrack } from '../daemon/datapath/conntrack.ts'
@@ -51,6 +52,7 @@ async function declaredMetrics() {
   endpointMetrics(metrics)
   exposeCounters(metrics, () => [])
   exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
+  apiMetrics(metrics)
   new Meter('', metrics)
   exposeNat(metrics, () => Promise.resolve({ users: [], addresses: [] }))
   exposeServices(metrics, { ended: () => 0, hits: () => new Map() })

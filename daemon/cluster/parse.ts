@@ -6,6 +6,7 @@ import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
 import type { EgressPolicyRow, NamespaceRow } from '../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import type { NodeRow, PodRow } from '../state/tables.ts'
+import { type NodeNetwork, parseNodeNetwork } from './join-node.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
 import { parseEgressPolicy } from './parse-egress-policy.ts'
@@ -18,6 +19,7 @@ export type ParsedObject =
   | { readonly kind: 'Service'; readonly place: string; readonly row: ServiceRow }
   | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
   | { readonly kind: 'Namespace'; readonly place: string; readonly row: NamespaceRow }
+  | { readonly kind: 'NodeNetwork'; readonly place: string; readonly row: NodeNetwork }
   | { readonly kind: 'EgressPolicy'; readonly place: string; readonly row: EgressPolicyRow }
   /** A kind that is not used, `apiVersion` and `kind` as `v1 Secret`. */
   | { readonly kind: 'unused'; readonly name: string }
@@ -64,6 +66,8 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
       return { kind: 'Service', place, row: parseService(object) }
     case 'v1 Namespace':
       return { kind: 'Namespace', place, row: parseNamespace(object) }
+    case 'causeway.dev/v1alpha1 NodeNetwork':
+      return { kind: 'NodeNetwork', place, row: parseNodeNetwork(object) }
     case 'causeway.dev/v1alpha1 EgressPolicy':
       return { kind: 'EgressPolicy', place, row: parseEgressPolicy(object) }
     case 'discovery.k8s.io/v1 EndpointSlice': {
@@ -77,7 +81,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
   }
 }
 
-function parseNode(object: ObjectField): NodeRow {
+export function parseNode(object: ObjectField): NodeRow {
   const spec = object.at('spec')
   const plural = spec.at('podCIDRs')
   const cidrs = plural.absent ? [spec.at('podCIDR')] : plural.items()
@@ -112,11 +116,11 @@ function isNotReady(status: ObjectField): boolean {
   return ready !== undefined && ready.at('status').text() !== 'True'
 }
 
-function parseNamespace(object: ObjectField): NamespaceRow {
+export function parseNamespace(object: ObjectField): NamespaceRow {
   return { name: objectName(object), labels: object.at('metadata').at('labels').texts() }
 }
 
-function parsePod(object: ObjectField): PodRow {
+export function parsePod(object: ObjectField): PodRow {
   const metadata = object.at('metadata')
   const spec = object.at('spec')
   return {

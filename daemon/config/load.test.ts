@@ -128,7 +128,7 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
   [
     'an unknown key like no other',
     'cluster: {whatever: 1}',
-    'cluster.whatever: unknown key; known here: source and directory (config.yaml:1)',
+    'cluster.whatever: unknown key; known here: source, directory and kubernetes (config.yaml:1)',
   ],
   ['a misspelt plugin', 'cluster-pol: {}', 'cluster-pol: unknown key; did you mean cluster-pool? (config.yaml:1)'],
   [

@@ -161,10 +161,33 @@ export const schema = section('', {
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {
-    source: oneOf(['directory'], { byDefault: 'directory', about: 'Kind of source.' }),
+    source: oneOf(['directory', 'kubernetes'], {
+      byDefault: 'directory',
+      about: 'Kind of source: a directory of manifests, or the API server of a cluster.',
+    }),
     directory: path({
       byDefault: '/etc/causeway/cluster',
       about: 'Directory of Kubernetes YAML or JSON files that is watched.',
+    }),
+    kubernetes: section('How the API server is reached.', {
+      servers: field(z.array(z.string().check(z.refine(isServer))), 'a list of URLs such as https://192.0.2.1:6443', {
+        byDefault: [],
+        about:
+          'API servers, tried in this order when one cannot be reached. Empty: that of the kubeconfig, or the one ' +
+          'that the kubelet tells its pods (KUBERNETES_SERVICE_HOST), which only another service proxy leads to at first.',
+      }),
+      kubeconfig: field(z.string().check(z.regex(/^((\/[^/\0]+)+)?$/)), 'an absolute path, or nothing', {
+        byDefault: '',
+        about: 'A kubeconfig file, whose current context is used; empty: the service account.',
+      }),
+      serviceAccount: path({
+        byDefault: '/var/run/secrets/kubernetes.io/serviceaccount',
+        about: 'Directory with the token and the authority of the service account.',
+      }),
+      idleSeconds: whole(10, 3600, {
+        byDefault: 150,
+        about: 'A watch that says nothing for so long is opened anew; API servers send a bookmark about every minute.',
+      }),
     }),
   }),
   routing: section('How packets reach pods on other nodes.', {
@@ -257,6 +280,10 @@ export function parseListen(value: string): { readonly host: string; readonly po
   if (port === undefined || Number(port) > 65_535) return undefined
   const known = six === undefined ? four === '' || isIPv4(four) : isIPv6(six)
   return known ? { host: six ?? four, port: Number(port) } : undefined
+}
+
+function isServer(text: string): boolean {
+  return URL.canParse(text) && new URL(text).protocol === 'https:'
 }
 
 function isPrefix(text: string): boolean {

@@ -6,6 +6,7 @@
 import type { EgressPolicyRow, NamespaceRow } from '../../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../state/service-rows.ts'
 import type { NodeRow, PodRow } from '../../state/tables.ts'
+import { joinNode } from '../join-node.ts'
 import { ObjectError, ObjectField } from '../object-field.ts'
 import { type ParsedObject, parseObjects } from '../parse.ts'
 import type { SourceProblem } from '../source.ts'
@@ -96,8 +97,13 @@ export class Catalog {
       }
     }
     const winners = [...first.values()]
+    const networks = new Map(
+      winners.flatMap(object => (object.kind === 'NodeNetwork' ? [[object.row.name, object.row]] : [])),
+    )
     return {
-      nodes: winners.flatMap(object => (object.kind === 'Node' ? [object.row] : [])),
+      nodes: winners.flatMap(object =>
+        object.kind === 'Node' ? [joinNode(object.row, networks.get(object.row.name))] : [],
+      ),
       pods: winners.flatMap(object => (object.kind === 'Pod' ? [object.row] : [])),
       services: winners.flatMap(object => (object.kind === 'Service' ? [object.row] : [])),
       endpointSlices: winners.flatMap(object => (object.kind === 'EndpointSlice' ? [object.row] : [])),

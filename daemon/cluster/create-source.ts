@@ -1,0 +1,38 @@
+/** The cluster source that the configuration names. */
+import type { Config } from '../config/load.ts'
+import type { BuildInfo } from '../observe/build.ts'
+import type { Logger, Metrics } from '../plugin.ts'
+import { systemClock } from '../state/clock.ts'
+import type { Tables } from '../state/tables.ts'
+import { createDirectorySource } from './directory/source.ts'
+import { connectApi } from './kubernetes/connect.ts'
+import { apiMetrics } from './kubernetes/metrics.ts'
+import { createKubernetesSource } from './kubernetes/source.ts'
+import type { ClusterSource } from './source.ts'
+
+export interface SourceSetting {
+  readonly config: Pick<Config, 'cluster' | 'nodeName'>
+  readonly build: BuildInfo
+  readonly tables: Tables
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** Nothing is read or asked before the source runs; what it holds is left to the stack. Throws ConfigError. */
+export async function createSource(
+  { config: { cluster, nodeName }, build, tables, log, metrics }: SourceSetting,
+  stack: AsyncDisposableStack,
+): Promise<ClusterSource> {
+  if (cluster.source === 'directory') return createDirectorySource({ directory: cluster.directory, tables, log })
+  const counted = apiMetrics(metrics)
+  const { client } = stack.use(await connectApi({ settings: cluster.kubernetes, build, log, metrics: counted }))
+  return createKubernetesSource({
+    client,
+    nodeName,
+    tables,
+    log,
+    clock: systemClock,
+    idleMs: cluster.kubernetes.idleSeconds * 1000,
+    metrics: counted,
+  })
+}

@@ -1,0 +1,193 @@
+/** What can be asked of the API server. Objects come as they were sent: whoever uses one checks it. */
+import type { ClientHttp2Stream } from 'node:http2'
+import { CausewayError, messageOf } from '../../errors.ts'
+import { ApiError, ApiUnreachable } from './api-error.ts'
+import type { Answer, ApiConnection, Question } from './connection.ts'
+import { linesOf } from './lines.ts'
+import { apiVersionOf, type ApiResource, type ObjectPlace, pathOf } from './resources.ts'
+
+/** Members of a query that are undefined are left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Page {
+  readonly items: readonly unknown[]
+  /** Of the whole list, the same on all its pages. */
+  readonly resourceVersion: string
+  readonly more: boolean
+}
+
+export interface WatchEvent {
+  readonly type: string
+  readonly object: unknown
+}
+
+/** Kinds of patch by their media types (Kubernetes API concepts, "Patch"). */
+const PATCH_TYPES = {
+  merge: 'application/merge-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+  json: 'application/json-patch+json',
+} as const
+export type PatchType = keyof typeof PATCH_TYPES
+
+export interface PatchOptions extends ObjectPlace {
+  readonly name: string
+  /** `merge` unless given. */
+  readonly type?: PatchType
+  readonly patch: unknown
+}
+
+/** Of one request, that a watch or a list of some length is not: both their parts come one by one. */
+const REQUEST_MS = 30_000
+/** client-go's page; a page of Nodes with their images and labels is then some megabytes. */
+const PAGE = 500
+
+/** Every method throws ApiError, ApiUnreachable, or the reason of its signal. */
+export class ApiClient {
+  readonly #connection: Pick<ApiConnection, 'ask' | 'server'>
+  readonly #count: (question: Question, status: number) => void
+
+  constructor(
+    connection: Pick<ApiConnection, 'ask' | 'server'>,
+    count: (question: Question, status: number) => void = () => undefined,
+  ) {
+    this.#connection = connection
+    this.#count = count
+  }
+
+  get server(): string {
+    return this.#connection.server
+  }
+
+  async get(resource: ApiResource, place: ObjectPlace, signal: AbortSignal): Promise<unknown> {
+    return this.#json({ method: 'GET', path: pathOf(resource, place) }, signal)
+  }
+
+  /** The pages of a list, all of one state. */
+  async *list(resource: ApiResource, query: Query, signal: AbortSignal): AsyncGenerator<Page> {
+    let next: string | undefined
+    do {
+      // The version and how it is to be matched belong to the first page; the token has them.
+      const { resourceVersion, resourceVersionMatch, ...rest } = query
+      const first = next === undefined ? { resourceVersion, resourceVersionMatch } : {}
+      const path = `${pathOf(resource)}${queryText({ ...rest, ...first, limit: PAGE, continue: next })}`
+      const { metadata, items } = asList(await this.#json({ method: 'GET', path }, signal))
+      next = metadata.continue === '' ? undefined : metadata.continue
+      yield { items, resourceVersion: metadata.resourceVersion ?? '', more: next !== undefined }
+    } while (next !== undefined)
+  }
+
+  /** Events as they come, until the server or the signal ends it. `heard` is called whenever bytes have come. */
+  async *watch(
+    resource: ApiResource,
+    query: Query,
+    { signal, heard }: { readonly signal: AbortSignal; readonly heard: (bytes: number) => void },
+  ): AsyncGenerator<WatchEvent> {
+    const path = `${pathOf(resource)}${queryText({ ...query, watch: true })}`
+    const question: Question = { method: 'GET', path }
+    const { body } = await this.#answer(question, signal)
+    for await (const line of linesOf(body, heard)) {
+      const event = parse(line, question) as WatchEvent
+      if (event.type === 'ERROR')
+        throw new ApiError(nameOf(question), statusOf(event.object), JSON.stringify(event.object))
+      yield event
+    }
+    signal.throwIfAborted()
+  }
+
+  create(
+    resource: ApiResource,
+    place: Pick<ObjectPlace, 'namespace'>,
+    object: object,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const whole = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object }
+    return this.#json({ method: 'POST', path: pathOf(resource, place), body: JSON.stringify(whole) }, signal)
+  }
+
+  /** The object must bear the resource version that it was read with. */
+  replace(resource: ApiResource, place: ObjectPlace, object: unknown, signal: AbortSignal): Promise<unknown> {
+    return this.#json({ method: 'PUT', path: pathOf(resource, place), body: JSON.stringify(object) }, signal)
+  }
+
+  patch(
+    resource: ApiResource,
+    { type = 'merge', patch, ...place }: PatchOptions,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const contentType = PATCH_TYPES[type]
+    return this.#json(
+      { method: 'PATCH', path: pathOf(resource, place), body: JSON.stringify(patch), contentType },
+      signal,
+    )
+  }
+
+  /** What is not there is deleted. */
+  async delete(resource: ApiResource, place: ObjectPlace, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#json({ method: 'DELETE', path: pathOf(resource, place) }, signal)
+    } catch (error) {
+      if (!(error instanceof ApiError && error.missing)) throw error
+    }
+  }
+
+  async #json(question: Question, signal: AbortSignal): Promise<unknown> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)])
+    try {
+      const { body } = await this.#answer(question, limit)
+      return parse(await textOf(body), question)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof CausewayError) throw error
+      throw new ApiUnreachable(`${nameOf(question)}: ${limit.aborted ? 'no answer in time' : messageOf(error)}`, {
+        cause: error,
+      })
+    }
+  }
+
+  async #answer(question: Question, signal: AbortSignal): Promise<Answer> {
+    const answer = await this.#connection.ask(question, signal)
+    this.#count(question, answer.status)
+    if (answer.status < 400) return answer
+    throw new ApiError(nameOf(question), answer.status, await textOf(answer.body), answer.headers['retry-after'])
+  }
+}
+
+/** Without the query, which may be long. */
+function nameOf({ method, path }: Question): string {
+  return `${method} ${path.split('?')[0]}`
+}
+
+function queryText(query: Query): string {
+  const parameters = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value))
+  return `?${parameters.toString()}`
+}
+
+async function textOf(body: ClientHttp2Stream): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of body) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString()
+}
+
+function parse(text: string, question: Question): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ApiUnreachable(`${nameOf(question)}: the answer is no JSON: ${text.slice(0, 100)}`, { cause })
+  }
+}
+
+function asList(answer: unknown): {
+  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string }
+  readonly items: readonly unknown[]
+} {
+  const { metadata, items } = Object(answer) as Readonly<Record<string, unknown>>
+  if (typeof metadata !== 'object' || metadata === null || (items !== null && !Array.isArray(items)))
+    throw new ApiUnreachable('the answer is no list')
+  return { metadata, items: (items as readonly unknown[] | null) ?? [] }
+}
+
+function statusOf(object: unknown): number {
+  const { code } = Object(object) as { readonly code?: unknown }
+  return typeof code === 'number' ? code : 500
+}

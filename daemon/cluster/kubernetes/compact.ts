@@ -1,0 +1,67 @@
+/**
+ * Rows as they are kept from a cluster of thousands of nodes: what many have in common is kept once. Text that comes out
+ * of JSON is a new string each time, and a row that outlives its text would keep it.
+ */
+import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../../state/service-rows.ts'
+import type { NodeRow } from '../../state/tables.ts'
+
+/** What is only an object's history, and often the longest part of it. */
+const NOT_KEPT = ['kubectl.kubernetes.io/last-applied-configuration']
+/** Beyond so many texts most must be of objects that are gone. */
+const MOST_TEXTS = 200_000
+
+export class Compactor {
+  readonly #texts = new Map<string, string>()
+  readonly #none: readonly never[] = Object.freeze([])
+
+  node(row: NodeRow): NodeRow {
+    return { ...row, name: this.#text(row.name), labels: this.#record(row.labels) }
+  }
+
+  service(row: ServiceRow): ServiceRow {
+    const annotations = Object.entries(row.annotations).filter(([key]) => !NOT_KEPT.includes(key))
+    return {
+      ...row,
+      namespace: this.#text(row.namespace),
+      externalIPs: this.#list(row.externalIPs),
+      loadBalancerIPs: this.#list(row.loadBalancerIPs),
+      sourceRanges: this.#list(row.sourceRanges),
+      annotations: this.#record(Object.fromEntries(annotations)),
+    }
+  }
+
+  endpointSlice(row: EndpointSliceRow): EndpointSliceRow {
+    return {
+      ...row,
+      namespace: this.#text(row.namespace),
+      service: this.#text(row.service),
+      endpoints: row.endpoints.map(endpoint => this.#endpoint(endpoint)),
+    }
+  }
+
+  #endpoint(endpoint: SliceEndpoint): SliceEndpoint {
+    return {
+      ...endpoint,
+      nodeName: this.#text(endpoint.nodeName),
+      zone: this.#text(endpoint.zone),
+      hintZones: this.#list(endpoint.hintZones).map(zone => this.#text(zone)),
+      hintNodes: this.#list(endpoint.hintNodes).map(node => this.#text(node)),
+    }
+  }
+
+  #list<T>(list: readonly T[]): readonly T[] {
+    return list.length === 0 ? this.#none : list
+  }
+
+  #record(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    return Object.fromEntries(Object.entries(record).map(([key, value]) => [this.#text(key), this.#text(value)]))
+  }
+
+  #text(text: string): string {
+    const known = this.#texts.get(text)
+    if (known !== undefined) return known
+    if (this.#texts.size >= MOST_TEXTS) this.#texts.clear()
+    this.#texts.set(text, text)
+    return text
+  }
+}
