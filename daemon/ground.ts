@@ -1,5 +1,6 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
 import { claimSocket, type SocketClaim } from './api/socket.ts'
+import type { ApiClient } from './cluster/kubernetes/client.ts'
 import { createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
@@ -30,6 +31,8 @@ export interface Ground {
   readonly tables: Tables
   readonly kernel: LinuxKernel
   readonly source: ClusterSource
+  /** Of the API server; absent where the source is a directory. */
+  readonly client?: ApiClient
   readonly plugins: RunningPlugins
 }
 
@@ -56,11 +59,12 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel())
-  const source = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
+  const { source, client } = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
   exposeSource(metrics, source)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })
   const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
   const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
-  return { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
+  const parts = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
+  return client === undefined ? parts : { ...parts, client }
 }

@@ -4,6 +4,9 @@
  */
 import { plugins } from '../plugins/index.ts'
 import { abortable } from './abort.ts'
+import type { Status } from './api/status.ts'
+import type { ApiClient } from './cluster/kubernetes/client.ts'
+import { NodeReport } from './cluster/kubernetes/node-report.ts'
 import type { Config } from './config/load.ts'
 import { familiesOf } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
@@ -20,10 +23,11 @@ import { exposeNat } from './nat/figures.ts'
 import { Nat } from './nat/nat.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
-import { takeRequests, type Upcoming } from './requests.ts'
+import { statusOf, takeRequests, type Upcoming } from './requests.ts'
 import { HealthChecks } from './service/health-checks.ts'
 import { balancingOf } from './service/balancing.ts'
 import { ServicePlanner } from './service/planner.ts'
+import { systemClock } from './state/clock.ts'
 import { Tracer } from './trace/tracer.ts'
 
 export { plugins }
@@ -47,6 +51,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground), stop))
+    if (ground.client !== undefined) runReports(ground, ground.client, up, jobs)
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
     await abortable(failed, signal)
   } catch (error) {
@@ -155,6 +160,22 @@ async function takeOver(ground: Ground, endpoints: Endpoints, signal: AbortSigna
   conditions.pods.pass()
   const rehearsal = { kernel, families: familiesOf(config), socketPath: claim.path, log: log.child('rehearsal') }
   await rehearse(rehearsal, signal)
+}
+
+/** What the cluster is told of this node. */
+function runReports(ground: Ground, client: ApiClient, up: Upcoming, jobs: Jobs): void {
+  const { config, build, kernel, log } = ground
+  const status = (): Status => statusOf(ground, up)
+  const report = new NodeReport({
+    client,
+    nodeName: config.nodeName,
+    bootId: kernel.bootId,
+    version: build.version,
+    status,
+    log: log.child('report'),
+    clock: systemClock,
+  })
+  jobs.run('the report of this node', stop => report.run(stop))
 }
 
 function readinessOf({ config, tables, conditions, log }: Ground) {

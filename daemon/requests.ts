@@ -7,6 +7,7 @@ import { addNatRoutes } from './api/nat-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
 import { addTraceRoute } from './api/trace-route.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
+import type { Status } from './api/status.ts'
 import { serveApi } from './api/server.ts'
 import { familiesOf, parseListen } from './config/schema.ts'
 import type { Datapath } from './datapath/datapath.ts'
@@ -35,7 +36,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   requirePool(plugins.slots, config.network.pool, 'network.pool')
   const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
   const router = addCniRoutes(new Router(), endpoints)
-  const status = () => describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat })
+  const status = () => statusOf(ground, up)
   addCommandRoutes(router, ground.plugins.slots.commands)
   addServiceRoutes(router, {
     tables,
@@ -54,6 +55,11 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
     stack.use(await serveApi(listen, addMonitoringRoutes(new Router(), { health, metrics }), apiLog))
   }
   return endpoints
+}
+
+/** All that can be said of the daemon now. */
+export function statusOf(ground: Ground, up: Upcoming): Status {
+  return describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat })
 }
 
 function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof createEndpoints>[0] {

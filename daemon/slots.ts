@@ -5,6 +5,7 @@ import { type Command, DEFAULT_POOL, type Encryption, type Ipam, type Parts } fr
 /** First words of the project's own commands, which no plugin may take. */
 export const OWN_COMMANDS: readonly string[] = [
   'daemon',
+  'operator',
   'status',
   'health',
   'endpoints',

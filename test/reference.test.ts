@@ -13,6 +13,7 @@ import { endpointMetrics } from '../daemon/endpoint/metrics.ts'
 import { exposeCounters } from '../daemon/flow/counters.ts'
 import { dropReasonsPage } from '../daemon/flow/drop-reasons.ts'
 import { exposeNat } from '../daemon/nat/figures.ts'
+import { operatorMetrics } from '../daemon/operator/metrics.ts'
 import { createMetrics, metricsPage } from '../daemon/observe/metrics.ts'
 import { exposeServices } from '../daemon/datapath/services.ts'
 import { Meter } from '../daemon/state/meter.ts'
@@ -53,6 +54,7 @@ async function declaredMetrics() {
   exposeCounters(metrics, () => [])
   exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
   apiMetrics(metrics)
+  operatorMetrics(metrics, { leading: () => false, uses: () => [], problems: () => [], policies: () => 0 })
   new Meter('', metrics)
   exposeNat(metrics, () => Promise.resolve({ users: [], addresses: [] }))
   exposeServices(metrics, { ended: () => 0, hits: () => new Map() })

@@ -33,6 +33,7 @@ const plugin: Plugin = {
 }
 const programs: Programs = {
   plugins: () => Promise.resolve([plugin]),
+  runOperator: () => Promise.reject(new Error('is not run here')),
   runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
   uninstall: ({ paths }, { force, say }) => Promise.resolve(say(`${paths.run} ${force}`)),

@@ -2,7 +2,7 @@
 import type { CommandSpec } from './command.ts'
 import { completionCommand } from './commands/completion.ts'
 import { configCheck, configDocs, configPrint } from './commands/config.ts'
-import { daemon } from './commands/daemon.ts'
+import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
 import { nat } from './commands/nat.ts'
@@ -15,6 +15,7 @@ import { version } from './commands/version.ts'
 
 export const commands: readonly CommandSpec[] = [
   daemon,
+  operator,
   status,
   health,
   endpoints,

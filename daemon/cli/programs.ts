@@ -7,6 +7,7 @@ import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 export interface Programs {
   plugins(): Promise<readonly Plugin[]>
   runDaemon(config: Config, signal: AbortSignal): Promise<void>
+  runOperator(config: Config, signal: AbortSignal): Promise<void>
   /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
   checkPlugins(config: Config): Promise<void>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
@@ -21,6 +22,10 @@ export const realPrograms: Programs = {
   async runDaemon(config, signal) {
     const { runDaemon } = await import('../main.ts')
     await runDaemon(config, signal)
+  },
+  async runOperator(config, signal) {
+    const { runOperator } = await import('../operator.ts')
+    await runOperator(config, signal)
   },
   async checkPlugins(config) {
     const [{ plugins }, { loadPlugins }, { configurePlugins }] = await Promise.all([

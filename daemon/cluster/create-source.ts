@@ -5,6 +5,7 @@ import type { Logger, Metrics } from '../plugin.ts'
 import { systemClock } from '../state/clock.ts'
 import type { Tables } from '../state/tables.ts'
 import { createDirectorySource } from './directory/source.ts'
+import type { ApiClient } from './kubernetes/client.ts'
 import { connectApi } from './kubernetes/connect.ts'
 import { apiMetrics } from './kubernetes/metrics.ts'
 import { createKubernetesSource } from './kubernetes/source.ts'
@@ -18,15 +19,22 @@ export interface SourceSetting {
   readonly metrics: Metrics
 }
 
+export interface Source {
+  readonly source: ClusterSource
+  /** Of the API server, where there is one. */
+  readonly client?: ApiClient
+}
+
 /** Nothing is read or asked before the source runs; what it holds is left to the stack. Throws ConfigError. */
 export async function createSource(
   { config: { cluster, nodeName }, build, tables, log, metrics }: SourceSetting,
   stack: AsyncDisposableStack,
-): Promise<ClusterSource> {
-  if (cluster.source === 'directory') return createDirectorySource({ directory: cluster.directory, tables, log })
+): Promise<Source> {
+  if (cluster.source === 'directory')
+    return { source: createDirectorySource({ directory: cluster.directory, tables, log }) }
   const counted = apiMetrics(metrics)
   const { client } = stack.use(await connectApi({ settings: cluster.kubernetes, build, log, metrics: counted }))
-  return createKubernetesSource({
+  const source = createKubernetesSource({
     client,
     nodeName,
     tables,
@@ -35,4 +43,5 @@ export async function createSource(
     idleMs: cluster.kubernetes.idleSeconds * 1000,
     metrics: counted,
   })
+  return { source, client }
 }

@@ -65,6 +65,12 @@ export class ObjectField {
     if (typeof this.value !== 'boolean') this.fail(`must be true or false, not ${JSON.stringify(this.value)}`)
     return this.value
   }
+  /** A whole number, undefined when absent. */
+  whole(): number | undefined {
+    if (this.absent) return undefined
+    if (typeof this.value === 'number' && Number.isSafeInteger(this.value)) return this.value
+    return this.fail(`must be a whole number, not ${JSON.stringify(this.value)}`)
+  }
   /** An object whose members are text, such as labels; empty when absent. */
   texts(): Readonly<Record<string, string>> {
     const entries = Object.keys(this.#object()).map(key => [key, this.at(key).text() ?? ''] as const)

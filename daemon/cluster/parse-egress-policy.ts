@@ -10,7 +10,7 @@ export function parseEgressPolicy(object: ObjectField): EgressPolicyRow {
   const spec = object.at('spec')
   return {
     name: objectName(object),
-    priority: wholeNumber(spec.at('priority')) ?? 0,
+    priority: spec.at('priority').whole() ?? 0,
     created: object.at('metadata').at('creationTimestamp').text() ?? '',
     selectors: some(spec.at('selectors')).map(selector => ({
       pods: parseSelector(selector.at('podSelector')),
@@ -63,11 +63,4 @@ function parseGateway(gateway: ObjectField): EgressGateway {
 function some(list: ObjectField): ObjectField[] {
   const items = list.items()
   return items.length > 0 ? items : list.fail('is missing or empty; at least one is needed')
-}
-
-function wholeNumber(field: ObjectField): number | undefined {
-  if (field.absent) return undefined
-  const { value } = field
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return value
-  return field.fail(`must be a whole number, not ${JSON.stringify(value)}`)
 }

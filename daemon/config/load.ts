@@ -129,6 +129,14 @@ function checkTogether(settings: Settings, tree: Tree, problems: Problem[]): voi
   if (Buffer.byteLength(settings.paths.run) > 107 - '/api.sock'.length) {
     add('paths.run', 'too long for a unix socket; allowed: at most 98 bytes')
   }
+  const { durationSeconds, renewSeconds, retrySeconds } = settings.operator.lease
+  if (renewSeconds >= durationSeconds)
+    add(
+      'operator.lease.renewSeconds',
+      `${renewSeconds} is not less than operator.lease.durationSeconds, ${durationSeconds}`,
+    )
+  if (retrySeconds >= renewSeconds)
+    add('operator.lease.retrySeconds', `${retrySeconds} is not less than operator.lease.renewSeconds, ${renewSeconds}`)
   settings.cni.chained.forEach(({ type }, index) => {
     if (type === 'bandwidth') {
       const why = 'it cannot share a device with the clsact qdisc that carries the datapath'

@@ -121,6 +121,26 @@ const listen = field(
   { byDefault: 'off', about: 'TCP address for `/metrics` and `/v1/health`, besides the unix socket.' },
 )
 
+const operator = section('The operator, of which one leads and the others wait (`causeway operator`).', {
+  listen,
+  namespace: text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'the name of a namespace', {
+    byDefault: 'kube-system',
+    about: 'Where the lease is that says which operator leads.',
+  }),
+  lease: section('Leader election; the defaults are those of Kubernetes itself.', {
+    name: text(OBJECT_NAME, 'the name of an object (RFC 1123, lower case)', {
+      byDefault: 'causeway-operator',
+      about: 'Name of the Lease.',
+    }),
+    durationSeconds: whole(3, 600, { byDefault: 15, about: 'Others take over after so long without a sign.' }),
+    renewSeconds: whole(2, 599, {
+      byDefault: 10,
+      about: 'The leader stops when it could not renew the lease for so long; less than `durationSeconds`.',
+    }),
+    retrySeconds: whole(1, 300, { byDefault: 2, about: 'Between two attempts; less than `renewSeconds`.' }),
+  }),
+})
+
 /** The configuration without the plugins' sections. */
 export const schema = section('', {
   nodeName: text(OBJECT_NAME, 'the name of a Kubernetes node (RFC 1123, lower case)', {
@@ -263,6 +283,7 @@ export const schema = section('', {
   datapath,
   cni,
   metrics: section('Prometheus metrics.', { listen }),
+  operator,
 })
 
 /** The checked configuration, without the plugins' sections. */

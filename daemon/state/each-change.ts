@@ -5,11 +5,11 @@ import type { ReadonlyTable } from './table.ts'
 
 /**
  * Acts now and after each transaction that changes one of the tables, until the signal aborts; changes during an act
- * lead to one more. Rejects with what `act` throws.
+ * lead to one more, and so does the end of the milliseconds that an act answers. Rejects with what `act` throws.
  */
 export async function eachChange(
   tables: readonly Pick<ReadonlyTable<unknown>, 'changed'>[],
-  act: () => Promise<void> | void,
+  act: () => Promise<number | void> | number | void,
   signal: AbortSignal,
 ): Promise<void> {
   const rest = new Rest(systemClock)
@@ -17,10 +17,11 @@ export async function eachChange(
   try {
     while (!signal.aborted) {
       rest.begin(...tables.map(table => table.changed()))
-      await act()
-      await rest.until(Infinity)
+      const againMs = await act()
+      await rest.until(againMs === undefined ? Infinity : systemClock.now() + againMs)
     }
   } finally {
+    rest.end()
     signal.removeEventListener('abort', rest.wake)
   }
 }

@@ -10,7 +10,7 @@ import {
   policySource,
 } from '../../daemon/state/egress-rows.ts'
 import type { EgressRow, HostAddressRow, NodeRow, UplinkRow } from '../../daemon/state/tables.ts'
-import { selects } from './selectors.ts'
+import { selects } from '../../daemon/state/selectors.ts'
 
 export interface OwnInput {
   readonly self: string

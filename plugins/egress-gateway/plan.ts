@@ -8,7 +8,7 @@ import type { Problem } from '../../daemon/plugin.ts'
 import type { Health } from './health.ts'
 import { planOwn } from './own.ts'
 import { choose } from './rendezvous.ts'
-import { type Labels, NAMESPACE_NAME, selects } from './selectors.ts'
+import { type Labels, NAMESPACE_NAME, selects } from '../../daemon/state/selectors.ts'
 import { type Verdict, verdicts } from './winners.ts'
 
 /** A pod of this node. */

@@ -1,7 +1,7 @@
 /** The pods of this node with their labels, which are remembered when the cluster source stops telling of them. */
 import type { EndpointRow, PodRow, Tables } from '../../daemon/state/tables.ts'
 import type { Pod } from './plan.ts'
-import type { Labels } from './selectors.ts'
+import type { Labels } from '../../daemon/state/selectors.ts'
 
 export class Pods {
   readonly #tables: Pick<Tables, 'endpoints' | 'pods' | 'egressPolicies' | 'namespaces'>

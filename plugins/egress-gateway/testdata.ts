@@ -1,13 +1,8 @@
 /** Rows for tests of this plugin, with what each test does not care about. */
-import type { EgressPolicyRow, LabelSelector } from '../../daemon/state/egress-rows.ts'
+import type { EgressPolicyRow } from '../../daemon/state/egress-rows.ts'
 import type { HostAddressRow, NodeRow } from '../../daemon/state/tables.ts'
+import { everything, labelled } from '../../test/support/label-selectors.ts'
 import type { Pod } from './plan.ts'
-
-export const everything: LabelSelector = { matchLabels: {}, matchExpressions: [] }
-export const labelled = (matchLabels: Readonly<Record<string, string>>): LabelSelector => ({
-  matchLabels,
-  matchExpressions: [],
-})
 
 /** Selects pods `app: web` and gateways `egress: yes`. */
 export function policy(name: string, rest: Partial<EgressPolicyRow> = {}): EgressPolicyRow {

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { mapAtOnce } from '../support/map-at-once.ts'
+import { mapAtOnce } from '../../daemon/state/map-at-once.ts'
 import { type Arguments, HELP, parseArguments } from './arguments.ts'
 import { compileObjects } from './compile-objects.ts'
 import { compareGoldens, updateGoldens } from './goldens.ts'

@@ -1,7 +1,7 @@
-/** `causeway daemon`: the daemon itself. */
+/** `causeway daemon` and `causeway operator`: the programs that go on until they are told to stop. */
 import { isConfigError } from '../../errors.ts'
-import { type CommandSpec, configOptions } from '../command.ts'
-import { loadWith } from '../programs.ts'
+import { type CommandContext, type CommandSpec, configOptions } from '../command.ts'
+import { loadWith, type Programs } from '../programs.ts'
 
 /** A stop that takes longer has gone wrong; pods keep their network all the same. */
 const STOP_MS = 9500
@@ -11,27 +11,44 @@ export const daemon: CommandSpec = {
   summary: 'Run the daemon of this node.',
   about: 'SIGTERM and SIGINT stop it within 10 s, a second one at once. Traffic goes on without it.',
   options: configOptions,
-  async run({ options, env, programs, signal, err }) {
-    const input = { file: options.text('config'), set: options.texts('set') }
-    const loaded = await loadWith(programs, input, env)
-    let limit: NodeJS.Timeout | undefined
-    // Not kept alive by it, a process that ends in good order never sees its end. One that something a plugin left
-    // behind keeps alive would otherwise serve nothing for ever, and nobody would start it anew.
-    const mustEnd = (): void => {
-      limit ??= setTimeout(() => {
-        err(`causeway: the daemon did not stop within ${STOP_MS} ms and ends now\n`)
-        process.exit(1)
-      }, STOP_MS).unref()
-    }
-    signal.addEventListener('abort', mustEnd, { once: true })
-    try {
-      await programs.runDaemon(loaded.config, signal)
-      return 0
-    } catch (error) {
-      throw isConfigError(error) ? loaded.explain(error) : error
-    } finally {
-      mustEnd()
-      signal.removeEventListener('abort', mustEnd)
-    }
-  },
+  run: context => runUntilStopped(context, 'daemon', (config, signal) => context.programs.runDaemon(config, signal)),
+}
+
+export const operator: CommandSpec = {
+  name: 'operator',
+  summary: 'Run the operator of the cluster.',
+  about:
+    'Assigns pod ranges to nodes, marks nodes whose network is ready, and says in Events what is wrong. Of several one ' +
+    'leads, the others wait. It needs cluster.source: kubernetes. Nodes and pods go on without it.',
+  options: configOptions,
+  run: context =>
+    runUntilStopped(context, 'operator', (config, signal) => context.programs.runOperator(config, signal)),
+}
+
+async function runUntilStopped(
+  { options, env, programs, signal, err }: CommandContext,
+  what: 'daemon' | 'operator',
+  run: Programs['runDaemon' | 'runOperator'],
+): Promise<number> {
+  const input = { file: options.text('config'), set: options.texts('set') }
+  const loaded = await loadWith(programs, input, env)
+  let limit: NodeJS.Timeout | undefined
+  // Not kept alive by it, a process that ends in good order never sees its end. One that something a plugin left
+  // behind keeps alive would otherwise serve nothing for ever, and nobody would start it anew.
+  const mustEnd = (): void => {
+    limit ??= setTimeout(() => {
+      err(`causeway: the ${what} did not stop within ${STOP_MS} ms and ends now\n`)
+      process.exit(1)
+    }, STOP_MS).unref()
+  }
+  signal.addEventListener('abort', mustEnd, { once: true })
+  try {
+    await run(loaded.config, signal)
+    return 0
+  } catch (error) {
+    throw isConfigError(error) ? loaded.explain(error) : error
+  } finally {
+    mustEnd()
+    signal.removeEventListener('abort', mustEnd)
+  }
 }

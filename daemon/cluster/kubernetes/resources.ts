@@ -19,7 +19,7 @@ export const RESOURCES = {
   pods: core('Pod', 'pods', true),
   services: core('Service', 'services', true),
   namespaces: core('Namespace', 'namespaces', false),
-  events: { kind: 'Event', group: 'events.k8s.io', version: 'v1', plural: 'events', namespaced: true },
+  events: core('Event', 'events', true),
   endpointSlices: {
     kind: 'EndpointSlice',
     group: 'discovery.k8s.io',

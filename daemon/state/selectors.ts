@@ -1,5 +1,5 @@
-/** Whom a policy selects. Pure. */
-import type { LabelRequirement, LabelSelector } from '../../daemon/state/egress-rows.ts'
+/** Whom labels select (Kubernetes, "Labels and Selectors"). Pure. */
+import type { LabelRequirement, LabelSelector } from './egress-rows.ts'
 
 export type Labels = Readonly<Record<string, string>>
 

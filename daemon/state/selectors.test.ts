@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LabelRequirement } from '../../daemon/state/egress-rows.ts'
+import type { LabelRequirement } from './egress-rows.ts'
 import { selects } from './selectors.ts'
-import { everything, labelled } from './testdata.ts'
+import { everything, labelled } from '../../test/support/label-selectors.ts'
 
 const cases: readonly (readonly [LabelRequirement['operator'], readonly string[], Record<string, string>, boolean])[] =
   [

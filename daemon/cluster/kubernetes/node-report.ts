@@ -1,0 +1,101 @@
+/** The status of this node's NodeNetwork: what the operator, and people with kubectl, learn of its daemon. */
+import type { Status } from '../../api/status.ts'
+import { messageOf } from '../../errors.ts'
+import type { Logger } from '../../plugin.ts'
+import type { Clock } from '../../state/clock.ts'
+import { pause } from '../../state/pause.ts'
+import { ApiError } from './api-error.ts'
+import { Backoff } from './backoff.ts'
+import type { ApiClient } from './client.ts'
+import { type Condition, type StatusUpdate, writeStatus } from './conditions.ts'
+import { RESOURCES } from './resources.ts'
+
+export interface NodeReportOptions {
+  readonly client: Pick<ApiClient, 'get' | 'patch'>
+  readonly nodeName: string
+  /** Of the running kernel. */
+  readonly bootId: string
+  readonly version: string
+  readonly status: () => Pick<Status, 'ready' | 'waiting' | 'pools' | 'problems'>
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+/** How soon a change of readiness is seen; the rest of a status, which changes with every pod, may be older. */
+const LOOK_MS = 1000
+const FIGURES_MS = 60_000
+/** A message is read in a terminal. */
+const LONGEST_MESSAGE = 1000
+
+export class NodeReport {
+  readonly #options: NodeReportOptions
+  readonly #backoff: Backoff
+  /** The conditions that were written last, and when anything was. */
+  #written: { readonly conditions: string; readonly atMs: number } | undefined
+  #failing: string | undefined
+
+  constructor(options: NodeReportOptions, random: () => number = Math.random) {
+    this.#options = options
+    this.#backoff = new Backoff(random)
+  }
+
+  /** Until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) await pause(this.#options.clock, await this.#look(signal), signal)
+  }
+
+  /** How long to wait before the next look. */
+  async #look(signal: AbortSignal): Promise<number> {
+    const { clock, log, client, nodeName } = this.#options
+    const update = this.#update()
+    const conditions = JSON.stringify(update.conditions)
+    const due = this.#written === undefined || clock.now() - this.#written.atMs >= FIGURES_MS
+    if (!due && conditions === this.#written?.conditions) return LOOK_MS
+    try {
+      await writeStatus(client, { resource: RESOURCES.nodeNetworks, name: nodeName }, update, signal)
+      this.#written = { conditions, atMs: clock.now() }
+      this.#backoff.succeeded()
+      this.#failing = undefined
+      return LOOK_MS
+    } catch (error) {
+      if (signal.aborted) return 0
+      const text = missing(error) ? 'the operator has not made it yet' : messageOf(error)
+      if (text !== this.#failing)
+        log.warn({ node: nodeName, error: text }, 'the status of this node could not be written')
+      this.#failing = text
+      return this.#backoff.next(error instanceof ApiError ? error.retryAfterMs : 0)
+    }
+  }
+
+  #update(): StatusUpdate {
+    const { status, version, bootId } = this.#options
+    const { ready, waiting, pools, problems } = status()
+    const addresses = pools.map(({ pool, family, total, used }) => ({ pool, family: `IPv${family}`, total, used }))
+    const conditions: Condition[] = [
+      {
+        type: 'Ready',
+        status: ready ? 'True' : 'False',
+        reason: ready ? 'DaemonReady' : 'DaemonWaits',
+        message: ready ? 'pods can be started' : `waiting for ${waiting.join('; ')}`.slice(0, LONGEST_MESSAGE),
+      },
+      {
+        type: 'Degraded',
+        status: problems.length > 0 ? 'True' : 'False',
+        reason: problems.length > 0 ? 'ProblemsFound' : 'NoProblems',
+        message: problemText(problems),
+      },
+    ]
+    return { conditions, fields: { version, bootId, addresses } }
+  }
+}
+
+function missing(error: unknown): boolean {
+  return error instanceof ApiError && error.missing
+}
+
+function problemText(problems: Status['problems']): string {
+  const [first] = problems
+  if (first === undefined) return 'causeway status has nothing to report'
+  const more = problems.length === 1 ? '' : ` (and ${problems.length - 1} more: causeway status)`
+  return `${`${first.place}: ${first.message}`.slice(0, LONGEST_MESSAGE)}${more}`
+}

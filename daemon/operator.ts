@@ -1,0 +1,97 @@
+/** The operator, built by hand in the order it starts: a client of the API server, an election, and what the elected does. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { Router } from './api/router.ts'
+import { addMonitoringRoutes } from './api/routes.ts'
+import { serveApi } from './api/server.ts'
+import { connectApi } from './cluster/kubernetes/connect.ts'
+import { apiMetrics } from './cluster/kubernetes/metrics.ts'
+import type { Config } from './config/load.ts'
+import { parseListen } from './config/schema.ts'
+import { ConfigError } from './errors.ts'
+import { type BuildInfo, buildInfo } from './observe/build.ts'
+import { Health } from './observe/health.ts'
+import { createLogger } from './observe/log.ts'
+import { createMetrics } from './observe/metrics.ts'
+import { Election } from './operator/election.ts'
+import { Leadership } from './operator/lead.ts'
+import { operatorMetrics } from './operator/metrics.ts'
+import { systemClock } from './state/clock.ts'
+
+/** Runs until the signal aborts or something fails for good. Throws what failed, ConfigError among it. */
+export async function runOperator(config: Config, signal: AbortSignal): Promise<void> {
+  if (config.cluster.source !== 'kubernetes')
+    throw new ConfigError('cluster.source', 'the operator works on an API server; allowed: kubernetes')
+  await using stack = new AsyncDisposableStack()
+  const build = buildInfo()
+  const log = createLogger(config.logLevel)
+  const metrics = createMetrics(build)
+  const counted = apiMetrics(metrics)
+  const identity = `${hostname()}_${randomUUID()}`
+  const settings = config.cluster.kubernetes
+  const { client } = stack.use(await connectApi({ settings, build, log: log.child('cluster'), metrics: counted }))
+  const { namespace, lease } = config.operator
+  const election = new Election({
+    client,
+    namespace,
+    lease: lease.name,
+    identity,
+    leaseMs: lease.durationSeconds * 1000,
+    renewMs: lease.renewSeconds * 1000,
+    retryMs: lease.retrySeconds * 1000,
+    log: log.child('election'),
+    clock: systemClock,
+  })
+  let leadership: Leadership | undefined
+  operatorMetrics(metrics, {
+    leading: () => election.leading,
+    uses: () => leadership?.uses() ?? [],
+    problems: () => leadership?.problems() ?? [],
+    policies: () => leadership?.tables.policies.size ?? 0,
+  })
+  const health = new Health()
+  health.ask('leader', () => (election.holder === '' ? 'nobody leads, or the API server does not answer' : undefined))
+  const status = (): object => describe({ build, identity, election, leadership })
+  const listen = parseListen(config.operator.listen)
+  if (listen !== undefined) {
+    const router = addMonitoringRoutes(new Router(), { health, metrics })
+    router.add('GET', '/v1/status', () => ({ json: status() }))
+    stack.use(await serveApi(listen, router, log.child('api')))
+  }
+  log.info({ identity, version: build.version }, 'the operator runs')
+  const lead = async (until: AbortSignal): Promise<void> => {
+    const idleMs = settings.idleSeconds * 1000
+    leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity })
+    await leadership.run(until).finally(() => {
+      leadership = undefined
+    })
+  }
+  try {
+    await election.run(lead, signal)
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error
+  }
+}
+
+/** What `GET /v1/status` answers. */
+function describe(parts: {
+  readonly build: BuildInfo
+  readonly identity: string
+  readonly election: Pick<Election, 'leading' | 'holder'>
+  readonly leadership: Leadership | undefined
+}): object {
+  const { build, identity, election, leadership } = parts
+  return {
+    build,
+    identity,
+    leading: election.leading,
+    leader: election.holder,
+    pools: (leadership?.uses() ?? []).map(({ pool, nodes, free, conflict }) => ({
+      name: pool.name,
+      nodes,
+      free,
+      conflict,
+    })),
+    problems: leadership?.problems() ?? [],
+  }
+}

@@ -1,0 +1,78 @@
+/** Takes the marks off nodes whose network is there: the taint, and the condition that keeps pods away. */
+import type { ApiClient } from '../cluster/kubernetes/client.ts'
+import { RESOURCES } from '../cluster/kubernetes/resources.ts'
+import type { Logger } from '../plugin.ts'
+import { eachChange } from '../state/each-change.ts'
+import { mapAtOnce } from '../state/map-at-once.ts'
+import { NETWORK_UNAVAILABLE, NOT_READY_TAINT } from './parse.ts'
+import type { ClusterNodeRow, NodeNetworkRow, OperatorTables } from './rows.ts'
+
+export interface NodeReadinessOptions {
+  readonly client: Pick<ApiClient, 'patch'>
+  readonly tables: Pick<OperatorTables, 'nodes' | 'networks'>
+  readonly log: Logger
+}
+
+const RETRY_MS = 2000
+const AT_ONCE = 16
+
+/** Until the signal aborts. */
+export async function markReadyNodes(options: NodeReadinessOptions, signal: AbortSignal): Promise<void> {
+  const { nodes, networks } = options.tables
+  const act = async (): Promise<number | undefined> => {
+    const marked = [...nodes].filter(node => isMarked(node) && isReady(node, networks.get(node.name)))
+    const cleared = await mapAtOnce(marked, AT_ONCE, node => clear(node, options, signal))
+    return cleared.includes(false) ? RETRY_MS : undefined
+  }
+  await eachChange([nodes, networks], act, signal)
+}
+
+function isMarked({ tainted, networkUnavailable }: ClusterNodeRow): boolean {
+  return tainted || networkUnavailable !== 'False'
+}
+
+/**
+ * Its daemon says so, in this life of the node: a node that was deleted and made anew, or has started again since, may
+ * still have the word of the daemon before.
+ */
+export function isReady(node: ClusterNodeRow, network: NodeNetworkRow | undefined): boolean {
+  if (network === undefined || !network.ready || network.nodeUid !== node.uid) return false
+  return node.bootId === '' || network.bootId === node.bootId
+}
+
+/** False when the API server did not take it. */
+async function clear(
+  { name, tainted, networkUnavailable }: ClusterNodeRow,
+  { client, log }: NodeReadinessOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { nodes } = RESOURCES
+  try {
+    if (networkUnavailable !== 'False') {
+      const patch = { status: { conditions: [networkAvailable()] } }
+      await client.patch(nodes, { name, subresource: 'status', type: 'strategic', patch }, signal)
+    }
+    if (tainted) {
+      const patch = { spec: { taints: [{ $patch: 'delete', key: NOT_READY_TAINT }] } }
+      await client.patch(nodes, { name, type: 'strategic', patch }, signal)
+    }
+    log.info({ node: name }, 'the network of a node is ready')
+    return true
+  } catch (error) {
+    signal.throwIfAborted()
+    log.warn({ node: name, error }, 'a node could not be marked as ready')
+    return false
+  }
+}
+
+function networkAvailable(): object {
+  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
+  return {
+    type: NETWORK_UNAVAILABLE,
+    status: 'False',
+    reason: 'CausewayIsReady',
+    message: 'the daemon of the node says that pods can be started',
+    lastHeartbeatTime: now,
+    lastTransitionTime: now,
+  }
+}

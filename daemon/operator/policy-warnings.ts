@@ -1,0 +1,27 @@
+/** Says of each NetworkPolicy that it is not enforced, on the object itself. */
+import type { EventRecorder } from '../cluster/kubernetes/events.ts'
+import { RESOURCES } from '../cluster/kubernetes/resources.ts'
+import { eachChange } from '../state/each-change.ts'
+import type { OperatorTables } from './rows.ts'
+
+export const NOT_ENFORCED =
+  'Causeway does not enforce NetworkPolicies yet: this one allows and denies nothing. Use another policy engine, or none that you rely on.'
+
+/** Events are forgotten by API servers after an hour. */
+const AGAIN_MS = 30 * 60_000
+
+/** Until the signal aborts. */
+export async function warnOfPolicies(
+  {
+    tables,
+    events,
+  }: { readonly tables: Pick<OperatorTables, 'policies'>; readonly events: Pick<EventRecorder, 'warn'> },
+  signal: AbortSignal,
+): Promise<void> {
+  const act = async (): Promise<number> => {
+    for (const policy of tables.policies)
+      await events.warn({ resource: RESOURCES.networkPolicies, ...policy }, 'NotEnforced', NOT_ENFORCED, signal)
+    return AGAIN_MS
+  }
+  await eachChange([tables.policies], act, signal)
+}
