@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../../test/support/random.ts'
-import { everything, labelled } from '../../test/support/label-selectors.ts'
+import { everything, labelled } from '../state/selectors.ts'
 import { covers, parsePrefix } from '../kernel/ip.ts'
 import { assign, type Assignment, type Cluster } from './assign.ts'
 import type { ClusterNodeRow, IpPoolRow, NodeNetworkRow } from './rows.ts'

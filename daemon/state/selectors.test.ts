@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LabelRequirement } from './egress-rows.ts'
-import { selects } from './selectors.ts'
-import { everything, labelled } from '../../test/support/label-selectors.ts'
+import { everything, labelled, selects } from './selectors.ts'
 
 const cases: readonly (readonly [LabelRequirement['operator'], readonly string[], Record<string, string>, boolean])[] =
   [

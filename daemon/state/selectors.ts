@@ -6,6 +6,14 @@ export type Labels = Readonly<Record<string, string>>
 /** The label by which every namespace is known (Kubernetes, "Well-Known Labels"). */
 export const NAMESPACE_NAME = 'kubernetes.io/metadata.name'
 
+/** Selects everything. */
+export const everything: LabelSelector = { matchLabels: {}, matchExpressions: [] }
+
+/** Selects what bears these labels. */
+export function labelled(matchLabels: Labels): LabelSelector {
+  return { matchLabels, matchExpressions: [] }
+}
+
 /** Whether labels fulfil all of a selector's requirements (Kubernetes, "Labels and Selectors"). */
 export function selects({ matchLabels, matchExpressions }: LabelSelector, labels: Labels): boolean {
   return (

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { EgressPathRow } from '../../daemon/state/egress-rows.ts'
 import { plan, type PlanInput } from './plan.ts'
-import { everything, labelled } from '../../test/support/label-selectors.ts'
+import { everything, labelled } from '../../daemon/state/selectors.ts'
 import { held, node, pod, policy } from './testdata.ts'
 
 const GATE = { egress: 'yes' }

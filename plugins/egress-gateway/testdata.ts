@@ -1,7 +1,7 @@
 /** Rows for tests of this plugin, with what each test does not care about. */
 import type { EgressPolicyRow } from '../../daemon/state/egress-rows.ts'
 import type { HostAddressRow, NodeRow } from '../../daemon/state/tables.ts'
-import { everything, labelled } from '../../test/support/label-selectors.ts'
+import { everything, labelled } from '../../daemon/state/selectors.ts'
 import type { Pod } from './plan.ts'
 
 /** Selects pods `app: web` and gateways `egress: yes`. */
