@@ -18,6 +18,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'tables',
   'metrics',
   'config',
+  'crds',
   'uninstall',
   'version',
   'completion',

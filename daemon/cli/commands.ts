@@ -2,6 +2,7 @@
 import type { CommandSpec } from './command.ts'
 import { completionCommand } from './commands/completion.ts'
 import { configCheck, configDocs, configPrint } from './commands/config.ts'
+import { crds } from './commands/crds.ts'
 import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
@@ -31,6 +32,7 @@ export const commands: readonly CommandSpec[] = [
   configPrint,
   configCheck,
   configDocs,
+  crds,
   uninstall,
   version,
   completionCommand,

@@ -1,0 +1,55 @@
+/** NodeNetwork: the network of one node, named as its Node. The operator writes its spec, the node's daemon its status. */
+import { RESOURCES } from '../kubernetes/resources.ts'
+import { conditionColumn, type Kind } from './kind.ts'
+import { conditions, group, list, prefix, rule, text, whole } from './shape.ts'
+
+export const nodeNetwork: Kind = {
+  resource: RESOURCES.nodeNetworks,
+  shortNames: ['cwn'],
+  about: 'The network of one node, named as its Node. The operator assigns it, the daemon of the node reports on it.',
+  spec: group(
+    {
+      pool: text({ maxLength: 253, description: 'The IPPool that the ranges are from.' }),
+      podCidrs: list(prefix, 64, {
+        description: "Ranges of the node's pods. Without any, those of Node.spec.podCIDRs count.",
+        'x-kubernetes-list-type': 'set',
+      }),
+    },
+    {
+      'x-kubernetes-validations': [
+        rule(
+          '!has(oldSelf.podCidrs) || (has(self.podCidrs) && oldSelf.podCidrs.all(range, range in self.podCidrs))',
+          'pods may have addresses of a range: drain the node and delete its NodeNetwork instead of taking one away',
+        ),
+      ],
+    },
+  ),
+  status: group({
+    version: text({ maxLength: 64, description: 'Of the daemon.' }),
+    bootId: text({ maxLength: 64, description: 'Of the kernel that the daemon runs on.' }),
+    addresses: list(
+      group({
+        'pool!': text({ maxLength: 63 }),
+        'family!': text({ maxLength: 4 }),
+        'total!': whole(0, Number.MAX_SAFE_INTEGER, { format: 'int64' }),
+        'used!': whole(0, Number.MAX_SAFE_INTEGER, { format: 'int64' }),
+      }),
+      64,
+      { description: 'Addresses for pods; the daemon updates them about once a minute.' },
+    ),
+    conditions,
+  }),
+  columns: [
+    conditionColumn('Ready'),
+    conditionColumn('Degraded'),
+    { name: 'Pod ranges', type: 'string', jsonPath: '.spec.podCidrs' },
+    { name: 'Pool', type: 'string', jsonPath: '.spec.pool' },
+    { name: 'Version', type: 'string', jsonPath: '.status.version', wide: true },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Degraded")].message',
+      wide: true,
+    },
+  ],
+}
