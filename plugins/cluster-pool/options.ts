@@ -1,26 +1,8 @@
 /** The plugin's section of the configuration: checked, with every error naming the key and what is allowed. */
 import * as z from 'zod/mini'
-import {
-  covers,
-  formatPrefix,
-  type IpPrefix,
-  networkOf,
-  parseAddress,
-  parsePrefix,
-  widthOf,
-} from '../../daemon/kernel/ip.ts'
+import { covers, formatPrefix, type IpPrefix, parsePrefix } from '../../daemon/kernel/ip.ts'
 import { ConfigError, DEFAULT_POOL } from '../../daemon/plugin.ts'
-
-/** A pool as it is configured. */
-export interface PoolOptions {
-  readonly name: string
-  /** Cluster-wide; absent: whatever pod ranges the node has. */
-  readonly ranges?: readonly IpPrefix[]
-  /** Never given. A single address is a prefix of full length. */
-  readonly exclude: readonly IpPrefix[]
-  /** How long a released address is not given again. */
-  readonly cooldownMs: number
-}
+import { POOL_KEYS, POOL_KEYS_ALLOWED, poolKeys, type PoolOptions, prefixOf, shownAt } from '../pool-core/options.ts'
 
 const section = z.strictObject({
   pools: z.optional(
@@ -29,8 +11,7 @@ const section = z.strictObject({
         z.strictObject({
           name: z.string().check(z.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)),
           ranges: z.optional(z.array(z.string()).check(z.minLength(1))),
-          exclude: z.optional(z.array(z.string())),
-          cooldownSeconds: z.optional(z.int().check(z.gte(0), z.lte(3600))),
+          ...POOL_KEYS,
         }),
       )
       .check(z.minLength(1)),
@@ -45,11 +26,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   pool: 'a group with the keys name, ranges, exclude and cooldownSeconds',
   name: 'up to 63 lower-case letters, digits and -, such as default',
   ranges: 'a list of at least one prefix such as 10.64.0.0/16 or fd00:64::/48',
-  exclude: 'a list of prefixes and addresses such as 10.64.0.0/28 or 10.64.0.1',
-  cooldownSeconds: 'a whole number from 0 to 3600',
+  ...POOL_KEYS_ALLOWED,
 }
-
-const DEFAULT_COOLDOWN_SECONDS = 30
 
 /** Addresses that are no pod's: this host, loopback, link-local, mapped, multicast and reserved ones. */
 const UNUSABLE = [
@@ -75,7 +53,7 @@ export function parseOptions(raw: unknown): readonly PoolOptions[] {
 function poolOf(raw: RawPool, i: number): PoolOptions {
   const key = `cluster-pool.pools.${i}`
   const ranges = raw.ranges?.map((text, n) => rangeOf(`${key}.ranges.${n}`, text))
-  const exclude = (raw.exclude ?? []).map((text, n) => exclusionOf(`${key}.exclude.${n}`, text))
+  const { exclude, cooldownMs } = poolKeys(key, raw)
   for (const [n, range] of (ranges ?? []).entries())
     refuseOverlap(`${key}.ranges.${n}`, range, ranges?.slice(0, n) ?? [], 'another range of the pool')
   for (const [n, prefix] of exclude.entries())
@@ -84,7 +62,6 @@ function poolOf(raw: RawPool, i: number): PoolOptions {
         `${key}.exclude.${n}`,
         `${formatPrefix(prefix)} is in no range of the pool; allowed: parts of ${ranges.map(formatPrefix).join(', ')}`,
       )
-  const cooldownMs = (raw.cooldownSeconds ?? DEFAULT_COOLDOWN_SECONDS) * 1000
   return { name: raw.name, exclude, cooldownMs, ...(ranges && { ranges }) }
 }
 
@@ -119,31 +96,6 @@ function rangeOf(key: string, text: string): IpPrefix {
   return prefix
 }
 
-function exclusionOf(key: string, text: string): IpPrefix {
-  const allowed = 'a prefix such as 10.64.0.0/28 or an address such as 10.64.0.1'
-  if (text.includes('/')) return prefixOf(key, text, allowed)
-  try {
-    const address = parseAddress(text)
-    return { ...address, length: widthOf(address.family) }
-  } catch (cause) {
-    throw new ConfigError(key, `${JSON.stringify(text)} is not allowed; allowed: ${allowed}`, { cause })
-  }
-}
-
-function prefixOf(key: string, text: string, allowed: string): IpPrefix {
-  let prefix: IpPrefix
-  try {
-    prefix = parsePrefix(text)
-  } catch (cause) {
-    const reason = cause instanceof Error ? `${cause.message}; ` : ''
-    throw new ConfigError(key, `${reason}allowed: ${allowed}`, { cause })
-  }
-  const network = networkOf(prefix)
-  if (network.value !== prefix.value)
-    throw new ConfigError(key, `${text} has host bits set; allowed: ${formatPrefix(network)}`)
-  return prefix
-}
-
 function errorOf(raw: unknown, issue: z.core.$ZodIssue | undefined): ConfigError {
   const path = ['cluster-pool', ...(issue?.path ?? [])]
   if (issue?.code === 'unrecognized_keys') {
@@ -152,16 +104,5 @@ function errorOf(raw: unknown, issue: z.core.$ZodIssue | undefined): ConfigError
   }
   const words = path.filter(part => typeof part === 'string')
   const last = typeof path.at(-1) === 'number' && words.at(-1) === 'pools' ? 'pool' : String(words.at(-1))
-  return new ConfigError(
-    path.join('.'),
-    `${shown(valueAt(raw, path.slice(1)))} is not allowed; allowed: ${ALLOWED[last]}`,
-  )
-}
-
-function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (Object(value) as Readonly<Record<PropertyKey, unknown>>)[key], raw)
-}
-
-function shown(value: unknown): string {
-  return value === undefined || value === null ? 'an empty value' : JSON.stringify(value)
+  return new ConfigError(path.join('.'), `${shownAt(raw, path.slice(1))} is not allowed; allowed: ${ALLOWED[last]}`)
 }

@@ -2,58 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { parse } from 'yaml'
-import type { AddressRequest, Ipam, Lease } from '../../daemon/plugin.ts'
-import { FakeClock, settle } from '../../test/support/fake-clock.ts'
-import { type FakeHost, fakeHost } from '../../test/support/fake-host.ts'
+import type { Lease } from '../../daemon/plugin.ts'
+import { settle } from '../../test/support/fake-clock.ts'
 import { ipamCompliance } from '../../test/support/ipam-compliance.ts'
+import { givenUp, type PoolNode, poolNode } from '../../test/support/pool-node.ts'
 import { clusterPoolWith } from './plugin.ts'
 
-interface Node extends AsyncDisposable {
-  readonly ipam: Ipam
-  readonly host: FakeHost
-  readonly clock: FakeClock
-  podCidrs(...podCidrs: string[]): void
-  take(owner: string, more?: Partial<AddressRequest>, signal?: AbortSignal): Promise<Lease>
-  release(lease: Lease): Promise<void>
-}
-
-/** The plugin on a node whose row has the pod ranges given, or which has no row yet. */
-async function node(pools: unknown, podCidrs?: readonly string[]): Promise<Node> {
-  const host = fakeHost()
-  const clock = new FakeClock()
-  const parts = await clusterPoolWith(clock).configure(pools === undefined ? {} : { pools })(host)
-  assert.ok(parts.ipam)
-  const { ipam } = parts
-  void parts.run?.(host.signal)
-  const set = (...ranges: string[]): void => {
-    host.tables.nodes.put({ name: 'node-a', addresses: [], podCidrs: ranges, labels: {} })
-  }
-  if (podCidrs) set(...podCidrs)
-  const never = new AbortController().signal
-  return {
-    ipam,
-    host,
-    clock,
-    podCidrs: set,
-    take: (owner, more, signal = never) =>
-      ipam.allocate({ owner, pod: { namespace: '', name: '', uid: '' }, family: 4, ...more }, signal),
-    release: lease => ipam.release(lease, never),
-    [Symbol.asyncDispose]: () => host.stop(),
-  }
-}
-
-/** What a request that is given up has waited for. */
-async function givenUp(n: Node, more: Partial<AddressRequest> = {}): Promise<string> {
-  const patience = new AbortController()
-  const waiting = n.take('impatient', more, patience.signal)
-  waiting.catch(() => undefined)
-  await settle()
-  patience.abort()
-  return waiting.then(
-    lease => `got ${lease.address}`,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
-  )
-}
+const node = (pools: unknown, podCidrs?: readonly string[]): Promise<PoolNode> =>
+  poolNode(clusterPoolWith, pools === undefined ? {} : { pools }, podCidrs)
 
 const COMPLIANCE = [
   {
