@@ -7,7 +7,7 @@ import { serveApi } from './api/server.ts'
 import { connectApi } from './cluster/kubernetes/connect.ts'
 import { apiMetrics } from './cluster/kubernetes/metrics.ts'
 import type { Config } from './config/load.ts'
-import { parseListen } from './config/schema.ts'
+import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
 import { type BuildInfo, buildInfo } from './observe/build.ts'
 import { Health } from './observe/health.ts'
@@ -56,7 +56,7 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
   if (listen !== undefined) {
     const router = addMonitoringRoutes(new Router(), { health, metrics })
     router.add('GET', '/v1/status', () => ({ json: status() }))
-    stack.use(await serveApi(listen, router, log.child('api')))
+    stack.use(await serveApi({ ...listen, tls: tlsFilesOf(config.metrics.tls) }, router, log.child('api')))
   }
   log.info({ identity, version: build.version }, 'the operator runs')
   const lead = async (until: AbortSignal): Promise<void> => {

@@ -9,7 +9,7 @@ import { addTraceRoute } from './api/trace-route.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import type { Status } from './api/status.ts'
 import { serveApi } from './api/server.ts'
-import { familiesOf, parseListen } from './config/schema.ts'
+import { familiesOf, parseListen, tlsFilesOf } from './config/schema.ts'
 import type { Datapath } from './datapath/datapath.ts'
 import { createEndpoints, type Endpoints } from './endpoint/endpoints.ts'
 import { faultFrom } from './endpoint/kill-at.ts'
@@ -52,7 +52,8 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   stack.use(await serveApi(ground.claim, router, apiLog))
   const listen = parseListen(config.metrics.listen)
   if (listen !== undefined) {
-    stack.use(await serveApi(listen, addMonitoringRoutes(new Router(), { health, metrics }), apiLog))
+    const where = { ...listen, tls: tlsFilesOf(config.metrics.tls) }
+    stack.use(await serveApi(where, addMonitoringRoutes(new Router(), { health, metrics }), apiLog))
   }
   return endpoints
 }

@@ -78,8 +78,9 @@ for (const [target, code] of refused) {
     assert.rejects(get(addRoutes(new Router(), parts()), target), { code }))
 }
 
-test('the monitoring listener has metrics and health only', async () => {
+test('the monitoring listener has metrics and health only, and says that it is alive also when it is not ready', async () => {
   const router = addMonitoringRoutes(new Router(), parts())
   assert.match(((await get(router, '/metrics')) as { text: string }).text, /causeway_build_info/)
+  assert.deepEqual(await get(router, '/v1/alive'), { json: { alive: true } })
   await assert.rejects(get(router, '/v1/status'), { code: 'NOT_FOUND' })
 })

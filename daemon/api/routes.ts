@@ -42,6 +42,7 @@ export function addRoutes(router: Router, parts: ApiParts): Router {
 /** What the TCP listener offers besides the unix socket. */
 export function addMonitoringRoutes(router: Router, parts: MonitoringParts): Router {
   return router
+    .add('GET', '/v1/alive', () => ({ json: { alive: true } }))
     .add('GET', '/v1/health', () => {
       const report = parts.health.report()
       return { status: report.ready ? 200 : 503, json: report }

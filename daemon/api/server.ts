@@ -4,31 +4,39 @@
  * returns; errors become JSON `{"error": {"code", "message"}}`, under the CNI executable's paths CNI errors.
  */
 import type { ListenOptions } from 'node:net'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../plugin.ts'
 import { readJson } from './body.ts'
 import { cniErrorAnswer } from './cni.ts'
 import { type ApiAnswer, ApiError, type Router } from './router.ts'
 import type { SocketClaim } from './socket.ts'
+import { checkClient, followTlsFiles, readCredentials, type TlsFiles } from './tls.ts'
 
 export interface ApiServer extends AsyncDisposable {
   /** Path of the unix socket, or `host:port` really listened on. */
   readonly address: string
 }
 
-/** Where to listen: the socket of a run directory, which stays the caller's, or a TCP address. */
-export type Listen = Pick<SocketClaim, 'path' | 'opened'> | { readonly host: string; readonly port: number }
+/** Where to listen: the socket of a run directory, which stays the caller's, or a TCP address, by choice with TLS. */
+export type Listen =
+  | Pick<SocketClaim, 'path' | 'opened'>
+  | { readonly host: string; readonly port: number; readonly tls?: TlsFiles | undefined }
+
+type Server = HttpServer | HttpsServer
 
 /**
  * Listens and answers until disposed, which stops listening, aborts the running requests and gives them `graceMs` to be
- * answered.
+ * answered. Throws TlsFilesWrong, and what the kernel says of the address.
  */
 export async function serveApi(listen: Listen, router: Router, log: Logger, graceMs = 2000): Promise<ApiServer> {
   await using undo = new AsyncDisposableStack()
   const stopping = new AbortController()
-  const server = createServer({ keepAliveTimeout: 5000 }, (request, response) => {
-    void answer(router, request, response, stopping.signal).catch((error: unknown) => {
+  const tls = 'path' in listen ? undefined : listen.tls
+  const check = tls?.clientCaFile === undefined ? undefined : checkClient
+  const server = open(tls, undo, log, (request, response) => {
+    void answer({ router, check }, request, response, stopping.signal).catch((error: unknown) => {
       log.error({ error, path: request.url }, 'writing an answer failed')
       response.destroy()
     })
@@ -37,11 +45,24 @@ export async function serveApi(listen: Listen, router: Router, log: Logger, grac
   if ('path' in listen) {
     await start(server, { path: listen.path })
     listen.opened()
-  } else await start(server, listen)
+  } else await start(server, { host: listen.host, port: listen.port })
   // A connection that could not be taken, as for want of descriptors, is its caller's loss, not the daemon's end.
   server.on('error', error => log.error({ error }, 'the API could not take a connection'))
   const owned = undo.move()
   return { address: addressOf(server), [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Clients that show no certificate come through: they are refused with words, by path. */
+function open(tls: TlsFiles | undefined, undo: AsyncDisposableStack, log: Logger, listener: Listener): Server {
+  const options = { keepAliveTimeout: 5000 }
+  if (tls === undefined) return createServer(options, listener)
+  const credentials = readCredentials(tls)
+  const clients = { requestCert: tls.clientCaFile !== undefined, rejectUnauthorized: false }
+  const server = createTlsServer({ ...options, ...clients, handshakeTimeout: 10_000, ...credentials }, listener)
+  undo.use(followTlsFiles(server, tls, { before: credentials, log }))
+  return server
 }
 
 async function start(server: Server, where: ListenOptions): Promise<void> {
@@ -69,19 +90,26 @@ function addressOf(server: Server): string {
   return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
 }
 
-async function answer(router: Router, request: IncomingMessage, response: ServerResponse, stopping: AbortSignal) {
+/** Who answers, and who is let in. */
+interface Entrance {
+  readonly router: Router
+  readonly check: typeof checkClient | undefined
+}
+
+async function answer(entrance: Entrance, request: IncomingMessage, response: ServerResponse, stopping: AbortSignal) {
   const hangUp = new AbortController()
   response.once('close', () => hangUp.abort(new ApiError(499, 'HANG_UP', 'the caller hung up')))
   const signal = AbortSignal.any([stopping, hangUp.signal])
-  const result = await handle(router, request, signal).catch(error => errorAnswer(request.url ?? '', error))
+  const result = await handle(entrance, request, signal).catch(error => errorAnswer(request.url ?? '', error))
   // A connection kept alive would hold the server open.
   if (stopping.aborted) response.shouldKeepAlive = false
   if (!response.destroyed) await write(response, result, signal)
 }
 
-async function handle(router: Router, request: IncomingMessage, signal: AbortSignal): Promise<ApiAnswer> {
+async function handle({ router, check }: Entrance, request: IncomingMessage, signal: AbortSignal): Promise<ApiAnswer> {
   const method = request.method ?? 'GET'
   const url = new URL(request.url ?? '/', 'http://api')
+  check?.(request, url.pathname)
   const { handler, params } = router.match(method, url.pathname)
   const body = await readJson(request)
   return await handler({ method, path: url.pathname, params, query: url.searchParams, body, signal })

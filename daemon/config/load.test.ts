@@ -197,6 +197,16 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
       ] as const,
   ),
   [
+    'a certificate without its key',
+    'metrics: {tls: {certFile: /a}}',
+    'metrics.tls.keyFile: is missing; allowed: certificate and key together (config.yaml:1)',
+  ],
+  [
+    'an authority for clients without TLS',
+    'metrics: {tls: {clientCaFile: /a}}',
+    'metrics.tls.clientCaFile: clients show certificates only to who has one; allowed: with metrics.tls.certFile (config.yaml:1)',
+  ],
+  [
     'an alias bomb',
     'a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n',
     'config.yaml: not usable YAML: Excessive alias count indicates a resource exhaustion attack',

@@ -137,6 +137,13 @@ function checkTogether(settings: Settings, tree: Tree, problems: Problem[]): voi
     )
   if (retrySeconds >= renewSeconds)
     add('operator.lease.retrySeconds', `${retrySeconds} is not less than operator.lease.renewSeconds, ${renewSeconds}`)
+  const { certFile, keyFile, clientCaFile } = settings.metrics.tls
+  if ((certFile === '') !== (keyFile === '')) {
+    add(`metrics.tls.${certFile === '' ? 'certFile' : 'keyFile'}`, 'is missing; allowed: certificate and key together')
+  }
+  if (clientCaFile !== '' && certFile === '') {
+    add('metrics.tls.clientCaFile', 'clients show certificates only to who has one; allowed: with metrics.tls.certFile')
+  }
   settings.cni.chained.forEach(({ type }, index) => {
     if (type === 'bandwidth') {
       const why = 'it cannot share a device with the clsact qdisc that carries the datapath'

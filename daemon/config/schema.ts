@@ -118,7 +118,7 @@ const families = field(
 const listen = field(
   z.string().check(z.refine(value => value === 'off' || parseListen(value) !== undefined)),
   'off, or address:port with an IPv6 address in brackets',
-  { byDefault: 'off', about: 'TCP address for `/metrics` and `/v1/health`, besides the unix socket.' },
+  { byDefault: 'off', about: 'TCP address for `/metrics`, `/v1/health` and `/v1/alive`, besides the unix socket.' },
 )
 
 const operator = section('The operator, of which one leads and the others wait (`causeway operator`).', {
@@ -139,6 +139,19 @@ const operator = section('The operator, of which one leads and the others wait (
     }),
     retrySeconds: whole(1, 300, { byDefault: 2, about: 'Between two attempts; less than `renewSeconds`.' }),
   }),
+})
+
+/** Empty where there is none. */
+const optionalFile = (about: string) =>
+  text(/^((\/[^/\0]+)+)?$/, 'an absolute path, or nothing', { byDefault: '', about })
+
+const tls = section('TLS at `metrics.listen` and `operator.listen`. Files that change are taken over within seconds.', {
+  certFile: optionalFile('PEM file with the certificate and those between it and its authority; empty: plain HTTP.'),
+  keyFile: optionalFile('PEM file with the key of the certificate.'),
+  clientCaFile: optionalFile(
+    'PEM file with the authorities of clients. With it, `/metrics` is only for who shows a certificate of theirs; ' +
+      '`/v1/health` and `/v1/alive`, which kubelet asks without one, are for all.',
+  ),
 })
 
 /** The configuration without the plugins' sections. */
@@ -282,7 +295,7 @@ export const schema = section('', {
   }),
   datapath,
   cni,
-  metrics: section('Prometheus metrics.', { listen }),
+  metrics: section('Prometheus metrics.', { listen, tls }),
   operator,
 })
 
@@ -292,6 +305,17 @@ export type Settings = ValueOf<typeof schema.fields>
 /** The families as the kernel layer numbers them. */
 export function familiesOf({ families }: Pick<Settings, 'families'>): readonly Family[] {
   return families.map(family => (family === 'ipv4' ? 4 : 6))
+}
+
+/** Where `metrics.tls` says that certificate and key are; undefined for plain HTTP. */
+export function tlsFilesOf({
+  certFile,
+  keyFile,
+  clientCaFile,
+}: Settings['metrics']['tls']):
+  | { readonly certFile: string; readonly keyFile: string; readonly clientCaFile: string | undefined }
+  | undefined {
+  return certFile === '' ? undefined : { certFile, keyFile, clientCaFile: clientCaFile || undefined }
 }
 
 /** Splits `address:port`, where no address stands for all of them; undefined when it is not of that form. */

@@ -26,6 +26,8 @@ export const TEST_PACKAGES = [
   'containernetworking-plugins',
   'iptables',
   'nftables',
+  'openssl', // certificates
+  'prometheus', // and promtool: queries of the dashboard, alerts
   'runc',
 ]
 

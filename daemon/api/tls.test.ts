@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdtempDisposableSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import type { TLSSocket } from 'node:tls'
+import { FakeLog } from '../../test/support/fake-log.ts'
+import { Router } from './router.ts'
+import { serveApi } from './server.ts'
+import { readCredentials, TlsFilesWrong } from './tls.ts'
+
+/** Makes an authority `ca`, certificates of it for `server`, `renewed` and `client`, and one that is its own: `stranger`. */
+function makeCertificates(folder: string): void {
+  const file = (name: string): string => join(folder, name)
+  const make = (name: string, ...rest: readonly string[]): void => {
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
+    const files = ['-keyout', file(`${name}.key`), '-out', file(`${name}.crt`), '-subj', `/CN=${name}`]
+    execFileSync('openssl', ['req', '-x509', ...curve, ...files, ...rest], { stdio: 'ignore' })
+  }
+  make('ca')
+  for (const name of ['server', 'renewed', 'client'])
+    make(name, '-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-addext', 'subjectAltName=IP:127.0.0.1')
+  make('stranger')
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly body: string
+  /** Common name of the certificate that the server showed. */
+  readonly server: string | string[] | undefined
+}
+
+/** One request on a connection of its own, which trusts the authority; `as` shows a certificate. */
+function get(address: string, path: string, folder: string, as?: string): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const own =
+    as === undefined
+      ? {}
+      : { cert: readFileSync(join(folder, `${as}.crt`)), key: readFileSync(join(folder, `${as}.key`)) }
+  const options = { ca: readFileSync(join(folder, 'ca.crt')), agent: false, ...own }
+  request(`https://${address}${path}`, options, response => {
+    const server = (response.socket as TLSSocket).getPeerCertificate().subject.CN
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('data', (text: string) => (body += text))
+    response.on('end', () => resolve({ status: response.statusCode, body, server }))
+  })
+    .on('error', reject)
+    .end()
+  return promise
+}
+
+const router = (): Router =>
+  new Router()
+    .add('GET', '/metrics', () => ({ text: 'up 1\n', type: 'text/plain' }))
+    .add('GET', '/v1/health', () => ({ status: 503, json: { ready: false } }))
+    .add('GET', '/v1/alive', () => ({ json: { alive: true } }))
+
+/** Serves with `server` and, if wanted, the authority for clients; all of it goes with the test. */
+async function serve(t: TestContext, { clients = false }: { readonly clients?: boolean } = {}) {
+  const folder = mkdtempDisposableSync(join(tmpdir(), 'causeway-tls-'))
+  t.after(() => folder.remove())
+  const file = (name: string): string => join(folder.path, name)
+  makeCertificates(folder.path)
+  const use = (name: string): void => {
+    copyFileSync(file(`${name}.crt`), file('tls.crt'))
+    copyFileSync(file(`${name}.key`), file('tls.key'))
+  }
+  use('server')
+  const tls = {
+    certFile: file('tls.crt'),
+    keyFile: file('tls.key'),
+    clientCaFile: clients ? file('ca.crt') : undefined,
+  }
+  const log = new FakeLog()
+  const server = await serveApi({ host: '127.0.0.1', port: 0, tls }, router(), log)
+  t.after(() => server[Symbol.asyncDispose]())
+  const ask = (path: string, as?: string) => get(server.address, path, folder.path, as)
+  return { folder: folder.path, tls, use, log, ask, address: server.address }
+}
+
+test('metrics are served with the certificate of the files', async t => {
+  const { ask } = await serve(t)
+  assert.deepEqual(await ask('/metrics'), { status: 200, body: 'up 1\n', server: 'server' })
+})
+
+test('with an authority for clients, metrics are for who shows a certificate of it, health and life for all', async t => {
+  const { ask } = await serve(t, { clients: true })
+  const statuses: unknown[] = []
+  for (const as of ['client', 'stranger', undefined])
+    for (const path of ['/metrics', '/v1/health', '/v1/alive', '/v1/status'])
+      statuses.push(`${as} ${path} ${(await ask(path, as)).status}`)
+  assert.deepEqual(statuses, [
+    'client /metrics 200',
+    'client /v1/health 503',
+    'client /v1/alive 200',
+    'client /v1/status 404',
+    'stranger /metrics 403',
+    'stranger /v1/health 503',
+    'stranger /v1/alive 200',
+    'stranger /v1/status 403',
+    'undefined /metrics 403',
+    'undefined /v1/health 503',
+    'undefined /v1/alive 200',
+    'undefined /v1/status 403',
+  ])
+  assert.match((await ask('/metrics')).body, /"code":"NO_CLIENT_CERTIFICATE"/)
+})
+
+test('renewed files are taken over; wrong ones are told once, and those before go on', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { use, ask, tls, folder, log } = await serve(t)
+  const look = (): void => t.mock.timers.tick(10_000)
+  look()
+  assert.equal((await ask('/metrics')).server, 'server')
+  copyFileSync(join(folder, 'renewed.crt'), tls.certFile)
+  look()
+  look()
+  assert.equal((await ask('/metrics')).server, 'server')
+  use('renewed')
+  look()
+  assert.equal((await ask('/metrics')).server, 'renewed')
+  rmSync(tls.keyFile)
+  look()
+  assert.equal((await ask('/metrics')).server, 'renewed')
+  assert.deepEqual(
+    log.lines.map(line => line.replace(/ \w+=.*/, '')),
+    [
+      'warn a renewed certificate is wrong; the one before goes on',
+      'info a renewed certificate is in use',
+      'warn a renewed certificate is wrong; the one before goes on',
+    ],
+  )
+})
+
+test('who speaks plain HTTP is not answered, and the server goes on', async t => {
+  const { ask, address } = await serve(t)
+  await assert.rejects(fetch(`http://${address}/v1/alive`))
+  assert.equal((await ask('/v1/alive')).body, '{"alive":true}\n')
+})
+
+const wrong: readonly (readonly [what: string, spoil: (folder: string) => void])[] = [
+  ['a missing certificate', folder => rmSync(join(folder, 'server.crt'))],
+  ['a file that is no PEM', folder => writeFileSync(join(folder, 'server.crt'), 'x')],
+  ['the key of another', folder => copyFileSync(join(folder, 'client.key'), join(folder, 'server.key'))],
+]
+for (const [what, spoil] of wrong)
+  test(`a listener does not start with ${what}`, async () => {
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'causeway-tls-'))
+    makeCertificates(folder.path)
+    spoil(folder.path)
+    const tls = {
+      certFile: join(folder.path, 'server.crt'),
+      keyFile: join(folder.path, 'server.key'),
+      clientCaFile: undefined,
+    }
+    assert.throws(() => readCredentials(tls), { code: 'TLS_FILES' })
+    await assert.rejects(serveApi({ host: '127.0.0.1', port: 0, tls }, router(), new FakeLog()), TlsFilesWrong)
+  })

@@ -1,0 +1,155 @@
+/** What is printed from something else is in step with it, and values reach the objects they are for. */
+import assert from 'node:assert/strict'
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { definitionText, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
+import { MANIFESTS, manifestFiles } from './manifests.ts'
+import { chartReadme } from './readme.ts'
+import { CHART, type Manifest, renderManifests } from './render.ts'
+import { TemplateError } from './subset.ts'
+import { ValuesRefused } from './values.ts'
+import { valuesSchema } from './values-schema.ts'
+
+function assertGolden(path: string, text: string): void {
+  if (process.env.UPDATE_GOLDENS === '1') {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+  } else assert.equal(readFileSync(path, 'utf8'), text)
+}
+
+test('values.schema.json is what the schemas print', () =>
+  assertGolden(join(CHART, 'values.schema.json'), valuesSchema()))
+
+test('the README of the chart has every value', () => assertGolden(join(CHART, 'README.md'), chartReadme()))
+
+test('the definitions of the own kinds are what the code prints', () => {
+  const files = new Map(KINDS.map(kind => [`${kind.resource.plural}.yaml`, definitionText(kind)]))
+  for (const [name, text] of files) assertGolden(join(CHART, 'crds', name), text)
+  assert.deepEqual(globSync('*', { cwd: join(CHART, 'crds') }).sort(), [...files.keys()].sort())
+})
+
+test('the plain manifests are what the chart renders', () => {
+  const files = manifestFiles()
+  for (const [name, text] of files) assertGolden(join(MANIFESTS, name), text)
+  for (const name of globSync('*.yaml', { cwd: MANIFESTS }))
+    if (!files.has(name) && process.env.UPDATE_GOLDENS === '1') rmSync(join(MANIFESTS, name))
+    else assert.ok(files.has(name), `${name} is no longer rendered`)
+})
+
+/** The one object of a kind and name. */
+function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
+  const found = manifests.filter(m => m.kind === kind && m.metadata.name === name)
+  assert.equal(found.length, 1, `${kind} ${name}`)
+  return found[0] as Manifest
+}
+
+/** The containers of a workload by name, init containers first. */
+function containersOf(workload: Manifest): Map<string, { readonly [key: string]: unknown }> {
+  const { template } = workload.spec as { template: { spec: Record<string, { name: string }[] | undefined> } }
+  const all = [...(template.spec.initContainers ?? []), ...(template.spec.containers ?? [])]
+  return new Map(all.map(container => [container.name, { ...container }]))
+}
+
+interface SecurityContext {
+  readonly capabilities: { readonly drop: readonly string[]; readonly add?: readonly string[] }
+}
+
+test('no container is privileged, and each adds the capabilities that the README names to none', () => {
+  const manifests = renderManifests()
+  const readme = readFileSync(join(CHART, 'README.md'), 'utf8')
+  const rows = [...readme.matchAll(/^\| +(?:`([a-z]+)`)? +\| +\d* +\| `?([A-Za-z_ `]+?)`? +\|/gm)]
+  const named = new Map<string, string[]>()
+  let last = ''
+  for (const [, container, capability = ''] of rows) {
+    last = container ?? last
+    named.set(last, [...(named.get(last) ?? []), capability])
+  }
+  named.set('preflight', named.get('daemon') ?? [])
+  const containers = [
+    ...containersOf(find(manifests, 'DaemonSet', 'causeway')),
+    ...containersOf(find(manifests, 'Deployment', 'causeway-operator')),
+  ]
+  assert.deepEqual(
+    containers.map(([name]) => name),
+    ['mounts', 'preflight', 'install', 'daemon', 'operator'],
+  )
+  for (const [name, { securityContext }] of containers) {
+    const { capabilities, ...rest } = securityContext as SecurityContext & Record<string, unknown>
+    const user = name === 'operator' ? {} : { runAsUser: 0 }
+    const want = { privileged: false, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, ...user }
+    assert.deepEqual(rest, want, name)
+    assert.deepEqual(capabilities.drop, ['ALL'], name)
+    assert.deepEqual(capabilities.add ?? ['none'], named.get(name), name)
+  }
+})
+
+test('TLS, addresses and API servers reach configuration and probes', () => {
+  const tls = { secret: 'metrics', clientCa: true }
+  const values = {
+    apiServers: ['https://192.0.2.1:6443', 'https://192.0.2.2:6443'],
+    metrics: { address: '192.0.2.7', port: 19_964, tls },
+  }
+  const manifests = renderManifests({ values: [values] })
+  const { data } = find(manifests, 'ConfigMap', 'causeway') as unknown as { data: Record<string, string> }
+  const [cluster = ''] = (data['config.yaml'] ?? '').split('families:')
+  assert.equal(
+    cluster.slice(0, cluster.indexOf('cluster-pool')),
+    [
+      'cluster:',
+      '  source: kubernetes',
+      '  kubernetes:',
+      '    servers:',
+      '      - https://192.0.2.1:6443',
+      '      - https://192.0.2.2:6443',
+      'metrics:',
+      '  listen: "192.0.2.7:19964"',
+      '  tls:',
+      '    certFile: /etc/causeway-tls/tls.crt',
+      '    keyFile: /etc/causeway-tls/tls.key',
+      '    clientCaFile: /etc/causeway-tls/ca.crt',
+      '',
+    ].join('\n'),
+  )
+  const daemon = containersOf(find(manifests, 'DaemonSet', 'causeway')).get('daemon')
+  const probe = { port: 'metrics', scheme: 'HTTPS', host: '192.0.2.7' }
+  assert.deepEqual(daemon?.readinessProbe, {
+    httpGet: { path: '/v1/health', ...probe },
+    periodSeconds: 5,
+    timeoutSeconds: 5,
+  })
+  assert.deepEqual(daemon?.ports, [{ name: 'metrics', containerPort: 19_964, hostPort: 19_964 }])
+})
+
+test('nodes of several clouds are NodeSettings', () => {
+  const settings = { routing: { mode: 'native' } }
+  const nodeSelector = { matchLabels: { cloud: 'google' } }
+  const values = { nodeSettings: [{ name: 'google', nodeSelector, settings }], ipPools: [] }
+  const manifests = renderManifests({ values: [values] })
+  assert.deepEqual(find(manifests, 'NodeSettings', 'google').spec, { nodeSelector, priority: 0, settings })
+  assert.equal(
+    manifests.some(m => m.kind === 'IPPool'),
+    false,
+  )
+})
+
+const refused: readonly (readonly [what: string, values: object, problem: RegExp])[] = [
+  ['a key that is none', { deamon: {} }, /deamon/],
+  ['a key of the configuration that is none', { config: { routing: { modes: 'native' } } }, /modes/],
+  ['a value of the configuration', { config: { routing: { mode: 'tunnel' } } }, /routing\/mode/],
+  ['what the chart writes itself', { config: { nodeName: 'a' } }, /nodeName/],
+  ['an API server without TLS', { apiServers: ['http://192.0.2.1'] }, /apiServers\/0/],
+  ['a port that is none', { metrics: { port: 70_000 } }, /port/],
+  ['a pool without ranges', { ipPools: [{ name: 'a', cidrs: [] }] }, /ipPools\/0\/cidrs/],
+  ['a NetworkPolicy that would hold for nothing', { networkPolicy: { enabled: true } }, /hostNetwork/],
+]
+for (const [what, values, problem] of refused)
+  test(`values are refused for ${what}`, () =>
+    assert.throws(
+      () => renderManifests({ values: [values as Record<string, unknown>] }),
+      error => error instanceof ValuesRefused && problem.test(error.message),
+    ))
+
+test('a misspelt value in a template is named with its place', () => {
+  assert.ok(new TemplateError({ file: 'a.yaml', line: 3 }, 'x').message === 'a.yaml:3: x')
+})

@@ -1,0 +1,41 @@
+/** The commands of README.md that install the chart do so, as far as helm can tell without a cluster. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { CLOUD, cloudValues } from './manifests.ts'
+import { findHelm } from './real-helm.ts'
+import { readManifests } from './render.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const helm = await findHelm()
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const commands = readme.split('\n').filter(line => line.startsWith('helm install '))
+
+test('there is a command for every cloud', () => {
+  const named = commands.map(command => /deploy\/cloud\/([a-z-]+)\.yaml/.exec(command)?.[1])
+  assert.deepEqual(new Set(['default', ...named]), new Set(cloudValues().keys()))
+})
+
+test('files that the comments of cloud files and README.md name are there', () => {
+  const texts = [
+    readme,
+    ...[...cloudValues().keys()].slice(1).map(name => readFileSync(join(CLOUD, `${name}.yaml`), 'utf8')),
+  ]
+  const named = texts.flatMap(text => text.match(/\bdeploy\/(?:cloud|helm|manifests)[\w./-]*\w/g) ?? [])
+  const missing = named.filter(path => !existsSync(join(ROOT, path)) && !path.endsWith('causeway/crds'))
+  assert.deepEqual(missing, [])
+})
+
+for (const command of commands)
+  test(command, { skip: helm === undefined ? 'helm is not there: npm run setup brings it' : false }, async () => {
+    // What another program answers stands in its place.
+    const line = command.replaceAll(/\$\(.*?\)(?=\})/g, 'https://192.0.2.1').replace('helm install', 'template')
+    const args = line.replaceAll('"', '').split(' ')
+    const { stdout } = await promisify(execFile)(helm ?? '', args, { cwd: ROOT, maxBuffer: 1 << 26 })
+    const kinds = readManifests(stdout).map(m => m.kind)
+    assert.ok(kinds.includes('DaemonSet') && kinds.includes('Deployment'))
+    if (command.includes('apiServers=')) assert.match(stdout, /- https:\/\/192\.0\.2\.1/)
+  })
