@@ -10,5 +10,4 @@ export const PROMISED_PLUGINS: readonly string[] = ['node-cidr']
 export const PROMISED_KEYS: Readonly<Record<string, object>> = {
   'cni.exclusive': { type: 'boolean' },
   'paths.sysctl': { type: 'string', pattern: '^(/[^/]+)+$' },
-  operator: { type: 'object' },
 }
