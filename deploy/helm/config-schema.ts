@@ -6,7 +6,7 @@ import { schema } from '../../daemon/config/schema.ts'
 import { PROMISED_KEYS, PROMISED_PLUGINS } from './promised.ts'
 
 /** What the chart writes itself. */
-const OWN_KEYS = ['nodeName', 'cluster', 'metrics', 'operator.listen']
+const OWN_KEYS = ['nodeName', 'cluster', 'metrics', 'operator.listen', 'operator.namespace', 'operator.lease.name']
 
 interface ObjectSchema {
   readonly type: 'object'

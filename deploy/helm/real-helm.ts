@@ -3,16 +3,16 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 
-/** `$CAUSEWAY_HELM`, or the first in the PATH; undefined where there is none. */
+/** The first in the PATH; undefined where there is none. */
 export async function findHelm(): Promise<string | undefined> {
   const places = (process.env.PATH ?? '').split(delimiter).map(folder => join(folder, 'helm'))
-  for (const place of [process.env.CAUSEWAY_HELM ?? '', ...places]) if (await isExecutable(place)) return place
+  for (const place of places) if (await isExecutable(place)) return place
   return undefined
 }
 
 async function isExecutable(path: string): Promise<boolean> {
   return await access(path, constants.X_OK).then(
-    () => path !== '',
+    () => true,
     () => false,
   )
 }
