@@ -15,6 +15,7 @@ export const BUILD_PACKAGES = [
   'libc6-dev',
   'linux-libc-dev',
   'iproute2',
+  'openssl', // certificates of the lab's API server
   'util-linux', // flock, nsenter, mount
 ]
 

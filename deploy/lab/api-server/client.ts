@@ -1,0 +1,139 @@
+/** A small client of an API server, for the lab and for tests: HTTP/2, one connection, nothing done twice. */
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
+import { isObject, type Json, type JsonObject } from './objects/json.ts'
+
+export interface ClientOptions {
+  readonly url: string
+  /** PEM text. */
+  readonly ca: string
+  readonly token: string
+}
+
+export interface RequestOptions {
+  readonly body?: object
+  readonly type?: string
+  readonly accept?: string
+  readonly signal?: AbortSignal
+}
+
+export interface Response {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** The body as it came. */
+  readonly text: string
+  /** The body read as JSON; empty when it is none. */
+  readonly json: JsonObject
+}
+
+/** A line of a watch. */
+export interface WatchEvent {
+  readonly type: string
+  readonly object: JsonObject
+}
+
+export class ApiClient implements AsyncDisposable {
+  readonly #options: ClientOptions
+  #session: ClientHttp2Session | undefined
+
+  constructor(options: ClientOptions) {
+    this.#options = options
+  }
+
+  /** Rejects when the connection breaks; any status resolves. */
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    const stream = this.#open(method, path, options)
+    const headers = await headersOf(stream)
+    let text = ''
+    for await (const chunk of stream.setEncoding('utf8')) text += chunk as string
+    return { status: Number(headers[':status']), headers, text, json: readJson(text) }
+  }
+
+  get(path: string): Promise<Response> {
+    return this.request('GET', path)
+  }
+
+  create(path: string, body: object): Promise<Response> {
+    return this.request('POST', path, { body })
+  }
+
+  update(path: string, body: object): Promise<Response> {
+    return this.request('PUT', path, { body })
+  }
+
+  /** A merge patch unless `type` says otherwise. */
+  patch(path: string, body: object, type = 'application/merge-patch+json'): Promise<Response> {
+    return this.request('PATCH', path, { body, type })
+  }
+
+  delete(path: string, body?: object): Promise<Response> {
+    return this.request('DELETE', path, body === undefined ? {} : { body })
+  }
+
+  /** The events of a watch, from its path with query; ends with the watch, throws when its connection ends before. */
+  async *watch(path: string, options: RequestOptions = {}): AsyncGenerator<WatchEvent> {
+    const stream = this.#open('GET', path, options)
+    try {
+      await headersOf(stream)
+      let rest = ''
+      for await (const chunk of stream.setEncoding('utf8')) {
+        const lines = (rest + (chunk as string)).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) yield JSON.parse(line) as WatchEvent
+      }
+      if (rest !== '') throw new Error(`the watch broke off in a line: ${rest}`)
+      if (stream.rstCode !== 0) throw new Error(`the connection of the watch ended (code ${stream.rstCode})`)
+    } finally {
+      stream.close()
+    }
+  }
+
+  /** Ends the connection, and with it every watch. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#session?.destroy()
+    this.#session = undefined
+    await Promise.resolve()
+  }
+
+  #open(method: string, path: string, { body, type, accept, signal }: RequestOptions): ClientHttp2Stream {
+    const { token } = this.#options
+    const stream = this.#connected().request(
+      {
+        ':method': method,
+        ':path': path,
+        ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+        accept: accept ?? 'application/json',
+        ...(body === undefined ? {} : { 'content-type': type ?? 'application/json' }),
+      },
+      // A DELETE is taken to have no body unless this says that one comes.
+      { endStream: body === undefined, ...(signal === undefined ? {} : { signal }) },
+    )
+    if (body !== undefined) stream.end(JSON.stringify(body))
+    return stream
+  }
+
+  #connected(): ClientHttp2Session {
+    if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) return this.#session
+    const session = connect(this.#options.url, { ca: this.#options.ca })
+    // Streams tell it to whoever waits for them.
+    session.on('error', () => {})
+    this.#session = session
+    return session
+  }
+}
+
+async function headersOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
+  return await new Promise((resolve, reject) => {
+    stream.once('response', resolve)
+    stream.once('error', reject)
+    stream.once('close', () => reject(new Error('the connection ended before an answer')))
+  })
+}
+
+function readJson(text: string): JsonObject {
+  try {
+    const value = JSON.parse(text) as Json
+    return isObject(value) ? value : {}
+  } catch {
+    return {}
+  }
+}
