@@ -76,7 +76,7 @@ export class ApiClient {
     } while (next !== undefined)
   }
 
-  /** Events as they come, until the server or the signal ends it. `heard` is called whenever bytes have come. */
+  /** Events as they come, until the server or the signal ends it. `heard` is called when it begins and whenever bytes have come. */
   async *watch(
     resource: ApiResource,
     query: Query,
@@ -85,6 +85,7 @@ export class ApiClient {
     const path = `${pathOf(resource)}${queryText({ ...query, watch: true })}`
     const question: Question = { method: 'GET', path }
     const { body } = await this.#answer(question, signal)
+    heard(0)
     for await (const line of linesOf(body, heard)) {
       const event = parse(line, question) as WatchEvent
       if (event.type === 'ERROR')

@@ -146,7 +146,7 @@ export class ListWatch {
     let version = ''
     sink.begin()
     for await (const { items, resourceVersion } of client.list(resource, { ...query, ...from }, idle.signal)) {
-      idle.heard(0)
+      idle.heard()
       version = resourceVersion
       for (const item of items) sink.put(item)
     }
@@ -163,8 +163,10 @@ export class ListWatch {
     const [least, most] = WATCH_SECONDS
     const timeoutSeconds = Math.round(least + this.#random() * (most - least))
     const heard = (bytes: number): void => {
-      idle.heard(bytes)
+      idle.heard()
       this.#heardAt = this.#options.clock.now()
+      // A watch that is open again misses nothing, though nothing may have changed.
+      if (this.#version !== undefined) this.#problem = undefined
       received?.(bytes)
     }
     const whole = { ...query, ...from, allowWatchBookmarks: true, timeoutSeconds }
@@ -280,7 +282,7 @@ class IdleLimit implements Disposable {
     return this.#controller.signal.aborted
   }
 
-  heard(_bytes: number): void {
+  heard(): void {
     this.#heardAt = this.#clock.now()
   }
 
