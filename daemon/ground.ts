@@ -55,7 +55,7 @@ export async function layGround(
   const claim = stack.use(claimSocket(config.paths.run))
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
-  const kernel = stack.use(new LinuxKernel())
+  const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
   const source = createDirectorySource({ directory: config.cluster.directory, tables, log: log.child('cluster') })
   exposeSource(metrics, source)
   health.ask('cluster source', () => source.waitingFor())

@@ -24,7 +24,7 @@ function node(): Node {
   const root = mkdtempSync(join(tmpdir(), 'cw-uninstall-'))
   const at = (name: string): string => join(root, name)
   const places = { run: at('run'), state: at('state'), bpf: at('bpf'), cniConf: at('cni'), cniBin: at('bin') }
-  const paths = { ...places, cgroup: at('cgroup') }
+  const paths = { ...places, cgroup: at('cgroup'), sysctl: '/proc/sys' }
   for (const path of [paths.run, paths.state]) {
     mkdirSync(path)
     writeFileSync(join(path, 'file'), '')

@@ -37,7 +37,7 @@ export const realPrograms: Programs = {
       import('../kernel/netns/thread-pool.ts'),
     ])
     await warmThreadPool()
-    using kernel = new LinuxKernel()
+    using kernel = new LinuxKernel({ sysctls: settings.paths.sysctl })
     await uninstall({ ...options, settings, kernel })
   },
 }

@@ -144,6 +144,10 @@ export const schema = section('', {
     bpf: path({ byDefault: '/sys/fs/bpf/causeway', about: 'Pinned maps and links; must lie on a bpffs.' }),
     cniConf: path({ byDefault: '/etc/cni/net.d', about: 'Where the runtime looks for network configurations.' }),
     cniBin: path({ byDefault: '/opt/cni/bin', about: 'Where the runtime looks for CNI executables.' }),
+    sysctl: path({
+      byDefault: '/proc/sys',
+      about: 'Where kernel settings are changed; in a container, which sees its own read-only, a mount of the node’s.',
+    }),
     cgroup: path({
       byDefault: () => cgroupMount() ?? '/sys/fs/cgroup',
       shownDefault: 'where the cgroup2 file system is mounted',
