@@ -127,8 +127,9 @@ function projectTree(parts: ImageParts): Tree {
   const tree = new Map<string, Entry>([
     [`${home}/bin/causeway`, textOf(COMMAND, EXECUTABLE)],
     [`${home}/build/daemon/causeway.cjs`, fileOf(join(root, 'build/daemon/causeway.cjs'))],
-    [`${home}/bpf`, linkTo('build/bpf')],
-    [`${home}/cni/causeway`, fileOf(cni, EXECUTABLE)],
+    [`${home}/build/cni/causeway`, fileOf(cni, EXECUTABLE)],
+    // What people look for stands at the top.
+    ...['bpf', 'cni'].map(name => [`${home}/${name}`, linkTo(`build/${name}`)] as const),
     [`${home}/package.json`, textOf(`${JSON.stringify({ name: 'causeway', version, license: 'Apache-2.0' })}\n`)],
     [`${home}/sbom.spdx.json`, textOf(`${JSON.stringify(sbom(parts), undefined, 2)}\n`)],
     [`${doc}/copyright`, fileOf(join(root, 'LICENSE'))],

@@ -9,7 +9,8 @@ import { type Entry, fileOf, linkTo } from './tree.ts'
 
 /** The release whose packages the image is made of. */
 export const SUITE = 'bookworm'
-const SOURCES = [
+/** Where they come from. */
+export const SOURCES = [
   { suite: SUITE },
   { suite: `${SUITE}-updates` },
   { suite: `${SUITE}-security`, archive: 'debian-security' },

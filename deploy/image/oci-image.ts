@@ -194,12 +194,21 @@ class Layout {
     copyFileSync(`${plain}.gz`, `${target}.${process.pid}`)
     renameSync(`${target}.${process.pid}`, target)
     rmSync(`${plain}.gz`)
+    forgetOldest(dirname(target))
     return target
   }
 
   #blob(digest: string): string {
     return join(this.folder, 'blobs/sha256', digest)
   }
+}
+
+/** Layers of a few states of the project. */
+const KEPT_LAYERS = 12
+
+function forgetOldest(folder: string): void {
+  const made = readdirSync(folder).map(name => ({ name, ms: statSync(join(folder, name)).mtimeMs }))
+  for (const { name } of made.toSorted((a, b) => b.ms - a.ms).slice(KEPT_LAYERS)) rmSync(join(folder, name))
 }
 
 /** Returns the archive's digest. */
