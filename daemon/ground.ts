@@ -1,4 +1,5 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
+import { requireCapabilities } from './capabilities.ts'
 import { claimSocket, type SocketClaim } from './api/socket.ts'
 import { createDirectorySource } from './cluster/directory/source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
@@ -41,6 +42,7 @@ export async function layGround(
   signal: AbortSignal,
 ): Promise<Ground> {
   const startedMs = Date.now()
+  requireCapabilities()
   const build = buildInfo()
   const log = createLogger(config.logLevel)
   const metrics = createMetrics(build)

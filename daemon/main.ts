@@ -4,6 +4,7 @@
  */
 import { plugins } from '../plugins/index.ts'
 import { abortable } from './abort.ts'
+import { NetworkClaim } from './api/network-claim.ts'
 import type { Config } from './config/load.ts'
 import { familiesOf } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
@@ -35,7 +36,8 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   await using requests = new AsyncDisposableStack()
   try {
     const ground = await layGround(config, plugins, base, signal)
-    const up: Upcoming = {}
+    const network = networkClaimOf(ground)
+    const up: Upcoming = { network }
     const endpoints = await takeRequests(ground, up, requests)
     const services = base.use(servicesOf(ground))
     up.services = services
@@ -46,7 +48,8 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const jobs = base.use(startLoops(ground, { datapath: up.datapath, nat: up.nat, services }))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
-    jobs.run('readiness', stop => announceWhenReady(readinessOf(ground), stop))
+    jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
+    jobs.run('network configurations', stop => network.run(stop))
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
     await abortable(failed, signal)
   } catch (error) {
@@ -157,6 +160,11 @@ async function takeOver(ground: Ground, endpoints: Endpoints, signal: AbortSigna
   await rehearse(rehearsal, signal)
 }
 
-function readinessOf({ config, tables, conditions, log }: Ground) {
-  return { config, nodes: tables.nodes, ownNode: conditions.node, log: log.child('cni') }
+function networkClaimOf({ config: { paths, cni }, log }: Ground): NetworkClaim {
+  const { confName: own, exclusive } = cni
+  return new NetworkClaim({ directory: paths.cniConf, own, exclusive, log: log.child('cni') })
+}
+
+function readinessOf({ config, tables, conditions, log }: Ground, claim: NetworkClaim) {
+  return { config, nodes: tables.nodes, ownNode: conditions.node, claim, log: log.child('cni') }
 }

@@ -17,6 +17,7 @@ import type { Ground } from './ground.ts'
 import { toMapped16 } from './kernel/ip.ts'
 import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
+import type { Problem } from './plugin.ts'
 import { ipamsOf, requirePool } from './slots.ts'
 import type { Tracer } from './trace/tracer.ts'
 
@@ -27,6 +28,8 @@ export interface Upcoming {
   nat?: Nat
   tracer?: Tracer
   services?: { readonly problems: readonly string[] }
+  /** There from the beginning. */
+  readonly network: { readonly problems: readonly Problem[] }
 }
 
 /** Takes requests until the stack is disposed, which first stops listening, then lets what is under way end. */
@@ -35,7 +38,8 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
   requirePool(plugins.slots, config.network.pool, 'network.pool')
   const endpoints = stack.use(createEndpoints(endpointsOptions(ground, up)))
   const router = addCniRoutes(new Router(), endpoints)
-  const status = () => describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat })
+  const status = () =>
+    describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat, network: up.network })
   addCommandRoutes(router, ground.plugins.slots.commands)
   addServiceRoutes(router, {
     tables,

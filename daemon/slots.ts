@@ -17,6 +17,8 @@ export const OWN_COMMANDS: readonly string[] = [
   'tables',
   'metrics',
   'config',
+  'preflight',
+  'install',
   'uninstall',
   'version',
   'completion',

@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeConflist } from './api/conflist.ts'
+import { putBack } from './api/other-confs.ts'
 import { claimSocket } from './api/socket.ts'
 import type { Settings } from './config/schema.ts'
 import { removeAnchor } from './datapath/blocks.ts'
@@ -71,7 +72,7 @@ function steps(
   const { net } = kernel
   const links = join(paths.bpf, 'links')
   return [
-    [`the network configuration in ${paths.cniConf}`, () => removeConflist(paths.cniConf, cni.confName)],
+    [`the network configuration in ${paths.cniConf}`, () => removeConf(paths.cniConf, cni.confName)],
     [`devices of ${pods.length} pods`, () => removePods(net, pods)],
     ['programs on uplinks and the overlay', () => removeDeviceHooks(net, links)],
     ['the overlay device', () => removeOverlay(net)],
@@ -83,6 +84,12 @@ function steps(
     // Last and in one go: with it goes the lock that keeps daemons from starting.
     [`the run directory ${paths.run}`, () => rmSync(paths.run, { recursive: true, force: true })],
   ]
+}
+
+/** Others' come back before ours goes: there is one at every moment. */
+async function removeConf(directory: string, own: string): Promise<void> {
+  putBack(directory)
+  await removeConflist(directory, own)
 }
 
 async function removePods(net: Net, pods: readonly string[]): Promise<void> {

@@ -35,6 +35,8 @@ const programs: Programs = {
   plugins: () => Promise.resolve([plugin]),
   runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
+  preflight: () => Promise.resolve([]),
+  install: () => Promise.resolve(true),
   uninstall: ({ paths }, { force, say }) => Promise.resolve(say(`${paths.run} ${force}`)),
 }
 

@@ -6,6 +6,8 @@ import { daemon } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
 import { nat } from './commands/nat.ts'
+import { install } from './commands/install.ts'
+import { preflight } from './commands/preflight.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
@@ -30,6 +32,8 @@ export const commands: readonly CommandSpec[] = [
   configPrint,
   configCheck,
   configDocs,
+  preflight,
+  install,
   uninstall,
   version,
   completionCommand,

@@ -14,6 +14,8 @@ function run(t: TestContext, runDaemon: Programs['runDaemon'], signal = new Abor
     plugins: async () => [],
     checkPlugins: async () => {},
     runDaemon,
+    preflight: async () => [],
+    install: async () => true,
     uninstall: async () => {},
   }
   const terminal = { args: ['daemon'], env: { CAUSEWAY_CONFIG: '/dev/null' }, isTty: false, signal, programs }

@@ -82,6 +82,11 @@ const cni = section('The CNI network configuration that is written for the conta
     byDefault: '05-causeway.conflist',
     about: 'Name of the file; runtimes take the first in alphabetical order.',
   }),
+  exclusive: flag({
+    byDefault: true,
+    about:
+      'Set other network configurations in `paths.cniConf` aside once ours is written, as NAME.set-aside-by-causeway; `causeway uninstall` puts them back. Without it runtimes take whichever name comes first.',
+  }),
   chained: field(
     z.array(z.looseObject({ type: z.string().check(z.minLength(1)) })),
     'a list of CNI plugin configurations, each with a type',
