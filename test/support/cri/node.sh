@@ -71,6 +71,8 @@ become() {
 	bring_cgroups "$@"
 	bring "$node"
 	bring "$node/bpf"
+	# As systemd mounts it: containers may ask to see what is mounted there later.
+	mount --make-shared ".$node/bpf"
 	bring "${node%/*}/cluster"
 	bring "$runtime"
 	bring "$runtime/$shared"
