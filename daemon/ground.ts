@@ -1,4 +1,5 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
+import { requireCapabilities } from './capabilities.ts'
 import { claimSocket, type SocketClaim } from './api/socket.ts'
 import type { ApiClient } from './cluster/kubernetes/client.ts'
 import { createSource } from './cluster/create-source.ts'
@@ -44,6 +45,7 @@ export async function layGround(
   signal: AbortSignal,
 ): Promise<Ground> {
   const startedMs = Date.now()
+  requireCapabilities()
   const build = buildInfo()
   const log = createLogger(config.logLevel)
   const metrics = createMetrics(build)
@@ -58,7 +60,7 @@ export async function layGround(
   const claim = stack.use(claimSocket(config.paths.run))
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
-  const kernel = stack.use(new LinuxKernel())
+  const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
   const { source, client } = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
   exposeSource(metrics, source)
   health.ask('cluster source', () => source.waitingFor())

@@ -7,6 +7,7 @@ import { abortable } from './abort.ts'
 import type { Status } from './api/status.ts'
 import type { ApiClient } from './cluster/kubernetes/client.ts'
 import { NodeReport } from './cluster/kubernetes/node-report.ts'
+import { NetworkClaim } from './api/network-claim.ts'
 import type { Config } from './config/load.ts'
 import { familiesOf } from './config/schema.ts'
 import { Datapath } from './datapath/datapath.ts'
@@ -39,7 +40,8 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   await using requests = new AsyncDisposableStack()
   try {
     const ground = await layGround(config, plugins, base, signal)
-    const up: Upcoming = {}
+    const network = networkClaimOf(ground)
+    const up: Upcoming = { network }
     const endpoints = await takeRequests(ground, up, requests)
     const services = base.use(servicesOf(ground))
     up.services = services
@@ -50,8 +52,9 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const jobs = base.use(startLoops(ground, { datapath: up.datapath, nat: up.nat, services }))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
-    jobs.run('readiness', stop => announceWhenReady(readinessOf(ground), stop))
     if (ground.client !== undefined) runReports(ground, ground.client, up, jobs)
+    jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
+    jobs.run('network configurations', stop => network.run(stop))
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
     await abortable(failed, signal)
   } catch (error) {
@@ -178,6 +181,11 @@ function runReports(ground: Ground, client: ApiClient, up: Upcoming, jobs: Jobs)
   jobs.run('the report of this node', stop => report.run(stop))
 }
 
-function readinessOf({ config, tables, conditions, log }: Ground) {
-  return { config, nodes: tables.nodes, ownNode: conditions.node, log: log.child('cni') }
+function networkClaimOf({ config: { paths, cni }, log }: Ground): NetworkClaim {
+  const { confName: own, exclusive } = cni
+  return new NetworkClaim({ directory: paths.cniConf, own, exclusive, log: log.child('cni') })
+}
+
+function readinessOf({ config, tables, conditions, log }: Ground, claim: NetworkClaim) {
+  return { config, nodes: tables.nodes, ownNode: conditions.node, claim, log: log.child('cni') }
 }

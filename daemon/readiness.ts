@@ -13,12 +13,14 @@ export interface ReadinessOptions {
   readonly nodes: Tables['nodes']
   /** Holds from the first time the cluster source has this node's own object. */
   readonly ownNode: Condition
+  /** Of others' network configurations. */
+  readonly claim: { begin(): void }
   readonly log: Logger
 }
 
 /** Resolves when the runtime has been told, or the signal aborts first. */
 export async function announceWhenReady(options: ReadinessOptions, signal: AbortSignal): Promise<void> {
-  const { config, nodes, ownNode, log } = options
+  const { config, nodes, ownNode, claim, log } = options
   const known = new AbortController()
   const look = (): void => {
     if (nodes.get(config.nodeName) === undefined) {
@@ -29,7 +31,10 @@ export async function announceWhenReady(options: ReadinessOptions, signal: Abort
   if (signal.aborted) return
   // Whoever finds the daemon ready finds the network configuration, too.
   ownNode.fail('known; the network configuration is being written')
-  if (config.cni.writeConf) await announceNetwork(config, log)
+  if (config.cni.writeConf) {
+    await announceNetwork(config, log)
+    claim.begin()
+  }
   ownNode.pass()
 }
 

@@ -18,6 +18,7 @@ import type { Ground } from './ground.ts'
 import { toMapped16 } from './kernel/ip.ts'
 import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
+import type { Problem } from './plugin.ts'
 import { ipamsOf, requirePool } from './slots.ts'
 import type { Tracer } from './trace/tracer.ts'
 
@@ -28,6 +29,8 @@ export interface Upcoming {
   nat?: Nat
   tracer?: Tracer
   services?: { readonly problems: readonly string[] }
+  /** There from the beginning. */
+  readonly network: { readonly problems: readonly Problem[] }
 }
 
 /** Takes requests until the stack is disposed, which first stops listening, then lets what is under way end. */
@@ -60,7 +63,7 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
 
 /** All that can be said of the daemon now. */
 export function statusOf(ground: Ground, up: Upcoming): Status {
-  return describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat })
+  return describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat, network: up.network })
 }
 
 function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof createEndpoints>[0] {

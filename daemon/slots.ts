@@ -19,6 +19,8 @@ export const OWN_COMMANDS: readonly string[] = [
   'metrics',
   'config',
   'crds',
+  'preflight',
+  'install',
   'uninstall',
   'version',
   'completion',

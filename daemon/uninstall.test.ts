@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -24,7 +24,7 @@ function node(): Node {
   const root = mkdtempSync(join(tmpdir(), 'cw-uninstall-'))
   const at = (name: string): string => join(root, name)
   const places = { run: at('run'), state: at('state'), bpf: at('bpf'), cniConf: at('cni'), cniBin: at('bin') }
-  const paths = { ...places, cgroup: at('cgroup') }
+  const paths = { ...places, cgroup: at('cgroup'), sysctl: '/proc/sys' }
   for (const path of [paths.run, paths.state]) {
     mkdirSync(path)
     writeFileSync(join(path, 'file'), '')
@@ -54,6 +54,15 @@ test('pods keep their network unless their loss is asked for', async () => {
     ['lo'],
   )
   assert.ok(!existsSync(has.paths.run) && !existsSync(has.paths.state))
+})
+
+test('networks of others that were set aside come back', async () => {
+  using has = node()
+  mkdirSync(has.paths.cniConf)
+  for (const name of ['05-causeway.conflist', '10-other.conf.set-aside-by-causeway'])
+    writeFileSync(join(has.paths.cniConf, name), '')
+  await has.remove(true)
+  assert.deepEqual(readdirSync(has.paths.cniConf), ['10-other.conf'])
 })
 
 test('what fails is reported at the end, and the rest is removed all the same', async () => {

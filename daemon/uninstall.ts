@@ -3,10 +3,10 @@
  * attached programs, changes of sysctls, pins and files. What fails is reported at the end; the rest is removed all the
  * same.
  */
-import { rmSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeConflist } from './api/conflist.ts'
+import { putBack } from './api/other-confs.ts'
 import { claimSocket } from './api/socket.ts'
 import type { Settings } from './config/schema.ts'
 import { removeAnchor } from './datapath/blocks.ts'
@@ -71,7 +71,7 @@ function steps(
   const { net } = kernel
   const links = join(paths.bpf, 'links')
   return [
-    [`the network configuration in ${paths.cniConf}`, () => removeConflist(paths.cniConf, cni.confName)],
+    [`the network configuration in ${paths.cniConf}`, () => removeConf(paths.cniConf, cni.confName)],
     [`devices of ${pods.length} pods`, () => removePods(net, pods)],
     ['programs on uplinks and the overlay', () => removeDeviceHooks(net, links)],
     ['the overlay device', () => removeOverlay(net)],
@@ -79,10 +79,27 @@ function steps(
     ['routes', () => removeRoutes(net)],
     ['changes of sysctls', () => restoreSysctls(kernel, paths.state)],
     [`pins in ${paths.bpf}`, () => removePins(paths.bpf)],
-    [`the state in ${paths.state}`, () => rm(paths.state, { recursive: true, force: true })],
+    [`the state in ${paths.state}`, () => removeFolder(paths.state)],
     // Last and in one go: with it goes the lock that keeps daemons from starting.
-    [`the run directory ${paths.run}`, () => rmSync(paths.run, { recursive: true, force: true })],
+    [`the run directory ${paths.run}`, () => removeFolder(paths.run)],
   ]
+}
+
+/** With all that is in it, in one go. One that is mounted into a container stays there empty. */
+function removeFolder(path: string): void {
+  if (!existsSync(path)) return
+  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true })
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    if (!['EBUSY', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** Others' come back before ours goes: there is one at every moment. */
+async function removeConf(directory: string, own: string): Promise<void> {
+  putBack(directory)
+  await removeConflist(directory, own)
 }
 
 async function removePods(net: Net, pods: readonly string[]): Promise<void> {

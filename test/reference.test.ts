@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { capabilitiesPage } from '../daemon/capabilities.ts'
 import { commands } from '../daemon/cli/commands.ts'
 import { cliPage } from '../daemon/cli/help.ts'
 import { apiMetrics } from '../daemon/cluster/kubernetes/metrics.ts'
@@ -24,6 +25,7 @@ const pages: readonly (readonly [file: string, print: () => string | Promise<str
   ['config.md', configPage],
   ['cli.md', () => cliPage(commands)],
   ['drop-reasons.md', dropReasonsPage],
+  ['capabilities.md', capabilitiesPage],
   ['metrics.md', async () => metricsPage(await declaredMetrics())],
 ]
 for (const [file, print] of pages) {

@@ -7,6 +7,8 @@ import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
 import { nat } from './commands/nat.ts'
+import { install } from './commands/install.ts'
+import { preflight } from './commands/preflight.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
 import { health, metrics, status, tables } from './commands/status.ts'
@@ -33,6 +35,8 @@ export const commands: readonly CommandSpec[] = [
   configCheck,
   configDocs,
   crds,
+  preflight,
+  install,
   uninstall,
   version,
   completionCommand,

@@ -15,6 +15,8 @@ function run(t: TestContext, runDaemon: Programs['runDaemon'], signal = new Abor
     checkPlugins: async () => {},
     runDaemon,
     runOperator: runDaemon,
+    preflight: async () => [],
+    install: async () => true,
     uninstall: async () => {},
   }
   const terminal = { args: ['daemon'], env: { CAUSEWAY_CONFIG: '/dev/null' }, isTty: false, signal, programs }

@@ -2,6 +2,7 @@
 import type { Config, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Plugin } from '../plugin.ts'
+import type { Finding } from '../preflight/finding.ts'
 import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 
 export interface Programs {
@@ -10,6 +11,10 @@ export interface Programs {
   runOperator(config: Config, signal: AbortSignal): Promise<void>
   /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
   checkPlugins(config: Config): Promise<void>
+  /** Whether the daemon would run here; rejects when the signal aborts. */
+  preflight(config: Config, signal: AbortSignal): Promise<readonly Finding[]>
+  /** Puts the CNI executable into a directory of the node; whether it was not there already. */
+  install(directory: string): Promise<boolean>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
 }
 export type UninstallProgress = Pick<UninstallOptions, 'force' | 'say' | 'signal'>
@@ -35,6 +40,22 @@ export const realPrograms: Programs = {
     ])
     configurePlugins(await loadPlugins(config, plugins))
   },
+  async preflight(config, signal) {
+    const [{ plugins }, { loadPlugins }, { preflight }, { LinuxKernel }, { warmThreadPool }] = await Promise.all([
+      import('../main.ts'),
+      import('../load-plugins.ts'),
+      import('../preflight/preflight.ts'),
+      import('../kernel/linux.ts'),
+      import('../kernel/netns/thread-pool.ts'),
+    ])
+    await warmThreadPool()
+    const openKernel = () => new LinuxKernel({ sysctls: config.paths.sysctl })
+    return await preflight({ config, plugins: await loadPlugins(config, plugins, { signal }), openKernel, signal })
+  },
+  async install(directory) {
+    const { CNI_EXECUTABLE, installExecutable } = await import('../api/install.ts')
+    return installExecutable(CNI_EXECUTABLE, directory)
+  },
   async uninstall(settings, options) {
     const [{ uninstall }, { LinuxKernel }, { warmThreadPool }] = await Promise.all([
       import('../uninstall.ts'),
@@ -42,7 +63,7 @@ export const realPrograms: Programs = {
       import('../kernel/netns/thread-pool.ts'),
     ])
     await warmThreadPool()
-    using kernel = new LinuxKernel()
+    using kernel = new LinuxKernel({ sysctls: settings.paths.sysctl })
     await uninstall({ ...options, settings, kernel })
   },
 }

@@ -82,6 +82,11 @@ const cni = section('The CNI network configuration that is written for the conta
     byDefault: '05-causeway.conflist',
     about: 'Name of the file; runtimes take the first in alphabetical order.',
   }),
+  exclusive: flag({
+    byDefault: true,
+    about:
+      'Set other network configurations in `paths.cniConf` aside once ours is written, as NAME.set-aside-by-causeway; `causeway uninstall` puts them back. Without it runtimes take whichever name comes first.',
+  }),
   chained: field(
     z.array(z.looseObject({ type: z.string().check(z.minLength(1)) })),
     'a list of CNI plugin configurations, each with a type',
@@ -177,6 +182,10 @@ export const schema = section('', {
     bpf: path({ byDefault: '/sys/fs/bpf/causeway', about: 'Pinned maps and links; must lie on a bpffs.' }),
     cniConf: path({ byDefault: '/etc/cni/net.d', about: 'Where the runtime looks for network configurations.' }),
     cniBin: path({ byDefault: '/opt/cni/bin', about: 'Where the runtime looks for CNI executables.' }),
+    sysctl: path({
+      byDefault: '/proc/sys',
+      about: 'Where kernel settings are changed; in a container, which sees its own read-only, a mount of the node’s.',
+    }),
     cgroup: path({
       byDefault: () => cgroupMount() ?? '/sys/fs/cgroup',
       shownDefault: 'where the cgroup2 file system is mounted',

@@ -64,7 +64,8 @@ export async function removeAnchor(net: Net): Promise<void> {
   if (net.link(ANCHOR) !== undefined) await net.runBlocking([{ op: 'link-delete', link: ANCHOR }])
 }
 
-function refuseForeignUse(net: Net, blocks: Blocks): void {
+/** Throws Error when another tool's devices use one of the indices. */
+export function refuseForeignUse(net: Pick<Net, 'qdiscs' | 'link'>, blocks: Blocks): void {
   const used = net
     .qdiscs()
     .filter(q => [q.ingressBlock, q.egressBlock].some(b => b === blocks.ingress || b === blocks.egress))

@@ -95,12 +95,11 @@ export class Datapath implements AsyncDisposable {
     const xdp = new XdpHooks(kernel.net, { directory: pins.xdp, mode: settings.services.xdp })
     const planner = newPlanner(options)
     planner.plan()
-    const { initialEntries, maxEntries } = settings.datapath.conntrack
     const programs = stack.use(
       await Programs.start(
         programsOptions(options, pins, tcx, xdp),
         planPrograms(options, planner),
-        conntrackSizes(Math.min(initialEntries, maxEntries)),
+        firstSizes(settings),
       ),
     )
     programs.current.setNodeAddresses(planner.ownAddresses)
@@ -327,6 +326,12 @@ function newPlanner(options: DatapathOptions): PathPlanner {
   })
 }
 
+/** What a first set of programs is loaded with. */
+export function firstSizes({ datapath: { conntrack, ringBufferBytes } }: Pick<DatapathSettings, 'datapath'>): Sizes {
+  const flows = conntrackSizes(Math.min(conntrack.initialEntries, conntrack.maxEntries))
+  return { ...flows, events: ringBufferBytes, steady: steadyEntries(possibleCpus()) }
+}
+
 /** A translated flow has one entry in conntrack and two besides. */
 function conntrackSizes(entries: number): Sizes {
   return { conntrack: entries, translations: 2 * entries }
@@ -343,7 +348,7 @@ function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: bo
         objects,
         pins: pins.maps,
         constants,
-        sizes: { ...sizes, events: settings.datapath.ringBufferBytes, steady: steadyEntries(possibleCpus()) },
+        sizes: { ...firstSizes(settings), ...sizes },
       }),
     attachPods: (set: ProgramSet): void => {
       const programFd = (name: string): number => set.programFd(name)

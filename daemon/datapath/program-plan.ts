@@ -3,42 +3,50 @@ import { familiesOf } from '../config/schema.ts'
 import { possibleCpus } from '../kernel/bpf/map-info.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { netnsCookie } from '../kernel/netns/netns-cookie.ts'
-import { type PortRange, programConstants, steadySets } from './constants.ts'
+import { type PortRange, type ProgramConstants, programConstants, steadySets } from './constants.ts'
 import type { DatapathOptions, DatapathSettings } from './datapath.ts'
 import type { DeviceHook } from './device-hooks.ts'
-import { ensureOverlay } from './overlay.ts'
+import { ensureOverlay, type Overlay } from './overlay.ts'
 import type { PathPlanner } from './path-planner.ts'
 import type { ProgramPlan } from './programs.ts'
 
 /** Makes or adjusts the overlay device where there is one, and says what the programs are to be with it. */
 export function planPrograms(options: DatapathOptions, planner: PathPlanner): ProgramPlan {
-  const { kernel, settings, tables, constants } = options
-  const { routing, datapath } = settings
-  const { port, vni } = routing.overlay
+  const { kernel, settings, tables } = options
+  const { port } = settings.routing.overlay
   const hooks = [...tables.uplinks.values()].flatMap(({ index: device }): DeviceHook[] => [
     { program: 'uplink_in', device },
     { program: 'uplink_out', device },
   ])
-  const silent = settings.services.withoutBackend === 'drop'
-  const common = {
+  if (!hasOverlay(options)) return { hooks, constants: constantsOf(options, undefined) }
+  const families = familiesOf(settings)
+  const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
+  const overlay = ensureOverlay(kernel.net, wanted)
+  hooks.push({ program: 'overlay_in', device: overlay.index }, { program: 'overlay_out', device: overlay.index })
+  return { hooks, constants: constantsOf(options, overlay) }
+}
+
+/** What the programs are loaded with, those of plugins over ours. */
+export function constantsOf(
+  { kernel, settings, constants }: Pick<DatapathOptions, 'kernel' | 'settings' | 'constants'>,
+  overlay: Overlay | undefined,
+): ProgramConstants {
+  const { routing, datapath, services } = settings
+  const { port, vni } = routing.overlay
+  const own = programConstants({
     datapath,
-    silent,
+    silent: services.withoutBackend === 'drop',
     clientPorts: clientPorts(kernel),
     dsr: { ...dsrOf(settings), vni },
     hostNetns: netnsCookie(),
     steadySets: steadySets(possibleCpus()),
-  }
-  if (!hasOverlay(options)) return { hooks, constants: { ...programConstants(common), ...constants } }
-  const families = familiesOf(settings)
-  const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
-  const { index, mtu } = ensureOverlay(kernel.net, wanted)
-  hooks.push({ program: 'overlay_in', device: index }, { program: 'overlay_out', device: index })
-  const overlay = { ifindex: index, mtu, vni, port }
-  return { hooks, constants: { ...programConstants({ ...common, overlay }), ...constants } }
+    ...(overlay === undefined ? {} : { overlay: { ifindex: overlay.index, mtu: overlay.mtu, vni, port } }),
+  })
+  return { ...own, ...constants }
 }
 
 /** With native routing only what a plugin sends through it goes there. */
-export function hasOverlay({ settings, overlay }: DatapathOptions): boolean {
+export function hasOverlay({ settings, overlay }: Pick<DatapathOptions, 'settings' | 'overlay'>): boolean {
   return settings.routing.mode !== 'native' || overlay === true
 }
 

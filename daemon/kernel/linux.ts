@@ -16,6 +16,12 @@ export class LinuxKernel implements Kernel, Disposable {
   readonly bootId: string = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   readonly release: string = release()
   readonly #probes = new FeatureProbes()
+  readonly #sysctls: string | undefined
+
+  /** `sysctls` is a place where /proc/sys is mounted; /proc/sys itself unless given. */
+  constructor({ sysctls }: { readonly sysctls?: string } = {}) {
+    this.#sysctls = sysctls
+  }
 
   openNet(netnsPath: string): Net {
     return new NetlinkNet(netnsPath)
@@ -24,10 +30,10 @@ export class LinuxKernel implements Kernel, Disposable {
     return netnsId(netnsPath)
   }
   sysctl(name: string, netnsPath?: string): string | undefined {
-    return readSysctl(name, netnsPath)
+    return readSysctl(name, netnsPath, this.#sysctls)
   }
   setSysctl(name: string, value: string, netnsPath?: string): void {
-    writeSysctl(name, value, netnsPath)
+    writeSysctl(name, value, netnsPath, this.#sysctls)
   }
   feature(name: FeatureName): Feature {
     return this.#probes.feature(name)

@@ -42,6 +42,7 @@ function described({
     source: { name: 'directory', problems: () => source, waitingFor: () => waitingFor, run: () => Promise.resolve() },
     services: { problems: services },
     nat: { problems: nat },
+    network: { problems: [] },
     datapath: datapath && { facts: () => ({}), problems: routing, status: () => datapath },
   }
 }

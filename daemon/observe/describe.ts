@@ -26,6 +26,8 @@ export interface Described {
   readonly services: { readonly problems: readonly string[] } | undefined
   /** Pods that have no port left to leave the cluster with; undefined like the other. */
   readonly nat: { readonly problems: readonly string[] } | undefined
+  /** Network configurations of others. */
+  readonly network: { readonly problems: readonly SourceProblem[] }
 }
 
 export function describe(d: Described): Status {
@@ -44,6 +46,7 @@ export function describe(d: Described): Status {
     tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
     problems: [
       ...d.source.problems(),
+      ...d.network.problems,
       ...problemsAt('routing', d.datapath),
       ...problemsAt('services', d.services),
       ...problemsAt('masquerade', d.nat),

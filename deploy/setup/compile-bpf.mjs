@@ -59,7 +59,9 @@ export async function keepObject({ root, source }) {
   mkdirSync(folder, { recursive: true })
   const temporary = `${kept}.${process.pid}`
   const includes = ['-I', join(root, 'bpf/lib'), `-I/usr/include/${MULTIARCH[process.arch] ?? process.arch}`]
-  const status = await run(CLANG, [...FLAGS, ...includes, '-c', source, '-o', temporary])
+  // Debug information names sources as seen from the project: wherever that lies, objects are the same.
+  const names = [`-ffile-prefix-map=${join(root, '/')}=`, '-fdebug-compilation-dir=.']
+  const status = await run(CLANG, [...FLAGS, ...names, ...includes, '-c', source, '-o', temporary])
   if (status !== 0) {
     rmSync(temporary, { force: true })
     throw new SetupError(`${source} does not compile`, 'see the messages above')

@@ -14,6 +14,17 @@ import { SetupError } from './setup-error.mjs'
 
 const run = promisify(execFile)
 
+/**
+ * What compiles for a processor.
+ *
+ * @typedef {object} Toolchain
+ * @property {readonly string[]} compiler command, to which flags and files are added
+ * @property {string} objcopy
+ * @property {readonly string[]} runner command that executes the result on this machine; empty when that is not needed
+ * @property {string} mujs path of libmujs.a
+ * @property {Readonly<Record<string, string>>} env of all of them, besides this process's own
+ */
+
 /** Static and not position-independent: it starts without a loader, and the heap in it keeps its addresses. */
 const cFlags = '-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Wshadow -fstack-protector-strong -static -s'.split(
   ' ',
@@ -22,15 +33,16 @@ const cFlags = '-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Wshadow -fst
 /**
  * Builds when a source, a tool or a flag has changed since the last build, or always with `force`.
  *
- * @param {{root: string, force?: boolean}} options root: the project's folder, with its node_modules installed
+ * @param {{root: string, force?: boolean, out?: string, toolchain?: Toolchain}} options root: the project's folder, with
+ *   its node_modules installed; out: the executable's folder, build/cni unless given; toolchain: this machine's unless given
  * @returns {Promise<{binary: string, built: boolean}>} the executable's path, and whether it was built by this call
  * @throws {SetupError} when one of the steps fails; the tool's own output is on standard error
  */
-export async function compileCni({ root, force = false }) {
-  const out = join(root, 'build', 'cni')
+export async function compileCni({ root, force = false, out = join(root, 'build', 'cni'), toolchain }) {
+  const tools = toolchain ?? (await ownToolchain())
   const binary = join(out, 'causeway')
   const stamp = join(out, 'stamp')
-  const sources = await fingerprint(root)
+  const sources = await fingerprint(root, tools)
   const built = await readFile(stamp, 'utf8').catch(() => '')
   if (!force && built === `${sources} ${await digestOf(binary).catch(() => '')}`) return { binary, built: false }
 
@@ -41,8 +53,8 @@ export async function compileCni({ root, force = false }) {
   try {
     await lower(root, work)
     await bundle(root, work)
-    await link(root, work)
-    await fillImage(work)
+    await link(root, work, tools)
+    await fillImage(work, tools)
     const digest = await digestOf(join(work, 'causeway'))
     await rename(join(work, 'causeway'), binary)
     await writeFile(stamp, `${sources} ${digest}`)
@@ -59,18 +71,22 @@ async function digestOf(path) {
 }
 
 /** Hash over everything the executable is made from. */
-async function fingerprint(root) {
+async function fingerprint(root, { mujs }) {
   const hash = createHash('sha256')
   const cni = join(root, 'cni')
   const sources = (await readdir(cni))
     .filter(f => /\.(ts|json)$/.test(f) && !f.endsWith('.test.ts'))
     .map(f => join(cni, f))
   const host = (await readdir(join(cni, 'host'))).map(f => join(cni, 'host', f))
-  const tools = [join(root, 'node_modules/esbuild/package.json'), fileURLToPath(import.meta.url), await mujsArchive()]
+  const tools = [join(root, 'node_modules/esbuild/package.json'), fileURLToPath(import.meta.url), mujs]
   for (const path of [...sources.sort(), ...host.sort(), ...tools]) {
     hash.update(`${path.replace(root, '')}\0`).update(await readFile(path))
   }
   return hash.digest('hex')
+}
+
+async function ownToolchain() {
+  return { compiler: [await compiler()], objcopy: 'objcopy', runner: [], mujs: await mujsArchive(), env: {} }
 }
 
 async function mujsArchive() {
@@ -113,19 +129,39 @@ async function bundle(root, work) {
   await writeFile(join(work, 'program.c'), `extern const char program[];\nconst char program[] = {${bytes}};\n`)
 }
 
-async function link(root, work) {
+async function link(root, work, { compiler: command, mujs, env }) {
   const host = join(root, 'cni', 'host')
   const sources = (await readdir(host)).filter(f => f.endsWith('.c')).map(f => join(host, f))
-  const inputs = [...sources.sort(), join(work, 'program.c'), await mujsArchive(), '-lm']
-  await tool(await compiler(), [...cFlags, '-o', join(work, 'causeway'), ...inputs])
+  const inputs = [...sources.sort(), join(work, 'program.c'), mujs, '-lm']
+  const [name, ...flags] = command
+  const own = [`-ffile-prefix-map=${join(root, '/')}=`, `-ffile-prefix-map=${join(work, '/')}=`]
+  await tool(name, [...flags, ...cFlags, ...own, '-o', join(work, 'causeway'), ...inputs], { env: withOwn(env) })
 }
 
 /** The unfinished executable loads the program and prints what its heap section shall hold (cni/host/heap.c). */
-async function fillImage(work) {
+async function fillImage(work, { objcopy, runner, env }) {
   const target = join(work, 'causeway')
   const image = join(work, 'image')
-  await writeFile(image, (await tool(target, [], { encoding: 'buffer' })).stdout)
-  await tool('objcopy', ['--update-section', `.image=${image}`, target])
+  const [name, ...args] = [...runner, target]
+  const heaps = []
+  for (let i = 0; i < HEAPS; i++) heaps.push((await tool(name, args, { encoding: 'buffer' })).stdout)
+  await writeFile(image, sameInAll(heaps))
+  await tool(objcopy, ['--update-section', `.image=${image}`, target], { env: withOwn(env) })
+}
+
+/** So many that a byte which is there by chance is the same in all of them once in 10^16. */
+const HEAPS = 8
+
+/**
+ * The same sources give the same executable: what differs from run to run becomes zero. That is what calls that
+ * returned left of their registers (jmp_buf).
+ */
+function sameInAll([first, ...others]) {
+  return first.map((byte, at) => (others.every(other => other[at] === byte) ? byte : 0))
+}
+
+function withOwn(env) {
+  return { ...process.env, ...env }
 }
 
 async function compiler() {

@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { checkDisk } from '../../deploy/setup/machine.mjs'
 import { type FileLock, tryLockFile } from '../../daemon/kernel/file-lock.ts'
 import { mustRun } from '../../deploy/lab/command.ts'
-import { type AptSource, MirrorAway, PrivateApt } from '../support/private-apt.ts'
+import { type AptSource, MirrorAway, PrivateApt } from '../../deploy/image/private-apt.ts'
 import { compareReleases, newestMatch, offeredReleases, packagesOf, seriesOf } from './kernels.ts'
 import { vmlinuxOf } from './vmlinux.ts'
 

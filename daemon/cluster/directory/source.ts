@@ -2,10 +2,10 @@
  * A watched directory as cluster source. Events of the file system wake the loop, a periodic scan makes up for what
  * they miss (symbolic links' targets, network file systems); a scan reads what changed since the last one.
  */
-import { type FSWatcher, type Stats, watch } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
+import { DirectoryWake, pause } from '../../directory-wake.ts'
 import type { Logger } from '../../plugin.ts'
 import { replaceRows } from '../../state/replace.ts'
 import type { Tables } from '../../state/tables.ts'
@@ -59,7 +59,7 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
     problems: () => problems,
     waitingFor: () => waiting,
     async run(signal) {
-      using wake = new Wake(options.directory)
+      using wake = new DirectoryWake(options.directory)
       while (!signal.aborted) {
         wake.watch()
         const result = await scan.run()
@@ -167,51 +167,4 @@ class Scan {
 
 function sameState(a: Stats, b: Stats): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs
-}
-
-/** Sleeps until the directory changes. */
-class Wake implements Disposable {
-  readonly #directory: string
-  #watcher: FSWatcher | undefined
-  #woken = false
-  #wake: () => void = () => undefined
-
-  constructor(directory: string) {
-    this.#directory = directory
-  }
-
-  /** Watches the directory that has the name now, which may be another one than last time. */
-  watch(): void {
-    this.#watcher?.close()
-    this.#woken = false
-    try {
-      this.#watcher = watch(this.#directory, { persistent: false }, () => this.#ring())
-      this.#watcher.on('error', () => undefined)
-    } catch {
-      // No directory, or no inotify watches left: the periodic scan goes on without.
-      this.#watcher = undefined
-    }
-  }
-
-  /** Resolves at the first event since `watch`, after `ms`, or when the signal aborts. */
-  async wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#woken) return
-    const event = new AbortController()
-    this.#wake = () => event.abort()
-    await pause(ms, AbortSignal.any([signal, event.signal]))
-  }
-
-  [Symbol.dispose](): void {
-    this.#watcher?.close()
-  }
-
-  #ring(): void {
-    this.#woken = true
-    this.#wake()
-  }
-}
-
-/** Resolves after `ms` or when the signal aborts. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal }).catch(() => undefined)
 }

@@ -21,7 +21,8 @@ import {
   referencePlugins,
 } from './containerd.ts'
 import { PAUSE_IMAGE } from './containerd-config.ts'
-import { writeImageArchive } from './image-archive.ts'
+import { type ImageContent, ownArchitecture, writeImages } from '../../../deploy/image/oci-image.ts'
+import { type Entry, EXECUTABLE, fileOf, linkTo } from '../../../deploy/image/tree.ts'
 
 const UP_TIMEOUT_MS = 120_000
 /** Busybox and the probe. */
@@ -96,16 +97,18 @@ async function nodeFiles(folder: string): Promise<NodeFiles> {
   const init = join(folder, 'pause')
   await mustRun(['gcc', '-static', '-O2', '-Wall', '-Werror', '-o', init, join(import.meta.dirname, 'pause.c')])
   const imageArchive = join(folder, 'images.tar')
-  await writeImageArchive(imageArchive, [
-    { name: PAUSE_IMAGE, files: { pause: init }, entrypoint: ['/pause'] },
-    {
-      name: POD_IMAGE,
-      files: { 'bin/busybox': '/bin/busybox', 'bin/cw-probe': PROBE },
-      links: { 'bin/sh': 'busybox' },
-      entrypoint: ['/bin/sh'],
-    },
+  const program = (file: string): Entry => fileOf(file, EXECUTABLE)
+  const probe = { 'bin/busybox': program('/bin/busybox'), 'bin/cw-probe': program(PROBE), 'bin/sh': linkTo('busybox') }
+  await writeImages(imageArchive, [
+    smallImage(PAUSE_IMAGE, '/pause', { pause: program(init) }),
+    smallImage(POD_IMAGE, '/bin/sh', probe),
   ])
   return { init, imageArchive, images: [PAUSE_IMAGE, POD_IMAGE] }
+}
+
+function smallImage(name: string, entrypoint: string, tree: Readonly<Record<string, Entry>>): ImageContent {
+  const layers = [{ about: name, tree: new Map(Object.entries(tree)) }]
+  return { name, platforms: [{ architecture: ownArchitecture(), layers, entrypoint: [entrypoint], path: '/bin' }] }
 }
 
 /** Empty for a process that has ended. */

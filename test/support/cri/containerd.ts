@@ -1,5 +1,5 @@
 /** containerd on a node of the lab, with its images, as the node's kubelet would have it. */
-import { copyFileSync, closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LabLayout, NodeLayout } from '../../../deploy/lab/layout.ts'
@@ -63,12 +63,18 @@ export class Containerd implements Disposable {
     writeFileSync(this.#file('config'), config)
     await system.boot()
     await this.start()
-    const archive = join(folder, 'images.tar')
-    copyFileSync(files.imageArchive, archive)
-    const ctr = ['ctr', '--address', this.#file('socket'), '--namespace', 'k8s.io', 'images', 'import', archive]
-    await mustRun(withParent(system.inside(ctr)))
+    await this.importImages(files.imageArchive, files.images)
+  }
+
+  /** Takes images from an archive of this machine; resolves once the runtime knows them by their names. */
+  async importImages(archive: string, images: readonly string[]): Promise<void> {
+    const copy = join(this.system.folder, 'images.tar')
+    copyFileSync(archive, copy)
+    const ctr = ['ctr', '--address', this.#file('socket'), '--namespace', 'k8s.io', 'images', 'import', copy]
+    await mustRun(withParent(this.system.inside(ctr)))
+    rmSync(copy)
     // The runtime learns of images that others import by events.
-    await eventually(async () => (await Promise.all(files.images.map(i => this.cri.hasImage(i)))).every(has => has))
+    await eventually(async () => (await Promise.all(images.map(i => this.cri.hasImage(i)))).every(has => has))
   }
 
   /** Starts containerd and resolves once it answers; rejects with the end of its log. */

@@ -3,27 +3,11 @@ import { join } from 'node:path'
 import { Client, credentials, type ServiceDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import type { Address } from '../../../daemon/kernel/kernel.ts'
+import { containerConfig, type ContainerSpec, type PodSpec, sandboxConfig } from './cri-configs.ts'
 
-export interface PortMapping {
-  readonly protocol?: 'TCP' | 'UDP'
-  readonly containerPort: number
-  readonly hostPort: number
-}
+export type { ContainerSpec, PodSpec, PortMapping } from './cri-configs.ts'
 
-/** What kubelet says of a pod; `attempt` tells sandboxes of one pod apart. */
-export interface PodSpec {
-  readonly namespace: string
-  readonly name: string
-  readonly uid: string
-  readonly attempt?: number
-  readonly portMappings?: readonly PortMapping[]
-}
-
-export interface ContainerSpec {
-  readonly name: string
-  readonly image: string
-  readonly command: readonly string[]
-}
+export type ContainerState = 'CONTAINER_CREATED' | 'CONTAINER_RUNNING' | 'CONTAINER_EXITED' | 'CONTAINER_UNKNOWN'
 
 export interface SandboxStatus {
   readonly state: 'SANDBOX_READY' | 'SANDBOX_NOTREADY'
@@ -118,14 +102,27 @@ export class CriClient implements Disposable {
 
   /** Creates and starts a container; resolves to its id. */
   async startContainer(podSandboxId: string, pod: PodSpec, container: ContainerSpec): Promise<string> {
-    const { name, image, command } = container
     const { containerId } = await this.#call<{ readonly containerId: string }>('CreateContainer', {
       podSandboxId,
-      config: { metadata: { name }, image: { image }, command, logPath: `${name}.log` },
+      config: containerConfig(pod, container),
       sandboxConfig: sandboxConfig(pod),
     })
     await this.#call('StartContainer', { containerId })
     return containerId
+  }
+
+  /** Sends SIGTERM, and SIGKILL after so many seconds; resolves when the container has ended. */
+  async stopContainer(containerId: string, timeout: number): Promise<void> {
+    await this.#call('StopContainer', { containerId, timeout })
+  }
+  async removeContainer(containerId: string): Promise<void> {
+    await this.#call('RemoveContainer', { containerId })
+  }
+  async containerStatus(containerId: string): Promise<{ readonly state: ContainerState; readonly exitCode: number }> {
+    const { status } = await this.#call<{
+      readonly status: { readonly state: ContainerState; readonly exitCode: number }
+    }>('ContainerStatus', { containerId })
+    return status
   }
 
   async exec(containerId: string, command: readonly string[]): Promise<ExecResult> {
@@ -151,16 +148,6 @@ export class CriClient implements Disposable {
       const deadline = Date.now() + deadlineMs
       this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, { deadline }, done)
     })
-  }
-}
-
-function sandboxConfig(pod: PodSpec): object {
-  const { namespace, name, uid, attempt = 0, portMappings = [] } = pod
-  return {
-    metadata: { namespace, name, uid, attempt },
-    hostname: name,
-    logDirectory: `/var/log/pods/${namespace}_${name}_${uid}`,
-    portMappings,
   }
 }
 

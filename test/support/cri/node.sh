@@ -8,7 +8,7 @@
 #
 # RUNTIME is a private mount of the machine's, RUNTIME/SHARED a shared one: what is mounted there later, the machine
 # sees too. RUNTIME/system becomes the root. NODE is the node's own directory. SYSTEM holds the node's /usr; it is empty
-# for the machine's own. The CGROUPs are the roots of the node's hierarchies; process 1 sits in a leaf of theirs,
+# for the machine's own. Brought into it are NODE with its bpf file system, and the cluster's directory beside it. The CGROUPs are the roots of the node's hierarchies; process 1 sits in a leaf of theirs,
 # because inner cgroups of version 2 hold no processes.
 set -eu
 
@@ -70,6 +70,10 @@ become() {
 	mount -t sysfs sysfs sys
 	bring_cgroups "$@"
 	bring "$node"
+	bring "$node/bpf"
+	# As systemd mounts it: containers may ask to see what is mounted there later.
+	mount --make-shared ".$node/bpf"
+	bring "${node%/*}/cluster"
 	bring "$runtime"
 	bring "$runtime/$shared"
 	pivot_root . old

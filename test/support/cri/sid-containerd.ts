@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type FileLock, tryLockFile } from '../../../daemon/kernel/file-lock.ts'
 import { eventually } from '../eventually.ts'
-import { MirrorAway, PrivateApt } from '../private-apt.ts'
+import { MirrorAway, PrivateApt } from '../../../deploy/image/private-apt.ts'
 import type { ContainerdRelease } from './containerd.ts'
 
 /** Outside the project: set-up of a clean clone finds it again. */

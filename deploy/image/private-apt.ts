@@ -1,10 +1,10 @@
 /**
- * Packages of other Debian releases beside this machine's own: apt with sources, state and cache in a folder of their
+ * Packages of other Debian releases and processors beside this machine's own: apt with sources, state and cache in a folder of their
  * own, over the machine's mirror, proxies and keys. No package counts as installed there.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { mustRun, runCommand } from '../../deploy/lab/command.ts'
+import { mustRun, runCommand } from '../lab/command.ts'
 
 /** The mirror could not be used; the message says why. */
 export class MirrorAway extends Error {
@@ -23,6 +23,8 @@ export interface AptOptions {
   readonly maxAgeMs?: number
   /** Such as `http://mirror.example/`; the machine's own unless given. */
   readonly mirror?: string
+  /** Debian's name of the processor, such as `arm64`; the machine's own unless given. */
+  readonly architecture?: string
 }
 
 const KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg'
@@ -41,7 +43,7 @@ export class PrivateApt {
   static async open(folder: string, sources: readonly AptSource[], options: AptOptions = {}): Promise<PrivateApt> {
     const { maxAgeMs = 0, mirror = await debianMirror() } = options
     const list = sourcesList(mirror, sources)
-    const apt = new PrivateApt(folder, prepare(folder, list))
+    const apt = new PrivateApt(folder, prepare(folder, list, options.architecture))
     const stamp = join(folder, 'fetched')
     if (isFresh(stamp, list, maxAgeMs)) return apt
     await apt.#run(['apt-get', 'update', '--error-on=any'])
@@ -69,10 +71,23 @@ export class PrivateApt {
     rmSync(archives, { recursive: true, force: true })
     mkdirSync(join(archives, 'partial'), { recursive: true })
     const install = ['apt-get', 'install', '--download-only', '--no-install-recommends', '-y', ...packages]
-    await (dependencies ? this.#run(install) : this.#run(['apt-get', 'download', '-q', ...packages], archives))
+    await (dependencies ? this.#run(install) : this.download(packages, archives))
     for (const name of readdirSync(archives).filter(file => file.endsWith('.deb')))
       await mustRun(['dpkg-deb', '--extract', join(archives, name), root])
     rmSync(archives, { recursive: true, force: true })
+  }
+
+  /**
+   * Fetches the packages' archives into a folder; those that are there already are not fetched again. Resolves to the
+   * files' names. Throws MirrorAway.
+   */
+  async download(packages: readonly string[], folder: string): Promise<string[]> {
+    const command = ['apt-get', 'download', '-q', ...packages]
+    // Lines are 'URI' file size digest.
+    const found = [...(await this.#run([...command, '--print-uris'])).matchAll(/^'[^']+' (\S+\.deb) /gm)]
+    const names = found.map(match => match[1] ?? '')
+    if (!names.every(name => existsSync(join(folder, name)))) await this.#run(command, folder)
+    return names
   }
 
   async #run([program = '', ...args]: readonly string[], cwd?: string): Promise<string> {
@@ -109,7 +124,7 @@ function isFresh(stamp: string, list: string, maxAgeMs: number): boolean {
 }
 
 /** Writes what apt needs to find in the folder; returns options that leave the machine's own apt alone. */
-function prepare(folder: string, list: string): string[] {
+function prepare(folder: string, list: string, architecture: string | undefined): string[] {
   for (const part of ['state/lists/partial', 'cache/archives/partial'])
     mkdirSync(join(folder, part), { recursive: true })
   writeFileSync(join(folder, 'sources.list'), list)
@@ -128,6 +143,8 @@ function prepare(folder: string, list: string): string[] {
     'Acquire::Retries': '1',
     'Acquire::http::Timeout': '20',
     'APT::Sandbox::User': 'root',
+    // A list that is given takes the place of what dpkg would name besides.
+    ...(architecture === undefined ? {} : { 'APT::Architecture': architecture, 'APT::Architectures': architecture }),
   }
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
 }
