@@ -19,6 +19,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'metrics',
   'config',
   'crds',
+  'mounts',
   'uninstall',
   'version',
   'completion',

@@ -36,6 +36,7 @@ const programs: Programs = {
   runOperator: () => Promise.reject(new Error('is not run here')),
   runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
+  mountOnNode: () => Promise.resolve([]),
   uninstall: ({ paths }, { force, say }) => Promise.resolve(say(`${paths.run} ${force}`)),
 }
 

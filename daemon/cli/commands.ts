@@ -6,6 +6,7 @@ import { crds } from './commands/crds.ts'
 import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
@@ -33,6 +34,7 @@ export const commands: readonly CommandSpec[] = [
   configCheck,
   configDocs,
   crds,
+  mounts,
   uninstall,
   version,
   completionCommand,

@@ -15,6 +15,7 @@ function run(t: TestContext, runDaemon: Programs['runDaemon'], signal = new Abor
     checkPlugins: async () => {},
     runDaemon,
     runOperator: runDaemon,
+    mountOnNode: async () => [],
     uninstall: async () => {},
   }
   const terminal = { args: ['daemon'], env: { CAUSEWAY_CONFIG: '/dev/null' }, isTty: false, signal, programs }

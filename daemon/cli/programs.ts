@@ -1,6 +1,7 @@
 /** The parts of the daemon that the command line starts, behind an interface so that tests need not start them. */
 import type { Config, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
+import type { NodeMount } from '../kernel/node-mounts.ts'
 import type { Plugin } from '../plugin.ts'
 import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 
@@ -10,6 +11,8 @@ export interface Programs {
   runOperator(config: Config, signal: AbortSignal): Promise<void>
   /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
   checkPlugins(config: Config): Promise<void>
+  /** Mounts on the node what it lacks, and tells what that was; the process is then in the node's mount namespace. */
+  mountOnNode(proc: string, wanted: readonly NodeMount[]): Promise<readonly NodeMount[]>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
 }
 export type UninstallProgress = Pick<UninstallOptions, 'force' | 'say' | 'signal'>
@@ -34,6 +37,10 @@ export const realPrograms: Programs = {
       import('../run.ts'),
     ])
     configurePlugins(await loadPlugins(config, plugins))
+  },
+  async mountOnNode(proc, wanted) {
+    const { mountOnNode } = await import('../kernel/node-mounts.ts')
+    return mountOnNode(proc, wanted)
   },
   async uninstall(settings, options) {
     const [{ uninstall }, { LinuxKernel }, { warmThreadPool }] = await Promise.all([
