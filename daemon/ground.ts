@@ -10,7 +10,7 @@ import { LinuxKernel } from './kernel/linux.ts'
 import { warmThreadPool } from './kernel/netns/thread-pool.ts'
 import { loadPlugins } from './load-plugins.ts'
 import { type BuildInfo, buildInfo } from './observe/build.ts'
-import { type Condition, Health } from './observe/health.ts'
+import { type Condition, exposeHealth, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics, type MetricsRegistry } from './observe/metrics.ts'
 import type { Plugin } from './plugin.ts'
@@ -63,6 +63,7 @@ export async function layGround(
   const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
   const { source, client } = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
   exposeSource(metrics, source)
+  exposeHealth(metrics, health)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })
   const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })

@@ -10,7 +10,7 @@ import type { Config } from './config/load.ts'
 import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
 import { type BuildInfo, buildInfo } from './observe/build.ts'
-import { Health } from './observe/health.ts'
+import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { Election } from './operator/election.ts'
@@ -51,6 +51,7 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
   })
   const health = new Health()
   health.ask('leader', () => (election.holder === '' ? 'nobody leads, or the API server does not answer' : undefined))
+  exposeHealth(metrics, health)
   const status = (): object => describe({ build, identity, election, leadership })
   const listen = parseListen(config.operator.listen)
   if (listen !== undefined) {

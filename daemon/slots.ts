@@ -21,6 +21,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'crds',
   'preflight',
   'install',
+  'mounts',
   'uninstall',
   'version',
   'completion',

@@ -15,6 +15,7 @@ import { exposeCounters } from '../daemon/flow/counters.ts'
 import { dropReasonsPage } from '../daemon/flow/drop-reasons.ts'
 import { exposeNat } from '../daemon/nat/figures.ts'
 import { operatorMetrics } from '../daemon/operator/metrics.ts'
+import { exposeHealth, Health } from '../daemon/observe/health.ts'
 import { createMetrics, metricsPage } from '../daemon/observe/metrics.ts'
 import { exposeServices } from '../daemon/datapath/services.ts'
 import { Meter } from '../daemon/state/meter.ts'
@@ -55,6 +56,7 @@ async function declaredMetrics() {
   endpointMetrics(metrics)
   exposeCounters(metrics, () => [])
   exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
+  exposeHealth(metrics, new Health())
   apiMetrics(metrics)
   operatorMetrics(metrics, { leading: () => false, uses: () => [], problems: () => [], policies: () => 0 })
   new Meter('', metrics)

@@ -20,6 +20,7 @@ import { OWN_COMMANDS } from '../slots.ts'
 import { createTables } from '../state/tables.ts'
 import { runCli, type Terminal } from './cli.ts'
 import { commands } from './commands.ts'
+import { noPrograms } from '../../test/support/no-programs.ts'
 import type { Programs } from './programs.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -32,8 +33,8 @@ const plugin: Plugin = {
   },
 }
 const programs: Programs = {
+  ...noPrograms,
   plugins: () => Promise.resolve([plugin]),
-  runOperator: () => Promise.reject(new Error('is not run here')),
   runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
   preflight: () => Promise.resolve([]),

@@ -6,6 +6,7 @@ import { crds } from './commands/crds.ts'
 import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
 import { install } from './commands/install.ts'
 import { preflight } from './commands/preflight.ts'
@@ -37,6 +38,7 @@ export const commands: readonly CommandSpec[] = [
   crds,
   preflight,
   install,
+  mounts,
   uninstall,
   version,
   completionCommand,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { runCli } from './cli.ts'
 import { commands } from './commands.ts'
+import { noPrograms } from '../../test/support/no-programs.ts'
 import type { Programs } from './programs.ts'
 
 /** Runs `causeway daemon` with that for a daemon, on a clock that stands. */
@@ -11,13 +12,8 @@ function run(t: TestContext, runDaemon: Programs['runDaemon'], signal = new Abor
   t.mock.method(process, 'exit', (status: unknown) => void exits.push(status))
   let said = ''
   const programs: Programs = {
-    plugins: async () => [],
-    checkPlugins: async () => {},
+    ...noPrograms,
     runDaemon,
-    runOperator: runDaemon,
-    preflight: async () => [],
-    install: async () => true,
-    uninstall: async () => {},
   }
   const terminal = { args: ['daemon'], env: { CAUSEWAY_CONFIG: '/dev/null' }, isTty: false, signal, programs }
   const status = runCli({ ...terminal, out: () => {}, err: text => void (said += text) }, commands)

@@ -6,6 +6,7 @@ import type { Plugin } from '../plugin.ts'
 import type { Finding } from '../preflight/finding.ts'
 import { runCli } from './cli.ts'
 import { commands } from './commands.ts'
+import { noPrograms } from '../../test/support/no-programs.ts'
 import type { Programs } from './programs.ts'
 
 const findings: Finding[] = []
@@ -17,12 +18,11 @@ const plugin: Plugin = {
   },
 }
 const programs: Programs = {
+  ...noPrograms,
   plugins: () => Promise.resolve([plugin]),
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
-  runDaemon: () => Promise.resolve(),
   preflight: ({ nodeName }) => Promise.resolve([...findings, { check: 'kernel', state: 'note', what: nodeName }]),
   install: directory => Promise.resolve(directory === '/new'),
-  uninstall: () => Promise.resolve(),
 }
 
 async function run(args: readonly string[]) {

@@ -1,6 +1,7 @@
 /** The parts of the daemon that the command line starts, behind an interface so that tests need not start them. */
 import type { Config, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
+import type { NodeMount } from '../kernel/node-mounts.ts'
 import type { Plugin } from '../plugin.ts'
 import type { Finding } from '../preflight/finding.ts'
 import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
@@ -15,6 +16,8 @@ export interface Programs {
   preflight(config: Config, signal: AbortSignal): Promise<readonly Finding[]>
   /** Puts the CNI executable into a directory of the node; whether it was not there already. */
   install(directory: string): Promise<boolean>
+  /** Mounts on the node what it lacks, and tells what that was; the process is then in the node's mount namespace. */
+  mountOnNode(proc: string, wanted: readonly NodeMount[]): Promise<readonly NodeMount[]>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
 }
 export type UninstallProgress = Pick<UninstallOptions, 'force' | 'say' | 'signal'>
@@ -55,6 +58,10 @@ export const realPrograms: Programs = {
   async install(directory) {
     const { CNI_EXECUTABLE, installExecutable } = await import('../api/install.ts')
     return installExecutable(CNI_EXECUTABLE, directory)
+  },
+  async mountOnNode(proc, wanted) {
+    const { mountOnNode } = await import('../kernel/node-mounts.ts')
+    return mountOnNode(proc, wanted)
   },
   async uninstall(settings, options) {
     const [{ uninstall }, { LinuxKernel }, { warmThreadPool }] = await Promise.all([

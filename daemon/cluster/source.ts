@@ -20,9 +20,12 @@ export interface ClusterSource {
   waitingFor(): string | undefined
 }
 
-/** Declares the metric that tells how many problems a source has; asked at each exposition. */
+/** Declares the metrics that tell how a source is; asked at each exposition. */
 export function exposeSource(metrics: Pick<Metrics, 'gauge'>, source: ClusterSource): void {
   metrics.gauge('cluster_source_problems', 'Unusable input of the cluster source.', ['source'], gauge => {
     gauge.set(source.problems().length, { source: source.name })
+  })
+  metrics.gauge('cluster_source_synced', 'Whether the first full sync is complete: 1 or 0.', ['source'], gauge => {
+    gauge.set(source.waitingFor() === undefined ? 1 : 0, { source: source.name })
   })
 }

@@ -2,6 +2,7 @@
  * Readiness: named conditions that must all hold. The API answers 503 with the list of those that do not, so that
  * whoever waits sees what it waits for.
  */
+import type { Metrics } from '../plugin.ts'
 
 export interface Condition {
   /** Marks the condition as holding. */
@@ -14,6 +15,13 @@ export interface HealthReport {
   readonly ready: boolean
   /** `name` or `name: reason` of each condition that does not hold, in order of declaration. */
   readonly waiting: readonly string[]
+}
+
+/** Declares the metric that tells whether a daemon or an operator is ready; asked at each exposition. */
+export function exposeHealth(metrics: Pick<Metrics, 'gauge'>, health: Pick<Health, 'report'>): void {
+  metrics.gauge('ready', 'Whether everything holds that `/v1/health` asks for: 1 or 0.', [], gauge => {
+    gauge.set(health.report().ready ? 1 : 0)
+  })
 }
 
 /** The daemon is ready while every declared condition holds; none declared means ready. */

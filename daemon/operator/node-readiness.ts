@@ -8,7 +8,7 @@ import { NETWORK_UNAVAILABLE, NOT_READY_TAINT } from './parse.ts'
 import type { ClusterNodeRow, NodeNetworkRow, OperatorTables } from './rows.ts'
 
 export interface NodeReadinessOptions {
-  readonly client: Pick<ApiClient, 'patch'>
+  readonly client: Pick<ApiClient, 'get' | 'patch'>
   readonly tables: Pick<OperatorTables, 'nodes' | 'networks'>
   readonly log: Logger
 }
@@ -52,10 +52,7 @@ async function clear(
       const patch = { status: { conditions: [networkAvailable()] } }
       await client.patch(nodes, { name, subresource: 'status', type: 'strategic', patch }, signal)
     }
-    if (tainted) {
-      const patch = { spec: { taints: [{ $patch: 'delete', key: NOT_READY_TAINT }] } }
-      await client.patch(nodes, { name, type: 'strategic', patch }, signal)
-    }
+    if (tainted) await removeTaint(client, name, signal)
     log.info({ node: name }, 'the network of a node is ready')
     return true
   } catch (error) {
@@ -63,6 +60,22 @@ async function clear(
     log.warn({ node: name, error }, 'a node could not be marked as ready')
     return false
   }
+}
+
+interface TaintedNode {
+  readonly metadata?: { readonly resourceVersion?: string }
+  readonly spec?: { readonly taints?: readonly { readonly key?: string }[] }
+}
+
+/**
+ * A patch of any kind replaces the taints of a node as a whole (`listType=atomic`): those of others are written back as they
+ * were read, or not at all.
+ */
+async function removeTaint(client: NodeReadinessOptions['client'], name: string, signal: AbortSignal): Promise<void> {
+  const { metadata, spec } = Object(await client.get(RESOURCES.nodes, { name }, signal)) as TaintedNode
+  const taints = (spec?.taints ?? []).filter(({ key }) => key !== NOT_READY_TAINT)
+  const patch = { metadata: { resourceVersion: metadata?.resourceVersion }, spec: { taints } }
+  await client.patch(RESOURCES.nodes, { name, patch }, signal)
 }
 
 function networkAvailable(): object {

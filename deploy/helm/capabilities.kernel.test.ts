@@ -8,18 +8,15 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { BUNDLE } from '../lab/built.ts'
 import { renderManifests } from './render.ts'
+import { containersOf, findManifest } from './workloads.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const run = promisify(execFile)
 
 /** Capabilities of the DaemonSet's container, as setpriv(1) names them. */
 function capabilities(): string[] {
-  const set = renderManifests().find(m => m.kind === 'DaemonSet')
-  assert.ok(set)
-  const { template } = set.spec as {
-    template: { spec: { containers: { securityContext: { capabilities: { add: string[] } } }[] } }
-  }
-  return (template.spec.containers[0]?.securityContext.capabilities.add ?? []).map(name => name.toLowerCase())
+  const daemon = containersOf(findManifest(renderManifests(), 'DaemonSet', 'causeway')).get('daemon')
+  return (daemon?.securityContext.capabilities.add ?? []).map(name => name.toLowerCase())
 }
 
 /** A program in the daemon's place that gives up every capability but these, for itself and all it starts. */

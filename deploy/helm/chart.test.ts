@@ -1,15 +1,17 @@
 /** What is printed from something else is in step with it, and values reach the objects they are for. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { definitionText, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
 import { MANIFESTS, manifestFiles } from './manifests.ts'
 import { chartReadme } from './readme.ts'
-import { CHART, type Manifest, renderManifests } from './render.ts'
+import { CHART, renderManifests } from './render.ts'
 import { TemplateError } from './subset.ts'
 import { ValuesRefused } from './values.ts'
 import { valuesSchema } from './values-schema.ts'
+import { containersOf, findManifest } from './workloads.ts'
 
 function assertGolden(path: string, text: string): void {
   if (process.env.UPDATE_GOLDENS === '1') {
@@ -37,24 +39,6 @@ test('the plain manifests are what the chart renders', () => {
     else assert.ok(files.has(name), `${name} is no longer rendered`)
 })
 
-/** The one object of a kind and name. */
-function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
-  const found = manifests.filter(m => m.kind === kind && m.metadata.name === name)
-  assert.equal(found.length, 1, `${kind} ${name}`)
-  return found[0] as Manifest
-}
-
-/** The containers of a workload by name, init containers first. */
-function containersOf(workload: Manifest): Map<string, { readonly [key: string]: unknown }> {
-  const { template } = workload.spec as { template: { spec: Record<string, { name: string }[] | undefined> } }
-  const all = [...(template.spec.initContainers ?? []), ...(template.spec.containers ?? [])]
-  return new Map(all.map(container => [container.name, { ...container }]))
-}
-
-interface SecurityContext {
-  readonly capabilities: { readonly drop: readonly string[]; readonly add?: readonly string[] }
-}
-
 test('no container is privileged, and each adds the capabilities that the README names to none', () => {
   const manifests = renderManifests()
   const readme = readFileSync(join(CHART, 'README.md'), 'utf8')
@@ -67,17 +51,24 @@ test('no container is privileged, and each adds the capabilities that the README
   }
   named.set('preflight', named.get('daemon') ?? [])
   const containers = [
-    ...containersOf(find(manifests, 'DaemonSet', 'causeway')),
-    ...containersOf(find(manifests, 'Deployment', 'causeway-operator')),
+    ...containersOf(findManifest(manifests, 'DaemonSet', 'causeway')),
+    ...containersOf(findManifest(manifests, 'Deployment', 'causeway-operator')),
   ]
   assert.deepEqual(
     containers.map(([name]) => name),
     ['mounts', 'preflight', 'install', 'daemon', 'operator'],
   )
   for (const [name, { securityContext }] of containers) {
-    const { capabilities, ...rest } = securityContext as SecurityContext & Record<string, unknown>
+    const { capabilities, ...rest } = securityContext
     const user = name === 'operator' ? {} : { runAsUser: 0 }
-    const want = { privileged: false, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, ...user }
+    const profile = name === 'mounts' ? { appArmorProfile: { type: 'Unconfined' } } : {}
+    const want = {
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      ...user,
+      ...profile,
+    }
     assert.deepEqual(rest, want, name)
     assert.deepEqual(capabilities.drop, ['ALL'], name)
     assert.deepEqual(capabilities.add ?? ['none'], named.get(name), name)
@@ -91,7 +82,7 @@ test('TLS, addresses and API servers reach configuration and probes', () => {
     metrics: { address: '192.0.2.7', port: 19_964, tls },
   }
   const manifests = renderManifests({ values: [values] })
-  const { data } = find(manifests, 'ConfigMap', 'causeway') as unknown as { data: Record<string, string> }
+  const { data } = findManifest(manifests, 'ConfigMap', 'causeway') as unknown as { data: Record<string, string> }
   const [cluster = ''] = (data['config.yaml'] ?? '').split('families:')
   assert.equal(
     cluster.slice(0, cluster.indexOf('cluster-pool')),
@@ -111,7 +102,7 @@ test('TLS, addresses and API servers reach configuration and probes', () => {
       '',
     ].join('\n'),
   )
-  const daemon = containersOf(find(manifests, 'DaemonSet', 'causeway')).get('daemon')
+  const daemon = containersOf(findManifest(manifests, 'DaemonSet', 'causeway')).get('daemon')
   const probe = { port: 'metrics', scheme: 'HTTPS', host: '192.0.2.7' }
   assert.deepEqual(daemon?.readinessProbe, {
     httpGet: { path: '/v1/health', ...probe },
@@ -126,7 +117,7 @@ test('nodes of several clouds are NodeSettings', () => {
   const nodeSelector = { matchLabels: { cloud: 'google' } }
   const values = { nodeSettings: [{ name: 'google', nodeSelector, settings }], ipPools: [] }
   const manifests = renderManifests({ values: [values] })
-  assert.deepEqual(find(manifests, 'NodeSettings', 'google').spec, { nodeSelector, priority: 0, settings })
+  assert.deepEqual(findManifest(manifests, 'NodeSettings', 'google').spec, { nodeSelector, priority: 0, settings })
   assert.equal(
     manifests.some(m => m.kind === 'IPPool'),
     false,
@@ -152,4 +143,15 @@ for (const [what, values, problem] of refused)
 
 test('a misspelt value in a template is named with its place', () => {
   assert.ok(new TemplateError({ file: 'a.yaml', line: 3 }, 'x').message === 'a.yaml:3: x')
+})
+
+const parser = spawnSync('apparmor_parser', ['--version']).error === undefined
+test('the AppArmor profile is one that its compiler takes', {
+  skip: parser ? false : 'apparmor_parser is not there',
+}, () => {
+  const profile = join(CHART, 'files/apparmor/causeway')
+  const { status, stderr } = spawnSync('apparmor_parser', ['--skip-kernel-load', '--skip-cache', profile], {
+    encoding: 'utf8',
+  })
+  assert.equal(status, 0, stderr)
 })

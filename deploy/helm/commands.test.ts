@@ -1,16 +1,13 @@
 /** The commands of README.md that install the chart do so, as far as helm can tell without a cluster. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { promisify } from 'node:util'
 import { CLOUD, cloudValues } from './manifests.ts'
-import { findHelm } from './real-helm.ts'
+import { needsHelm, runHelm } from './real-helm.ts'
 import { readManifests } from './render.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const helm = await findHelm()
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const commands = readme.split('\n').filter(line => line.startsWith('helm install '))
 
@@ -30,12 +27,13 @@ test('files that the comments of cloud files and README.md name are there', () =
 })
 
 for (const command of commands)
-  test(command, { skip: helm === undefined ? 'helm is not there: npm run setup brings it' : false }, async () => {
+  test(command, needsHelm, async () => {
     // What another program answers stands in its place.
     const line = command.replaceAll(/\$\(.*?\)(?=\})/g, 'https://192.0.2.1').replace('helm install', 'template')
     const args = line.replaceAll('"', '').split(' ')
-    const { stdout } = await promisify(execFile)(helm ?? '', args, { cwd: ROOT, maxBuffer: 1 << 26 })
-    const kinds = readManifests(stdout).map(m => m.kind)
+    const { status, out, err } = await runHelm(args)
+    assert.equal(status, 0, err)
+    const kinds = readManifests(out).map(m => m.kind)
     assert.ok(kinds.includes('DaemonSet') && kinds.includes('Deployment'))
-    if (command.includes('apiServers=')) assert.match(stdout, /- https:\/\/192\.0\.2\.1/)
+    if (command.includes('apiServers=')) assert.match(out, /- https:\/\/192\.0\.2\.1/)
   })

@@ -3,7 +3,6 @@ import * as z from 'zod/mini'
 import { plugins } from '../../plugins/index.ts'
 import type { Field, Section } from '../../daemon/config/field.ts'
 import { schema } from '../../daemon/config/schema.ts'
-import { PROMISED_KEYS, PROMISED_PLUGINS } from './promised.ts'
 
 /** What the chart writes itself. */
 const OWN_KEYS = ['nodeName', 'cluster', 'metrics', 'operator.listen', 'operator.namespace', 'operator.lease.name']
@@ -18,13 +17,7 @@ interface ObjectSchema {
 /** An object schema that knows every key but those that the chart writes, and the sections of plugins. */
 export function configSchema(): ObjectSchema {
   const config = sectionSchema(schema, '')
-  for (const [key, promised] of Object.entries(PROMISED_KEYS)) {
-    const path = key.split('.')
-    const last = path.pop() ?? key
-    const parent = path.reduce<ObjectSchema | undefined>((at, part) => at?.properties[part] as ObjectSchema, config)
-    if (parent && !(last in parent.properties)) parent.properties[last] = promised
-  }
-  for (const name of [...plugins.map(plugin => plugin.name), ...PROMISED_PLUGINS])
+  for (const name of plugins.map(plugin => plugin.name))
     config.properties[name] = {
       description: `The section of plugin ${name}, which turns it on; false turns it off.`,
       anyOf: [{ type: 'object' }, { const: false }],

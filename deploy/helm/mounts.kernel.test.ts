@@ -2,25 +2,18 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempDisposableSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempDisposableSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually } from '../../test/support/eventually.ts'
+import { BUNDLE } from '../lab/built.ts'
 import { renderManifests } from './render.ts'
+import { type Container, containersOf, findManifest } from './workloads.ts'
 
-interface InitContainer {
-  readonly name: string
-  readonly command: readonly string[]
-  readonly securityContext: { readonly capabilities: { readonly add: readonly string[] } }
-}
-
-function mountsContainer(): InitContainer {
-  const set = renderManifests().find(m => m.kind === 'DaemonSet')
-  assert.ok(set)
-  const { template } = set.spec as { template: { spec: { initContainers: InitContainer[] } } }
-  const found = template.spec.initContainers.find(container => container.name === 'mounts')
+function mountsContainer(): Container {
+  const found = containersOf(findManifest(renderManifests(), 'DaemonSet', 'causeway')).get('mounts')
   assert.ok(found)
   return found
 }
@@ -47,33 +40,33 @@ async function startNode(t: TestContext) {
   return { pid: child.pid ?? 0, bpffs, cgroup, mounts }
 }
 
-/** Runs the container's script as its process would be, with that node. */
-async function runScript(node: {
+/** Runs the container's command as its process would be, with that node; what it prints. */
+async function runCommand(node: {
   readonly pid: number
   readonly bpffs: string
   readonly cgroup: string
-}): Promise<void> {
+}): Promise<string> {
   const { command, securityContext } = mountsContainer()
-  const [shell = '', flags = '', script = ''] = command
-  const names = securityContext.capabilities.add.map(name => `+${name.toLowerCase()}`).join(',')
+  const names = (securityContext.capabilities.add ?? []).map(name => `+${name.toLowerCase()}`).join(',')
   const drop = [`--bounding-set=-all,${names}`, '--inh-caps=-all', '--no-new-privs']
-  const ofNode = script.replaceAll('/host/proc/1/', `/proc/${node.pid}/`)
-  const env = { PATH: process.env.PATH, BPFFS: node.bpffs, CGROUP: node.cgroup }
-  await promisify(execFile)('setpriv', [...drop, shell, flags, ofNode], { env })
+  using host = mkdtempDisposableSync(join(tmpdir(), 'causeway-host-'))
+  symlinkSync(`/proc/${node.pid}`, join(host.path, '1'))
+  const places: Readonly<Record<string, string>> = { proc: host.path, bpffs: node.bpffs, cgroup: node.cgroup }
+  const args = command.slice(1).map(arg => arg.replace(/^--(\w+)=.*/, (_, name: string) => `--${name}=${places[name]}`))
+  const { stdout } = await promisify(execFile)('setpriv', [...drop, process.execPath, BUNDLE, ...args])
+  return stdout
 }
 
 test('what the node lacks is mounted on the node and nowhere else, and only once', async t => {
   const node = await startNode(t)
-  await runScript(node)
-  await runScript(node)
+  assert.equal(await runCommand(node), `bpf was mounted at ${node.bpffs}\ncgroup2 was mounted at ${node.cgroup}\n`)
+  assert.equal(await runCommand(node), 'the node has both already\n')
   assert.deepEqual(node.mounts(), ['/bpf bpf', '/cgroup cgroup2'])
   assert.equal(readFileSync('/proc/self/mounts', 'utf8').includes(node.bpffs), false)
 })
 
 test('what cannot be mounted ends the container with the reason', async t => {
   const node = await startNode(t)
-  await assert.rejects(runScript({ ...node, bpffs: join(node.bpffs, 'missing') }), {
-    stderr: /mount point does not exist/,
-  })
+  await assert.rejects(runCommand({ ...node, bpffs: '/proc/self/status' }), { code: 1, stderr: /EEXIST|ENOTDIR/ })
   assert.deepEqual(node.mounts(), [])
 })

@@ -1,47 +1,13 @@
 /** helm itself and the renderer of the project make the same objects of the same values, and refuse the same ones. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { promisify } from 'node:util'
-import { stringify } from 'yaml'
 import { cloudValues } from './manifests.ts'
-import { findHelm } from './real-helm.ts'
+import { type HelmRun, needsHelm, runHelm } from './real-helm.ts'
 import { CHART, type Manifest, readManifests, renderManifests, renderTexts } from './render.ts'
-import { YAML } from './template-run.ts'
 import type { Values } from './values.ts'
 
-const helm = await findHelm()
-const options = { skip: helm === undefined ? 'helm is not there: npm run setup brings it' : false }
-
-interface Ran {
-  readonly status: number
-  readonly out: string
-  readonly err: string
-}
-
-/** Runs helm with values in a file of their own and nothing of the user's configuration. */
-async function run(args: readonly string[], values: Values = {}): Promise<Ran> {
-  using folder = mkdtempDisposableSync(join(tmpdir(), 'causeway-helm-'))
-  const file = join(folder.path, 'values.yaml')
-  writeFileSync(file, stringify(values, YAML))
-  const env = { PATH: process.env.PATH, HOME: folder.path }
-  try {
-    const { stdout, stderr } = await promisify(execFile)(helm ?? 'helm', [...args, '--values', file], {
-      env,
-      maxBuffer: 1 << 26,
-    })
-    return { status: 0, out: stdout, err: stderr }
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code?: number; stdout: string; stderr: string }
-    return { status: code ?? 1, out: stdout, err: stderr }
-  }
-}
-
-function template(values: Values): Promise<Ran> {
-  return run(['template', 'causeway', CHART, '--namespace', 'network'], values)
+function template(values: Values): Promise<HelmRun> {
+  return runHelm(['template', 'causeway', CHART, '--namespace', 'network'], values)
 }
 
 function byName(manifests: readonly Manifest[]): Record<string, Manifest> {
@@ -85,20 +51,20 @@ releases.set('everything', {
 })
 
 for (const [name, values] of releases)
-  test(`helm makes the objects of ${name} as the renderer does`, options, async () => {
+  test(`helm makes the objects of ${name} as the renderer does`, needsHelm, async () => {
     const { status, out, err } = await template(values)
     assert.equal(status, 0, err)
     assert.deepEqual(byName(readManifests(out)), byName(renderManifests({ values: [values], namespace: 'network' })))
   })
 
 for (const [name, values] of releases)
-  test(`helm lint finds nothing in ${name}`, options, async () => {
-    const { status, out, err } = await run(['lint', '--strict', CHART], values)
+  test(`helm lint finds nothing in ${name}`, needsHelm, async () => {
+    const { status, out, err } = await runHelm(['lint', '--strict', CHART], values)
     assert.equal(status, 0, `${out}${err}`)
   })
 
-test('helm makes the same notes', options, async () => {
-  const { out } = await run(['install', 'causeway', CHART, '--namespace', 'network', '--dry-run=client'])
+test('helm makes the same notes', needsHelm, async () => {
+  const { out } = await runHelm(['install', 'causeway', CHART, '--namespace', 'network', '--dry-run=client'])
   const notes = renderTexts({ namespace: 'network' }).get('templates/NOTES.txt') ?? ''
   assert.ok(out.trimEnd().endsWith(notes.trimEnd()), out.slice(-2000))
 })
@@ -118,7 +84,7 @@ const refused: readonly (readonly [what: string, values: Values])[] = [
   ['a NetworkPolicy that would hold for nothing', { networkPolicy: { enabled: true } }],
 ]
 for (const [what, values] of refused)
-  test(`helm and the renderer refuse ${what}`, options, async () => {
+  test(`helm and the renderer refuse ${what}`, needsHelm, async () => {
     const { status, err } = await template(values)
     assert.notEqual(status, 0)
     assert.match(err, /values don't meet the specifications of the schema/)

@@ -1,18 +1,44 @@
-/** Where helm itself is, for the tests that compare with it. */
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+/** helm itself, for the tests that compare with it. */
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempDisposableSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { stringify } from 'yaml'
+import { YAML } from './template-run.ts'
+import type { Values } from './values.ts'
 
-/** The first in the PATH; undefined where there is none. */
-export async function findHelm(): Promise<string | undefined> {
-  const places = (process.env.PATH ?? '').split(delimiter).map(folder => join(folder, 'helm'))
-  for (const place of places) if (await isExecutable(place)) return place
-  return undefined
+/** Where the set-up of tests puts it, if there is one for this processor. */
+const HELM = join(import.meta.dirname, '../../build/kubernetes/helm')
+
+/** Options of tests that need it. */
+export const needsHelm = { skip: existsSync(HELM) ? false : 'helm is not there: npm run setup brings it for x64' }
+
+export interface HelmRun {
+  readonly status: number
+  readonly out: string
+  readonly err: string
 }
 
-async function isExecutable(path: string): Promise<boolean> {
-  return await access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
+/** Runs helm in a folder of the project with nothing of the user's configuration, and with values in a file, if any. */
+export async function runHelm(args: readonly string[], values?: Values, env: object = {}): Promise<HelmRun> {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'causeway-helm-'))
+  const file = join(folder.path, 'values.yaml')
+  if (values) writeFileSync(file, stringify(values, YAML))
+  const options = {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { PATH: process.env.PATH, HOME: folder.path, ...env },
+    maxBuffer: 1 << 26,
+  }
+  try {
+    const { stdout, stderr } = await promisify(execFile)(
+      HELM,
+      [...args, ...(values ? ['--values', file] : [])],
+      options,
+    )
+    return { status: 0, out: stdout, err: stderr }
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code?: number; stdout: string; stderr: string }
+    return { status: code ?? 1, out: stdout, err: stderr }
+  }
 }

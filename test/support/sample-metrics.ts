@@ -1,0 +1,116 @@
+/** What daemons and operators say at /metrics, from the functions that declare it, with figures that a test can ask for. */
+import { apiMetrics } from '../../daemon/cluster/kubernetes/metrics.ts'
+import { exposeSource } from '../../daemon/cluster/source.ts'
+import { keepConntrack } from '../../daemon/datapath/conntrack.ts'
+import { exposeServices } from '../../daemon/datapath/services.ts'
+import { DropReason, Hook, MetricKind } from '../../daemon/datapath/shared.gen.ts'
+import { endpointMetrics, Progress } from '../../daemon/endpoint/metrics.ts'
+import { exposeCounters } from '../../daemon/flow/counters.ts'
+import { exposeNat } from '../../daemon/nat/figures.ts'
+import { exposeHealth, Health } from '../../daemon/observe/health.ts'
+import { createMetrics, type MetricInfo, type MetricsRegistry } from '../../daemon/observe/metrics.ts'
+import { operatorMetrics } from '../../daemon/operator/metrics.ts'
+import { Meter } from '../../daemon/state/meter.ts'
+import { plugins } from '../../plugins/index.ts'
+import { fakeHost } from './fake-host.ts'
+import { FakeLog } from './fake-log.ts'
+
+export interface SampleMetrics {
+  /** All that is declared, the operator's among it. */
+  readonly declared: readonly MetricInfo[]
+  /** The text of the next scrape; what counts has counted on. */
+  expose(): Promise<string>
+}
+
+/** A daemon's. Stops what plugins started when the signal aborts. */
+export async function sampleDaemonMetrics(signal: AbortSignal): Promise<SampleMetrics> {
+  const metrics = createMetrics({ version: '0.1.0', node: '24' })
+  const counted = { scrapes: 0 }
+  const endpoints = endpointMetrics(metrics)
+  const meter = new Meter('routes', metrics)
+  const health = new Health()
+  exposeHealth(metrics, health)
+  apiMetrics(metrics)
+  exposeSource(metrics, {
+    name: 'kubernetes',
+    problems: () => [],
+    waitingFor: () => undefined,
+    run: () => Promise.resolve(),
+  })
+  exposeNat(metrics, () =>
+    Promise.resolve({ users: [], addresses: [{ egressAddress: '192.0.2.7', headroom: 60_000 }] }),
+  )
+  exposeServices(metrics, { ended: () => counted.scrapes, hits: () => new Map() })
+  exposeCounters(metrics, () => packets(counted.scrapes))
+  declareConntrack(metrics)
+  for (const plugin of plugins) {
+    const host = { ...fakeHost(), metrics }
+    await plugin.configure(SECTIONS[plugin.name] ?? {})(host)
+    signal.addEventListener('abort', () => void host.stop())
+  }
+  return sample(metrics, counted, () => {
+    for (const verb of ['add', 'del'] as const) endpoints.total.observe(0.01, { verb, result: 'ok' })
+    endpoints.errors.inc({ verb: 'add', code: 'DEADLINE' })
+    endpoints.inFlight.set(1, { verb: 'add' })
+    new Progress(endpoints.step, () => {}).passed('add.journal')
+    meter.done('update', 3)
+    meter.failed('update', 1)
+    meter.foundWrong('update', 1)
+    meter.pending(counted.scrapes)
+  })
+}
+
+/** An operator's that leads. */
+export function sampleOperatorMetrics(): SampleMetrics {
+  const metrics = createMetrics({ version: '0.1.0', node: '24' })
+  exposeHealth(metrics, new Health())
+  apiMetrics(metrics)
+  operatorMetrics(metrics, { leading: () => true, uses: () => [], problems: () => [], policies: () => 2 })
+  return sample(metrics, { scrapes: 0 }, () => {})
+}
+
+/** Sections of plugins that make them declare all they have. */
+const SECTIONS: Readonly<Record<string, object>> = { masquerade: { agentFile: '/nowhere/agent' } }
+
+function packets(scrapes: number) {
+  const one = { packets: 10 * scrapes, bytes: 1000 * scrapes }
+  const hooks = Object.values(Hook).map(hook => ({ kind: MetricKind.METRIC_FORWARDED, hook, reason: 0, ...one }))
+  const drops = [DropReason.DROP_NO_BACKEND, DropReason.DROP_NAT_PORTS, DropReason.DROP_SPOOFED_ADDRESS].map(reason => {
+    return { kind: MetricKind.METRIC_DROPPED, hook: Hook.HOOK_POD_OUT, reason, ...one }
+  })
+  return [...hooks, ...drops]
+}
+
+function declareConntrack(metrics: MetricsRegistry): void {
+  const never = (): Promise<never> => new Promise(() => {})
+  const none = { limit: 0, capacity: () => 0, rejected: () => 0, departed: () => false, expire: never, grow: never }
+  void keepConntrack({ metrics, log: new FakeLog(), ...none }, AbortSignal.abort())
+}
+
+function sample(metrics: MetricsRegistry, counted: { scrapes: number }, happen: () => void): SampleMetrics {
+  return {
+    declared: metrics.list(),
+    async expose() {
+      counted.scrapes++
+      happen()
+      const text = await metrics.expose()
+      return (
+        text +
+        metrics
+          .list()
+          .flatMap(metric => fillIn(metric, text, counted.scrapes))
+          .join('')
+      )
+    },
+  }
+}
+
+/** Values of labels that queries ask for; other labels have their own name. */
+const LABELS: Readonly<Record<string, string>> = { status: '500', state: 'used', gateway: '' }
+
+/** One series of a metric that has none, with the labels that it was declared with. */
+function fillIn({ name, kind, labels }: MetricInfo, text: string, scrapes: number): string[] {
+  if (kind === 'histogram' || new RegExp(`^${name}[ {]`, 'm').test(text)) return []
+  const shown = labels.map(label => `${label}="${LABELS[label] ?? label}"`).join(',')
+  return [`${name}${shown === '' ? '' : `{${shown}}`} ${kind === 'counter' ? 10 * scrapes : 1}\n`]
+}
