@@ -4,13 +4,15 @@
  *
  *   setup.mjs [--tests] [--vm] [--build] [--force] [--run FILE [arguments…]]
  *
- * Order: machine → npm dependencies (they bring Node 24) → Debian packages → eBPF objects, CNI executable, probe.
+ * Order: machine → npm dependencies (they bring Node 24) → Debian packages → kubectl and helm for tests → eBPF objects,
+ * CNI executable, probe.
  * `--tests` adds what tests and benches need, `--vm` what guests need, `--build` leaves Debian packages out, `--force` compiles again, `--run`
  * ends by running FILE with Node 24.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installKubernetesTools } from './kubernetes-tools.mjs'
 import { holdLock } from './lock.mjs'
 import { checkDisk, checkMachine, debianVersion } from './machine.mjs'
 import { installNpm, npmIsCurrent } from './npm.mjs'
@@ -77,6 +79,7 @@ async function setUp(options) {
       await step(() => installPackages(missing, join(root, 'build/setup')))
     }
   }
+  if (options.tests) await step(() => installKubernetesTools(root))
   await compileAll({ root, force: options.force })
 }
 

@@ -15,6 +15,7 @@ import { Faults, type SetFault } from './faults/faults.ts'
 import { Registry } from './kinds/registry.ts'
 import { loadObjects } from './load.ts'
 import type { KubeObject } from './objects/kube-object.ts'
+import { restoreObjects, saveObjects } from './objects/saved.ts'
 import { Store } from './objects/store.ts'
 import { Watches } from './read/watches.ts'
 import { handle } from './serve/handle.ts'
@@ -38,6 +39,10 @@ export interface ApiServerOptions {
   readonly historyLimit?: number
   /** How often watches get bookmarks, by default every 60,000 ms as in kube-apiserver. */
   readonly bookmarkMs?: number
+  /** Objects to begin with, as `save` wrote them; by default those that every cluster has. */
+  readonly saved?: string
+  /** The clock of creation times and the like, by default the machine's. */
+  readonly now?: () => Date
 }
 
 /** A running server. Faults, counters and the rest can be had over HTTP too: `faults/control.ts`. */
@@ -57,6 +62,8 @@ export interface ApiServer extends AsyncDisposable, Control {
   kubeconfig(token: string): string
   /** Fills in many objects at once, of any served kinds, without telling watches: see `load.ts`. */
   load(objects: Iterable<KubeObject>): void
+  /** All objects as a text, for `saved`. */
+  save(): string
   /** Ends every connection and refuses new ones. */
   down(): Promise<void>
   /** Ends `down`, at the same port. */
@@ -68,9 +75,10 @@ export interface ApiServer extends AsyncDisposable, Control {
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const { host = '127.0.0.1', port = 0, hosts = [] } = options
   const { ca, listener, cluster, control } = await prepare(options, host, hosts)
-  bootstrap(cluster)
-  await listener.listen(port)
+  if (options.saved === undefined) bootstrap(cluster)
+  else restoreObjects(cluster.store, cluster.registry, options.saved)
   const stopCollecting = collectGarbage(cluster)
+  await listener.listen(port)
   const url = `https://${host.includes(':') ? `[${host}]` : host}:${listener.port}`
   const { users } = cluster
   return {
@@ -84,6 +92,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     revoke: token => users.revoke(token),
     kubeconfig: token => kubeconfig({ url, ca, token }),
     load: objects => loadObjects(cluster, objects),
+    save: () => saveObjects(cluster.store, cluster.registry),
     down: () => listener.down(),
     up: () => listener.up(),
     halfOpen: holds => {
@@ -115,7 +124,7 @@ async function prepare(options: ApiServerOptions, host: string, hosts: readonly 
     counters,
     watches: new Watches(counters),
     bookmarkMs: options.bookmarkMs ?? 60_000,
-    now: () => `${new Date().toISOString().slice(0, 19)}Z`,
+    now: () => `${(options.now?.() ?? new Date()).toISOString().slice(0, 19)}Z`,
   }
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'causeway-api-server-')))
   try {

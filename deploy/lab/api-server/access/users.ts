@@ -32,8 +32,7 @@ export class Users {
 
   /** The token of a service account, which need not exist as an object. */
   serviceAccount(namespace: string, name: string): string {
-    const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`]
-    return this.add(`system:serviceaccount:${namespace}:${name}`, groups)
+    return this.add(`system:serviceaccount:${namespace}:${name}`, serviceAccountGroups(namespace))
   }
 
   /** Makes a token unknown. */
@@ -47,4 +46,15 @@ export class Users {
     const [, token = ''] = /^Bearer +(\S+)$/i.exec(authorization) ?? []
     return this.#users.get(token)
   }
+}
+
+function serviceAccountGroups(namespace: string): string[] {
+  return ['system:serviceaccounts', `system:serviceaccounts:${namespace}`]
+}
+
+/** Somebody by name alone; a service account has the groups that its name says. */
+export function impersonated(name: string, groups: readonly string[]): User {
+  const [, namespace] = /^system:serviceaccount:([^:]+):[^:]+$/.exec(name) ?? []
+  const own = namespace === undefined ? groups : [...groups, ...serviceAccountGroups(namespace)]
+  return { name, groups: [...own, 'system:authenticated'], uid: '' }
 }

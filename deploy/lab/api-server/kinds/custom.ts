@@ -21,7 +21,8 @@ export function resourcesOf(definition: KubeObject): Resource[] {
 function resourceOf(definition: KubeObject, version: JsonObject): Resource {
   const names = objectAt(definition, SPEC, 'names')
   const kind = textAt(names, 'kind')
-  const schema = readSchema(objectAt(version, 'schema')['openAPIV3Schema'])
+  const raw = objectAt(version, 'schema', 'openAPIV3Schema')
+  const schema = readSchema(raw)
   const subresources = objectAt(version, 'subresources')
   const selectable = listAt(version, 'selectableFields').map(field => textAt(field, 'jsonPath').replace(/^\./, ''))
   return {
@@ -40,6 +41,7 @@ function resourceOf(definition: KubeObject, version: JsonObject): Resource {
     shape: customShape(shapeOf(schema)),
     custom: {
       schema,
+      raw,
       columns: listAt(version, 'additionalPrinterColumns').map(columnOf),
       definition: definition.metadata.name ?? '',
     },

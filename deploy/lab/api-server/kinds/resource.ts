@@ -1,4 +1,5 @@
 /** A resource as the server serves it at one version, whether Kubernetes' own or defined by a CustomResourceDefinition. */
+import type { JsonObject } from '../objects/json.ts'
 import type { StoredResource } from '../objects/store.ts'
 import type { Schema } from './schema.ts'
 import type { Shape } from './shape.ts'
@@ -19,6 +20,16 @@ export interface ScalePaths {
   readonly labelSelectorPath: string
 }
 
+/** What a definition says of a version of its resource. */
+export interface Custom {
+  readonly schema: Schema
+  /** The schema as it was written. */
+  readonly raw: JsonObject
+  readonly columns: readonly PrinterColumn[]
+  /** The definition's name. */
+  readonly definition: string
+}
+
 export interface Resource extends StoredResource {
   readonly version: string
   readonly kind: string
@@ -33,9 +44,7 @@ export interface Resource extends StoredResource {
   /** Which lists are merged, and by which keys. */
   readonly shape: Shape
   /** Of a custom resource. */
-  readonly custom:
-    | { readonly schema: Schema; readonly columns: readonly PrinterColumn[]; readonly definition: string }
-    | undefined
+  readonly custom: Custom | undefined
   /** Asked by POST, never kept: a review of access. */
   readonly virtual: boolean
 }

@@ -1,5 +1,4 @@
 /** What a JSON text can hold, as the server works with it, and the few questions asked of it everywhere. */
-import { isDeepStrictEqual } from 'node:util'
 
 export type Json = null | boolean | number | string | Json[] | JsonObject
 
@@ -38,16 +37,25 @@ export function valueAt(value: Json | undefined, ...path: readonly string[]): Js
   return at
 }
 
+/** Whether two values say the same: members in any order, and one that is undefined is one that is not there. */
 export function equal(a: Json | undefined, b: Json | undefined): boolean {
-  return a === b || isDeepStrictEqual(a, b)
+  if (a === b) return true
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((value, i) => equal(value, b[i]))
+  return isObject(a) && isObject(b) && includes(a, b) && includes(b, a)
+}
+
+function includes(a: JsonObject, b: JsonObject): boolean {
+  for (const name in a) if (a[name] !== undefined && !equal(a[name], b[name])) return false
+  return true
 }
 
 export function texts(values: readonly Json[]): string[] {
   return values.filter(value => typeof value === 'string')
 }
 
+/** A value that shares nothing with this one; by way of its text, which is quicker than structuredClone. */
 export function copy<T extends Json>(value: T): T {
-  return structuredClone(value)
+  return JSON.parse(JSON.stringify(value)) as T
 }
 
 /** A value as a text: a text as it is, anything else as its JSON; nothing is empty. */

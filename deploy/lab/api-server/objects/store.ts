@@ -81,6 +81,18 @@ export class Store {
     this.collection(resource).load(stored, this.#revision)
   }
 
+  /** Fills in objects with the versions they have. */
+  restore(resource: StoredResource, objects: readonly KubeObject[]): void {
+    const stored = objects.map(object => atRest(resource, object, Number(object.metadata.resourceVersion ?? '1')))
+    this.collection(resource).load(stored, 0)
+  }
+
+  /** Goes on from a revision, of whose past nothing is known. */
+  forgetUntil(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision)
+    this.forget()
+  }
+
   /** Compaction: whoever comes with an older version, be it a watch or a page, hears 410. */
   forget(): void {
     this.#forgotten = this.#revision
@@ -122,8 +134,9 @@ export function bodyAt(stored: Stored, revision: number): Buffer {
   return serialise(object)
 }
 
-/** Whether two texts say the same: members may stand in another order. */
+/** Whether two texts say the same: members may stand in another order, which leaves the length as it is. */
 function isSame(a: Buffer, b: Buffer): boolean {
+  if (a.length !== b.length) return false
   return a.equals(b) || equal(JSON.parse(a.toString()) as Json, JSON.parse(b.toString()) as Json)
 }
 

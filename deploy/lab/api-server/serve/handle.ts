@@ -1,6 +1,6 @@
 /** One request from its first byte to its answer: who is it, may they, what goes wrong, what do they get. */
 import { mayPath, mayResource, refusal } from '../access/rbac.ts'
-import type { User } from '../access/users.ts'
+import { impersonated, type User } from '../access/users.ts'
 import { type Answer, type Call, jsonAnswer, subjectOf, targetOf } from '../call.ts'
 import type { Cluster } from '../cluster.ts'
 import { answerControl, type Control } from '../faults/control.ts'
@@ -61,13 +61,23 @@ const NO_FAULTS: SendFaults = { cut: false, delayMs: 0, bytesPerSecond: 0 }
 
 function arrive(cluster: Cluster, request: Incoming): Arrived {
   const url = new URL(request.url ?? '/', 'https://server')
-  const user = cluster.users.identify(request.headers.authorization)
+  const user = actAs(cluster, cluster.users.identify(request.headers.authorization), request)
   if (user === undefined) {
     cluster.counters.request(url.pathname, '')
     throw unauthorized()
   }
   const accept = request.headers.accept ?? ''
   return { method: request.method ?? 'GET', path: url.pathname, query: url.searchParams, accept, user }
+}
+
+/** Who may, can speak as somebody else (`kubectl --as`). */
+function actAs(cluster: Cluster, user: User | undefined, { headers }: Incoming): User | undefined {
+  const name = headers['impersonate-user']
+  if (user === undefined || typeof name !== 'string') return user
+  const wants = { verb: 'impersonate', group: '', resource: 'users', subresource: '', namespace: '', name }
+  const about = { group: '', plural: 'users' }
+  if (!mayResource(cluster, user, wants)) throw forbidden(about, name, refusal(user, wants))
+  return impersonated(name, [headers['impersonate-group'] ?? []].flat())
 }
 
 async function readAll(request: Incoming): Promise<Buffer> {

@@ -21,7 +21,7 @@ export function create(cluster: Cluster, call: Call): Answer {
   if (route.name !== '') throw methodNotAllowed()
   const object = readObject(call)
   if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
-  name(cluster, call, object)
+  giveName(cluster, call, object)
   const { namespace = '', name: own = '' } = object.metadata
   if (cluster.store.get(resource, namespace, own) !== undefined) throw alreadyExists(resource, own)
   trackUpdate(cluster, call, undefined, object)
@@ -29,7 +29,7 @@ export function create(cluster: Cluster, call: Call): Answer {
 }
 
 /** Gives a new object its namespace, and its name if it only says how that begins. */
-export function name(cluster: Cluster, { route, resource }: Call, object: KubeObject): void {
+export function giveName(cluster: Cluster, { route, resource }: Call, object: KubeObject): void {
   const { metadata } = object
   if (!resource.namespaced) delete metadata.namespace
   else {

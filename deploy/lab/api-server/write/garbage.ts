@@ -34,6 +34,10 @@ class Collector {
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
+    const { registry, store } = cluster
+    for (const resource of registry.all())
+      for (const stored of store.collection(resource).at(store.revision))
+        this.#setOwners(`${resourceId(resource)} ${stored.key}`, ownersIn(stored))
   }
 
   note(id: string, change: Change): void {

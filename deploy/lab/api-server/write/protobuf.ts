@@ -53,7 +53,36 @@ const ACCESS: Message = {
   2: ['nonResourceAttributes', { 1: ['path', 'text'], 2: ['verb', 'text'] }],
 }
 
+const RULES: Message = {
+  1: ['metadata', METADATA],
+  2: [
+    'rules',
+    {
+      1: ['verbs', 'text', 'list'],
+      2: ['apiGroups', 'text', 'list'],
+      3: ['resources', 'text', 'list'],
+      4: ['resourceNames', 'text', 'list'],
+      5: ['nonResourceURLs', 'text', 'list'],
+    },
+    'list',
+  ],
+}
+
+const BINDING: Message = {
+  1: ['metadata', METADATA],
+  2: [
+    'subjects',
+    { 1: ['kind', 'text'], 2: ['apiGroup', 'text'], 3: ['name', 'text'], 4: ['namespace', 'text'] },
+    'list',
+  ],
+  3: ['roleRef', { 1: ['apiGroup', 'text'], 2: ['kind', 'text'], 3: ['name', 'text'] }],
+}
+
 const KINDS: Readonly<Record<string, Message>> = {
+  Role: RULES,
+  ClusterRole: RULES,
+  RoleBinding: BINDING,
+  ClusterRoleBinding: BINDING,
   Namespace: { 1: ['metadata', METADATA] },
   ServiceAccount: { 1: ['metadata', METADATA] },
   ConfigMap: {

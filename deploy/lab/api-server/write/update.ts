@@ -18,12 +18,14 @@ export function update(cluster: Cluster, call: Call): Answer {
   checkSubresource(call)
   if (route.subresource === 'scale') return updateScale(cluster, call)
   const object = readObject(call)
-  if ((object.metadata.name ?? route.name) !== route.name)
+  if ((object.metadata.name || route.name) !== route.name)
     throw badRequest(
       `the name of the object (${object.metadata.name}) does not match the name on the URL (${route.name})`,
     )
-  if (resource.namespaced && (object.metadata.namespace ?? route.namespace) !== route.namespace)
+  if (resource.namespaced && (object.metadata.namespace || route.namespace) !== route.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  object.metadata.name = route.name
+  if (resource.namespaced) object.metadata.namespace = route.namespace
   const stored = existing(cluster, call)
   if (!object.metadata.resourceVersion && mustSayVersion(resource))
     throw invalid(resource, route.name, [
