@@ -42,7 +42,7 @@ for (const [what, [argv, message]] of Object.entries(refused))
 
 function configure(...set: readonly string[]): unknown {
   const lab = labLayout('x')
-  return daemonConfiguration(lab, nodeLayout(lab, 1), set)
+  return daemonConfiguration(lab, nodeLayout(lab, 1), { set })
 }
 
 test('--set reaches any depth and leaves the rest of a section alone', () => {

@@ -17,6 +17,7 @@ export const HELP = `npm run lab [-- VERB] [OPTIONS]
   --nodes N           nodes (2)
   --pods N            pods on each node (2)
   --far N             so many of the nodes, the last ones, are in another subnet behind a router (0)
+  --kubernetes        with an API server and operators in place of a folder of manifests
   --set KEY=VALUE     any key of the daemon's configuration, such as routing.mode=overlay; repeatable
   --daemon FILE       a program in the daemon's place, such as test/support/reference-daemon.ts
   --name NAME         several labs side by side (lab)
@@ -50,6 +51,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       nodes: { type: 'string' },
       pods: { type: 'string' },
       far: { type: 'string' },
+      kubernetes: { type: 'boolean', default: false },
       set: { type: 'string', multiple: true },
       daemon: { type: 'string' },
       name: { type: 'string', default: 'lab' },
@@ -64,9 +66,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
     pods: whole('--pods', values.pods ?? '2', 1, MAX_NODES),
     set: values.set ?? [],
     ...(values.far === undefined ? {} : { far: whole('--far', values.far, 0, nodes) }),
+    ...(values.kubernetes ? { kubernetes: true as const } : {}),
     ...(values.daemon === undefined ? {} : { daemon: resolve(values.daemon) }),
   }
-  const asked = [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
+  const asked =
+    values.kubernetes || [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
   const command = end < 0 ? rest : [...rest, ...argv.slice(end + 1)]
   if (!isVerb(verb)) throw new Error(`no verb ${verb}; there are ${VERBS.slice(1).join(', ')}`)
   if (verb === 'exec' && (target === '' || command.length === 0)) throw new Error('exec takes NAME -- COMMAND')

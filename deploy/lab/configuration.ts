@@ -1,9 +1,11 @@
 /** What a lab is built with, and the files that tell its daemons. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Family } from '../../daemon/kernel/kernel.ts'
+import { NOT_READY_TAINT } from '../../daemon/operator/parse.ts'
 import { nodeCgroupPath } from './cgroup.ts'
+import { clusterSection } from './kubernetes/control-plane.ts'
 import { bare, labLayout, type LabLayout, nodeLayout, type NodeLayout, type PodLayout } from './layout.ts'
 
 export interface LabOptions {
@@ -12,6 +14,8 @@ export interface LabOptions {
   readonly pods: number
   /** So many of the nodes, the last ones, are in another subnet behind a router; none when absent. */
   readonly far?: number
+  /** Nodes learn of the cluster from an API server, and operators assign what they have. */
+  readonly kubernetes?: true
   /** `key.in.the.configuration=value`, merged into every node's; values are YAML. */
   readonly set: readonly string[]
   /** A program that takes the daemon's place; absolute path. */
@@ -21,14 +25,18 @@ export interface LabOptions {
 type Tree = { [key: string]: unknown }
 
 /** The configuration of a node's daemon. Throws when an assignment is malformed; the daemon checks keys and values. */
-export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: readonly string[]): Tree {
+export function daemonConfiguration(
+  lab: LabLayout,
+  node: NodeLayout,
+  { set, kubernetes }: Pick<LabOptions, 'set' | 'kubernetes'>,
+): Tree {
   const cgroup = nodeCgroupPath(lab.name, node.name)
   const tree: Tree = {
     nodeName: node.name,
     // Never the machine's own cgroup: a node's programs see the sockets of that node.
     paths: { ...node.paths, ...(cgroup !== undefined && { cgroup }) },
     services: { socket: cgroup !== undefined },
-    cluster: { source: 'directory', directory: lab.cluster },
+    cluster: kubernetes ? clusterSection(lab, 'causeway') : { source: 'directory', directory: lab.cluster },
     'cluster-pool': {},
     masquerade: {},
   }
@@ -39,7 +47,7 @@ export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: reado
 /** The families that pods of a lab have addresses of; both unless `--set` says otherwise. */
 export function podFamilies({ set }: Pick<LabOptions, 'set'>): readonly Family[] {
   const layout = labLayout('any')
-  const { families = ['ipv4', 'ipv6'] } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  const { families = ['ipv4', 'ipv6'] } = daemonConfiguration(layout, nodeLayout(layout, 1), { set })
   return (['ipv4', 'ipv6'] as const).flatMap((name, i): Family[] =>
     Array.isArray(families) && families.includes(name) ? [i === 0 ? 4 : 6] : [],
   )
@@ -48,14 +56,14 @@ export function podFamilies({ set }: Pick<LabOptions, 'set'>): readonly Family[]
 /** Whether services are translated for sockets, the only way in which a node's own processes find them. */
 export function servesSockets({ set }: Pick<LabOptions, 'set'>): boolean {
   const layout = labLayout('any')
-  const { services } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  const { services } = daemonConfiguration(layout, nodeLayout(layout, 1), { set })
   return (services as { readonly socket?: boolean } | undefined)?.socket !== false
 }
 
 /** Whether pods reach what is outside, which knows no way to them. */
 export function leavesCluster({ set, daemon }: Pick<LabOptions, 'set' | 'daemon'>): boolean {
   const layout = labLayout('any')
-  const { masquerade } = daemonConfiguration(layout, nodeLayout(layout, 1), set)
+  const { masquerade } = daemonConfiguration(layout, nodeLayout(layout, 1), { set })
   return daemon === undefined && masquerade !== undefined
 }
 
@@ -85,6 +93,35 @@ export function nodeManifest(node: NodeLayout): Tree {
     metadata: { name: node.name, labels: { 'topology.kubernetes.io/zone': zoneOf(node) } },
     spec: { podCIDR: node.podCidrs[0], podCIDRs: node.podCidrs },
     status: { addresses: node.addresses.map(a => ({ type: 'InternalIP', address: bare(a) })) },
+  }
+}
+
+/** The same as kubelet registers it: the operator has not seen it yet. */
+export function newNodeManifest(node: NodeLayout): Tree {
+  const { spec: _, status, metadata, ...rest } = nodeManifest(node)
+  return {
+    ...rest,
+    metadata,
+    spec: { taints: [{ key: NOT_READY_TAINT, effect: 'NoSchedule' }] },
+    status: {
+      ...(status as Tree),
+      nodeInfo: { bootID: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() },
+    },
+  }
+}
+
+/** What the operators of a lab give its nodes. */
+export function poolManifest(): Tree {
+  return {
+    apiVersion: 'causeway.dev/v1alpha1',
+    kind: 'IPPool',
+    metadata: { name: 'lab' },
+    spec: {
+      cidrs: [
+        { cidr: '10.71.0.0/16', nodePrefixLength: 24 },
+        { cidr: 'fd00:71::/96', nodePrefixLength: 112 },
+      ],
+    },
   }
 }
 

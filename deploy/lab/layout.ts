@@ -4,9 +4,10 @@
  *
  *   /run/causeway-lab/NAME/            lock, lab.json (written when the lab is complete)
  *     cluster/                         Node and Pod YAML, the cluster source of all nodes
+ *     control/                         the API server's, in the lab's Kubernetes form
  *     results/                         what CNI answered for each pod
  *     nodeN/{run,state,bpf,cni,bin}/   one node's paths; bpf is a bpffs of its own
- *   /run/netns/cw-NAME-PART            underlay, outside, router (when there are far nodes), nodeN, nodeN-a …
+ *   /run/netns/cw-NAME-PART            underlay, outside, control, router (when there are such), nodeN, nodeN-a …
  */
 import { join } from 'node:path'
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
@@ -29,6 +30,8 @@ export interface LabLayout {
   readonly netnsPrefix: string
   readonly underlay: Place
   readonly outside: Host
+  /** Where the API server and the operators are, in the lab's Kubernetes form. */
+  readonly control: Host
   /** Between the underlay and the far nodes' subnet; only there when there are such nodes. */
   readonly router: Place & Record<'near' | 'far', readonly Prefix[]>
 }
@@ -85,6 +88,7 @@ export function labLayout(name: string): LabLayout {
     netnsPrefix: `cw-${name}-`,
     underlay: place(name, 'underlay'),
     outside: { ...place(name, 'outside'), addresses: hostAddresses(250, false), far: false },
+    control: { ...place(name, 'control'), addresses: hostAddresses(253, false), far: false },
     router: { ...place(name, 'router'), near: hostAddresses(254, false), far: hostAddresses(254, true) },
   }
 }

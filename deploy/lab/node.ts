@@ -7,7 +7,7 @@ import { stringify } from 'yaml'
 import { inNamespace, mustRun, runCommand, withParent } from './command.ts'
 import { get } from './api.ts'
 import { enterCgroup, nodeCgroup } from './cgroup.ts'
-import { daemonConfiguration } from './configuration.ts'
+import { daemonConfiguration, type LabOptions } from './configuration.ts'
 import { type Process, processesIn, procFile } from './namespaces.ts'
 import { type LabLayout, type NodeLayout, type Place, PROBE_PORT } from './layout.ts'
 
@@ -29,7 +29,12 @@ const PROBE_TIMEOUT_MS = 10_000
 const POLL_MS = 20
 const LOG_LINES_SHOWN = 15
 
-export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built, set: readonly string[]) {
+export async function prepareNode(
+  lab: LabLayout,
+  node: NodeLayout,
+  built: Built,
+  options: Pick<LabOptions, 'set' | 'kubernetes'>,
+) {
   const { run, state, cniConf, cniBin } = node.paths
   for (const path of [run, state, cniConf, cniBin, node.bpffs]) mkdirSync(path, { recursive: true, mode: 0o700 })
   nodeCgroup(lab.name, node.name)
@@ -37,7 +42,7 @@ export async function prepareNode(lab: LabLayout, node: NodeLayout, built: Built
   mkdirSync(node.paths.bpf, { recursive: true })
   copyFileSync(built.cni, join(cniBin, 'causeway'))
   for (const plugin of built.cniPlugins ?? []) copyFileSync(plugin, join(cniBin, basename(plugin)))
-  writeFileSync(node.config, stringify(daemonConfiguration(lab, node, set)))
+  writeFileSync(node.config, stringify(daemonConfiguration(lab, node, options)))
 }
 
 /** Starts the daemon and resolves once it is ready; rejects with the end of its log when it ends or takes too long. */
@@ -102,7 +107,7 @@ export async function probeServes(place: Place, built: Built, signal: AbortSigna
 }
 
 /** A process that outlives this one, in the place's namespace and the cgroup of its node. */
-function spawnInside(
+export function spawnInside(
   lab: LabLayout,
   place: Place & { readonly node?: string },
   command: readonly string[],

@@ -18,8 +18,8 @@ export interface Wiring {
 }
 
 /** Pure: all requests that turn empty namespaces into the lab's network. */
-export function planWiring(lab: LabLayout, nodes: readonly Host[]): Wiring[] {
-  const hosts = [...nodes, lab.outside]
+export function planWiring(lab: LabLayout, nodes: readonly Host[], others: readonly Host[] = [lab.outside]): Wiring[] {
+  const hosts = [...nodes, ...others]
   const far = hosts.filter(h => h.far)
   const near = hosts.filter(h => !h.far)
   const router = far.length > 0 ? [lab.router] : []

@@ -5,9 +5,18 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { Kernel } from '../../daemon/kernel/kernel.ts'
 import { runCommand } from './command.ts'
-import { daemonConfiguration, type LabOptions, nodeManifest, servesSockets, writeManifest } from './configuration.ts'
+import {
+  daemonConfiguration,
+  type LabOptions,
+  newNodeManifest,
+  nodeManifest,
+  poolManifest,
+  servesSockets,
+  writeManifest,
+} from './configuration.ts'
+import { startControlPlane } from './kubernetes/control-plane.ts'
 import { exists, removeFolder, takeDown } from './down.ts'
-import { labLayout, type LabLayout, type NodeLayout, nodeLayout, nodeLayouts, podLayout } from './layout.ts'
+import { type Host, labLayout, type LabLayout, type NodeLayout, nodeLayout, nodeLayouts, podLayout } from './layout.ts'
 import { lockLab } from './lock.ts'
 import { addNamespace } from './namespaces.ts'
 import { type Built, isReady, prepareNode, probeServes, startDaemon, startProbe } from './node.ts'
@@ -55,13 +64,9 @@ export async function bringUp(name: string, options: LabOptions, context: UpCont
 }
 
 /** Rejects with what is wrong with `--set`, before a lab that is up is taken down for another. */
-async function checkOptions(
-  layout: LabLayout,
-  { set, daemon }: LabOptions,
-  { built, signal }: UpContext,
-): Promise<void> {
-  const configuration = daemonConfiguration(layout, nodeLayout(layout, 1), set)
-  if (daemon !== undefined) return // which has keys of its own
+async function checkOptions(layout: LabLayout, options: LabOptions, { built, signal }: UpContext): Promise<void> {
+  const configuration = daemonConfiguration(layout, nodeLayout(layout, 1), options)
+  if (options.daemon !== undefined) return // which has keys of its own
   const folder = mkdtempSync(join(tmpdir(), 'causeway-lab-'))
   using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) }
   const file = join(folder, 'config.yaml')
@@ -90,10 +95,16 @@ async function difference(lab: Lab, options: LabOptions, { built, signal }: UpCo
 export async function buildLab(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
   const { built, signal, say } = context
   const nodes = nodeLayouts(layout, options)
-  await layWires(layout, nodes, context.kernel)
+  const { kubernetes = false } = options
+  await layWires(layout, nodes, context.kernel, kubernetes ? [layout.outside, layout.control] : [layout.outside])
   mkdirSync(layout.cluster, { recursive: true })
-  for (const node of nodes) writeManifest(layout, node.name, nodeManifest(node))
-  await together(nodes.map(n => prepareNode(layout, n, built, options.set)))
+  if (kubernetes) writeManifest(layout, 'pool', poolManifest())
+  for (const node of nodes) writeManifest(layout, node.name, kubernetes ? newNodeManifest(node) : nodeManifest(node))
+  if (kubernetes) {
+    say('starting the control plane')
+    await startControlPlane(layout, built, signal)
+  }
+  await together(nodes.map(n => prepareNode(layout, n, built, options)))
   say(`starting ${count(nodes.length, 'daemon')}`)
   await together(nodes.map(n => startDaemon(layout, n, built, signal)))
   say(`starting ${count(nodes.length * options.pods, 'pod')}`)
@@ -117,16 +128,21 @@ async function startService(lab: Lab, probe: string, signal: AbortSignal): Promi
 }
 
 /** Makes the namespaces and the network between them. */
-export async function layWires(layout: LabLayout, nodes: readonly NodeLayout[], kernel: Kernel): Promise<void> {
+export async function layWires(
+  layout: LabLayout,
+  nodes: readonly NodeLayout[],
+  kernel: Kernel,
+  others: readonly Host[] = [layout.outside],
+): Promise<void> {
   const routed = nodes.some(n => n.far)
-  const names = ['underlay', 'outside', ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
+  const names = ['underlay', ...others.map(o => o.name), ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
   await together(names.map(n => addNamespace(`${layout.netnsPrefix}${n}`)))
   keepNetfilterOut(kernel, layout.underlay.netns)
   if (routed) {
     keepNetfilterOut(kernel, layout.router.netns)
     for (const name of ROUTER_SYSCTLS) kernel.setSysctl(name, '1', layout.router.netns)
   }
-  for (const { netns, requests } of planWiring(layout, nodes)) {
+  for (const { netns, requests } of planWiring(layout, nodes, others)) {
     using net = kernel.openNet(netns)
     net.run(requests)
   }

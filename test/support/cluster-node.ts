@@ -104,7 +104,10 @@ export class ClusterNode {
   async startDaemon(options: StartOptions = {}): Promise<void> {
     const { lab, node, built, signal } = this.#parts
     if (options.set !== undefined)
-      writeFileSync(node.config, stringify(daemonConfiguration(lab.layout, node, [...lab.options.set, ...options.set])))
+      writeFileSync(
+        node.config,
+        stringify(daemonConfiguration(lab.layout, node, { ...lab.options, set: [...lab.options.set, ...options.set] })),
+      )
     const { before = [], bundle } = options
     const command = bundle === undefined ? built.daemon : [process.execPath, bundle, 'daemon']
     await startDaemon(lab.layout, node, { ...built, daemon: [...before, ...command] }, signal)

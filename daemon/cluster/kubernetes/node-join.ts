@@ -1,4 +1,4 @@
-/** Nodes and NodeNetworks, which come by themselves, → rows of the table `nodes`. */
+/** Nodes and NodeNetworks, which come by themselves, → rows of the table `nodes`. Both must have been listed before. */
 import { isDeepStrictEqual } from 'node:util'
 import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
@@ -10,8 +10,6 @@ export class NodeJoin {
   readonly #table: Table<NodeRow>
   readonly #nodes = new Map<string, NodeRow>()
   readonly #networks = new Map<string, NodeNetwork>()
-  /** Without the NodeNetworks a node's ranges would be others for a moment, and its pods' routes go. */
-  readonly #both = { nodes: false, networks: false }
 
   constructor(table: Table<NodeRow>) {
     this.#table = table
@@ -20,12 +18,12 @@ export class NodeJoin {
   readonly nodes: RowTarget<NodeRow> = {
     put: row => this.#set(this.#nodes, row),
     delete: row => this.#delete(this.#nodes, row),
-    replace: rows => this.#replace(this.#nodes, rows, 'nodes'),
+    replace: rows => this.#replace(this.#nodes, rows),
   }
   readonly networks: RowTarget<NodeNetwork> = {
     put: row => this.#set(this.#networks, row),
     delete: row => this.#delete(this.#networks, row),
-    replace: rows => this.#replace(this.#networks, rows, 'networks'),
+    replace: rows => this.#replace(this.#networks, rows),
   }
 
   #set<T extends { readonly name: string }>(map: Map<string, T>, row: T): void {
@@ -38,23 +36,16 @@ export class NodeJoin {
     this.#write(name)
   }
 
-  #replace<T extends { readonly name: string }>(
-    map: Map<string, T>,
-    rows: readonly T[],
-    which: 'nodes' | 'networks',
-  ): void {
+  #replace<T extends { readonly name: string }>(map: Map<string, T>, rows: readonly T[]): void {
     map.clear()
     for (const row of rows) map.set(row.name, row)
-    this.#both[which] = true
-    if (this.#both.nodes && this.#both.networks)
-      replaceRows(
-        this.#table,
-        [...this.#nodes.values()].map(node => joinNode(node, this.#networks.get(node.name))),
-      )
+    replaceRows(
+      this.#table,
+      [...this.#nodes.values()].map(node => joinNode(node, this.#networks.get(node.name))),
+    )
   }
 
   #write(name: string): void {
-    if (!this.#both.nodes || !this.#both.networks) return
     const node = this.#nodes.get(name)
     if (node === undefined) {
       this.#table.delete(name)

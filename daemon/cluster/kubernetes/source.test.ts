@@ -118,7 +118,7 @@ test('missing rights are named one by one, with the rule to add', async () => {
     roleRef: { apiGroup: group, kind: 'ClusterRole', name: 'c' },
     subjects: [{ kind: 'ServiceAccount', namespace: 'kube-system', name: 'causeway' }],
   })
-  await eventually(() => world.tables.services.initialized && world.source.problems().length > 0)
+  await eventually(() => world.tables.pods.initialized && world.source.problems().length > 0)
   assert.match(world.source.waitingFor() ?? '', /nodenetworks\.causeway\.dev .*forbidden/)
   const rights = world.source.problems().filter(({ place }) => place === 'RBAC')
   assert.ok(
@@ -132,7 +132,7 @@ test('missing rights are named one by one, with the rule to add', async () => {
 
 test('a cluster without the own kinds is waited for, saying what is missing', async () => {
   await using world = await startSource({ bare: true })
-  await eventually(() => world.tables.services.initialized)
+  await eventually(() => world.tables.pods.initialized)
   assert.equal(world.tables.nodes.initialized, false)
   await eventually(() =>
     /nodenetworks.*CustomResourceDefinitions are not installed/.test(world.source.waitingFor() ?? ''),

@@ -13,8 +13,11 @@ import { parseNamespace, parseNode, parsePod } from '../parse.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
 import { missingAccess } from './access.ts'
 import { Compactor } from './compact.ts'
+import type { Query } from './client.ts'
+import { FirstTogether } from './first-together.ts'
 import { NodeJoin } from './node-join.ts'
-import { RESOURCES } from './resources.ts'
+import { type ApiResource, RESOURCES } from './resources.ts'
+import type { RowTarget } from './row-sink.ts'
 import { byProblem, type Collection, rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
 
 export interface KubernetesSourceOptions extends WatchOptions {
@@ -28,8 +31,11 @@ const SERVED = '!service.kubernetes.io/service-proxy-name,!service.kubernetes.io
 /** A table to which a writer declares itself. */
 type Declared = Pick<Table<unknown>, 'initializer'>
 
-/** A collection, and the table that is complete once it and the others of that table have been listed. */
-type Part = WatchedRows & { readonly table: Declared }
+/** A collection, and the tables that are complete once it and the others of its group have been listed. */
+type Part = WatchedRows & { readonly group: Group }
+interface Group {
+  readonly tables: readonly Declared[]
+}
 
 /** Declares itself to all its tables; nothing is asked before `run`. */
 export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource {
@@ -40,15 +46,17 @@ class KubernetesSource implements ClusterSource {
   readonly name = 'kubernetes'
   readonly #options: KubernetesSourceOptions
   readonly #parts: readonly Part[]
-  readonly #pending: Map<Declared, () => void>
+  readonly #pending: Map<Group, readonly (() => void)[]>
   /** What the API server says we may not do. */
   #refused: readonly SourceProblem[] = []
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
     this.#parts = this.#makeParts()
-    const tables = new Set(this.#parts.map(part => part.table))
-    this.#pending = new Map([...tables].map(table => [table, table.initializer('cluster/kubernetes')]))
+    const groups = new Set(this.#parts.map(part => part.group))
+    this.#pending = new Map(
+      [...groups].map(group => [group, group.tables.map(table => table.initializer('cluster/kubernetes'))]),
+    )
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -87,33 +95,37 @@ class KubernetesSource implements ClusterSource {
     const keep = new Compactor()
     const join = new NodeJoin(nodes)
     const own = { fieldSelector: `spec.nodeName=${nodeName}` }
-    const served = { labelSelector: SERVED }
-    const resources = RESOURCES
+    const query = { labelSelector: SERVED }
+    // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
+    const first = new FirstTogether()
+    const state: Group = { tables: [nodes, services, endpointSlices] }
+    const part = <T>(resource: ApiResource, parse: Collection<T>['parse'], target: RowTarget<T>, of?: Query): Part =>
+      this.#part(state, { resource, parse, target: first.add(target), ...(of !== undefined && { query: of }) })
     return [
-      this.#part(nodes, { resource: resources.nodes, parse: o => keep.node(parseNode(o)), target: join.nodes }),
-      this.#part(nodes, { resource: resources.nodeNetworks, parse: parseNodeNetwork, target: join.networks }),
-      this.#rows(pods, { resource: resources.pods, query: own, parse: parsePod }),
-      this.#rows(services, { resource: resources.services, query: served, parse: o => keep.service(parseService(o)) }),
-      this.#rows(endpointSlices, { resource: resources.endpointSlices, query: served, parse: slicesOf(keep) }),
-      this.#rows(namespaces, { resource: resources.namespaces, parse: parseNamespace }),
-      this.#rows(egressPolicies, { resource: resources.egressPolicies, parse: parseEgressPolicy }),
+      part(RESOURCES.nodes, o => keep.node(parseNode(o)), join.nodes),
+      part(RESOURCES.nodeNetworks, parseNodeNetwork, join.networks),
+      part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
+      part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
+      this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
+      this.#rows(namespaces, { resource: RESOURCES.namespaces, parse: parseNamespace }),
+      this.#rows(egressPolicies, { resource: RESOURCES.egressPolicies, parse: parseEgressPolicy }),
     ]
   }
 
   #rows<T>(table: Table<T>, collection: Omit<Collection<T>, 'target'>): Part {
-    return this.#part(table, { ...collection, target: rowsOf(table) })
+    return this.#part({ tables: [table] }, { ...collection, target: rowsOf(table) })
   }
 
-  #part<T>(table: Declared, collection: Collection<T>): Part {
-    return { ...watchRows(this.#options, { ...collection, synced: () => this.#settle() }), table }
+  #part<T>(group: Group, collection: Collection<T>): Part {
+    return { ...watchRows(this.#options, { ...collection, synced: () => this.#settle() }), group }
   }
 
   /** Tells the tables of which everything has been listed. */
   #settle(): void {
-    for (const [table, done] of this.#pending) {
-      if (!this.#parts.every(part => part.watch.synced || part.table !== table)) continue
-      this.#pending.delete(table)
-      done()
+    for (const [group, tables] of this.#pending) {
+      if (!this.#parts.every(part => part.watch.synced || part.group !== group)) continue
+      this.#pending.delete(group)
+      for (const done of tables) done()
     }
   }
 }

@@ -3,7 +3,7 @@
  * [--history N]`: the API server as a process of its own.
  *
  * In FOLDER it keeps its certificate authority, what its tokens are derived from and, from one run to the next, the
- * objects (they are written when it is told to stop). It writes there `kubeconfig` for the administrator and, for every
+ * objects (they are written when it is told to stop). It writes there `kubeconfig` and `admin-token` for the administrator and, for every
  * service account named, `serviceaccounts/NAMESPACE/NAME/` as a pod has it mounted: `token`, `ca.crt`, `namespace`, and
  * `kubeconfig` besides. It prints `listening at URL` once it can be spoken to, and ends with SIGTERM or SIGINT.
  */
@@ -81,6 +81,7 @@ async function start(options: Options): Promise<ApiServer> {
 
 async function writeAccess(server: ApiServer, { folder, accounts }: Options): Promise<void> {
   await writeFile(join(folder, 'kubeconfig'), server.kubeconfig(server.adminToken), { mode: 0o600 })
+  await writeFile(join(folder, 'admin-token'), server.adminToken, { mode: 0o600 })
   for (const [namespace, name] of accounts) {
     const place = join(folder, 'serviceaccounts', namespace, name)
     const token = server.serviceAccount(namespace, name)

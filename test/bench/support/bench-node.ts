@@ -46,7 +46,7 @@ export class BenchNode implements AsyncDisposable {
     await layWires(lab, [node], kernel)
     writeManifest(lab, node.name, nodeManifest(node))
     const built = builtProject()
-    await prepareNode(lab, node, built, [])
+    await prepareNode(lab, node, built, { set: [] })
     return new BenchNode(lab, node, built, stack.move())
   }
 

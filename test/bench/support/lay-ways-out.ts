@@ -94,7 +94,7 @@ async function startNodes(
   for (const node of nodes) writeManifest(layout, node.name, nodeManifest(node))
   return await together(
     nodes.map(async (node, i) => {
-      await prepareNode(layout, node, built, [...CONFIGURATION, ...(OWN[i] === 'off' ? [OFF] : [])])
+      await prepareNode(layout, node, built, { set: [...CONFIGURATION, ...(OWN[i] === 'off' ? [OFF] : [])] })
       await startDaemon(layout, node, built, signal)
       const runtime = nodeRuntime(layout, node, signal)
       const layouts = Array.from({ length: pods }, (_, pod) => podLayout(layout, node, pod))

@@ -65,7 +65,7 @@ export class RealNode implements AsyncDisposable {
     routeFromOutside(kernel, layout, nodes[0])
     mkdirSync(layout.cluster, { recursive: true })
     for (const node of nodes) writeManifest(layout, node.name, nodeManifest(node))
-    await prepareNode(layout, nodes[0], BUILT, set)
+    await prepareNode(layout, nodes[0], BUILT, { set })
     return new RealNode(layout, kernel, stack.move())
   }
 
