@@ -5,6 +5,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { definitionText, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
+import { CAPABILITIES } from '../../daemon/capabilities.ts'
 import { MANIFESTS, manifestFiles } from './manifests.ts'
 import { chartReadme } from './readme.ts'
 import { CHART, renderManifests } from './render.ts'
@@ -73,6 +74,14 @@ test('no container is privileged, and each adds the capabilities that the README
     assert.deepEqual(capabilities.drop, ['ALL'], name)
     assert.deepEqual(capabilities.add ?? ['none'], named.get(name), name)
   }
+})
+
+test('the daemon has the capabilities that its code names', () => {
+  const daemon = containersOf(findManifest(renderManifests(), 'DaemonSet', 'causeway')).get('daemon')
+  assert.deepEqual(
+    daemon?.securityContext.capabilities.add,
+    CAPABILITIES.map(({ name }) => name),
+  )
 })
 
 test('TLS, addresses and API servers reach configuration and probes', () => {
