@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { startTestApi, type TestApi } from '../../test/support/api-server.ts'
 import { textAt } from '../lab/api-server/objects/json.ts'
-import { needsHelm, runHelm } from './real-helm.ts'
+import { needsHelm, runHelm } from '../../test/support/real-helm.ts'
 import { CHART, type Manifest, readCrds, renderManifests } from './render.ts'
 
 /** Where an object lies in the API. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cloudValues } from './manifests.ts'
-import { type HelmRun, needsHelm, runHelm } from './real-helm.ts'
+import { type HelmRun, needsHelm, runHelm } from '../../test/support/real-helm.ts'
 import { CHART, type Manifest, readManifests, renderManifests, renderTexts } from './render.ts'
 import type { Values } from './values.ts'
 
@@ -77,6 +77,10 @@ const refused: readonly (readonly [what: string, values: Values])[] = [
   ['a number beyond its bounds', { config: { mtu: 100 } }],
   ['a section of a plugin that is text', { config: { masquerade: 'on' } }],
   ['what the chart writes itself', { config: { metrics: { listen: ':1' } } }],
+  [
+    'a setting of some nodes that is none',
+    { nodeSettings: [{ name: 'a', settings: { routing: { modes: 'native' } } }] },
+  ],
   ['an API server without TLS', { apiServers: ['http://192.0.2.1'] }],
   ['a port that is none', { operator: { port: 0 } }],
   ['a pool without ranges', { ipPools: [{ name: 'a', cidrs: [] }] }],
