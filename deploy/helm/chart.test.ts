@@ -121,6 +121,15 @@ test('TLS, addresses and API servers reach configuration and probes', () => {
   assert.deepEqual(daemon?.ports, [{ name: 'metrics', containerPort: 19_964, hostPort: 19_964 }])
 })
 
+test('to uninstall, a node has nothing of the daemon before its pod is ready', () => {
+  const manifests = renderManifests({ values: [{ daemon: { uninstall: true } }] })
+  const containers = containersOf(findManifest(manifests, 'DaemonSet', 'causeway'))
+  assert.deepEqual([...containers.keys()], ['uninstall', 'done'])
+  assert.deepEqual(containers.get('uninstall')?.command.slice(1, 3), ['uninstall', '--force'])
+  const before = containersOf(findManifest(renderManifests(), 'DaemonSet', 'causeway')).get('daemon')
+  assert.deepEqual(containers.get('uninstall')?.volumeMounts, before?.volumeMounts)
+})
+
 test('nodes of several clouds are NodeSettings', () => {
   const settings = { routing: { mode: 'native' } }
   const nodeSelector = { matchLabels: { cloud: 'google' } }

@@ -49,6 +49,7 @@ releases.set('everything', {
   },
   networkPolicy: { enabled: true, from: [{ podSelector: {} }] },
 })
+releases.set('to uninstall', { daemon: { uninstall: true } })
 
 for (const [name, values] of releases)
   test(`helm makes the objects of ${name} as the renderer does`, needsHelm, async () => {

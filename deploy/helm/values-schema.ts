@@ -43,6 +43,7 @@ const daemon = keys({
   }),
   preflight: flag,
   mounts: flag,
+  uninstall: flag,
   hostPaths: keys({ bpffs: folder, cgroup: folder, netns: folder }),
 })
 
