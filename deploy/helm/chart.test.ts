@@ -5,6 +5,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { definitionText, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
+import { CAPABILITIES } from '../../daemon/capabilities.ts'
 import { MANIFESTS, manifestFiles } from './manifests.ts'
 import { chartReadme } from './readme.ts'
 import { CHART, renderManifests } from './render.ts'
@@ -75,6 +76,14 @@ test('no container is privileged, and each adds the capabilities that the README
   }
 })
 
+test('the daemon has the capabilities that its code names', () => {
+  const daemon = containersOf(findManifest(renderManifests(), 'DaemonSet', 'causeway')).get('daemon')
+  assert.deepEqual(
+    daemon?.securityContext.capabilities.add,
+    CAPABILITIES.map(({ name }) => name),
+  )
+})
+
 test('TLS, addresses and API servers reach configuration and probes', () => {
   const tls = { secret: 'metrics', clientCa: true }
   const values = {
@@ -110,6 +119,15 @@ test('TLS, addresses and API servers reach configuration and probes', () => {
     timeoutSeconds: 5,
   })
   assert.deepEqual(daemon?.ports, [{ name: 'metrics', containerPort: 19_964, hostPort: 19_964 }])
+})
+
+test('to uninstall, a node has nothing of the daemon before its pod is ready', () => {
+  const manifests = renderManifests({ values: [{ daemon: { uninstall: true } }] })
+  const containers = containersOf(findManifest(manifests, 'DaemonSet', 'causeway'))
+  assert.deepEqual([...containers.keys()], ['uninstall', 'done'])
+  assert.deepEqual(containers.get('uninstall')?.command.slice(1, 3), ['uninstall', '--force'])
+  const before = containersOf(findManifest(renderManifests(), 'DaemonSet', 'causeway')).get('daemon')
+  assert.deepEqual(containers.get('uninstall')?.volumeMounts, before?.volumeMounts)
 })
 
 test('nodes of several clouds are NodeSettings', () => {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CLOUD, cloudValues } from './manifests.ts'
-import { needsHelm, runHelm } from './real-helm.ts'
+import { needsHelm, runHelm } from '../../test/support/real-helm.ts'
 import { readManifests } from './render.ts'
 
 const ROOT = join(import.meta.dirname, '../..')

@@ -17,7 +17,7 @@ interface ObjectSchema {
 /** An object schema that knows every key but those that the chart writes, and the sections of plugins. */
 export function configSchema(): ObjectSchema {
   const config = sectionSchema(schema, '')
-  for (const name of plugins.map(plugin => plugin.name))
+  for (const { name } of plugins)
     config.properties[name] = {
       description: `The section of plugin ${name}, which turns it on; false turns it off.`,
       anyOf: [{ type: 'object' }, { const: false }],

@@ -41,7 +41,11 @@ const EVERYTHING: Values = {
 }
 
 const releases = new Map<string, Manifest[]>()
-for (const [name, values] of [...cloudValues(), ['everything', [EVERYTHING]] as const])
+for (const [name, values] of [
+  ...cloudValues(),
+  ['everything', [EVERYTHING]] as const,
+  ['to uninstall', [{ daemon: { uninstall: true } }]] as const,
+])
   releases.set(name, renderManifests({ values }))
 
 /** Kinds of others, whose schemas are not in any package that is here. */

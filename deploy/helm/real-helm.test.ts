@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cloudValues } from './manifests.ts'
-import { type HelmRun, needsHelm, runHelm } from './real-helm.ts'
+import { type HelmRun, needsHelm, runHelm } from '../../test/support/real-helm.ts'
 import { CHART, type Manifest, readManifests, renderManifests, renderTexts } from './render.ts'
 import type { Values } from './values.ts'
 
@@ -49,6 +49,7 @@ releases.set('everything', {
   },
   networkPolicy: { enabled: true, from: [{ podSelector: {} }] },
 })
+releases.set('to uninstall', { daemon: { uninstall: true } })
 
 for (const [name, values] of releases)
   test(`helm makes the objects of ${name} as the renderer does`, needsHelm, async () => {
@@ -77,6 +78,10 @@ const refused: readonly (readonly [what: string, values: Values])[] = [
   ['a number beyond its bounds', { config: { mtu: 100 } }],
   ['a section of a plugin that is text', { config: { masquerade: 'on' } }],
   ['what the chart writes itself', { config: { metrics: { listen: ':1' } } }],
+  [
+    'a setting of some nodes that is none',
+    { nodeSettings: [{ name: 'a', settings: { routing: { modes: 'native' } } }] },
+  ],
   ['an API server without TLS', { apiServers: ['http://192.0.2.1'] }],
   ['a port that is none', { operator: { port: 0 } }],
   ['a pool without ranges', { ipPools: [{ name: 'a', cidrs: [] }] }],

@@ -74,6 +74,7 @@ const refused: readonly (readonly [source: string, problem: string])[] = [
   ['{{ include "x" . }}', 't.yaml:1: "x" is not defined'],
   ['{{ quote }}', 't.yaml:1: quote does not take 0 arguments'],
   ['{{ .Files.Get "no" }}', 't.yaml:1: the chart has no file no'],
+  ['{{ /* blanks around */ }}', "t.yaml:1: '/* blanks ar' is outside the subset"],
   ['{{ $v }}', 't.yaml:1: $v is no variable here'],
 ]
 for (const [source, problem] of refused)

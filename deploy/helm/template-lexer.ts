@@ -37,7 +37,9 @@ export function piecesOf(file: string, source: string): Piece[] {
     const close = endOfAction(source, start, place)
     const trimAfter = /\s-$/.test(source.slice(start, close))
     const inside = source.slice(start, close - (trimAfter ? 1 : 0)).trim()
-    if (!/^\/\*[^]*\*\/$/.test(inside)) pieces.push({ kind: 'action', text: inside, ...place })
+    // A comment fills its action, but for the one blank beside a trim marker.
+    if (!/^(?:- )?\/\*[^]*\*\/(?: -)?$/.test(source.slice(open + 2, close)))
+      pieces.push({ kind: 'action', text: inside, ...place })
     at = close + 2
     trimNext = trimAfter
   }

@@ -43,6 +43,7 @@ const daemon = keys({
   }),
   preflight: flag,
   mounts: flag,
+  uninstall: flag,
   hostPaths: keys({ bpffs: folder, cgroup: folder, netns: folder }),
 })
 
@@ -53,6 +54,9 @@ const operator = keys({
   hostNetwork: flag,
   podDisruptionBudget: flag,
 })
+
+/** The same for all nodes and, as NodeSettings, for some. */
+const config: Schema = { $ref: '#/definitions/config' }
 
 const ipPool = keys(
   {
@@ -70,7 +74,7 @@ const ipPool = keys(
   ['name', 'cidrs'],
 )
 
-const nodeSettings = keys({ name: dnsName, nodeSelector: map, priority: { type: 'integer' }, settings: map }, [
+const nodeSettings = keys({ name: dnsName, nodeSelector: map, priority: { type: 'integer' }, settings: config }, [
   'name',
   'settings',
 ])
@@ -95,10 +99,14 @@ const root = keys({
     pullSecrets: list,
   }),
   apiServers: { type: 'array', items: { type: 'string', pattern: '^https://' } },
-  config: configSchema() as unknown as Schema,
+  config,
   ipPools: { type: 'array', items: ipPool },
   nodeSettings: { type: 'array', items: nodeSettings },
-  metrics: keys({ address: text, port, tls: keys({ secret: text, clientCa: flag }) }),
+  metrics: keys({
+    address: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+){3})?$' },
+    port,
+    tls: keys({ secret: text, clientCa: flag }),
+  }),
   daemon,
   operator,
   monitoring,
@@ -115,7 +123,14 @@ const networkPolicyHolds: Schema = {
 export function valuesSchema(): string {
   const { properties, ...rest } = root
   const all = { ...(properties as object), global: map }
-  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', ...rest, properties: all, ...networkPolicyHolds }
+  const definitions = { config: configSchema() }
+  const schema = {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    definitions,
+    ...rest,
+    properties: all,
+    ...networkPolicyHolds,
+  }
   return `${JSON.stringify(schema, undefined, 2)}\n`
 }
 

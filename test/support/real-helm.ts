@@ -1,18 +1,19 @@
 /** helm itself, for the tests that compare with it. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempDisposableSync, writeFileSync } from 'node:fs'
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { stringify } from 'yaml'
-import { YAML } from './template-run.ts'
-import type { Values } from './values.ts'
+import { noKubernetesTools } from './kubernetes-tools.ts'
+import { YAML } from '../../deploy/helm/template-run.ts'
+import type { Values } from '../../deploy/helm/values.ts'
 
-/** Where the set-up of tests puts it, if there is one for this processor. */
+/** Where the set-up of tests puts it. */
 const HELM = join(import.meta.dirname, '../../build/kubernetes/helm')
 
 /** Options of tests that need it. */
-export const needsHelm = { skip: existsSync(HELM) ? false : 'helm is not there: npm run setup brings it for x64' }
+export const needsHelm = { skip: noKubernetesTools ?? false }
 
 export interface HelmRun {
   readonly status: number
