@@ -139,8 +139,7 @@ function store(cluster: Cluster, call: Call, draft: Draft, code: number, warning
     return { code, headers, body: [represent(resource, before, call.accept, cluster.now())] }
   }
   const stored = cluster.store.put(resource, object)
-  if (resource.plural === 'customresourcedefinitions')
-    return { code, headers, body: [serve(cluster, call, object, stored)] }
+  if (resource.plural === 'customresourcedefinitions') return { code, headers, body: [serve(cluster, call, object)] }
   return { code, headers, body: [represent(resource, stored, call.accept, cluster.now())] }
 }
 
@@ -166,11 +165,9 @@ function dry(resource: Resource, object: KubeObject, before: Stored | undefined)
 }
 
 /** What a definition defines is served from now on, and its status says so. */
-function serve(cluster: Cluster, call: Call, definition: KubeObject, stored: Stored): Buffer {
+function serve(cluster: Cluster, call: Call, definition: KubeObject): Buffer {
   const { resource } = call
   cluster.registry.define(definition)
-  const known = definition['status'] as JsonObject | undefined
-  if (known?.['conditions'] !== undefined) return represent(resource, stored, call.accept, cluster.now())
   definition['status'] = servedStatus(definition, cluster.now())
   return represent(resource, cluster.store.put(resource, definition), call.accept, cluster.now())
 }
