@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { startTestApi, type TestApi } from '../../../test/support/api-server.ts'
+import { eventually } from '../../../test/support/eventually.ts'
 import { type KubernetesTools, kubernetesTools, noKubernetesTools } from '../../../test/support/kubernetes-tools.ts'
 
 const options = { skip: noKubernetesTools }
@@ -176,20 +177,16 @@ test('kubectl asks what somebody may', options, async () => {
 
 test('kubectl follows what changes', options, async () => {
   await kubectl('create', 'configmap', 'followed', '--from-literal=a=1')
-  const following = tools.kubectl(
-    'get',
-    'configmaps',
-    '-w',
-    '--output-watch-events',
-    '--request-timeout=3s',
-    '--field-selector=metadata.name=followed',
-  )
-  await kubectl('wait', '--for=jsonpath={.data.a}=1', 'configmap/followed', '--timeout=10s')
-  for (let i = 0; i < 20 && (api.server.counters().openWatches['configmaps'] ?? 0) === 0; i++)
-    await kubectl('get', '--raw', '/readyz')
+  api.server.resetCounters()
+  const only = '--field-selector=metadata.name=followed'
+  const following = tools.kubectl('get', 'configmaps', '-w', '--output-watch-events', only)
+  await eventually(() => api.server.counters().openWatches['configmaps'] === 1)
   await kubectl('label', 'configmap', 'followed', 'b=2')
-  await kubectl('delete', 'configmap', 'followed')
-  const lines = squeezed((await following).stdout)
+  await api.admin.delete('/api/v1/namespaces/default/configmaps/followed')
+  await eventually(() => api.server.counters().watchEvents['configmaps'] === 2)
+  api.server.cutConnections() // which is how it learns that nothing more comes
+  const { stdout } = await following
+  const lines = squeezed(stdout)
     .split('\n')
     .map(line => line.replace(/ \S+$/, ''))
   assert.deepEqual(lines, ['EVENT NAME DATA', 'ADDED followed 1', 'MODIFIED followed 1', 'DELETED followed 1'])

@@ -1,8 +1,9 @@
 /**
- * `main.ts --listen HOST:PORT --state FOLDER [--name HOST]… [--service-account NAMESPACE/NAME]… [--bookmark-ms N]
+ * `main.ts --listen HOST:PORT --state FOLDER [--name HOST]… [--advertise HOST] [--service-account NAMESPACE/NAME]… [--bookmark-ms N]
  * [--history N]`: the API server as a process of its own.
  *
- * In FOLDER it keeps its certificate authority, what its tokens are derived from and, from one run to the next, the
+ * `--name` adds names and addresses to its certificate, `--advertise` is the one that kubeconfigs name (by default that it
+ * listens at). In FOLDER it keeps its certificate authority, what its tokens are derived from and, from one run to the next, the
  * objects (they are written when it is told to stop). It writes there `kubeconfig` and `admin-token` for the administrator and, for every
  * service account named, `serviceaccounts/NAMESPACE/NAME/` as a pod has it mounted: `token`, `ca.crt`, `namespace`, and
  * `kubeconfig` besides. It prints `listening at URL` once it can be spoken to, and ends with SIGTERM or SIGINT.
@@ -19,6 +20,7 @@ interface Options {
   readonly port: number
   readonly folder: string
   readonly names: readonly string[]
+  readonly advertise: string
   readonly accounts: readonly (readonly [namespace: string, name: string])[]
   readonly bookmarkMs: number
   readonly historyLimit: number
@@ -30,6 +32,7 @@ function readArguments(): Options {
       listen: { type: 'string', default: '127.0.0.1:6443' },
       state: { type: 'string' },
       name: { type: 'string', multiple: true, default: [] },
+      advertise: { type: 'string' },
       'service-account': { type: 'string', multiple: true, default: [] },
       'bookmark-ms': { type: 'string', default: '60000' },
       history: { type: 'string', default: '20000' },
@@ -42,7 +45,8 @@ function readArguments(): Options {
     host,
     port: Number(port),
     folder: values.state,
-    names: values.name,
+    names: [...values.name, ...(values.advertise === undefined ? [] : [values.advertise])],
+    advertise: values.advertise ?? host,
     accounts: values['service-account'].map(account => {
       const [, namespace, name] = /^([^/]+)\/([^/]+)$/.exec(account) ?? []
       if (namespace === undefined || name === undefined)
@@ -61,7 +65,7 @@ function positive(option: string, text: string): number {
 }
 
 async function start(options: Options): Promise<ApiServer> {
-  const { folder, host, port, names, bookmarkMs, historyLimit } = options
+  const { folder, host, port, names, advertise, bookmarkMs, historyLimit } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const file = join(folder, 'secret')
   if (!existsSync(file)) await writeFile(file, randomBytes(24).toString('hex'), { mode: 0o600 })
@@ -71,6 +75,7 @@ async function start(options: Options): Promise<ApiServer> {
     host,
     port,
     hosts: names,
+    advertise,
     folder,
     secret,
     bookmarkMs,

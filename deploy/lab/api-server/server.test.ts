@@ -72,3 +72,14 @@ test('tokens outlive a server that is given the same secret', async () => {
   assert.equal(first.server.serviceAccount('a', 'b'), second.server.serviceAccount('a', 'b'))
   assert.notEqual(first.server.serviceAccount('a', 'b'), first.server.serviceAccount('a', 'c'))
 })
+
+const DAY_MS = 86_400_000
+for (const [what, from, until, want] of [
+  ['is over', -2, -1, 'CERT_HAS_EXPIRED'],
+  ['is still to come', 1, 2, 'CERT_NOT_YET_VALID'],
+] as const)
+  test(`a certificate whose time ${what} can be shown`, async () => {
+    const at = (days: number): Date => new Date(Date.now() + days * DAY_MS)
+    await using own = await startTestApi({ validity: { from: at(from), until: at(until) } })
+    await assert.rejects(own.admin.get('/version'), ({ cause }: Error) => (cause as { code?: string }).code === want)
+  })

@@ -3,6 +3,7 @@
  * garbage collector, and faults that can be set. README.md says what is real about it.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Users } from './access/users.ts'
@@ -21,7 +22,7 @@ import { Watches } from './read/watches.ts'
 import { handle } from './serve/handle.ts'
 import { kubeconfig } from './serve/kubeconfig.ts'
 import { Listener } from './serve/listener.ts'
-import { makeCertificates } from './serve/tls.ts'
+import { makeCertificates, type Validity } from './serve/tls.ts'
 import { collectGarbage } from './write/garbage.ts'
 
 export interface ApiServerOptions {
@@ -31,6 +32,10 @@ export interface ApiServerOptions {
   readonly port?: number
   /** Names and addresses the certificate holds for besides `host` and the usual ones. */
   readonly hosts?: readonly string[]
+  /** By which name or address clients are told to find it, where that is not `host`: one of `hosts`. */
+  readonly advertise?: string
+  /** When the server's certificate is good, by default from an hour ago for a year. */
+  readonly validity?: Validity
   /** Where the certificate authority is kept; by default nowhere, and the next server has another. */
   readonly folder?: string
   /** What tokens are derived from; by default random. */
@@ -79,7 +84,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   else restoreObjects(cluster.store, cluster.registry, options.saved)
   const stopCollecting = collectGarbage(cluster)
   await listener.listen(port)
-  const url = `https://${host.includes(':') ? `[${host}]` : host}:${listener.port}`
+  const name = options.advertise ?? host
+  const url = `https://${name.includes(':') ? `[${name}]` : name}:${listener.port}`
   const { users } = cluster
   return {
     ...control,
@@ -128,7 +134,8 @@ async function prepare(options: ApiServerOptions, host: string, hosts: readonly 
   }
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'causeway-api-server-')))
   try {
-    const certificates = await makeCertificates(folder, [...hosts, ...(/^[\d.]+$|:/.test(host) ? [host] : [])])
+    const { validity = usualValidity() } = options
+    const certificates = await makeCertificates(folder, [...hosts, ...(isIP(host) === 0 ? [] : [host])], validity)
     const listener: Listener = new Listener(host, certificates, (request, response) => {
       void handle(cluster, control, request, response)
     })
@@ -137,6 +144,12 @@ async function prepare(options: ApiServerOptions, host: string, hosts: readonly 
   } finally {
     if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
   }
+}
+
+const HOUR_MS = 3_600_000
+
+function usualValidity(): Validity {
+  return { from: new Date(Date.now() - HOUR_MS), until: new Date(Date.now() + 365 * 24 * HOUR_MS) }
 }
 
 function makeControl(cluster: Cluster, listener: Listener): Prepared['control'] {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { request } from 'node:https'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import {
@@ -238,4 +239,30 @@ test('counters tell requests, answers, bytes and what is open', async () => {
   assert.equal(counts.openConnections, 1)
   await watch.return(undefined)
   await eventually(() => api.server.counters().openWatches['nodes'] === 0)
+})
+
+test('clients that go before their answer comes do no harm', async () => {
+  await using api = await withNode()
+  const fault = api.server.addFault({ kind: 'slow', delayMs: 100, bytesPerSecond: 200 })
+  const client = api.client(api.server.adminToken)
+  for (const path of [NODES, `${NODES}?watch=1`, `${NODES}/none`]) {
+    const signal = AbortSignal.timeout(30)
+    await assert.rejects(client.request('GET', path, { signal }))
+  }
+  const gone = api.client(api.server.adminToken)
+  const asked = assert.rejects(gone.get(NODES))
+  await eventually(() => (api.server.counters().requests['list nodes'] ?? 0) >= 2)
+  await gone[Symbol.asyncDispose]()
+  await asked
+  const overHttp1 = request(`${api.server.url}${NODES}`, {
+    ca: api.server.ca,
+    headers: { authorization: `Bearer ${api.server.adminToken}` },
+  })
+  overHttp1.on('error', () => {}).end()
+  await eventually(() => (api.server.counters().requests['list nodes'] ?? 0) >= 3)
+  overHttp1.destroy()
+  await eventually(() => fault.met >= 4)
+  await new Promise(resolve => setTimeout(resolve, 300)) // the answers' own time
+  api.server.clearFaults()
+  assert.equal((await api.admin.get(NODES)).status, 200)
 })

@@ -260,3 +260,23 @@ test('a changed definition is served at once', async () => {
   })
   assert.equal(textAt(json, 'spec', 'extra'), 'kept')
 })
+
+test('an object is served at every version its definition serves', async () => {
+  const base = pools('e.example') as never
+  const [version] = listAt(base, 'spec', 'versions')
+  const versions = [
+    { ...objectAt({ version } as never, 'version'), storage: false },
+    { ...objectAt({ version } as never, 'version'), name: 'v2' },
+  ]
+  await api.admin.create(CRDS, {
+    ...objectAt({ base } as never, 'base'),
+    spec: { ...objectAt(base, 'spec'), versions },
+  })
+  await api.admin.create('/apis/e.example/v1/pools', { metadata: { name: 'p' }, spec: { cidrs: ['::/8'] } })
+  const { json } = await api.admin.get('/apis/e.example/v2/pools/p')
+  assert.equal(textAt(json, 'apiVersion'), 'e.example/v2')
+  const group = await api.admin.get('/apis/e.example')
+  assert.equal(textAt(group.json, 'preferredVersion', 'version'), 'v2')
+  const kept = await api.admin.get(`${CRDS}/pools.e.example`)
+  assert.deepEqual(valueAt(kept.json, 'status', 'storedVersions'), ['v2'])
+})

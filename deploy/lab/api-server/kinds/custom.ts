@@ -126,28 +126,28 @@ function checkStructure(schema: JsonObject, path: string): Cause[] {
   return [...own, ...properties, ...nested]
 }
 
-/** The status a definition has once its resources are served. */
+/** The status a definition has once its resources are served; what it was before is gone on from. */
 export function servedStatus(definition: KubeObject, now: string): JsonObject {
-  const condition = (type: string, reason: string, message: string): JsonObject => ({
-    type,
-    status: 'True',
-    lastTransitionTime: now,
-    reason,
-    message,
-  })
+  const was = objectAt(definition, 'status')
   const names = objectAt(definition, SPEC, 'names')
   const kind = textAt(names, 'kind')
   const storage = listAt(definition, SPEC, 'versions').find(version => isObject(version) && version['storage'] === true)
+  const stored = texts(listAt(was, 'storedVersions'))
+  const version = textAt(storage, 'name')
   return {
-    conditions: [
-      condition('NamesAccepted', 'NoConflicts', 'no conflicts found'),
-      condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted'),
+    conditions: was['conditions'] ?? [
+      condition('NamesAccepted', 'NoConflicts', 'no conflicts found', now),
+      condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted', now),
     ],
     acceptedNames: {
       ...names,
       listKind: textAt(names, 'listKind') || `${kind}List`,
       singular: textAt(names, 'singular') || kind.toLowerCase(),
     },
-    storedVersions: [textAt(storage, 'name')],
+    storedVersions: stored.includes(version) ? stored : [...stored, version],
   }
+}
+
+function condition(type: string, reason: string, message: string, lastTransitionTime: string): JsonObject {
+  return { type, status: 'True', lastTransitionTime, reason, message }
 }

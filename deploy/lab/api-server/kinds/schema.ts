@@ -3,6 +3,7 @@
  * as this server reads it.
  */
 import { isObject, type Json, type JsonObject, listAt, objectAt, texts } from '../objects/json.ts'
+import { readRules, type Rule } from './rules.ts'
 import type { Shape } from './shape.ts'
 
 export interface Schema {
@@ -28,6 +29,7 @@ export interface Schema {
   readonly listType: string
   readonly listMapKeys: readonly string[]
   readonly mapType: string
+  readonly rules: readonly Rule[]
 }
 
 /** Undefined where there is no bound. */
@@ -74,6 +76,7 @@ export function readSchema(value: Json | undefined, path = 'openAPIV3Schema'): S
     listType: text(from['x-kubernetes-list-type']),
     listMapKeys: texts(listAt(from, 'x-kubernetes-list-map-keys')),
     mapType: text(from['x-kubernetes-map-type']),
+    rules: readRules(from, path),
   }
 }
 

@@ -71,16 +71,30 @@ export function verbsOf(resource: Resource): string[] {
   return ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 }
 
-function subresources(
-  resource: Resource,
-): { name: string; kind: string; group: string; version: string; verbs: string[] }[] {
+interface Subresource {
+  readonly name: string
+  readonly kind: string
+  readonly group: string
+  readonly version: string
+}
+
+/** What is asked of an object by POST. */
+const ORDERS: Readonly<Record<string, readonly Subresource[]>> = {
+  '/pods': [
+    { name: 'binding', kind: 'Binding', group: '', version: 'v1' },
+    { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1' },
+  ],
+  '/serviceaccounts': [{ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1' }],
+}
+
+function subresources(resource: Resource): (Subresource & { verbs: string[] })[] {
   const { kind, group, version } = resource
-  const verbs = ['get', 'patch', 'update']
+  const parts: Subresource[] = []
+  if (resource.status) parts.push({ name: 'status', kind, group, version })
+  if (resource.scale !== undefined) parts.push({ name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1' })
   return [
-    ...(resource.status ? [{ name: 'status', kind, group, version, verbs }] : []),
-    ...(resource.scale === undefined
-      ? []
-      : [{ name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs }]),
+    ...(ORDERS[`${group}/${resource.plural}`] ?? []).map(order => ({ ...order, verbs: ['create'] })),
+    ...parts.map(part => ({ ...part, verbs: ['get', 'patch', 'update'] })),
   ]
 }
 

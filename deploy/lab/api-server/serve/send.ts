@@ -20,6 +20,7 @@ function http(response: Outgoing): Pick<ServerResponse, 'writeHead' | 'write' | 
 
 export async function send(counters: Counters, response: Outgoing, answer: Answer, faults: SendFaults): Promise<void> {
   if (faults.delayMs > 0) await after(faults.delayMs)
+  if (isGone(response)) return
   const out = http(response)
   const length = answer.body.reduce((sum, part) => sum + part.length, 0)
   counters.answer(answer.code)
@@ -43,10 +44,15 @@ function cut(response: Outgoing, bytes: Buffer): void {
 
 async function drip(response: Outgoing, bytes: Buffer, bytesPerSecond: number): Promise<void> {
   const step = Math.max(1, Math.ceil(bytesPerSecond / 20))
-  for (let at = 0; at < bytes.length && !response.destroyed; at += step) {
+  for (let at = 0; at < bytes.length && !isGone(response); at += step) {
     http(response).write(bytes.subarray(at, at + step))
     await after((step / bytesPerSecond) * 1000)
   }
+}
+
+/** Whether nobody waits for an answer any more. */
+function isGone(response: Outgoing): boolean {
+  return ('stream' in response ? response.stream : response.socket)?.destroyed !== false
 }
 
 /** Ends the connection under an answer; over HTTP/2 others share it. */
@@ -67,7 +73,7 @@ export function watchSink(response: Outgoing): WatchSink {
   const flush = (): void => {
     const lines = waiting
     waiting = []
-    if (lines.length === 0 || response.destroyed) return
+    if (lines.length === 0 || isGone(response)) return
     out.write(lines.length === 1 ? (lines[0] ?? Buffer.alloc(0)) : Buffer.concat(lines))
     if (out.writableLength > MAX_WAITING_BYTES) destroyConnection(response)
   }

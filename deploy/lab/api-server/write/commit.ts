@@ -5,6 +5,8 @@ import type { Cluster } from '../cluster.ts'
 import { checkDefinition, servedStatus } from '../kinds/custom.ts'
 import { prune, setDefaults } from '../kinds/prune.ts'
 import { apiVersionOf, type Resource } from '../kinds/resource.ts'
+import { brokenRules } from '../kinds/rules.ts'
+import type { Schema } from '../kinds/schema.ts'
 import { validate } from '../kinds/validate.ts'
 import type { Stored } from '../objects/collection.ts'
 import { copy, equal, type JsonObject } from '../objects/json.ts'
@@ -106,10 +108,16 @@ function finish(cluster: Cluster, call: Call, object: KubeObject, was: KubeObjec
   else setBuiltInDefaults(resource.group, resource.kind, object, was, () => serviceAddress(cluster.store))
   const causes: Cause[] = checkMetadata(resource, object.metadata)
   if (was !== undefined) causes.push(...checkNewFinalizers(was.metadata, object.metadata))
-  if (resource.custom !== undefined) causes.push(...validate(object, resource.custom.schema))
+  if (resource.custom !== undefined) causes.push(...checkCustom(object, was, resource.custom.schema))
   if (resource.plural === 'customresourcedefinitions') causes.push(...checkDefinition(object))
   if (causes.length > 0) throw invalid(resource, object.metadata.name ?? '', causes)
   return fieldValidation === 'Ignore' ? [] : unknown.map(path => `unknown field "${path}"`)
+}
+
+/** Rules are asked of what has the form that they rely on. */
+function checkCustom(object: KubeObject, was: KubeObject | undefined, schema: Schema): Cause[] {
+  const causes = validate(object, schema)
+  return causes.length > 0 ? causes : brokenRules(object, was, schema)
 }
 
 /** Members of the metadata that say nothing are not kept. */
@@ -139,8 +147,7 @@ function store(cluster: Cluster, call: Call, draft: Draft, code: number, warning
     return { code, headers, body: [represent(resource, before, call.accept, cluster.now())] }
   }
   const stored = cluster.store.put(resource, object)
-  if (resource.plural === 'customresourcedefinitions')
-    return { code, headers, body: [serve(cluster, call, object, stored)] }
+  if (resource.plural === 'customresourcedefinitions') return { code, headers, body: [serve(cluster, call, object)] }
   return { code, headers, body: [represent(resource, stored, call.accept, cluster.now())] }
 }
 
@@ -166,11 +173,9 @@ function dry(resource: Resource, object: KubeObject, before: Stored | undefined)
 }
 
 /** What a definition defines is served from now on, and its status says so. */
-function serve(cluster: Cluster, call: Call, definition: KubeObject, stored: Stored): Buffer {
+function serve(cluster: Cluster, call: Call, definition: KubeObject): Buffer {
   const { resource } = call
   cluster.registry.define(definition)
-  const known = definition['status'] as JsonObject | undefined
-  if (known?.['conditions'] !== undefined) return represent(resource, stored, call.accept, cluster.now())
   definition['status'] = servedStatus(definition, cluster.now())
   return represent(resource, cluster.store.put(resource, definition), call.accept, cluster.now())
 }
