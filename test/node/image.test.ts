@@ -3,14 +3,16 @@
  * daemon as the DaemonSet does, without privileges beyond its list, and pods start by it.
  */
 import assert from 'node:assert/strict'
-import { existsSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { imageContent, projectVersion } from '../../deploy/image/build.ts'
 import { ownArchitecture, writeImages } from '../../deploy/image/oci-image.ts'
 import { MirrorAway } from '../../deploy/image/private-apt.ts'
 import { ROOT } from '../../deploy/lab/built.ts'
+import { processesIn, procFile } from '../../deploy/lab/namespaces.ts'
 import { isReady } from '../../deploy/lab/node.ts'
+import { CAPABILITIES } from '../../daemon/capabilities.ts'
 import type { Status } from '../../daemon/api/status.ts'
 import { CriCluster } from '../support/cri/cluster.ts'
 import type { Containerd } from '../support/cri/containerd.ts'
@@ -21,6 +23,8 @@ import { type MachineTraces, traces } from '../support/machine-traces.ts'
 
 const NAME = 'tcriimage'
 const IMAGE = 'localhost/causeway:test'
+/** A configuration of another network. */
+const OTHER = '10-other.conflist'
 const BUILD = join(ROOT, 'build/image')
 
 /** Writes the archive; returns in words why Debian's packages cannot be had. */
@@ -34,6 +38,11 @@ async function buildImage(archive: string): Promise<string | undefined> {
     if (error instanceof MirrorAway) return error.message
     throw error
   }
+}
+
+function isDaemon(pid: number): boolean {
+  const words = procFile(pid, 'cmdline')
+  return words.includes('/opt/causeway/bin/causeway') && words.includes('daemon')
 }
 
 const archive = join(BUILD, 'test.tar')
@@ -66,7 +75,10 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
       join(first.node.paths.cniConf, '05-causeway.conflist'),
     ])
       rmSync(path)
-    project = await ProjectPod.start(first, cluster.lab.layout, { image: IMAGE })
+    const seccomp = join(first.system.folder, 'seccomp.json')
+    copyFileSync(join(ROOT, 'deploy/image/profiles/seccomp.json'), seccomp)
+    writeFileSync(join(first.node.paths.cniConf, OTHER), '{}')
+    project = await ProjectPod.start(first, cluster.lab.layout, { image: IMAGE, seccomp })
   })
   after(() => cluster?.[Symbol.asyncDispose]())
 
@@ -79,6 +91,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   test('finds nothing in the way of a daemon', async () => {
     const { status, log } = await project.run(['preflight'])
     assert.match(log, /\nnothing is in the way\n$/)
+    assert.match(log, /^note +network configurations +10-other\.conflist in \S+ will be set aside/m)
     assert.equal(status, 0)
   })
 
@@ -96,6 +109,18 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
     const { problems, build } = (await cluster.ask(first.node, '/v1/status')) as Status
     assert.deepEqual(problems, [])
     assert.equal(build.version, projectVersion(ROOT))
+    const aside = readdirSync(first.node.paths.cniConf)
+    assert.deepEqual(aside, ['05-causeway.conflist', `${OTHER}.set-aside-by-causeway`])
+  })
+
+  test('is confined as its manifest says', () => {
+    const { pid } = processesIn([first.node.netnsName]).find(p => isDaemon(p.pid)) ?? {}
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const wanted = CAPABILITIES.reduce((bits, { number }) => bits | (1n << BigInt(number)), 0n)
+    // Seccomp 2: by a filter (proc_pid_status(5)).
+    for (const line of [`CapEff:\t${wanted.toString(16).padStart(16, '0')}`, 'NoNewPrivs:\t1', 'Seccomp:\t2'])
+      assert.match(status, new RegExp(`^${line}$`, 'm'))
+    assert.match(readFileSync(`/proc/${pid}/mounts`, 'utf8'), /^overlay \/ overlay ro,/m)
   })
 
   test('starts pods by the executable that it installed, which reach others across nodes', async () => {
@@ -131,6 +156,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
     await first.cri.stopContainer(daemon, 15)
     const { status, log } = await project.run(['uninstall'])
     assert.equal(status, 0, log)
+    assert.deepEqual(readdirSync(first.node.paths.cniConf), [OTHER])
     await project[Symbol.asyncDispose]()
     await removePod(there)
     await cluster[Symbol.asyncDispose]()
