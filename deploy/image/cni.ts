@@ -85,7 +85,7 @@ async function fetchTools(architecture: Architecture, folder: string, tools: str
     const versions = await Promise.all(LINKED.map(async p => [p, await target.version(p)]))
     writeFileSync(join(work, VERSIONS), JSON.stringify(Object.fromEntries(versions)))
     const own = await PrivateApt.open(join(work, 'apt'), SOURCES)
-    await own.unpack([`binutils-${name}-linux-gnu`], join(work, 'own'), { dependencies: false })
+    await own.unpack([`binutils-${name.replace('_', '-')}-linux-gnu`], join(work, 'own'), { dependencies: false })
     // One of its emulators is wanted: together they are larger than everything else.
     await own.unpack(['qemu-user-static'], join(work, 'all'), { dependencies: false })
     renameSync(join(work, `all/usr/bin/qemu-${name}-static`), join(work, `own/usr/bin/qemu-${name}-static`))

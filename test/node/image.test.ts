@@ -23,6 +23,8 @@ import { type MachineTraces, traces } from '../support/machine-traces.ts'
 
 const NAME = 'tcriimage'
 const IMAGE = 'localhost/causeway:test'
+/** A program of others that the daemon starts, to ask for its versions. */
+const CHAINED = [{ type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } }]
 /** A configuration of another network. */
 const OTHER = '10-other.conflist'
 const BUILD = join(ROOT, 'build/image')
@@ -53,7 +55,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   let cluster: CriCluster
   let first: Containerd
   let project: ProjectPod
-  let daemon: string
+  let daemon: Awaited<ReturnType<ProjectPod['daemon']>>
   let here: CriPod
   let there: CriPod
 
@@ -63,7 +65,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   before(async () => {
     await CriCluster.remove(NAME)
     start = traces(NAME)
-    cluster = await CriCluster.up(NAME, { nodes: 2 })
+    cluster = await CriCluster.up(NAME, { nodes: 2, set: [`cni.chained=${JSON.stringify(CHAINED)}`] })
     const [one, two] = cluster.runtimes as [Containerd, Containerd]
     first = one
     there = await runPod(two, 'there')
@@ -109,7 +111,12 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
     const { problems, build } = (await cluster.ask(first.node, '/v1/status')) as Status
     assert.deepEqual(problems, [])
     assert.equal(build.version, projectVersion(ROOT))
+    // Nothing that it tried was refused by its profile or for want of a capability.
+    assert.doesNotMatch(daemon.log(), /EPERM|EACCES|ENOSYS|SIGSYS/)
+    assert.match(daemon.log(), /network configurations of others were set aside/)
     const aside = readdirSync(first.node.paths.cniConf)
+    const list = readFileSync(join(first.node.paths.cniConf, '05-causeway.conflist'), 'utf8')
+    assert.match(list, /"cniVersions": \[\s*"0\.3\.1",[\s\S]*"type": "tuning"/)
     assert.deepEqual(aside, ['05-causeway.conflist', `${OTHER}.set-aside-by-causeway`])
   })
 
@@ -130,15 +137,26 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   })
 
   test('can be asked by its own command in the container', async () => {
-    const { stdout, status } = await first.cri.exec(daemon, ['causeway', 'endpoints'])
-    assert.equal(status, 0)
-    assert.match(stdout, /default\/here/)
+    const to = `${there.addresses[0]}:7000`
+    const commands: Readonly<Record<string, RegExp>> = {
+      endpoints: /default\/here/,
+      flows: /default\/here/,
+      status: /no problems/,
+      nat: /./,
+      [`trace --from here --to ${to}`]: /./,
+      [`metrics`]: /^causeway_build_info/m,
+    }
+    for (const [command, answer] of Object.entries(commands)) {
+      const { stdout, stderr, status } = await first.cri.exec(daemon.id, ['causeway', ...command.split(' ')])
+      assert.equal(status, 0, `${command}: ${stderr}`)
+      assert.match(stdout, answer, command)
+    }
   })
 
   test('stopped, leaves traffic alone, and started again, takes the pods over', async () => {
     const stream = await openStream(here, there)
-    await first.cri.stopContainer(daemon, 15)
-    assert.equal((await first.cri.containerStatus(daemon)).exitCode, 0)
+    await first.cri.stopContainer(daemon.id, 15)
+    assert.equal((await first.cri.containerStatus(daemon.id)).exitCode, 0)
     assert.equal(await isReady(first.node, AbortSignal.timeout(1000)), false)
     assert.deepEqual(await failuresBetween(there, here), [])
     daemon = await project.daemon()
@@ -153,7 +171,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
 
   test('uninstalls what its daemon made, and leaves nothing', async () => {
     await removePod(here)
-    await first.cri.stopContainer(daemon, 15)
+    await first.cri.stopContainer(daemon.id, 15)
     const { status, log } = await project.run(['uninstall'])
     assert.equal(status, 0, log)
     assert.deepEqual(readdirSync(first.node.paths.cniConf), [OTHER])
