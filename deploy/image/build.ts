@@ -1,7 +1,7 @@
 /** Brings together what the image is made of, for each processor. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CniForImage, cniFor } from './cni.ts'
+import { cniFor } from './cni.ts'
 import { DEBIAN_PACKAGES, ENTRYPOINT, LABELS, layers, PATH, USER } from './content.ts'
 import { debianPackages } from './debian.ts'
 import { npmPackages } from './npm-packages.ts'
@@ -40,7 +40,7 @@ async function platformContent(
   const folder = join(cache, architecture)
   const debian = await debianPackages(DEBIAN_PACKAGES, { architecture, folder, say })
   const npm = await npmPackages(root, architecture, join(cache, 'npm'), say)
-  const cni: CniForImage = await cniFor(architecture, { root, folder, say })
-  const content = layers({ root, version, debian, npm, cni: cni.binary, cniLicence: cni.licence })
+  const cni = await cniFor(architecture, { root, folder, say })
+  const content = layers({ root, version, debian, npm, cni })
   return { architecture, layers: content, entrypoint: ENTRYPOINT, path: PATH, user: USER }
 }

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { CniForImage } from './cni.ts'
 import type { DebianPackage } from './debian.ts'
 import { licenceFiles, type NpmPackage, type NpmPackages } from './npm-packages.ts'
 import type { LayerContent } from './oci-image.ts'
@@ -68,9 +69,7 @@ export interface ImageParts {
   readonly debian: readonly DebianPackage[]
   readonly npm: NpmPackages
   /** The executable for the image's processor. */
-  readonly cni: string
-  /** What its static parts are licensed under. */
-  readonly cniLicence: string
+  readonly cni: CniForImage
 }
 
 /** By how seldom they change: an upgrade of the project fetches the last one alone. */
@@ -121,19 +120,19 @@ function nodeTree({ node, koffi, native }: NpmPackages): Tree {
 }
 
 function projectTree(parts: ImageParts): Tree {
-  const { root, version, cni, cniLicence, npm } = parts
+  const { root, version, cni, npm } = parts
   const home = HOME.slice(1)
   const doc = 'usr/share/doc/causeway'
   const tree = new Map<string, Entry>([
     [`${home}/bin/causeway`, textOf(COMMAND, EXECUTABLE)],
     [`${home}/build/daemon/causeway.cjs`, fileOf(join(root, 'build/daemon/causeway.cjs'))],
-    [`${home}/build/cni/causeway`, fileOf(cni, EXECUTABLE)],
+    [`${home}/build/cni/causeway`, fileOf(cni.binary, EXECUTABLE)],
     // What people look for stands at the top.
     ...['bpf', 'cni'].map(name => [`${home}/${name}`, linkTo(`build/${name}`)] as const),
     [`${home}/package.json`, textOf(`${JSON.stringify({ name: 'causeway', version, license: 'Apache-2.0' })}\n`)],
     [`${home}/sbom.spdx.json`, textOf(`${JSON.stringify(sbom(parts), undefined, 2)}\n`)],
     [`${doc}/copyright`, fileOf(join(root, 'LICENSE'))],
-    ['usr/share/doc/libmujs-dev/copyright', { kind: 'file', mode: READABLE, content: readFileSync(cniLicence) }],
+    ['usr/share/doc/libmujs-dev/copyright', { kind: 'file', mode: READABLE, content: readFileSync(cni.licence) }],
   ])
   for (const name of readdirSync(join(root, 'build/bpf')).filter(file => file.endsWith('.o')))
     tree.set(`${home}/build/bpf/${name}`, fileOf(join(root, 'build/bpf', name)))

@@ -1,11 +1,11 @@
 /** Debian packages as an image has them: their shared libraries and what is said of their licences. */
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { mustRun } from '../lab/command.ts'
 import type { Architecture } from './oci-image.ts'
 import { MirrorAway, PrivateApt } from './private-apt.ts'
-import { type Entry, fileOf, linkTo } from './tree.ts'
+import { type Entry, linkTo } from './tree.ts'
 
 /** The release whose packages the image is made of. */
 export const SUITE = 'bookworm'
@@ -31,7 +31,7 @@ export interface DebianPackage {
 
 export interface DebianOptions {
   readonly architecture: Architecture
-  /** Archives are kept here, and unpacked beside them for as long as the trees are used. */
+  /** Archives are kept here. */
   readonly folder: string
   readonly say: (text: string) => void
 }
@@ -39,9 +39,12 @@ export interface DebianOptions {
 /** The newest of the release. Without its mirror those that were fetched before, if all are there, else throws MirrorAway. */
 export async function debianPackages(names: readonly string[], options: DebianOptions): Promise<DebianPackage[]> {
   const archives = await fetchArchives(names, options)
-  const unpacked = join(options.folder, 'unpacked')
-  rmSync(unpacked, { recursive: true, force: true })
-  return await Promise.all(archives.toSorted().map(archive => readPackage(archive, unpacked)))
+  const unpacked = mkdtempSync(join(options.folder, 'unpacked-'))
+  try {
+    return await Promise.all(archives.toSorted().map(archive => readPackage(archive, unpacked)))
+  } finally {
+    rmSync(unpacked, { recursive: true, force: true })
+  }
 }
 
 async function fetchArchives(names: readonly string[], options: DebianOptions): Promise<string[]> {
@@ -80,7 +83,7 @@ function filesBelow(folder: string): Map<string, Entry> {
     const file = join(folder, path)
     const is = lstatSync(file)
     if (is.isSymbolicLink()) files.set(path, linkTo(readlinkSync(file)))
-    else if (is.isFile()) files.set(path, fileOf(file, is.mode & 0o777))
+    else if (is.isFile()) files.set(path, { kind: 'file', mode: is.mode & 0o777, content: readFileSync(file) })
   }
   return files
 }

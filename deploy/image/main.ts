@@ -1,5 +1,5 @@
 /** `npm run image`: the container image, made without an engine. */
-import { statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Arguments, HELP, parseArguments } from './arguments.ts'
@@ -17,6 +17,7 @@ function say(text: string): void {
 }
 
 async function build({ architectures, output, tag, tree, seconds }: Arguments): Promise<void> {
+  if (tree !== undefined && existsSync(tree) && readdirSync(tree).length > 0) throw new Error(`${tree} is not empty`)
   const image = await imageContent(tag, architectures, { root: ROOT, cache: join(CACHE, 'cache'), say })
   if (tree !== undefined) {
     for (const { layers } of image.platforms) for (const layer of layers) writeTree(tree, layer.tree, seconds)

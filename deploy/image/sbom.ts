@@ -16,10 +16,13 @@ interface SpdxPackage {
 }
 
 /** Pure: no time and no chance in it; its name space is made of what it lists. */
-export function sbom({ version, debian, npm }: Pick<ImageParts, 'version' | 'debian' | 'npm'>): object {
+export function sbom({ version, debian, npm, cni }: Omit<ImageParts, 'root'>): object {
   const own = spdxPackage({ kind: 'generic', name: 'causeway', version, licence: 'Apache-2.0' })
   const parts = [
     ...debian.map(p => spdxPackage({ kind: 'deb/debian', ...p, licence: 'NOASSERTION' })),
+    ...Object.entries(cni.linked).map(([name, v]) =>
+      spdxPackage({ kind: 'deb/debian', name, version: v, licence: 'NOASSERTION' }),
+    ),
     ...[npm.node, npm.koffi, npm.native, ...npm.bundled].map(p => spdxPackage({ kind: 'npm', ...p })),
   ]
   const digest = createHash('sha256').update(JSON.stringify(parts)).digest('hex')

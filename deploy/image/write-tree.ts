@@ -3,7 +3,7 @@ import { chmodSync, lutimesSync, mkdirSync, rmSync, symlinkSync, writeFileSync }
 import { join } from 'node:path'
 import { bytesOf, type Tree, wholeTree } from './tree.ts'
 
-/** Writes over what is there. Everything bears the time, in seconds since 1970. */
+/** Several may share a folder. Everything bears the time, in seconds since 1970. */
 export function writeTree(folder: string, tree: Tree, seconds: number): void {
   const all = wholeTree(tree)
   for (const [path, entry] of all) {

@@ -31,9 +31,9 @@ function readOsRelease() {
   }
 }
 
-/** Throws SetupError naming the first thing that is missing. */
-export function checkMachine(facts = machineFacts()) {
-  const problem = findProblem(facts)
+/** Throws SetupError naming the first thing that is missing. Where the project is only built, any kernel will do. */
+export function checkMachine(facts = machineFacts(), { anyKernel = false } = {}) {
+  const problem = findProblem(facts, anyKernel)
   if (problem) throw new SetupError(...problem)
 }
 
@@ -49,12 +49,13 @@ function freeBytes(path) {
   return disk.bavail * disk.bsize
 }
 
-function findProblem(facts) {
+function findProblem(facts, anyKernel) {
   if (facts.platform !== 'linux') return [`this is ${facts.platform}`, 'use a Linux machine or a virtual one']
   if (!['x64', 'arm64'].includes(facts.arch)) return [`processor ${facts.arch}`, 'use x86-64 or arm64']
   if (facts.uid !== 0) return ['not root', 'run it with sudo or as root: it loads eBPF programs and makes namespaces']
   const distribution = describe(facts.osRelease)
   if (!distribution.supported) return [`this is ${distribution.name}`, 'use Debian 12 or 13']
+  if (anyKernel) return undefined
   const [major = 0, minor = 0] = facts.release.split('.').map(Number)
   const [needMajor, needMinor] = KERNEL_FLOOR
   if (major < needMajor || (major === needMajor && minor < needMinor))

@@ -2,12 +2,12 @@
  * Set-up: brings a fresh Debian 12 or 13 machine to where the project builds and runs, and does nothing, quickly, when
  * nothing changed. Plain JavaScript without dependencies, because it runs before there are any, on Node 20.
  *
- *   setup.mjs [--tests] [--vm] [--build] [--force] [--run FILE [arguments…]]
+ *   setup.mjs [--tests] [--vm] [--build] [--any-kernel] [--force] [--run FILE [arguments…]]
  *
  * Order: machine → npm dependencies (they bring Node 24) → Debian packages → kubectl and helm for tests → eBPF objects,
  * CNI executable, probe.
- * `--tests` adds what tests and benches need, `--vm` what guests need, `--build` leaves Debian packages out, `--force` compiles again, `--run`
- * ends by running FILE with Node 24.
+ * `--tests` adds what tests and benches need, `--vm` what guests need, `--build` leaves Debian packages out, `--any-kernel`
+ * is for machines where the project is only built, `--force` compiles again, `--run` ends by running FILE with Node 24.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -26,13 +26,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 function parseArguments(argv) {
   const at = argv.indexOf('--run')
   const own = at < 0 ? argv : argv.slice(0, at)
-  const unknown = own.find(a => !['--tests', '--vm', '--build', '--force'].includes(a))
+  const unknown = own.find(a => !['--tests', '--vm', '--build', '--any-kernel', '--force'].includes(a))
   if (unknown) throw new SetupError(`unknown argument ${unknown}`, 'see the head of deploy/setup/setup.mjs')
   if (at >= 0 && argv[at + 1] === undefined) throw new SetupError('--run needs a file', 'name it after --run')
   return {
     tests: own.includes('--tests'),
     vm: own.includes('--vm'),
     packages: !own.includes('--build'),
+    anyKernel: own.includes('--any-kernel'),
     force: own.includes('--force'),
     file: at < 0 ? undefined : argv[at + 1],
     rest: at < 0 ? [] : argv.slice(at + 2),
@@ -85,7 +86,7 @@ async function setUp(options) {
 
 async function main() {
   const options = parseArguments(process.argv.slice(2))
-  checkMachine()
+  checkMachine(undefined, options)
   mkdirSync(join(root, 'build/setup'), { recursive: true })
   const lock = openSync(join(root, 'build/setup/lock'), 'a')
   holdLock(lock)

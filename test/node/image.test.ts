@@ -3,14 +3,16 @@
  * daemon as the DaemonSet does, without privileges beyond its list, and pods start by it.
  */
 import assert from 'node:assert/strict'
-import { existsSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { imageContent, projectVersion } from '../../deploy/image/build.ts'
 import { ownArchitecture, writeImages } from '../../deploy/image/oci-image.ts'
 import { MirrorAway } from '../../deploy/image/private-apt.ts'
 import { ROOT } from '../../deploy/lab/built.ts'
+import { processesIn, procFile } from '../../deploy/lab/namespaces.ts'
 import { isReady } from '../../deploy/lab/node.ts'
+import { CAPABILITIES } from '../../daemon/capabilities.ts'
 import type { Status } from '../../daemon/api/status.ts'
 import { CriCluster } from '../support/cri/cluster.ts'
 import type { Containerd } from '../support/cri/containerd.ts'
@@ -21,6 +23,10 @@ import { type MachineTraces, traces } from '../support/machine-traces.ts'
 
 const NAME = 'tcriimage'
 const IMAGE = 'localhost/causeway:test'
+/** A program of others that the daemon starts, to ask for its versions. */
+const CHAINED = [{ type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } }]
+/** A configuration of another network. */
+const OTHER = '10-other.conflist'
 const BUILD = join(ROOT, 'build/image')
 
 /** Writes the archive; returns in words why Debian's packages cannot be had. */
@@ -36,6 +42,11 @@ async function buildImage(archive: string): Promise<string | undefined> {
   }
 }
 
+function isDaemon(pid: number): boolean {
+  const words = procFile(pid, 'cmdline')
+  return words.includes('/opt/causeway/bin/causeway') && words.includes('daemon')
+}
+
 const archive = join(BUILD, 'test.tar')
 const problem = await buildImage(archive)
 
@@ -44,7 +55,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   let cluster: CriCluster
   let first: Containerd
   let project: ProjectPod
-  let daemon: string
+  let daemon: Awaited<ReturnType<ProjectPod['daemon']>>
   let here: CriPod
   let there: CriPod
 
@@ -54,7 +65,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   before(async () => {
     await CriCluster.remove(NAME)
     start = traces(NAME)
-    cluster = await CriCluster.up(NAME, { nodes: 2 })
+    cluster = await CriCluster.up(NAME, { nodes: 2, set: [`cni.chained=${JSON.stringify(CHAINED)}`] })
     const [one, two] = cluster.runtimes as [Containerd, Containerd]
     first = one
     there = await runPod(two, 'there')
@@ -66,7 +77,10 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
       join(first.node.paths.cniConf, '05-causeway.conflist'),
     ])
       rmSync(path)
-    project = await ProjectPod.start(first, cluster.lab.layout, { image: IMAGE })
+    const seccomp = join(first.system.folder, 'seccomp.json')
+    copyFileSync(join(ROOT, 'deploy/image/profiles/seccomp.json'), seccomp)
+    writeFileSync(join(first.node.paths.cniConf, OTHER), '{}')
+    project = await ProjectPod.start(first, cluster.lab.layout, { image: IMAGE, seccomp })
   })
   after(() => cluster?.[Symbol.asyncDispose]())
 
@@ -79,6 +93,7 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   test('finds nothing in the way of a daemon', async () => {
     const { status, log } = await project.run(['preflight'])
     assert.match(log, /\nnothing is in the way\n$/)
+    assert.match(log, /^note +network configurations +10-other\.conflist in \S+ will be set aside/m)
     assert.equal(status, 0)
   })
 
@@ -96,6 +111,23 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
     const { problems, build } = (await cluster.ask(first.node, '/v1/status')) as Status
     assert.deepEqual(problems, [])
     assert.equal(build.version, projectVersion(ROOT))
+    // Nothing that it tried was refused by its profile or for want of a capability.
+    assert.doesNotMatch(daemon.log(), /EPERM|EACCES|ENOSYS|SIGSYS/)
+    assert.match(daemon.log(), /network configurations of others were set aside/)
+    const aside = readdirSync(first.node.paths.cniConf)
+    const list = readFileSync(join(first.node.paths.cniConf, '05-causeway.conflist'), 'utf8')
+    assert.match(list, /"cniVersions": \[\s*"0\.3\.1",[\s\S]*"type": "tuning"/)
+    assert.deepEqual(aside, ['05-causeway.conflist', `${OTHER}.set-aside-by-causeway`])
+  })
+
+  test('is confined as its manifest says', () => {
+    const { pid } = processesIn([first.node.netnsName]).find(p => isDaemon(p.pid)) ?? {}
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const wanted = CAPABILITIES.reduce((bits, { number }) => bits | (1n << BigInt(number)), 0n)
+    // Seccomp 2: by a filter (proc_pid_status(5)).
+    for (const line of [`CapEff:\t${wanted.toString(16).padStart(16, '0')}`, 'NoNewPrivs:\t1', 'Seccomp:\t2'])
+      assert.match(status, new RegExp(`^${line}$`, 'm'))
+    assert.match(readFileSync(`/proc/${pid}/mounts`, 'utf8'), /^overlay \/ overlay ro,/m)
   })
 
   test('starts pods by the executable that it installed, which reach others across nodes', async () => {
@@ -105,15 +137,26 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
   })
 
   test('can be asked by its own command in the container', async () => {
-    const { stdout, status } = await first.cri.exec(daemon, ['causeway', 'endpoints'])
-    assert.equal(status, 0)
-    assert.match(stdout, /default\/here/)
+    const to = `${there.addresses[0]}:7000`
+    const commands: Readonly<Record<string, RegExp>> = {
+      endpoints: /default\/here/,
+      flows: /default\/here/,
+      status: /no problems/,
+      nat: /./,
+      [`trace --from here --to ${to}`]: /./,
+      [`metrics`]: /^causeway_build_info/m,
+    }
+    for (const [command, answer] of Object.entries(commands)) {
+      const { stdout, stderr, status } = await first.cri.exec(daemon.id, ['causeway', ...command.split(' ')])
+      assert.equal(status, 0, `${command}: ${stderr}`)
+      assert.match(stdout, answer, command)
+    }
   })
 
   test('stopped, leaves traffic alone, and started again, takes the pods over', async () => {
     const stream = await openStream(here, there)
-    await first.cri.stopContainer(daemon, 15)
-    assert.equal((await first.cri.containerStatus(daemon)).exitCode, 0)
+    await first.cri.stopContainer(daemon.id, 15)
+    assert.equal((await first.cri.containerStatus(daemon.id)).exitCode, 0)
     assert.equal(await isReady(first.node, AbortSignal.timeout(1000)), false)
     assert.deepEqual(await failuresBetween(there, here), [])
     daemon = await project.daemon()
@@ -128,9 +171,10 @@ suite("the image on a lab's node", { skip: problem ?? false }, () => {
 
   test('uninstalls what its daemon made, and leaves nothing', async () => {
     await removePod(here)
-    await first.cri.stopContainer(daemon, 15)
+    await first.cri.stopContainer(daemon.id, 15)
     const { status, log } = await project.run(['uninstall'])
     assert.equal(status, 0, log)
+    assert.deepEqual(readdirSync(first.node.paths.cniConf), [OTHER])
     await project[Symbol.asyncDispose]()
     await removePod(there)
     await cluster[Symbol.asyncDispose]()

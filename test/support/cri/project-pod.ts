@@ -52,9 +52,10 @@ export class ProjectPod implements AsyncDisposable {
     return await this.#ended(id, log)
   }
 
-  /** Starts the daemon; the container's id. */
-  async daemon(): Promise<string> {
-    return (await this.#launch(['daemon'], this.mounts())).id
+  /** Starts the daemon; the container's id, and what it has logged so far. */
+  async daemon(): Promise<{ readonly id: string; readonly log: () => string }> {
+    const { id, log } = await this.#launch(['daemon'], this.mounts())
+    return { id, log: () => linesOf(log) }
   }
 
   /** All that the daemon's container sees of the node, by the lab's paths. */
