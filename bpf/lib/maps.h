@@ -64,6 +64,17 @@ struct {
 } translations SEC(".maps");
 
 /*
+ * Until when (bpf_ktime_get_coarse_ns) no flow is translated anew; 0: it is. Written by the control plane while other
+ * maps take these ones' place, and pinned in this layout by every build, so that programs of two builds obey it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} change_over SEC(".maps");
+
+/*
  * Which ports a crowd has, by all that its flows were refused and given. A port that is marked may be free again, until
  * expiry marks anew, in the other half of the words; one that is not may be taken.
  */

@@ -279,6 +279,15 @@ static __always_inline int nat_open_once(struct __sk_buff *skb, const struct tup
 	return DROP_NONE;
 }
 
+/* Whether a translation made now might be known to this program's maps, and not to those that take their place. */
+static __always_inline bool nat_changes_over(void)
+{
+	const __u32 only = 0;
+	const __u64 *until = bpf_map_lookup_elem(&change_over, &only);
+
+	return until && unlikely(*until) && *until > bpf_ktime_get_coarse_ns();
+}
+
 /*
  * Writes both entries of a flow that comes as `from` and goes on as the scratch's forward entry says, from a port that
  * is free; one that bypasses a node on its way back keeps its own.
@@ -290,6 +299,8 @@ __outlined enum drop_reason nat_open(struct __sk_buff *skb, const struct tuple *
 
 	if (!from || !own)
 		return DROP_MALFORMED;
+	if (nat_changes_over())
+		return DROP_CHANGE_OVER;
 	own->to.source = own->forward.source;
 	own->to.destination = own->forward.destination;
 	own->to.source_port = own->forward.source_port;

@@ -206,6 +206,7 @@ enum drop_reason {
 	DROP_NAT64_INSIDE = 27,   /* by NAT64 to an IPv4 address that is no host's outside */
 	DROP_NAT64_FORM = 28,     /* what NAT64 does not translate: a fragment, an option, a message of ICMP */
 	DROP_HOPS = 29,           /* on its last hop, and the host's stack knows nothing of where it goes */
+	DROP_CHANGE_OVER = 30,    /* would be a new translation, while maps take the place of others */
 };
 
 /* events: what the ring buffer carries. */

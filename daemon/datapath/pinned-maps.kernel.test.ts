@@ -47,7 +47,7 @@ describe('pinned maps', () => {
     using fs = openBpffs()
     {
       using set = await load(fs.dir, 'flows-v1', first)
-      set.pin()
+      await set.pin()
       using map = mapOfFd(set.mapFd('flows'), small)
       map.update(7, 70)
     }
@@ -58,11 +58,11 @@ describe('pinned maps', () => {
   it('grow with all their entries, also those that came while the programs changed over', async () => {
     using fs = openBpffs()
     using set = await load(fs.dir, 'flows-v1', first)
-    set.pin()
+    await set.pin()
     using old = mapOfFd(set.mapFd('flows'), small)
     for (let key = 1; key <= 16; key++) old.update(key, key * 10)
     using grown = await load(fs.dir, 'flows-v1', first, 64)
-    grown.pin()
+    await grown.pin()
     old.delete(16)
     old.update(99, 990)
     using map = mapOfFd(grown.mapFd('flows'), small)
@@ -81,7 +81,7 @@ describe('pinned maps', () => {
     using fs = openBpffs()
     {
       using set = await load(fs.dir, 'flows-v1', first)
-      set.pin()
+      await set.pin()
       using map = mapOfFd(set.mapFd('flows'), small)
       map.updateBatch([
         [1, 10],
@@ -90,7 +90,7 @@ describe('pinned maps', () => {
       ])
     }
     using set = await load(fs.dir, 'flows-v2', second)
-    set.pin()
+    await set.pin()
     assert.deepEqual(pinsIn(fs), ['flows_v1', 'flows_v2'])
     await set.catchUp()
     using map = mapOfFd(set.mapFd('flows'), large)
@@ -104,17 +104,53 @@ describe('pinned maps', () => {
     assert.deepEqual(pinsIn(fs), ['flows_v2'])
   })
 
+  it('go over by the names of their fields, to a newer build and back to one that does not know its layout', async () => {
+    using fs = openBpffs()
+    const newer: Layouts = { flows: { version: 2 } }
+    {
+      using set = await load(fs.dir, 'flows-v1', first)
+      await set.pin()
+      using map = mapOfFd(set.mapFd('flows'), small)
+      map.update(1, 0xfffffff0)
+    }
+    {
+      using set = await load(fs.dir, 'flows-v2', newer)
+      await set.pin()
+      using map = mapOfFd(set.mapFd('flows'), large)
+      map.update(2, 20n)
+      await set.catchUp()
+      assert.deepEqual(
+        new Map(map.entries()),
+        new Map([
+          [1, 0xfffffff0n],
+          [2, 20n],
+        ]),
+      )
+      map.update(3, 1n << 40n)
+    }
+    using back = await load(fs.dir, 'flows-v1', first)
+    await back.pin()
+    await back.catchUp()
+    using map = mapOfFd(back.mapFd('flows'), small)
+    const want = new Map([
+      [1, 0xfffffff0],
+      [2, 20],
+    ])
+    assert.deepEqual(new Map(map.entries()), want, 'one number is too large for the older layout')
+    assert.deepEqual(pinsIn(fs), ['flows_v1'])
+  })
+
   it('of another layout under the same version are refused by name', async () => {
     using fs = openBpffs()
     using set = await load(fs.dir, 'flows-v1', first)
-    set.pin()
+    await set.pin()
     await assert.rejects(load(fs.dir, 'flows-v2', first), /map flows: its layout changed but its version 1 did not/)
   })
 
   it('stay as they are when one program of the set is refused', async () => {
     using fs = openBpffs()
     using set = await load(fs.dir, 'flows-v1', first)
-    set.pin()
+    await set.pin()
     const id = mapInfo(set.mapFd('flows')).id
     const objects = ['flows-v1', 'refused'].map(name => join(folder, `${name}.o`))
     await assert.rejects(loadSet({ directory: fs.dir, objects, constants: {}, sizes: { flows: 64 }, layouts: first }), {
@@ -128,17 +164,17 @@ describe('pinned maps', () => {
   it('get what programs wrote to the old map when the daemon is killed between pinning and attaching', async () => {
     using fs = openBpffs()
     using attached = await load(fs.dir, 'flows-v1', first)
-    attached.pin()
+    await attached.pin()
     using old = mapOfFd(attached.mapFd('flows'), small)
     old.update(1, 10)
     for (const size of [32, 64]) {
       using killed = await load(fs.dir, 'flows-v1', first, size)
-      killed.pin()
+      await killed.pin()
       old.update(size, 10 * size)
     }
     using next = await load(fs.dir, 'flows-v1', first)
     assert.equal(mapInfo(next.mapFd('flows')).maxEntries, 64)
-    next.pin()
+    await next.pin()
     old.update(3, 30)
     assert.deepEqual(await next.catchUp(), { copied: 1, lost: 0 })
     assert.deepEqual(
@@ -151,15 +187,15 @@ describe('pinned maps', () => {
   it('of the old layout are still there for the old build when the new one is killed before it has attached', async () => {
     using fs = openBpffs()
     using attached = await load(fs.dir, 'flows-v1', first)
-    attached.pin()
+    await attached.pin()
     {
       using killed = await load(fs.dir, 'flows-v2', second)
-      killed.pin()
+      await killed.pin()
     }
     using map = mapOfFd(attached.mapFd('flows'), small)
     map.update(7, 70)
     using back = await load(fs.dir, 'flows-v1', first)
-    back.pin()
+    await back.pin()
     await back.catchUp()
     assert.equal(seenBy(back, 7), 70)
     assert.deepEqual(pinsIn(fs), ['flows_v1'])
@@ -168,12 +204,12 @@ describe('pinned maps', () => {
   it('go back to their place with what came meanwhile when a set is put in use again', async () => {
     using fs = openBpffs()
     using set = await load(fs.dir, 'flows-v1', first)
-    set.pin()
+    await set.pin()
     using grown = await load(fs.dir, 'flows-v1', first, 64)
-    grown.pin()
+    await grown.pin()
     using map = mapOfFd(grown.mapFd('flows'), small)
     map.update(5, 50)
-    set.pin()
+    await set.pin()
     await set.catchUp()
     assert.equal(seenBy(set, 5), 50)
     assert.deepEqual(pinsIn(fs), ['flows_v1'])
@@ -184,11 +220,11 @@ describe('pinned maps', () => {
   it('that have no room for everything say how much was lost', async () => {
     using fs = openBpffs()
     using set = await load(fs.dir, 'flows-v1', first)
-    set.pin()
+    await set.pin()
     using old = mapOfFd(set.mapFd('flows'), small)
     for (let key = 1; key <= 16; key++) old.update(key, key)
     using grown = await load(fs.dir, 'flows-v1', first, 20)
-    grown.pin()
+    await grown.pin()
     using map = mapOfFd(grown.mapFd('flows'), small)
     for (let key = 101; key <= 104; key++) map.update(key, key)
     old.delete(1)
@@ -201,11 +237,11 @@ describe('pinned maps', () => {
     let id
     {
       using set = await load(fs.dir, 'flows-v1', first)
-      set.pin()
+      await set.pin()
       ;({ id } = mapInfo(set.mapFd('flows')))
     }
     using grown = await load(fs.dir, 'flows-v1', first, 64)
-    grown.pin()
+    await grown.pin()
     await grown.catchUp()
     await eventually(() => {
       using map = mapFromId(id, small)
@@ -217,7 +253,7 @@ describe('pinned maps', () => {
   it('stay as large as they are when a smaller one is asked for', async () => {
     using fs = openBpffs()
     using set = await load(fs.dir, 'flows-v1', first, 64)
-    set.pin()
+    await set.pin()
     using again = await load(fs.dir, 'flows-v1', first, 16)
     assert.equal(mapInfo(again.mapFd('flows')).id, mapInfo(set.mapFd('flows')).id)
   })
@@ -226,11 +262,11 @@ describe('pinned maps', () => {
     using fs = openBpffs()
     const transient: Layouts = { flows: { version: 1, transient: true } }
     using set = await load(fs.dir, 'flows-v1', transient, 64)
-    set.pin()
+    await set.pin()
     using old = mapOfFd(set.mapFd('flows'), small)
     old.update(1, 10)
     using smaller = await load(fs.dir, 'flows-v1', transient, 16)
-    smaller.pin()
+    await smaller.pin()
     assert.deepEqual(pinsIn(fs), ['flows_v1'])
     assert.deepEqual(await smaller.catchUp(), { copied: 0, lost: 0 })
     assert.equal(mapInfo(smaller.mapFd('flows')).maxEntries, 16)

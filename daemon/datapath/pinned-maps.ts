@@ -3,6 +3,7 @@
  * whose layout changed, is replaced by a new one that gets the old one's entries, before the programs change over and
  * once more after it for what came in between. Killed at any moment between, the next start does the same again.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Constants } from '../kernel/bpf/constants.ts'
 import { type MapInfo, mapInfo } from '../kernel/bpf/map-info.ts'
 import {
@@ -13,14 +14,16 @@ import {
   readObject,
 } from '../kernel/bpf/object.ts'
 import { type ObjectFile, readObjectFile } from '../kernel/bpf/object-file.ts'
+import { codec, u32, u64 } from '../kernel/bpf/layout.ts'
+import { mapOfFd } from '../kernel/bpf/map.ts'
 import { type Copied, copyMissing, type Migration } from './map-copy.ts'
-import { SERVICE_VALUE_SIZE } from './shared.gen.ts'
+import { byNames } from './map-fields.ts'
 import { type MapPin, pinnedMap, pinsOf, putInUse, removeOthers } from './map-pins.ts'
 
-/** What a map's layout is called and how entries of older layouts become ones of this. */
+/** What a map's layout is called and how entries of other layouts become ones of this. */
 export interface MapLayout {
   readonly version: number
-  /** By older version. */
+  /** By other version; that of one that is not named goes by the names of fields. */
   readonly migrate?: Readonly<Record<number, Migration>>
   /** Content that lives shorter than an upgrade takes; such a map is not copied. */
   readonly transient?: boolean
@@ -28,14 +31,11 @@ export interface MapLayout {
 
 export type Layouts = Readonly<Record<string, MapLayout>>
 
-/** Services had no tables in version 1; the daemon gives them theirs. */
-function withoutTable(key: Uint8Array, value: Uint8Array): readonly [Uint8Array, Uint8Array] {
-  const now = new Uint8Array(SERVICE_VALUE_SIZE)
-  now.set(value)
-  return [key, now]
-}
-
-/** Every map of bpf/lib/maps.h. Raise a version together with its migration when the structure changes. */
+/**
+ * Every map of bpf/lib/maps.h. Raise the version when the structure changes. Entries of other layouts, older and newer
+ * ones, are taken over by the names of fields: a field whose meaning or unit changes takes another name, for builds that
+ * are out already read what this one leaves, too. What names do not say is said by `migrate`.
+ */
 export const MAP_LAYOUTS: Layouts = {
   endpoints: { version: 1 },
   devices: { version: 1 },
@@ -43,6 +43,8 @@ export const MAP_LAYOUTS: Layouts = {
   ipcache: { version: 1 },
   conntrack: { version: 1 },
   translations: { version: 1 },
+  // Programs of two builds obey it at a time: always as it is.
+  change_over: { version: 1 },
   nat_crowds: { version: 1, transient: true },
   nat_crowd_blank: { version: 1, transient: true },
   crowd_shares: { version: 1, transient: true },
@@ -54,7 +56,7 @@ export const MAP_LAYOUTS: Layouts = {
   egress_addresses: { version: 1 },
   egress_paths: { version: 1 },
   departed: { version: 1 },
-  services: { version: 2, migrate: { 1: withoutTable } },
+  services: { version: 2 },
   source_ranges: { version: 1 },
   service_slots: { version: 1 },
   backends: { version: 1 },
@@ -88,10 +90,14 @@ export interface LoadOptions {
 export interface LoadedSet extends Disposable {
   programFd(name: string): number
   mapFd(name: string): number
-  /** Pins the maps under their names. Call before attaching: from then on a restart finds these. */
-  pin(): void
   /**
-   * Carries over what the replaced maps got since loading, and lets them go. Call after attaching; when it fails, again:
+   * Pins the maps under their names, with all that the replaced ones have got since loading. Call before attaching: from
+   * then on a restart finds these. Where maps are replaced no flow is translated anew until `catchUp`, but 5 s at most: of
+   * one that some programs know and others do not, packets would go astray.
+   */
+  pin(): Promise<void>
+  /**
+   * Carries over what the replaced maps got since pinning, and lets them go. Call after attaching; when it fails, again:
    * the replaced maps stay pinned until it has succeeded.
    */
   catchUp(): Promise<Copied>
@@ -124,8 +130,12 @@ export async function loadSet(options: LoadOptions): Promise<LoadedSet> {
   return {
     programFd: name => required(programs, name, 'program'),
     mapFd: name => required(maps.fds, name, 'map'),
-    pin: () => pinAll(maps),
+    pin: async () => {
+      await holdTranslations(maps)
+      pinAll(maps)
+    },
     catchUp: async () => {
+      setChangeOver(maps, 0n)
       const carried = await carryOver(maps)
       removeOthers(maps.directory, new Map([...layoutsInUse(maps)].map(([name, { version }]) => [name, version])))
       return carried
@@ -171,7 +181,7 @@ interface OldMap {
 }
 
 function newestOf(directory: string, name: string, layout: MapLayout, held: DisposableStack): OldMap | undefined {
-  const [newest] = readable(directory, name, layout)
+  const [newest] = byNearness(directory, name, layout)
   const map = newest && pinnedMap(newest.path)
   if (map === undefined) return undefined
   held.use(map)
@@ -197,19 +207,58 @@ function chooseMap(
   return { maxEntries: Math.max(wanted, maxEntries) }
 }
 
-/** Fills the maps with what those have whose place they took, newest first, for no entry is overwritten. */
+/** Fills the maps with what those have whose place they took, nearest first, for no entry is overwritten. */
 async function carryOver(maps: MapsInUse): Promise<Copied> {
   let total: Copied = { copied: 0, lost: 0 }
   for (const [name, layout, fd] of layoutsInUse(maps)) {
     if (layout.transient) continue
-    for (const { path, migrate } of readable(maps.directory, name, layout)) {
+    for (const { path, version } of byNearness(maps.directory, name, layout)) {
       using from = pinnedMap(path)
       if (from === undefined || from.id === mapInfo(fd).id) continue
-      const { copied, lost } = await copyMissing(from.fd, fd, migrate)
+      const { copied, lost } = await copyMissing(from.fd, fd, migrationOf(layout, version, from.fd, fd))
       total = { copied: total.copied + copied, lost: total.lost + lost }
     }
   }
   return total
+}
+
+function migrationOf(layout: MapLayout, version: number, from: number, to: number): Migration {
+  return layout.migrate?.[version] ?? (version === layout.version ? same : byNames(from, to))
+}
+
+const MILLISECOND = 1_000_000n
+/** Attaching takes some milliseconds; a daemon that dies meanwhile leaves no more than this behind. */
+const HOLD_NS = 5000n * MILLISECOND
+/** A program that has looked just before has written by then. */
+const SETTLE_MS = 5
+
+/** No flow is translated anew from here on, so that the maps know all that are; nothing where no map is replaced. */
+async function holdTranslations(maps: MapsInUse): Promise<void> {
+  if (!replacesSome(maps)) return
+  setChangeOver(maps, process.hrtime.bigint() + HOLD_NS)
+  await delay(SETTLE_MS)
+  await carryOver(maps)
+  setChangeOver(maps, process.hrtime.bigint() + HOLD_NS)
+}
+
+/** The clock is CLOCK_MONOTONIC, which programs read to some milliseconds. */
+function setChangeOver({ fds }: MapsInUse, until: bigint): void {
+  const fd = fds.get('change_over')
+  if (fd === undefined) return
+  using map = mapOfFd(fd, codec(u32, u64))
+  map.update(0, until)
+}
+
+/** Whether entries of some map have to go over to another. */
+function replacesSome(maps: MapsInUse): boolean {
+  return [...layoutsInUse(maps)].some(([name, layout, fd]) => {
+    if (layout.transient) return false
+    const { id } = mapInfo(fd)
+    return byNearness(maps.directory, name, layout).some(({ path }) => {
+      using pinned = pinnedMap(path)
+      return pinned !== undefined && pinned.id !== id
+    })
+  })
 }
 
 function pinAll(maps: MapsInUse): void {
@@ -224,12 +273,14 @@ function* layoutsInUse({ layouts, fds }: MapsInUse): Generator<readonly [string,
   }
 }
 
-/** Pins of a map whose entries this build understands, newest first. */
-function readable(directory: string, name: string, layout: MapLayout): (MapPin & { readonly migrate: Migration })[] {
-  return pinsOf(directory, name).flatMap(pin => {
-    const migrate = pin.version === layout.version ? same : layout.migrate?.[pin.version]
-    return migrate === undefined ? [] : [{ ...pin, migrate }]
-  })
+/**
+ * Pins of a map: those of this build's layout, then the others, each newest first. One of another layout beside one of
+ * this was left by a build that was killed while it took its place, mostly before its programs ran.
+ */
+function byNearness(directory: string, name: string, layout: MapLayout): MapPin[] {
+  const pins = pinsOf(directory, name)
+  const own = ({ version }: MapPin): boolean => version === layout.version
+  return [...pins.filter(own), ...pins.filter(pin => !own(pin))]
 }
 
 function same(key: Uint8Array, value: Uint8Array): readonly [Uint8Array, Uint8Array] {

@@ -88,7 +88,7 @@ export interface ProgramSet extends Disposable {
   /** One run over the whole map, on a thread; the set must stay undisposed meanwhile. Flows in `loads` are counted if asked. */
   expireConntrack(countLoads: boolean): Promise<ExpiryCount>
   /** See LoadedSet: call around attaching. */
-  pin(): void
+  pin(): Promise<void>
   catchUp(): Promise<Copied>
 }
 

@@ -32,7 +32,7 @@ class Kernel {
       name,
       capacity: () => conntrack,
       programFd: () => 0,
-      pin: () => this.#say(`pin ${name}`),
+      pin: async () => this.#say(`pin ${name}`),
       catchUp: async () => {
         this.#say(`catch up ${name}`)
         return await Promise.resolve({ copied: 0, lost: 0 })

@@ -147,7 +147,7 @@ export class Programs<S extends InUse> implements AsyncDisposable {
 
   async #attach(set: S): Promise<void> {
     this.#settled = false
-    set.pin()
+    await set.pin()
     this.#options.attachPods(set)
     await this.#options.attachDevices(set, this.#plan.hooks)
   }

@@ -497,6 +497,8 @@ export const DropReason = {
   DROP_NAT64_FORM: 28,
   /** On its last hop, and the host's stack knows nothing of where it goes. */
   DROP_HOPS: 29,
+  /** Would be a new translation, while maps take the place of others. */
+  DROP_CHANGE_OVER: 30,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 

@@ -208,6 +208,12 @@ export const dropReasons: readonly DropReason[] = [
     text: 'A packet to a prefix of `masquerade.nat64` was on its last hop. Its sender was told so.',
     whatToDo: 'Nothing if it was a traceroute; else look for a loop, or raise the hop limit of the sender.',
   },
+  {
+    value: 30,
+    name: 'change_over',
+    text: 'The first packet of a flow that needs a translation came while maps of another size or layout took the place of those in use, which takes milliseconds. Flows that were open go on.',
+    whatToDo: 'Nothing: the sender repeats it, TCP after a second.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

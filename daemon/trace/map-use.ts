@@ -31,6 +31,7 @@ export const MAP_USE: Readonly<Record<string, MapUse>> = {
   nat64_prefixes: 'shared',
   nat_crowd_blank: 'shared',
   service_ids: 'shared',
+  change_over: 'shared',
   conntrack: FEW,
   translations: FEW,
   nat_crowds: { own: 64 },

@@ -19,6 +19,7 @@ export const command = {
   MAP_GET_FD_BY_ID: 14,
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
+  BTF_GET_FD_BY_ID: 19,
   MAP_FREEZE: 22,
   MAP_LOOKUP_BATCH: 24,
   MAP_UPDATE_BATCH: 26,

@@ -99,7 +99,7 @@ export function objectInfo<T>(object: string, fd: number, size: number, read: (i
 
 /** A descriptor for the object of an id; undefined when there is none (any more). The caller closes it. */
 export function fdById(
-  name: 'MAP_GET_FD_BY_ID' | 'PROG_GET_FD_BY_ID' | 'LINK_GET_FD_BY_ID',
+  name: 'MAP_GET_FD_BY_ID' | 'PROG_GET_FD_BY_ID' | 'LINK_GET_FD_BY_ID' | 'BTF_GET_FD_BY_ID',
   id: number,
 ): number | undefined {
   try {
