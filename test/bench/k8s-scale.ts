@@ -1,0 +1,212 @@
+/**
+ * `k8s-scale`: one daemon in a cluster of 5,000 nodes, 10,000 services and 100,000 endpoints, against the project's API
+ * server in a process of its own: how long until it is ready, what it holds, what a change costs and how soon the
+ * programs' maps have it. Then the operator that gives ranges to 5,000 nodes. Beside them a Node process that does nothing.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { against, type Bench, type BenchContext, quantile, type Result } from './bench.ts'
+import { BenchNode } from './support/bench-node.ts'
+import { changedService, type ClusterSize, ENDPOINTS } from './support/big-cluster.ts'
+import { type ChangeKind, ClusterServer, type Made } from './support/cluster-server.ts'
+import { cpuMs, memoryOf } from './support/process-figures.ts'
+import { residentMb, residentMbOfBareNode } from './support/resident.ts'
+import { measureOperator } from './support/scale-operator.ts'
+import { ServiceWatch } from './support/service-watch.ts'
+
+const NAME = 'k8s-scale'
+const BIG: ClusterSize = { nodes: 5000, services: 10_000, pods: 5000, ownPods: 100, namespaces: 100, ranges: true }
+const IDLE: ClusterSize = { nodes: 3, services: 5, pods: 20, ownPods: 10, namespaces: 5, ranges: true }
+/** What `brief` takes for BIG. */
+const SMALL: ClusterSize = { ...BIG, nodes: 50, services: 100, pods: 200, namespaces: 5 }
+/** The API server sends no bookmarks meanwhile. */
+const IN_KUBERNETES = { kubernetes: true, set: ['cluster.kubernetes.idleSeconds=3600'] } as const
+const LIMITS = { bigRatio: 4, idleMb: 90 }
+/** By then what a start has left is collected, if it ever is. */
+const SETTLE_MS = 20_000
+const CHANGES = 200
+const STREAM = { perSecond: 100, seconds: 10 }
+/** Of one kind of change, processor time and bytes. */
+const KINDS = ['slice', 'service', 'heartbeat', 'pod elsewhere'] as const satisfies readonly ChangeKind[]
+const CASES = {
+  slice: 'one EndpointSlice changed',
+  service: 'one Service changed',
+  heartbeat: "one Node's heartbeat",
+  'pod elsewhere': 'one Pod elsewhere changed',
+} as const satisfies Record<ChangeKind, string>
+
+export const k8sScale: Bench = {
+  name: NAME,
+  summary: 'daemon and operator in a cluster of 5,000 nodes and 100,000 endpoints',
+  async *run(context): AsyncIterable<Result> {
+    const bare = { peer: 'bare Node', peerValue: await residentMbOfBareNode() }
+    yield* idleDaemon(context, bare)
+    yield* bigDaemon(context, bare)
+    yield* operator(context, bare)
+  },
+}
+
+type Bare = { readonly peer: string; readonly peerValue: number }
+
+async function* idleDaemon({ say, signal }: BenchContext, bare: Bare): AsyncIterable<Result> {
+  say('a cluster of three nodes')
+  await using node = await BenchNode.create('benchk8sidle', signal, IN_KUBERNETES)
+  await using _server = await ClusterServer.start(node.lab, IDLE)
+  const { pid } = await node.startDaemon()
+  yield against({ ...figure('3 nodes, resident', 'MB'), ...bare }, [await residentMb(pid)], LIMITS.idleMb)
+}
+
+async function* bigDaemon({ brief = false, say, signal }: BenchContext, bare: Bare): AsyncIterable<Result> {
+  const size = brief ? SMALL : BIG
+  const settleMs = brief ? 1000 : SETTLE_MS
+  say(`loading ${size.nodes} nodes, ${size.services} services`)
+  await using node = await BenchNode.create('benchk8s', signal, IN_KUBERNETES)
+  await using server = await ClusterServer.start(node.lab, size)
+  const serverBefore = cpuMs(server.pid)
+  say('starting the daemon')
+  const { pid, readyMs } = await node.startDaemon()
+  const start = { daemonMs: cpuMs(pid), serverMs: cpuMs(server.pid) - serverBefore }
+  yield one('start to ready', readyMs, 'ms')
+  yield one('processor time of the start', start.daemonMs, 'ms')
+  yield one("likewise, the API server's", start.serverMs, 'ms')
+  using services = new ServiceWatch(node.layout)
+  const every = Array.from({ length: size.services }, (_, index) => index)
+  const readyAt = performance.now()
+  await services.seen(every, ENDPOINTS)
+  yield one('start to all services in the map', readyMs + performance.now() - readyAt, 'ms')
+  await delay(settleMs, undefined, { signal })
+  const memory = memoryOf(pid)
+  const limit = LIMITS.bigRatio
+  yield { ...one('resident, at most', memory.peakMb, 'MB'), ...bare, ratio: memory.peakMb / bare.peerValue }
+  yield {
+    ...one('resident, proportional', memory.proportionalMb, 'MB'),
+    ...bare,
+    ratio: memory.proportionalMb / bare.peerValue,
+  }
+  yield against(
+    { ...figure('resident, settled', 'MB'), ...bare },
+    [memory.residentMb],
+    Math.floor(limit * bare.peerValue),
+  )
+  const { watchBytes } = await server.counters()
+  yield one('bytes of watches, initial', sum(Object.values(watchBytes)) / 1e6, 'MB')
+  yield* costs({ pid, server, services, count: brief ? 10 : CHANGES, say, signal })
+  yield* stream({ pid, server, services, size, seconds: brief ? 1 : STREAM.seconds, say })
+  yield one('resident after all changes', memoryOf(pid).residentMb, 'MB')
+}
+
+interface Running {
+  readonly pid: number
+  readonly server: ClusterServer
+  readonly services: ServiceWatch
+  readonly say: BenchContext['say']
+}
+
+/** What one change costs, of many that come one after another; what the daemon does besides is taken away. */
+async function* costs({
+  pid,
+  server,
+  services,
+  count,
+  say,
+  signal,
+}: Running & { readonly count: number; readonly signal: AbortSignal }): AsyncIterable<Result> {
+  for (const kind of KINDS) {
+    say(CASES[kind])
+    // A first round that does not count: code is compiled for it.
+    const first = await server.change({ kind, count, perSecond: 0, round: 1 })
+    if (kind === 'slice') await services.seen(indexesOf(first), ENDPOINTS - 1)
+    await delay(QUIET_MS, undefined, { signal })
+    const before = { cpuMs: cpuMs(pid), bytes: await bytesOf(server, kind), at: performance.now() }
+    const made = await server.change({ kind, count, perSecond: 0, round: 2 })
+    if (kind === 'slice') await services.seen(indexesOf(made), ENDPOINTS)
+    await delay(QUIET_MS, undefined, { signal })
+    const busyMs = performance.now() - before.at
+    const used = { cpuMs: cpuMs(pid) - before.cpuMs, bytes: (await bytesOf(server, kind)) - before.bytes }
+    const idle = await idleMs(pid, busyMs, signal)
+    yield one(`${CASES[kind]}, processor time`, Math.max(0, (used.cpuMs - idle) / count), 'ms')
+    const bytes = figure(`${CASES[kind]}, bytes`, 'B')
+    if (kind === 'pod elsewhere') yield against(bytes, [used.bytes / count], 0)
+    else yield { ...bytes, ours: used.bytes / count, samples: count }
+  }
+}
+
+/** Until all work of a change is done. */
+const QUIET_MS = 500
+
+/** Processor time that the daemon uses in such a while without any change. */
+async function idleMs(pid: number, whileMs: number, signal: AbortSignal): Promise<number> {
+  const before = cpuMs(pid)
+  await delay(whileMs, undefined, { signal })
+  return cpuMs(pid) - before
+}
+
+async function* stream({
+  pid,
+  server,
+  services,
+  size,
+  seconds,
+  say,
+}: Running & { readonly size: ClusterSize; readonly seconds: number }): AsyncIterable<Result> {
+  const { perSecond } = STREAM
+  say(`${perSecond} changes a second`)
+  const count = perSecond * seconds
+  const before = { cpuMs: cpuMs(pid), at: performance.now() }
+  const seeing = services.seen(
+    Array.from({ length: count }, (_, n) => changedService(n, size)),
+    ENDPOINTS - 1,
+  )
+  const made = await server.change({ kind: 'slice', count, perSecond, round: 3 })
+  const seen = await seeing
+  const used = { cpuMs: cpuMs(pid) - before.cpuMs, ms: performance.now() - before.at }
+  const delays = made.map(({ index, atNs }) => Number((seen.get(index) ?? 0n) - BigInt(atNs)) / 1e6)
+  const name = `${perSecond} slices changed a second`
+  yield one(`${name}, share of a processor`, (100 * used.cpuMs) / used.ms, '%')
+  for (const [share, text] of [
+    [0.5, 'p50'],
+    [0.99, 'p99'],
+    [1, 'longest'],
+  ] as const)
+    yield {
+      ...figure(`${name}, until the map has it, ${text}`, 'ms'),
+      ours: quantile(delays, share),
+      samples: delays.length,
+    }
+}
+
+async function* operator({ brief = false, say, signal }: BenchContext, bare: Bare): AsyncIterable<Result> {
+  const size = { ...(brief ? SMALL : BIG), services: 0, pods: 0, ownPods: 0, ranges: false }
+  const { allMs, requests, memory } = await measureOperator({ size, settleMs: brief ? 1000 : SETTLE_MS, say, signal })
+  yield one(`operator: ${size.nodes} nodes have ranges`, allMs, 'ms')
+  yield one('operator: requests', (requests * 1000) / allMs, '1/s')
+  yield { ...one('operator: resident, at most', memory.peakMb, 'MB'), ...bare, ratio: memory.peakMb / bare.peerValue }
+  yield { ...one('operator: resident', memory.residentMb, 'MB'), ...bare, ratio: memory.residentMb / bare.peerValue }
+}
+
+function figure(what: string, unit: string): Pick<Result, 'bench' | 'case' | 'unit'> {
+  return { bench: NAME, case: what, unit }
+}
+
+function one(what: string, ours: number, unit: string): Result {
+  return { ...figure(what, unit), ours, samples: 1 }
+}
+
+const RESOURCES = {
+  slice: 'endpointslices.discovery.k8s.io',
+  service: 'services',
+  heartbeat: 'nodes',
+  'pod elsewhere': 'pods',
+} as const satisfies Record<ChangeKind, string>
+
+/** Of all watches of what such a change is made to. */
+async function bytesOf(server: ClusterServer, kind: ChangeKind): Promise<number> {
+  return (await server.counters()).watchBytes[RESOURCES[kind]] ?? 0
+}
+
+function indexesOf(made: readonly Made[]): readonly number[] {
+  return made.map(({ index }) => index)
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
