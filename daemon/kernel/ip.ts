@@ -49,7 +49,9 @@ export function formatAddress(address: IpAddress): Address {
 
 /** The one text of an address, for use as a key; throws InvalidAddress. */
 export function canonicalAddress(text: string): Address {
-  return textOf(bytesOf(text))
+  const bytes = bytesOf(text)
+  // There is one way to write an IPv4 address, and a text that is there already needs no memory.
+  return bytes.length === 4 ? text : textOf(bytes)
 }
 
 /** The same for a text that may be something else, which is undefined. */

@@ -8,41 +8,21 @@ import type { RowTarget } from './row-sink.ts'
 
 export class NodeJoin {
   readonly #table: Table<NodeRow>
-  readonly #nodes = new Map<string, NodeRow>()
-  readonly #networks = new Map<string, NodeNetwork>()
+  #nodes: ReadonlyMap<string, NodeRow> = new Map()
+  #networks: ReadonlyMap<string, NodeNetwork> = new Map()
+  readonly nodes: RowTarget<NodeRow>
+  readonly networks: RowTarget<NodeNetwork>
 
   constructor(table: Table<NodeRow>) {
     this.#table = table
+    const written = (name: string | undefined): void => (name === undefined ? this.#writeAll() : this.#write(name))
+    this.nodes = new Part(rows => (this.#nodes = rows), written)
+    this.networks = new Part(rows => (this.#networks = rows), written)
   }
 
-  readonly nodes: RowTarget<NodeRow> = {
-    put: row => this.#set(this.#nodes, row),
-    delete: row => this.#delete(this.#nodes, row),
-    replace: rows => this.#replace(this.#nodes, rows),
-  }
-  readonly networks: RowTarget<NodeNetwork> = {
-    put: row => this.#set(this.#networks, row),
-    delete: row => this.#delete(this.#networks, row),
-    replace: rows => this.#replace(this.#networks, rows),
-  }
-
-  #set<T extends { readonly name: string }>(map: Map<string, T>, row: T): void {
-    map.set(row.name, row)
-    this.#write(row.name)
-  }
-
-  #delete<T extends { readonly name: string }>(map: Map<string, T>, { name }: T): void {
-    map.delete(name)
-    this.#write(name)
-  }
-
-  #replace<T extends { readonly name: string }>(map: Map<string, T>, rows: readonly T[]): void {
-    map.clear()
-    for (const row of rows) map.set(row.name, row)
-    replaceRows(
-      this.#table,
-      [...this.#nodes.values()].map(node => joinNode(node, this.#networks.get(node.name))),
-    )
+  #writeAll(): void {
+    const join = (node: NodeRow): NodeRow => joinNode(node, this.#networks.get(node.name))
+    replaceRows(this.#table, [...this.#nodes.values()].map(join))
   }
 
   #write(name: string): void {
@@ -53,5 +33,35 @@ export class NodeJoin {
     }
     const row = joinNode(node, this.#networks.get(name))
     if (!isDeepStrictEqual(this.#table.get(name), row)) this.#table.put(row)
+  }
+}
+
+/** One of the two; tells of which name something has been written, or of no name when it was everything. */
+class Part<T> implements RowTarget<T> {
+  #rows = new Map<string, T>()
+  readonly #hold: (rows: ReadonlyMap<string, T>) => void
+  readonly #written: (name: string | undefined) => void
+
+  constructor(hold: (rows: ReadonlyMap<string, T>) => void, written: (name: string | undefined) => void) {
+    this.#hold = hold
+    this.#written = written
+    hold(this.#rows)
+  }
+
+  get(name: string): T | undefined {
+    return this.#rows.get(name)
+  }
+  put(name: string, row: T): void {
+    if (isDeepStrictEqual(this.#rows.get(name), row)) return
+    this.#rows.set(name, row)
+    this.#written(name)
+  }
+  delete(name: string): void {
+    if (this.#rows.delete(name)) this.#written(name)
+  }
+  replace(rows: ReadonlyMap<string, T>): void {
+    this.#rows = new Map(rows)
+    this.#hold(this.#rows)
+    this.#written(undefined)
   }
 }

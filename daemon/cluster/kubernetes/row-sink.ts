@@ -4,11 +4,18 @@ import type { SourceProblem } from '../source.ts'
 import type { Sink } from './list-watch.ts'
 import { nameAndVersion } from './resource-version.ts'
 
-/** Where rows go. The whole of them replaces what was there. */
+/**
+ * Where rows go, each under the name of its object: `NAMESPACE/NAME`, or the name alone. Nobody else remembers them: a
+ * cluster's objects are many.
+ */
 export interface RowTarget<T> {
-  put(row: T): void
-  delete(row: T): void
-  replace(rows: readonly T[]): void
+  get(name: string): T | undefined
+  /** The row may be as it was. */
+  put(name: string, row: T): void
+  /** What is not there is deleted. */
+  delete(name: string): void
+  /** The whole of them takes the place of what was there. */
+  replace(rows: ReadonlyMap<string, T>): void
 }
 
 export interface RowSinkOptions<T> {
@@ -20,8 +27,6 @@ export interface RowSinkOptions<T> {
 
 export class RowSink<T> implements Sink {
   readonly #options: RowSinkOptions<T>
-  /** The row of each object, by its name. */
-  #rows = new Map<string, T>()
   #problems = new Map<string, SourceProblem>()
   /** A whole state that is coming in. */
   #coming: { readonly rows: Map<string, T>; readonly problems: Map<string, SourceProblem> } | undefined
@@ -39,48 +44,45 @@ export class RowSink<T> implements Sink {
   }
 
   put(object: unknown): void {
-    if (this.#coming !== undefined) this.#read(object, this.#coming.rows, this.#coming.problems)
+    if (this.#coming === undefined) return
+    const { rows, problems } = this.#coming
+    const { name } = nameAndVersion(object)
+    const row = this.#read(name, object, problems) ?? (problems.has(name) ? this.#options.target.get(name) : undefined)
+    if (row !== undefined) rows.set(name, row)
   }
 
   finish(): void {
     if (this.#coming === undefined) return
-    this.#rows = this.#coming.rows
-    this.#problems = this.#coming.problems
+    const { rows, problems } = this.#coming
     this.#coming = undefined
-    this.#options.target.replace([...this.#rows.values()])
+    this.#problems = problems
+    this.#options.target.replace(rows)
   }
 
   change(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const before = this.#rows.get(name)
-    this.#read(object, this.#rows, this.#problems)
-    const now = this.#rows.get(name)
-    if (now === before) return
-    if (now !== undefined) this.#options.target.put(now)
-    else if (before !== undefined) this.#options.target.delete(before)
+    const row = this.#read(name, object, this.#problems)
+    if (row !== undefined) this.#options.target.put(name, row)
+    else if (!this.#problems.has(name)) this.#options.target.delete(name)
   }
 
   remove(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const row = this.#rows.get(name)
-    this.#rows.delete(name)
     this.#problems.delete(name)
-    if (row !== undefined) this.#options.target.delete(row)
+    this.#options.target.delete(name)
   }
 
-  #read(object: unknown, rows: Map<string, T>, problems: Map<string, SourceProblem>): void {
-    const { name } = nameAndVersion(object)
-    const place = `${this.#options.kind} ${name}`
+  /** Undefined when the object is of no use, or cannot be read, which is then a problem. */
+  #read(name: string, object: unknown, problems: Map<string, SourceProblem>): T | undefined {
+    const place = (): string => `${this.#options.kind} ${name}`
     try {
-      const row = this.#options.parse(new ObjectField(object, () => place))
+      const row = this.#options.parse(new ObjectField(object, place))
       problems.delete(name)
-      if (row === undefined) rows.delete(name)
-      else rows.set(name, row)
+      return row
     } catch (error) {
       if (!(error instanceof ObjectError)) throw error
-      problems.set(name, { place, message: `${error.field}: ${error.problem}` })
-      const last = this.#rows.get(name)
-      if (last !== undefined) rows.set(name, last)
+      problems.set(name, { place: place(), message: `${error.field}: ${error.problem}` })
+      return undefined
     }
   }
 }

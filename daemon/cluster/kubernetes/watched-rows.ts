@@ -61,14 +61,15 @@ export function watchRows<T>(
   return { watch, resource, problems: () => sink.problems }
 }
 
-/** Rows as a table has them. A change of what is not kept of an object is none. */
+/** Rows of a table whose keys are the names of objects. A change of what is not kept of an object is none. */
 export function rowsOf<T>(table: Table<T>): RowTarget<T> {
   return {
-    put: row => {
-      if (!isDeepStrictEqual(table.get(table.keyOf(row)), row)) table.put(row)
+    get: name => table.get(name),
+    put: (name, row) => {
+      if (!isDeepStrictEqual(table.get(name), row)) table.put(row)
     },
-    delete: row => void table.delete(table.keyOf(row)),
-    replace: rows => void replaceRows(table, rows),
+    delete: name => void table.delete(name),
+    replace: rows => void replaceRows(table, rows.values()),
   }
 }
 
