@@ -138,7 +138,6 @@ export function candidatesOf(service: ServiceRow, slices: readonly EndpointSlice
       if (at.name !== port.name || at.protocol !== port.protocol) continue
       for (const endpoint of slice.endpoints) {
         const candidate = candidateOf(service, slice, endpoint, at.port)
-        if (candidate === undefined) continue
         const key = socketText(candidate.address, candidate.port)
         // An endpoint that moves between slices stands in both for a while.
         if (found.get(key)?.ready !== true) found.set(key, candidate)
@@ -147,14 +146,13 @@ export function candidatesOf(service: ServiceRow, slices: readonly EndpointSlice
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate)
 }
 
-/** Field by field, for there are many of them. Of several addresses the first counts (API reference, Endpoint.addresses). */
+/** Field by field, for there are many of them. */
 function candidateOf(
   { publishNotReadyAddresses }: ServiceRow,
   { weight }: EndpointSliceRow,
-  { addresses: [address], ready, serving, terminating, nodeName, zone, hintZones, hintNodes }: SliceEndpoint,
+  { address, ready, serving, terminating, nodeName, zone, hintZones, hintNodes }: SliceEndpoint,
   port: number,
-): Candidate | undefined {
-  if (address === undefined) return undefined
+): Candidate {
   const serves = ready || publishNotReadyAddresses
   return { address, port, weight, ready: serves, serving, terminating, nodeName, zone, hintZones, hintNodes }
 }

@@ -37,12 +37,14 @@ export function serviceHealth(
   nodeName: string,
 ): ServiceHealth[] {
   const asked = [...services].filter(isAsked).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  // A cluster has many slices, and few services that somebody asks about.
+  if (asked.length === 0) return []
+  const names = new Set(asked.map(service => service.name))
   const local = new Map(asked.map(service => [keyOf(service), new Set<string>()]))
   for (const { namespace, service, endpoints } of slices) {
-    const found = local.get(`${namespace}/${service}`)
+    const found = names.has(service) ? local.get(`${namespace}/${service}`) : undefined
     if (found === undefined) continue
-    for (const { addresses, ready, nodeName: at } of endpoints)
-      if (ready && at === nodeName && addresses[0] !== undefined) found.add(addresses[0])
+    for (const { address, ready, nodeName: at } of endpoints) if (ready && at === nodeName) found.add(address)
   }
   const byPort = new Map<number, ServiceHealth>()
   for (const { namespace, name, healthCheckNodePort: port } of asked)

@@ -41,7 +41,7 @@ export class Compactor {
 
   /** Member by member, for there are many of them. */
   #endpoint({
-    addresses,
+    address,
     ready,
     serving,
     terminating,
@@ -51,7 +51,7 @@ export class Compactor {
     hintNodes,
   }: SliceEndpoint): SliceEndpoint {
     return {
-      addresses,
+      address,
       ready,
       serving,
       terminating,
