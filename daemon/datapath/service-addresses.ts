@@ -3,6 +3,7 @@
  * entry of the map `services` each, with port and protocol 0, for as long as a service has the address.
  */
 import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
+import { joined } from '../kernel/joined.ts'
 import type { Address, BpfMap } from '../kernel/kernel.ts'
 import type { ServiceKey, ServiceValue } from './shared.gen.ts'
 
@@ -80,7 +81,7 @@ function keyOf({ address, scope }: Place): ServiceKey {
 }
 
 function textOf({ address, scope }: Place): string {
-  return `${address} ${scope}`
+  return joined(address, ' ', scope)
 }
 
 function textOfKey({ address, scope }: ServiceKey): string {

@@ -3,6 +3,7 @@
  * flows; ids of services and backends are given once and found again in the maps after a restart, so that what was
  * remembered by them stays true.
  */
+import { joined } from '../kernel/joined.ts'
 import type { BpfMap } from '../kernel/kernel.ts'
 import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
 import type { ReadonlyTable } from '../state/table.ts'
@@ -383,9 +384,9 @@ function nameOf({ address, port }: CarriedBackend): string {
 
 /** As `textOf` its key: addresses of rows are canonical. */
 function keyOf({ address, port, protocol, scope }: FrontendRow): string {
-  return `${address} ${port} ${PROTOCOL_NUMBERS[protocol]} ${SCOPE[scope]}`
+  return joined(address, ' ', port, ' ', PROTOCOL_NUMBERS[protocol], ' ', SCOPE[scope])
 }
 
 function textOf({ address, port, protocol, scope }: CarriedKey): string {
-  return `${address} ${port} ${protocol} ${scope}`
+  return joined(address, ' ', port, ' ', protocol, ' ', scope)
 }

@@ -3,6 +3,7 @@
  * what `inet_pton(3)` accepts and the printed one what `inet_ntop(3)` prints, so that addresses compare as strings once
  * they are canonical.
  */
+import { joined } from './joined.ts'
 import type { Address, Family, Prefix } from './kernel.ts'
 
 /** Text that is no address or no prefix; `text` is what was given. */
@@ -76,7 +77,7 @@ export function parsePrefix(text: string): IpPrefix {
 
 /** Prints a prefix with its host bits. */
 export function formatPrefix(prefix: IpPrefix): Prefix {
-  return `${formatAddress(prefix)}/${prefix.length}`
+  return joined(formatAddress(prefix), '/', prefix.length)
 }
 
 /** The prefix with its host bits cleared. */
@@ -114,7 +115,7 @@ export function familyIn(text: Address): Family {
 
 /** The prefix of an address alone: `/32` or `/128`; nothing is checked. */
 export function hostPrefix(address: Address): Prefix {
-  return `${address}/${widthOf(familyIn(address))}`
+  return joined(address, '/', widthOf(familyIn(address)))
 }
 
 /** The 16 bytes of the eBPF maps, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2); a fresh array each time. */

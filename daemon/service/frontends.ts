@@ -1,5 +1,6 @@
 /** What a service is to this node: each address and port it can be spoken to at, with the backends behind it. Pure. */
 import { familyOf, prefixContains } from '../kernel/ip.ts'
+import { joined } from '../kernel/joined.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type {
   BackendRow,
@@ -51,7 +52,7 @@ export function frontendsOf(
         kind: spot.kind,
         exclusive: ![...node.addresses, ...LOOPBACK].includes(spot.address),
         silent: backends.length === 0 && selectEndpoints(ofFamily, 'Cluster', node).length > 0,
-        service: `${service.namespace}/${service.name}`,
+        service: joined(service.namespace, '/', service.name),
         portName: port.name,
         affinitySeconds: service.affinitySeconds,
         sourceRanges: spot.kind === 'load-balancer' && spot.scope === 'outside' ? service.sourceRanges : [],
@@ -87,7 +88,7 @@ function isDirect({ address, nodeName, ready, serving }: Candidate, node: ThisNo
 
 /** Such as `TCP 10.96.0.1:443 inside`. */
 export function frontendKey(row: Pick<FrontendRow, 'protocol' | 'address' | 'port' | 'scope'>): string {
-  return `${row.protocol} ${socketText(row.address, row.port)} ${row.scope}`
+  return joined(row.protocol, ' ', socketText(row.address, row.port), ' ', row.scope)
 }
 
 /** Such as `10.96.0.1:443` and `[fd00::1]:443`. */

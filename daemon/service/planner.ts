@@ -1,6 +1,7 @@
 /** Writes the table `frontends`: after each change the services it concerns are thought through again, the others stay. */
 import { isDeepStrictEqual } from 'node:util'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service-rows.ts'
+import { joined } from '../kernel/joined.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { Follower } from '../state/table.ts'
@@ -156,7 +157,7 @@ export class ServicePlanner implements Disposable {
 
   #remember(row: EndpointSliceRow, changed: Set<string>): void {
     const key = this.#tables.endpointSlices.keyOf(row)
-    const service = `${row.namespace}/${row.service}`
+    const service = joined(row.namespace, '/', row.service)
     this.#slicesOf.set(service, [...(this.#slicesOf.get(service) ?? []), row])
     this.#serviceOfSlice.set(key, service)
     changed.add(service)
