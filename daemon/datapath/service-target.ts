@@ -284,9 +284,10 @@ export class ServiceTarget implements Target<FrontendRow> {
     const byService = new Map<number, CarriedBackend[]>()
     const ranges = rangesByService(this.#maps().ranges)
     const direct = directByService(this.#maps().direct)
+    const before = new Map([...(this.#carried?.values() ?? [])].map(carried => [carried.id, carried.backends]))
     for (const [{ service, index }, backend] of slots.entries()) {
       const list = byService.get(service) ?? []
-      list[index] = backendOfBytes(backend)
+      list[index] = sameBackend(before.get(service)?.[index], backendOfBytes(backend))
       byService.set(service, list)
     }
     const carried = new Map<string, Carried>()
@@ -376,6 +377,12 @@ function needsTable({ algorithm, backends: [first, ...others] }: FrontendRow): b
 
 function sameValue(a: ServiceValue, b: ServiceValue): boolean {
   return a.id === b.id && a.count === b.count && a.affinitySeconds === b.affinitySeconds && a.flags === b.flags
+}
+
+/** What is known already, where the map says nothing else: a copy of each would stay until the next look. */
+function sameBackend(known: CarriedBackend | undefined, read: CarriedBackend): CarriedBackend {
+  const same = known?.id === read.id && known.port === read.port && known.address === read.address
+  return same ? known : read
 }
 
 function nameOf({ address, port }: CarriedBackend): string {

@@ -243,7 +243,7 @@ function words(text: string, last: boolean): number[] | undefined {
 
 /** The text of 4 or 16 bytes in network order. */
 export function textOf(bytes: Uint8Array): Address {
-  if (bytes.length === 4) return bytes.join('.')
+  if (bytes.length === 4) return joined(bytes[0] ?? 0, '.', bytes[1] ?? 0, '.', bytes[2] ?? 0, '.', bytes[3] ?? 0)
   const view = new DataView(bytes.buffer, bytes.byteOffset, 16)
   const all = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2))
   const { start, length } = longestZeros(all)
