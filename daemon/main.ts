@@ -22,6 +22,7 @@ import { boundSockets } from './kernel/netlink/sock-diag.ts'
 import { OWN_NETNS } from './kernel/netns/netns-file.ts'
 import { exposeNat } from './nat/figures.ts'
 import { Nat } from './nat/nat.ts'
+import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { statusOf, takeRequests, type Upcoming } from './requests.ts'
@@ -35,6 +36,7 @@ export { plugins }
 
 /** Runs until the signal aborts or something fails for good, then stops within seconds. Throws what failed. */
 export async function runDaemon(config: Config, signal: AbortSignal): Promise<void> {
+  keepMemorySmall()
   // Left in reverse: requests end while everything that serves them, the datapath's loops above all, still runs.
   await using base = new AsyncDisposableStack()
   await using requests = new AsyncDisposableStack()
@@ -55,6 +57,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     if (ground.client !== undefined) runReports(ground, ground.client, up, jobs)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
     jobs.run('network configurations', stop => network.run(stop))
+    jobs.run('memory', stop => giveBackWhenQuiet(ground.log.child('memory'), stop))
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
     await abortable(failed, signal)
   } catch (error) {

@@ -10,6 +10,8 @@ import type { Config } from './config/load.ts'
 import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
 import { type BuildInfo, buildInfo } from './observe/build.ts'
+import { Jobs } from './jobs.ts'
+import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -20,6 +22,7 @@ import { systemClock } from './state/clock.ts'
 
 /** Runs until the signal aborts or something fails for good. Throws what failed, ConfigError among it. */
 export async function runOperator(config: Config, signal: AbortSignal): Promise<void> {
+  keepMemorySmall()
   if (config.cluster.source !== 'kubernetes')
     throw new ConfigError('cluster.source', 'the operator works on an API server; allowed: kubernetes')
   await using stack = new AsyncDisposableStack()
@@ -60,6 +63,8 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
     stack.use(await serveApi({ ...listen, tls: tlsFilesOf(config.metrics.tls) }, router, log.child('api')))
   }
   log.info({ identity, version: build.version }, 'the operator runs')
+  const jobs = stack.use(new Jobs())
+  jobs.run('memory', until => giveBackWhenQuiet(log.child('memory'), until))
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
     leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity })

@@ -55,9 +55,8 @@ export class ServiceAddresses {
   repair(services: Iterable<Place>): number {
     this.read(services)
     const wanted = new Map([...services].map(service => [textOf(service), keyOf(service)]))
-    const held = [...this.#map().entries()].map(([key]) => key).filter(isAddress)
-    const surplus = held.filter(key => !wanted.has(textOfKey(key)))
-    for (const key of held) wanted.delete(textOfKey(key))
+    const surplus: ServiceKey[] = []
+    for (const [key] of this.#map().entries()) if (isAddress(key) && !wanted.delete(textOfKey(key))) surplus.push(key)
     this.#map().updateBatch([...wanted.values()].map(key => [key, EMPTY_SERVICE] as const))
     this.#map().deleteBatch(surplus)
     return surplus.length + wanted.size

@@ -1,6 +1,6 @@
 /** What the maps hold of one frontend, and what it takes. Pure. */
 import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
-import type { Address } from '../kernel/kernel.ts'
+import type { Address, BpfMap } from '../kernel/kernel.ts'
 import type { HeldTable } from './maglev-tables.ts'
 import { type Entries, NO_ENTRIES } from './service-room.ts'
 import type { Backend, ServiceKey } from './shared.gen.ts'
@@ -70,4 +70,17 @@ export function backendBytes({ address, port, id }: CarriedBackend): Backend {
 
 export function backendOfBytes({ address, port, id }: Backend): CarriedBackend {
   return { address: fromMapped16(address), port, id }
+}
+
+/** What is known already, where the map says nothing else: a copy of each would stay until the next look. */
+export function sameBackend(known: CarriedBackend | undefined, read: CarriedBackend): CarriedBackend {
+  const same = known?.id === read.id && known.port === read.port && known.address === read.address
+  return same ? known : read
+}
+
+/** Keys of a map's entries, which are never there all at once: there are a hundred thousand of them. */
+export function keysOf<K>(map: Pick<BpfMap<K, unknown>, 'entries'>, wanted: (key: K) => boolean): K[] {
+  const keys: K[] = []
+  for (const [key] of map.entries()) if (wanted(key)) keys.push(key)
+  return keys
 }

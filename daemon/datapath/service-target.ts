@@ -22,6 +22,8 @@ import {
   entriesOf,
   keyBytes,
   keyOfBytes,
+  keysOf,
+  sameBackend,
   sameMembers,
   surplus,
 } from './service-carried.ts'
@@ -259,11 +261,9 @@ export class ServiceTarget implements Target<FrontendRow> {
     const carried = [...this.#known().values()]
     const lengths = new Map(carried.map(({ id, backends: of }) => [id, of.length]))
     const kept = new Set(carried.flatMap(entry => allOf(entry).map(backend => backend.id)))
-    const lostSlots = [...slots.entries()]
-      .map(([key]) => key)
-      .filter(key => key.index >= (lengths.get(key.service) ?? 0))
-    const lostBackends = [...backends.entries()].map(([id]) => id).filter(id => !kept.has(id))
-    const lostDirect = [...direct.entries()].map(([key]) => key).filter(key => !lengths.has(key.service))
+    const lostSlots = keysOf(slots, key => key.index >= (lengths.get(key.service) ?? 0))
+    const lostBackends = keysOf(backends, id => !kept.has(id))
+    const lostDirect = keysOf(direct, key => !lengths.has(key.service))
     slots.deleteBatch(lostSlots)
     direct.deleteBatch(lostDirect)
     backends.deleteBatch(lostBackends)
@@ -308,7 +308,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     }
     this.#ids.read({
       services: highest([...carried.values()].map(({ id }) => id)),
-      backends: highest([...backends.entries()].map(([id]) => id)),
+      backends: highest(keysOf(backends, () => true)),
     })
     this.#carried = carried
     this.#entries = new EntryCount()
@@ -377,12 +377,6 @@ function needsTable({ algorithm, backends: [first, ...others] }: FrontendRow): b
 
 function sameValue(a: ServiceValue, b: ServiceValue): boolean {
   return a.id === b.id && a.count === b.count && a.affinitySeconds === b.affinitySeconds && a.flags === b.flags
-}
-
-/** What is known already, where the map says nothing else: a copy of each would stay until the next look. */
-function sameBackend(known: CarriedBackend | undefined, read: CarriedBackend): CarriedBackend {
-  const same = known?.id === read.id && known.port === read.port && known.address === read.address
-  return same ? known : read
 }
 
 function nameOf({ address, port }: CarriedBackend): string {
