@@ -10,9 +10,12 @@ import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
+import { pause } from '../state/pause.ts'
+import type { Follower } from '../state/table.ts'
 import type { Tables } from '../state/tables.ts'
 
 const RETRY_MS = 5000
+const GATHER_MS = 100
 
 export interface HealthChecksOptions {
   readonly tables: Pick<Tables, 'services' | 'endpointSlices'>
@@ -66,6 +69,9 @@ export class HealthChecks implements AsyncDisposable {
   readonly #clock: Clock
   readonly #again = new Nudge()
   readonly #servers = new Map<number, Server>()
+  readonly #services: Follower<ServiceRow>
+  /** Services that somebody asks about, by their keys. */
+  readonly #asked = new Map<string, ServiceRow>()
   #health = new Map<number, ServiceHealth>()
   #cancel = (): void => {}
   /** Ports that could not be listened at. */
@@ -74,18 +80,30 @@ export class HealthChecks implements AsyncDisposable {
   constructor(options: HealthChecksOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#services = options.tables.services.follow('health checks')
   }
 
   /** Answers until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { services, endpointSlices } = this.#options.tables
-    await eachChange([services, endpointSlices, this.#again], () => this.update(), signal)
+    const act = async (): Promise<void> => {
+      await this.update()
+      // A look at all slices is not for each of a hundred changes a second.
+      await pause(this.#clock, GATHER_MS, signal)
+    }
+    await eachChange([services, endpointSlices, this.#again], act, signal)
   }
 
   /** Brings servers and answers to what the tables say. */
   async update(): Promise<void> {
     const { tables, nodeName } = this.#options
-    const health = serviceHealth(tables.services.values(), tables.endpointSlices.values(), nodeName)
+    const { updated, deleted } = this.#services.take()
+    for (const row of deleted) this.#asked.delete(keyOf(row))
+    for (const row of updated) {
+      if (isAsked(row)) this.#asked.set(keyOf(row), row)
+      else this.#asked.delete(keyOf(row))
+    }
+    const health = serviceHealth(this.#asked.values(), tables.endpointSlices.values(), nodeName)
     this.#health = new Map(health.map(of => [of.port, of]))
     for (const [port, server] of this.#servers) if (!this.#health.has(port)) await this.#close(port, server)
     const problems: string[] = []
@@ -98,6 +116,7 @@ export class HealthChecks implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancel()
+    this.#services[Symbol.dispose]()
     for (const [port, server] of this.#servers) await this.#close(port, server)
   }
 
