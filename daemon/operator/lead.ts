@@ -37,6 +37,7 @@ export class Leadership {
       watchRows(options, { resource: RESOURCES.ipPools, parse: parseIpPool, target: rowsOf(pools), synced }),
       watchRows(options, {
         resource: RESOURCES.networkPolicies,
+        extent: 'metadata',
         parse: parsePolicyName,
         target: rowsOf(policies),
         synced,

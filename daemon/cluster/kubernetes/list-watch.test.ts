@@ -49,7 +49,7 @@ async function played(
     }
   }
   const client: Pick<ApiClient, 'list' | 'watch'> = {
-    list(_resource, query, signal) {
+    list(_resource, query, { signal }) {
       asked.push(`list ${brief(query)}`)
       return next(signal, () => undefined)
     },

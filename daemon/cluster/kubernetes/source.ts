@@ -107,7 +107,7 @@ class KubernetesSource implements ClusterSource {
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
-      this.#rows(namespaces, { resource: RESOURCES.namespaces, parse: parseNamespace }),
+      this.#rows(namespaces, { resource: RESOURCES.namespaces, extent: 'metadata', parse: parseNamespace }),
       this.#rows(egressPolicies, { resource: RESOURCES.egressPolicies, parse: parseEgressPolicy }),
     ]
   }

@@ -6,7 +6,7 @@ import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
 import type { ObjectField } from '../object-field.ts'
 import type { SourceProblem } from '../source.ts'
-import type { ApiClient, Query } from './client.ts'
+import type { ApiClient, Extent, Query } from './client.ts'
 import { ListWatch } from './list-watch.ts'
 import type { ApiMetrics } from './metrics.ts'
 import { type ApiResource, OWN_GROUP } from './resources.ts'
@@ -25,6 +25,8 @@ export interface WatchOptions {
 export interface Collection<T> {
   readonly resource: ApiResource
   readonly query?: Query
+  /** How much `parse` reads of each object; all of it unless given. */
+  readonly extent?: Extent
   /** Undefined: the object is of no use here. Throws ObjectError. */
   readonly parse: (object: ObjectField) => T | undefined
   readonly target: RowTarget<T>
@@ -42,13 +44,14 @@ export interface WatchedRows {
 /** Nothing is asked before the watch runs. */
 export function watchRows<T>(
   options: WatchOptions,
-  { resource, query, parse, target, synced }: Collection<T>,
+  { resource, query, extent = 'whole', parse, target, synced }: Collection<T>,
 ): WatchedRows {
   const { client, log, clock, idleMs, metrics } = options
   const sink = new RowSink({ kind: resource.kind, parse, target })
   const watch = new ListWatch({
     client,
     resource,
+    extent,
     sink,
     log,
     clock,
