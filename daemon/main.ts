@@ -22,7 +22,7 @@ import { boundSockets } from './kernel/netlink/sock-diag.ts'
 import { OWN_NETNS } from './kernel/netns/netns-file.ts'
 import { exposeNat } from './nat/figures.ts'
 import { Nat } from './nat/nat.ts'
-import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
+import { giveBackNow, giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { statusOf, takeRequests, type Upcoming } from './requests.ts'
@@ -54,6 +54,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const jobs = base.use(startLoops(ground, { datapath: up.datapath, nat: up.nat, services }))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
+    giveBackNow()
     if (ground.client !== undefined) runReports(ground, ground.client, up, jobs)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
     jobs.run('network configurations', stop => network.run(stop))
