@@ -36,11 +36,11 @@ const LOOK_MS = 5000
 const QUIET = 0.1
 /** Memory is given back once so much has come since, and this share of what is held. */
 const WORTH_BYTES = 8e6
-const WORTH_SHARE = 0.1
+const WORTH_SHARE = 0.05
 /** It stands still for a while each time: some 40 ms, and half a second with 100 MB that are alive. */
 const AT_MOST_EVERY_MS = 10 * 60_000
 /** A start comes to rest in steps. */
-const FREE_TIMES = 3
+const FREE_TIMES = 5
 
 /** Gives memory back whenever the process has grown and is quiet. Until the signal aborts. */
 export async function giveBackWhenQuiet(
