@@ -23,6 +23,7 @@ export function planPrograms(options: DatapathOptions, planner: PathPlanner): Pr
   const common = {
     datapath,
     silent,
+    formerPods: routing.formerRanges.length > 0,
     clientPorts: clientPorts(kernel),
     dsr: { ...dsrOf(settings), vni },
     hostNetns: netnsCookie(),
