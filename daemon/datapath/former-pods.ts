@@ -35,8 +35,10 @@ export class FormerPods {
   #follow(): void {
     const { tables, nodeName } = this.#options
     const { pods, endpoints, formerPods } = tables
+    // Before the interfaces of ours are known, each pod would be taken for one of theirs.
+    if (!pods.initialized || !endpoints.initialized) return
     replaceRows(formerPods, formerRows(pods.values(), endpoints.values(), nodeName, this.#ranges))
-    if (pods.initialized && endpoints.initialized) this.#known()
+    this.#known()
   }
 }
 

@@ -33,6 +33,8 @@ export function daemonConfiguration(lab: LabLayout, node: NodeLayout, set: reado
     masquerade: {},
   }
   for (const assignment of set) assign(tree, assignment)
+  // Both would serve the same pool.
+  if ('node-cidr' in tree) delete tree['cluster-pool']
   return tree
 }
 
