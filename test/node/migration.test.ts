@@ -15,7 +15,6 @@ import {
   BRIDGE,
   BRIDGE_CONFLIST,
   bridgeLeases,
-  bridgeRanges,
   endBridgePod,
   installBridge,
   startBridgePod,
@@ -24,11 +23,26 @@ import { eventually } from '../support/eventually.ts'
 import { KubeProxyRules } from '../support/kube-proxy-rules.ts'
 import { bySocket, writeMigrationService } from '../support/migration-service.ts'
 
-const FORMER_RANGES = ['10.244.0.0/16', 'fd00:244::/48']
 const NODES = ['node1', 'node2']
 
-for (const mode of ['native', 'overlay'])
-  suite(`from the bridge plugin to this CNI, routing ${mode}`, () => {
+interface Case {
+  readonly mode: 'native' | 'overlay'
+  /** Ranges of the other CNI, and of it on each node; without them it has those of the Node objects, as we have. */
+  readonly apart?: { readonly all: readonly string[]; readonly of: (index: number) => readonly string[] }
+}
+const APART = {
+  all: ['10.244.0.0/16', 'fd00:244::/48'],
+  of: (index: number) => [`10.244.${index}.0/24`, `fd00:244:0:${index}::/64`],
+}
+/** What a lab's nodes have. */
+const SHARED = ['10.71.0.0/16', 'fd00:71::/48']
+
+for (const { mode, apart } of [
+  { mode: 'native', apart: APART },
+  { mode: 'overlay', apart: APART },
+  { mode: 'native' },
+] satisfies readonly Case[] as readonly Case[])
+  suite(`from the bridge plugin to this CNI, routing ${mode}, ranges ${apart ? 'apart' : 'of the Node objects'}`, () => {
     let cluster: Cluster
     let first: ClusterNode
     let second: ClusterNode
@@ -40,30 +54,35 @@ for (const mode of ['native', 'overlay'])
     before(async () => {
       const set = [
         `routing.mode=${mode}`,
-        `routing.formerRanges=${JSON.stringify(FORMER_RANGES)}`,
+        `routing.formerRanges=${JSON.stringify(apart?.all ?? SHARED)}`,
+        ...(apart ? [] : ['node-cidr={}']),
         'masquerade={nodes: true}',
       ]
       cluster = await Cluster.start('migrate', { nodes: 2, pods: 0, set })
       ;[first, second] = NODES.map(name => cluster.node(name)) as [ClusterNode, ClusterNode]
-      for (const [i, node] of [first, second].entries()) {
+      for (const node of [first, second]) {
         await node.endDaemon('SIGTERM')
         assert.equal((await node.causeway('uninstall')).status, 0)
-        installBridge(node, i + 1)
+        installBridge(node, bridgeRanges(node))
       }
       // As flannel's host-gw mode leaves them.
-      await routes('add', first, bridgeRanges(2), second)
-      await routes('add', second, bridgeRanges(1), first)
+      await routes('add', first, bridgeRanges(second), second)
+      await routes('add', second, bridgeRanges(first), first)
       old = [
         await startBridgePod(cluster, first, 'a'),
         await startBridgePod(cluster, first, 'b'),
         await startBridgePod(cluster, second, 'a'),
       ]
+      if (!apart)
+        for (const node of [first, second]) await node.run(['sysctl', '-qw', `net.ipv4.conf.${BRIDGE}.proxy_arp=1`])
       await eventually(async () => (await failures(old, [...old, ...hosts()])).length === 0)
       const far = [old[1], old[2], cluster.station('outside')]
       lasting = await Promise.all(FAMILIES.flatMap(f => far.map(to => old[0].stream(to.address(f)))))
     })
     after(() => cluster?.[Symbol.asyncDispose]())
 
+    const bridgeRanges = ({ name, layout }: ClusterNode): readonly string[] =>
+      apart?.of(NODES.indexOf(name) + 1) ?? layout.podCidrs
     const hosts = (): ClusterStation[] => [...NODES, 'outside'].map(name => cluster.station(name))
 
     async function routes(
@@ -79,17 +98,32 @@ for (const mode of ['native', 'overlay'])
       }
     }
 
-    /** Exchanges by TCP that fail, between all that are named on both sides. */
+    /**
+     * To a pod of the bridge all addresses of its range are on its link. Where new pods have such, the bridge answers for
+     * them, as it was told; in IPv6 it would have to be told each address.
+     */
+    function isCutOff(a: ClusterStation, b: ClusterStation, f: 4 | 6): boolean {
+      const isOld = (station: ClusterStation): boolean => old.includes(station)
+      const isPod = (station: ClusterStation): boolean => station.name.includes('-')
+      return !apart && f === 6 && a.node === b.node && isPod(a) && isPod(b) && isOld(a) !== isOld(b)
+    }
+
+    /** Exchanges by TCP that fail, or that are cut off and do not, between all that are named on both sides. */
     async function failures(from: readonly ClusterStation[], to: readonly ClusterStation[]): Promise<string[]> {
       const checks = from.flatMap(a =>
         to.flatMap(b =>
           FAMILIES.map(async f => {
             const { ok, error = '' } = await a.check('tcp', b.address(f), ECHO_PORT, 20_000, '--timeout', 3000)
-            return ok || a === b ? [] : [`${a.name} → ${b.name}, IPv${f}: ${error}`]
+            return a === b || ok !== isCutOff(a, b, f) ? [] : [`${a.name} → ${b.name}, IPv${f}: ${error}`]
           }),
         ),
       )
       return (await Promise.all(checks)).flat().sort()
+    }
+
+    async function bridgeAddresses(): Promise<string[]> {
+      const text = await first.run(['ip', '-o', 'address', 'show', 'dev', BRIDGE])
+      return [...text.matchAll(/inet6? ([^/]+)/g)].map(match => match[1] ?? '')
     }
 
     async function createPod(node: string, index: number): Promise<ClusterStation> {
@@ -109,6 +143,8 @@ for (const mode of ['native', 'overlay'])
     test('its new pods are ours, and reach pods and nodes that have not changed over', async () => {
       created = await createPod('node1', 0)
       assert.match(created.address(4), /^10\.71\.1\./)
+      const taken = [...old.flatMap(pod => pod.addresses), ...(await bridgeAddresses())]
+      for (const address of created.addresses) assert.ok(!taken.includes(address), `${address} is somebody else's`)
       // Through the overlay a node is reached once its daemon runs; what another CNI's pods are is no matter of the overlay.
       const [node1, node2, outside] = hosts() as [ClusterStation, ClusterStation, ClusterStation]
       const others = mode === 'native' ? [node1, node2, outside] : [node1, outside]
@@ -120,6 +156,10 @@ for (const mode of ['native', 'overlay'])
 
     test('a node that has not changed over reaches them natively, by a route to their range', async () => {
       const from = [old[2], cluster.station('node2')]
+      if (apart === undefined) {
+        assert.deepEqual(await failures(from, [created]), [], 'the routes of the other CNI lead to them')
+        return
+      }
       assert.equal((await failures(from, [created])).length, 4)
       await routes('add', second, first.layout.podCidrs, first)
       // What comes back takes the overlay.
@@ -194,13 +234,13 @@ for (const mode of ['native', 'overlay'])
         readdirSync(leases)
           .filter(name => name.startsWith('10.'))
           .sort(),
-        ['10.244.1.2', '10.244.1.3'],
+        [old[0].address(4), old[1].address(4)],
       )
       const rules = async (): Promise<string> =>
         (await first.run(['iptables-save', '-t', 'nat'])) + (await first.run(['ip6tables-save', '-t', 'nat']))
       assert.match(await rules(), /CNI-[0-9a-f]{24}/)
       await first.run(['ip', 'link', 'delete', BRIDGE])
-      await routes('del', first, bridgeRanges(2), second)
+      await routes('del', first, bridgeRanges(second), second)
       for (const command of ['iptables', 'ip6tables'])
         await first.run(['sh', '-c', `${command}-save -t nat | grep -v CNI- | ${command}-restore -T nat`])
       rmSync(bridgeLeases(first.layout), { recursive: true })

@@ -1,6 +1,6 @@
 /**
  * A node that runs another CNI: the reference plugins bridge and host-local, with masquerade by iptables, as a small
- * cluster's first network has it. Its ranges are other than those of the lab's nodes.
+ * cluster's first network has it.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,23 +18,17 @@ import { eventually } from './eventually.ts'
 export const BRIDGE_CONFLIST = '87-bridge.conflist'
 export const BRIDGE = 'cni0'
 
-/** Pod ranges of the other CNI on node number `index`, counted from 1. */
-export function bridgeRanges(index: number): readonly [string, string] {
-  return [`10.244.${index}.0/24`, `fd00:244:0:${index}::/64`]
-}
-
 /** Folder where host-local keeps which addresses are taken. */
 export function bridgeLeases(layout: NodeLayout): string {
   return join(layout.root, 'host-local')
 }
 
-/** Puts the other CNI's configuration onto a node. */
-export function installBridge({ layout }: ClusterNode, index: number): void {
-  const ranges = bridgeRanges(index).map(subnet => [{ subnet }])
+/** Puts the other CNI's configuration onto a node, with a range of each family. */
+export function installBridge({ layout }: ClusterNode, ranges: readonly string[]): void {
   const ipam = {
     type: 'host-local',
     dataDir: bridgeLeases(layout),
-    ranges,
+    ranges: ranges.map(subnet => [{ subnet }]),
     routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
   }
   const plugin = { type: 'bridge', bridge: BRIDGE, isGateway: true, ipMasq: true, ipam }
