@@ -237,6 +237,11 @@ export const schema = section('', {
       byDefault: 'auto',
       about: 'native routes through the uplinks, overlay by VXLAN; auto is native to nodes on the same link.',
     }),
+    formerRanges: field(z.array(z.string().check(z.refine(isPrefix))), 'a list of prefixes such as 10.244.0.0/16', {
+      byDefault: [],
+      about:
+        'Ranges of pods that another CNI attached, which is being replaced (docs/migration.md): they are reached through the host’s stack and the routes of that CNI.',
+    }),
     overlay: section('The VXLAN device.', {
       port: whole(1, 65_535, { byDefault: 8472, about: 'UDP port, the same on all nodes.' }),
       vni: whole(1, 0xffffff, { byDefault: 1, about: 'VXLAN network identifier, the same on all nodes.' }),

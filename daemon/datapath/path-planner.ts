@@ -1,6 +1,6 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
 import { familyIn } from '../kernel/ip.ts'
-import type { Address, Family } from '../kernel/kernel.ts'
+import type { Address, Family, Prefix } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
@@ -20,6 +20,8 @@ export interface PathPlannerOptions {
   readonly families: readonly Family[]
   readonly mtu: 'auto' | number
   readonly encryptionOverhead: number
+  /** Ranges of a CNI that is being replaced, whose pods need no routes. */
+  readonly formerRanges?: readonly Prefix[]
   /** More than paths to pods goes through the overlay, to any node. */
   readonly overlay?: boolean
   readonly log: Logger
@@ -55,7 +57,7 @@ export class PathPlanner implements Disposable {
     const { tables } = options
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#strays = new StrayPods(tables.pods)
+    this.#strays = new StrayPods(tables.pods, options.formerRanges)
     this.#attempts = new Attempts('the plan of paths could not be carried out, the last one stays', options.log)
     this.#initialized = [tables.routes.initializer('paths'), tables.ipcache.initializer('paths')]
   }

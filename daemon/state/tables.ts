@@ -9,6 +9,7 @@
  *   egressPolicies
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
+ *   formerPods       from pods, endpoints         (datapath/)   → eBPF map `endpoints`
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
  *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
@@ -73,6 +74,11 @@ export interface IpcacheRow {
   readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
 }
 
+/** An address of a pod of this node that another CNI attached: reached through the host's stack and its routes. */
+export interface FormerPodRow {
+  readonly address: Address
+}
+
 /** An address of this node itself. */
 export interface HostAddressRow {
   readonly address: Address
@@ -131,6 +137,7 @@ export interface Tables {
   readonly backendLoads: Table<BackendLoadRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
+  readonly formerPods: Table<FormerPodRow>
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
   readonly namespaces: Table<NamespaceRow>
@@ -153,6 +160,7 @@ export function createTables(): Tables {
     backendLoads: new Table('backendLoads', r => r.key),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
+    formerPods: new Table('formerPods', r => r.address),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
     namespaces: new Table('namespaces', r => r.name),

@@ -43,6 +43,8 @@ export function daemonConfiguration(
     masquerade: {},
   }
   for (const assignment of set) assign(tree, assignment)
+  // Both would serve the same pool.
+  if ('node-cidr' in tree) delete tree['cluster-pool']
   return tree
 }
 
