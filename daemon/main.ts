@@ -6,6 +6,7 @@ import { plugins } from '../plugins/index.ts'
 import { abortable } from './abort.ts'
 import type { Status } from './api/status.ts'
 import type { ApiClient } from './cluster/kubernetes/client.ts'
+import { nodeFacts } from './cluster/node-facts.ts'
 import { NodeReport } from './cluster/kubernetes/node-report.ts'
 import { NetworkClaim } from './api/network-claim.ts'
 import type { Config } from './config/load.ts'
@@ -69,6 +70,7 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
     settings: config,
     kernel,
     tables,
+    cloud: ground.cloud,
     log: log.child('datapath'),
     metrics,
     objects: OBJECT_DIRECTORY,
@@ -167,7 +169,7 @@ async function takeOver(ground: Ground, endpoints: Endpoints, signal: AbortSigna
 
 /** What the cluster is told of this node. */
 function runReports(ground: Ground, client: ApiClient, up: Upcoming, jobs: Jobs): void {
-  const { config, build, kernel, log } = ground
+  const { config, build, kernel, log, tables, cloud } = ground
   const status = (): Status => statusOf(ground, up)
   const report = new NodeReport({
     client,
@@ -175,6 +177,8 @@ function runReports(ground: Ground, client: ApiClient, up: Upcoming, jobs: Jobs)
     bootId: kernel.bootId,
     version: build.version,
     status,
+    tables,
+    facts: () => nodeFacts(config, tables, cloud().cloud),
     log: log.child('report'),
     clock: systemClock,
   })
