@@ -43,13 +43,13 @@ export function isNetworkName(text: string): boolean {
  * clusters"). kind's nodes are containers of one machine, whatever that is. What others write (`k3s://`) says nothing.
  */
 function byProvider(id: string | undefined): NodePlace {
-  const [, name, rest] = /^([a-z0-9]+):\/\/(.*)$/.exec(id ?? '') ?? []
+  const [, name = '', rest = ''] = /^([a-z0-9]+):\/\/(.*)$/.exec(id ?? '') ?? []
   switch (name) {
     case 'aws':
     case 'azure':
       return { provider: name }
     case 'gce': {
-      const network = `gce/${rest?.split('/')[0] ?? ''}`
+      const network = `gce/${rest.split('/')[0] ?? ''}`
       return { provider: 'gcp', ...(isNetworkName(network) && { cloudNetwork: network }) }
     }
     case 'kind':
