@@ -90,62 +90,6 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     }),
     [{ ...nodeRow, addresses: ['192.0.2.1', '2001:db8::1'], externalAddresses: ['203.0.113.1'] }],
   ],
-  [
-    'the cloud of a node by its provider, and the network of Google that routes its ranges',
-    {
-      apiVersion: 'v1',
-      kind: 'List',
-      items: [
-        'aws:///eu-central-1a/i-0',
-        'azure:///subscriptions/s',
-        'gce://shop/zone/n1',
-        'gce://',
-        'kind://docker/k/n',
-      ].map(providerID => node({ spec: { providerID } })),
-    },
-    [
-      { ...nodeRow, provider: 'aws' },
-      { ...nodeRow, provider: 'azure' },
-      { ...nodeRow, provider: 'gcp', cloudNetwork: 'gce/shop' },
-      { ...nodeRow, provider: 'gcp' },
-      { ...nodeRow, provider: 'none' },
-    ],
-  ],
-  ['a provider that tells nothing of the machine', node({ spec: { providerID: 'k3s://n1' } }), [nodeRow]],
-  [
-    'a native network by an annotation, or by a label, which counts first, also when it is empty',
-    {
-      apiVersion: 'v1',
-      kind: 'List',
-      items: [
-        { annotations: { 'causeway.dev/native-network': 'aws/vpc-1' } },
-        { labels: { 'causeway.dev/native-network': '' }, annotations: { 'causeway.dev/native-network': 'x' } },
-      ].map(metadata => node({ metadata: { name: 'n1', ...metadata } })),
-    },
-    [
-      { ...nodeRow, namedNetwork: 'aws/vpc-1' },
-      { ...nodeRow, labels: { 'causeway.dev/native-network': '' }, namedNetwork: '' },
-    ],
-  ],
-  [
-    'what the daemon of a node says of it',
-    {
-      apiVersion: 'causeway.dev/v1alpha1',
-      kind: 'NodeNetwork',
-      metadata: { name: 'n1' },
-      spec: { podCidrs: ['10.1.0.0/24'] },
-      status: { cloud: 'aws', nativeNetwork: 'x', podAddresses: ['FD00::0:1', '10.9.0.1', '10.9.0.1'] },
-    },
-    [
-      {
-        name: 'n1',
-        podCidrs: ['10.1.0.0/24'],
-        cloud: 'aws',
-        nativeNetwork: 'x',
-        podAddresses: ['fd00::1', '10.9.0.1'],
-      },
-    ],
-  ],
   ['fields that are null like fields that are absent', node({ spec: null, status: { addresses: null } }), [nodeRow]],
   [
     'fields nobody uses, whatever their form',
@@ -357,11 +301,6 @@ const bad: readonly (readonly [what: string, object: unknown, message: string])[
     'a label that is no text',
     pod({ metadata: { name: 'p1', labels: { a: 1 } } }),
     'at:3: metadata.labels.a: must be text, not 1',
-  ],
-  [
-    'a native network whose name is none',
-    node({ metadata: { name: 'n1', annotations: { 'causeway.dev/native-network': '-x' } } }),
-    'at:3: metadata.annotations.causeway.dev/native-network: must be at most 128 letters, digits, -, _, . and /, the first and last a letter or digit',
   ],
   [
     'a flag that is text',
