@@ -15,6 +15,7 @@ import { type Condition, exposeHealth, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics, type MetricsRegistry } from './observe/metrics.ts'
 import type { Plugin } from './plugin.ts'
+import { exposePolicies } from './policy/not-enforced.ts'
 import { type RunningPlugins, setUpPlugins } from './run.ts'
 import { createTables, type Tables } from './state/tables.ts'
 
@@ -64,8 +65,12 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
-  const { source, client } = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
+  const { source, client } = await createSource(
+    { config, bootId: kernel.bootId, build, tables, log: log.child('cluster'), metrics },
+    stack,
+  )
   exposeSource(metrics, source)
+  exposePolicies(metrics, tables)
   exposeHealth(metrics, health)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })
