@@ -3,6 +3,7 @@
  * brings up what was there before (pins, blocks, devices) or makes it; `run` follows the tables until stopped; neither
  * ending takes anything down, since traffic goes on without the daemon.
  */
+import type { CloudFinding } from '../cloud.ts'
 import { familiesOf, type Settings } from '../config/schema.ts'
 import type { Address, Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
@@ -37,6 +38,7 @@ import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
+import { cloudFact, routingFact, routingProblems } from './routing-facts.ts'
 import { applySysctls, desiredSysctls, keepSysctls, requireFamilies, reservedNodePorts } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
@@ -53,6 +55,8 @@ export interface DatapathOptions {
   /** Load-time constants of plugins. */
   readonly constants?: ProgramConstants
   readonly encryptionOverhead?: number
+  /** Of this machine; it may be known better once the own Node is. */
+  readonly cloud: () => CloudFinding
   /** There is an overlay device whatever the routing mode, for what takes ways of its own. */
   readonly overlay?: boolean
   /** Called after each plan that was carried out: pods' MTUs may be others than before. */
@@ -189,6 +193,7 @@ export class Datapath implements AsyncDisposable {
     const failures = [this.#planner, this.#looks, this.#sysctls].flatMap(of => of.failure ?? [])
     return [
       ...missingUplinks(settings.uplinks, [...tables.uplinks.values()]),
+      ...routingProblems(settings.routing, this.#options.cloud(), tables.nodes.get(settings.nodeName)),
       ...this.#planner.problems,
       ...this.#xdp.problems,
       ...failures,
@@ -213,7 +218,8 @@ export class Datapath implements AsyncDisposable {
       uplinks: uplinks === '' ? 'none' : uplinks,
       hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
       xdp: this.#xdp.fact,
-      routing: settings.routing.mode,
+      cloud: cloudFact(this.#options.cloud(), tables.nodes.get(settings.nodeName)),
+      routing: routingFact(settings.routing.mode, this.#planner.ways),
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
       conntrack: `room for ${this.#set.capacity('conntrack')} flows, grows to ${settings.datapath.conntrack.maxEntries}`,
     }
@@ -300,6 +306,7 @@ export class Datapath implements AsyncDisposable {
   }
 
   #followRoutes(): void {
+    this.#planner.reroute()
     this.#routes.refresh()
     this.#options.onRoutes()
   }
@@ -324,9 +331,11 @@ interface Parts {
 }
 
 function newPlanner(options: DatapathOptions): PathPlanner {
-  const { settings, tables, log } = options
+  const { settings, tables, kernel, log, cloud } = options
   return new PathPlanner({
     tables,
+    net: kernel.net,
+    cloud: () => cloud().cloud,
     nodeName: settings.nodeName,
     mode: settings.routing.mode,
     families: familiesOf(settings),

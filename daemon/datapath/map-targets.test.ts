@@ -28,7 +28,7 @@ function textOf({ address, prefixLength }: IpcacheKey): string {
   return `${fromMapped16(address)}/${prefixLength - 96}`
 }
 
-const row = (prefix: string, node = 'a'): IpcacheRow => ({ prefix, node, path: { kind: 'native' } })
+const row = (prefix: string, node = 'a'): IpcacheRow => ({ prefix, node, path: { kind: 'native' }, why: 'same link' })
 const signal = new AbortController().signal
 
 test('a prefix within another of the same node is written, for the wider one may go', async () => {

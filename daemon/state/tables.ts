@@ -38,7 +38,18 @@ export interface NodeRow {
   readonly labels: Readonly<Record<string, string>>
   /** What the cluster knows of its kubelet; absent while nothing is wrong. */
   readonly notReady?: true
+  /** What Node.spec.providerID says; absent when it tells nothing of the machine. */
+  readonly provider?: Cloud | 'none'
+  /** Whose network its links are, by its daemon or else its provider; absent when neither has said. */
+  readonly cloud?: Cloud | 'none'
+  /** Nodes with the same one reach each other's pods without an overlay; absent when none is known. */
+  readonly nativeNetwork?: string
+  /** Addresses of its pods outside `podCidrs`, by its daemon; absent when there are none. */
+  readonly podAddresses?: readonly Address[]
 }
+
+/** Clouds whose links carry only packets of addresses that they gave. */
+export type Cloud = 'aws' | 'azure' | 'gcp'
 
 export interface PodRow extends PodRef {
   readonly nodeName: string
@@ -72,6 +83,8 @@ export interface IpcacheRow {
   /** An address of the node itself, not of its pods. */
   readonly host?: true
   readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
+  /** Why this way, for people: `same link`. */
+  readonly why: string
 }
 
 /** An address of a pod of this node that another CNI attached: reached through the host's stack and its routes. */

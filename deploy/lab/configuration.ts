@@ -35,6 +35,8 @@ export function daemonConfiguration(
   const cgroup = nodeCgroupPath(lab.name, node.name)
   const tree: Tree = {
     nodeName: node.name,
+    // The links are the lab's own, whatever machine it is on.
+    cloud: 'none',
     // Never the machine's own cgroup: a node's programs see the sockets of that node.
     paths: { ...node.paths, ...(cgroup !== undefined && { cgroup }) },
     services: { socket: cgroup !== undefined },
