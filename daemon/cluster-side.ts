@@ -1,6 +1,6 @@
 /** What a daemon on Kubernetes does with the API server besides learning of the cluster: it reports, and follows its settings. */
 import { SettingsFollower } from './cluster/kubernetes/follow-settings.ts'
-import type { ApiClient } from './cluster/kubernetes/client.ts'
+import type { ApiSide } from './cluster/create-source.ts'
 import { NodeReport } from './cluster/kubernetes/node-report.ts'
 import type { SettingsLayer } from './config/load.ts'
 import type { Ground } from './ground.ts'
@@ -19,7 +19,7 @@ export interface ClusterSide {
 /** Starts its loops. */
 export function speakToCluster(
   ground: Ground,
-  client: ApiClient,
+  { client, ownUids }: ApiSide,
   { up, refusal }: { readonly up: Upcoming; readonly refusal: Refusal },
   jobs: Jobs,
 ): ClusterSide {
@@ -27,6 +27,7 @@ export function speakToCluster(
   const report = new NodeReport({
     client,
     nodeName: config.nodeName,
+    ownUids,
     bootId: kernel.bootId,
     version: build.version,
     status: () => statusOf(ground, up),

@@ -1,8 +1,7 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
 import { requireCapabilities } from './capabilities.ts'
 import { claimSocket, type SocketClaim } from './api/socket.ts'
-import type { ApiClient } from './cluster/kubernetes/client.ts'
-import { createSource } from './cluster/create-source.ts'
+import { type ApiSide, createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
 import { RESTORING } from './endpoint/endpoints.ts'
@@ -33,8 +32,8 @@ export interface Ground {
   readonly tables: Tables
   readonly kernel: LinuxKernel
   readonly source: ClusterSource
-  /** Of the API server; absent where the source is a directory. */
-  readonly client?: ApiClient
+  /** Absent where the source is a directory. */
+  readonly api?: ApiSide
   readonly plugins: RunningPlugins
 }
 
@@ -62,7 +61,7 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
-  const { source, client } = await createSource(
+  const { source, api } = await createSource(
     { config, bootId: kernel.bootId, build, tables, log: log.child('cluster'), metrics },
     stack,
   )
@@ -74,5 +73,5 @@ export async function layGround(
   const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
   const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
   const parts = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
-  return client === undefined ? parts : { ...parts, client }
+  return api === undefined ? parts : { ...parts, api }
 }

@@ -1,6 +1,7 @@
 /** The operator, built by hand in the order it starts: a client of the API server, an election, and what the elected does. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { Refusal } from './cluster-side.ts'
 import { Router } from './api/router.ts'
 import { addMonitoringRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
@@ -18,8 +19,11 @@ import { Leadership } from './operator/lead.ts'
 import { operatorMetrics } from './operator/metrics.ts'
 import { systemClock } from './state/clock.ts'
 
-/** Runs until the signal aborts or something fails for good. Throws what failed, ConfigError among it. */
-export async function runOperator(config: Config, signal: AbortSignal): Promise<void> {
+/**
+ * Runs until the signal aborts or something fails for good. Throws what failed, ConfigError among it. `refusal` says
+ * what daemons would say of settings of nodes.
+ */
+export async function runOperator(config: Config, refusal: Refusal, signal: AbortSignal): Promise<void> {
   if (config.cluster.source !== 'kubernetes')
     throw new ConfigError('cluster.source', 'the operator works on an API server; allowed: kubernetes')
   await using stack = new AsyncDisposableStack()
@@ -62,7 +66,7 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
   log.info({ identity, version: build.version }, 'the operator runs')
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
-    leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity })
+    leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity, refusal })
     await leadership.run(until).finally(() => {
       leadership = undefined
     })

@@ -1,6 +1,7 @@
 /** The parts of the daemon that the command line starts, behind an interface so that tests need not start them. */
 import type { Config, ConfigInput, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
+import { isConfigError } from '../errors.ts'
 import type { NodeMount } from '../kernel/node-mounts.ts'
 import type { SettledRun } from '../node-settings.ts'
 import type { Plugin } from '../plugin.ts'
@@ -11,7 +12,8 @@ export interface Programs {
   plugins(): Promise<readonly Plugin[]>
   /** Loads the configuration by `load` and runs the daemon with it until the signal aborts. */
   runDaemon(load: SettledRun['load'], signal: AbortSignal): Promise<void>
-  runOperator(config: Config, signal: AbortSignal): Promise<void>
+  /** The same for the operator, which asks of other layers what daemons would say of them. */
+  runOperator(load: SettledRun['load'], signal: AbortSignal): Promise<void>
   /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
   checkPlugins(config: Config): Promise<void>
   /** Whether the daemon would run here; rejects when the signal aborts. */
@@ -36,9 +38,17 @@ export const realPrograms: Programs = {
     ])
     await runWithSettings({ load, run: runDaemon }, signal)
   },
-  async runOperator(config, signal) {
-    const { runOperator } = await import('../operator.ts')
-    await runOperator(config, signal)
+  async runOperator(load, signal) {
+    const [{ runOperator }, { refusalBy }] = await Promise.all([
+      import('../operator.ts'),
+      import('../node-settings.ts'),
+    ])
+    const { config, explain } = await load([])
+    try {
+      await runOperator(config, refusalBy(load), signal)
+    } catch (error) {
+      throw isConfigError(error) ? explain(error) : error
+    }
   },
   async checkPlugins(config) {
     const [{ plugins }, { loadPlugins }, { configurePlugins }] = await Promise.all([

@@ -64,20 +64,25 @@ test('daemon and operator are refused nothing with the rights of the chart', asy
   const stopping = new AbortController()
   const folder = (): string => undo.use(mkdtempDisposableSync(join(tmpdir(), 'causeway-account-'))).path
   await fill(api)
-  const operator = runOperator(configOf(api, mount(api, folder(), 'causeway-operator')), stopping.signal)
+  const operator = runOperator(
+    configOf(api, mount(api, folder(), 'causeway-operator')),
+    () => Promise.resolve(undefined),
+    stopping.signal,
+  )
   const log = new FakeLog()
   const config = configOf(api, mount(api, folder(), 'causeway'))
   const keeping = { ...config, paths: { ...config.paths, state: folder() } }
   const build = { version: '0', node: '0' }
   const tables = createTables()
-  const { source, client } = await createSource(
+  const { source, api: side } = await createSource(
     { config: keeping, bootId: 'b', build, tables, log, metrics: new FakeMetrics() },
     undo,
   )
-  assert.ok(client)
+  assert.ok(side)
   const status = () => ({ ready: true, waiting: [], pools: [], problems: [] })
+  const { client, ownUids } = side
   const common = { client, log, clock: systemClock }
-  const report = new NodeReport({ ...common, nodeName: 'node1', bootId: 'b', version: '0', status })
+  const report = new NodeReport({ ...common, nodeName: 'node1', ownUids, bootId: 'b', version: '0', status })
   const running = [operator, source.run(stopping.signal), report.run(stopping.signal)]
   undo.defer(async () => {
     stopping.abort()

@@ -41,10 +41,15 @@ export const egressPolicy: Kind = {
       description: 'Of policies that name the same destination the higher wins.',
     }),
   }),
-  status: group({ conditions }),
+  status: group({
+    gateways: whole(0, Number.MAX_SAFE_INTEGER, { format: 'int64', description: 'Nodes that are gateways.' }),
+    conditions,
+  }),
   columns: [
     { name: 'Destinations', type: 'string', jsonPath: '.spec.destinations' },
     { name: 'Priority', type: 'integer', jsonPath: '.spec.priority' },
+    { name: 'Gateways', type: 'integer', jsonPath: '.status.gateways' },
     conditionColumn('Ready'),
+    { ...conditionColumn('SelectsPods'), wide: true },
   ],
 }

@@ -53,5 +53,6 @@ export const ipPool: Kind = {
     { name: 'Free', type: 'integer', jsonPath: '.status.free' },
     conditionColumn('Ready'),
     conditionColumn('Exhausted'),
+    { ...conditionColumn('Contradicted'), wide: true },
   ],
 }
