@@ -1,4 +1,5 @@
 /** The parts of the daemon that the command line starts, behind an interface so that tests need not start them. */
+import type { InstalledDefinition } from '../cluster/kinds/installed.ts'
 import type { Config, ConfigInput, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
 import { isConfigError } from '../errors.ts'
@@ -18,6 +19,8 @@ export interface Programs {
   checkPlugins(config: Config): Promise<void>
   /** Whether the daemon would run here; rejects when the signal aborts. */
   preflight(config: Config, signal: AbortSignal): Promise<readonly Finding[]>
+  /** Whether the cluster has the definitions of the own kinds; throws ConfigError when the configuration names none. */
+  installedDefinitions(config: Config, signal: AbortSignal): Promise<readonly InstalledDefinition[]>
   /** Puts the CNI executable into a directory of the node; whether it was not there already. */
   install(directory: string): Promise<boolean>
   /** Mounts on the node what it lacks, and tells what that was; the process is then in the node's mount namespace. */
@@ -69,6 +72,18 @@ export const realPrograms: Programs = {
     await warmThreadPool()
     const openKernel = () => new LinuxKernel({ sysctls: config.paths.sysctl })
     return await preflight({ config, plugins: await loadPlugins(config, plugins, { signal }), openKernel, signal })
+  },
+  async installedDefinitions({ cluster, logLevel }, signal) {
+    const [{ connectApi }, { installedDefinitions }, { buildInfo }, { createLogger }] = await Promise.all([
+      import('../cluster/kubernetes/connect.ts'),
+      import('../cluster/kinds/installed.ts'),
+      import('../observe/build.ts'),
+      import('../observe/log.ts'),
+    ])
+    const metrics = { requested: () => undefined }
+    const log = createLogger(logLevel === 'info' ? 'warn' : logLevel)
+    using api = await connectApi({ settings: cluster.kubernetes, build: buildInfo(), log, metrics })
+    return await installedDefinitions(api.client, signal)
   },
   async install(directory) {
     const { CNI_EXECUTABLE, installExecutable } = await import('../api/install.ts')

@@ -16,6 +16,7 @@ import type { SourceProblem } from '../cluster/source.ts'
 import { Jobs } from '../jobs.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Table } from '../state/table.ts'
+import { Definitions } from './definitions.ts'
 import { markReadyNodes } from './node-readiness.ts'
 import { OwnStatus } from './own-status.ts'
 import {
@@ -45,6 +46,7 @@ export class Leadership {
   readonly #synced = Promise.withResolvers<void>()
   #ranges: PodRanges | undefined
   #status: OwnStatus | undefined
+  #definitions: Definitions | undefined
 
   constructor(options: LeadOptions) {
     this.#options = options
@@ -72,6 +74,7 @@ export class Leadership {
       ...this.#watches.flatMap(({ problems }) => problems()),
       ...(this.#ranges?.problems ?? []).map(message => ({ place: 'pod ranges', message })),
       ...(this.#status?.problems ?? []),
+      ...(this.#definitions?.problems ?? []),
     ]
   }
 
@@ -88,13 +91,16 @@ export class Leadership {
     const ranges = new PodRanges({ client, tables, events, log, clock })
     const status = new OwnStatus({ client, tables, events, log, clock, ranges, refusal })
     const strays = new Strays({ client, tables, log, clock })
+    const definitions = new Definitions({ client, events, log })
     this.#ranges = ranges
     this.#status = status
+    this.#definitions = definitions
     const stopped = Promise.withResolvers<void>()
     const stop = (): void => stopped.resolve()
     signal.addEventListener('abort', stop, { once: true })
     await using jobs = new Jobs()
     for (const { watch } of this.#watches) jobs.run(`the watch of ${watch.name}`, until => watch.run(until))
+    jobs.run('definitions of own kinds', until => definitions.run(until))
     // What is not known yet may have been given already.
     await Promise.race([this.#synced.promise, stopped.promise, jobs.failed])
     if (signal.aborted) return

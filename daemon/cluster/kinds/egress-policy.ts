@@ -5,6 +5,7 @@ import { address, conditions, group, labelSelector, list, prefix, rule, text, wh
 
 export const egressPolicy: Kind = {
   resource: RESOURCES.egressPolicies,
+  revision: 1,
   shortNames: ['cwegress'],
   about: 'Pods that it selects reach destinations outside the cluster by chosen nodes, with chosen addresses.',
   spec: group({

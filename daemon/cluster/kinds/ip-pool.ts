@@ -5,6 +5,7 @@ import { conditions, group, labelSelector, list, prefix, rule, whole } from './s
 
 export const ipPool: Kind = {
   resource: RESOURCES.ipPools,
+  revision: 1,
   shortNames: ['cwpool'],
   about: 'Ranges of which each node that it selects gets one of each family for its pods.',
   spec: group({

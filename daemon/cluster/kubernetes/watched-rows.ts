@@ -9,7 +9,7 @@ import type { SourceProblem } from '../source.ts'
 import type { ApiClient, Query } from './client.ts'
 import { ListWatch } from './list-watch.ts'
 import type { ApiMetrics } from './metrics.ts'
-import { type ApiResource, OWN_GROUP } from './resources.ts'
+import { type ApiResource, OWN_GROUP, OWN_VERSION } from './resources.ts'
 import { RowSink, type RowTarget, type UnusableObject } from './row-sink.ts'
 
 /** What all collections that are watched over one client have in common. */
@@ -88,5 +88,5 @@ export function byProblem(
 
 function absentKinds({ group }: ApiResource, problem: string | undefined): string {
   if (group !== OWN_GROUP || problem === undefined || !problem.includes(': 404 ')) return ''
-  return '; the CustomResourceDefinitions are not installed, or are older: causeway crds | kubectl apply -f -'
+  return `; its CustomResourceDefinition is not installed (causeway crds | kubectl apply --server-side -f -), or does not serve ${OWN_VERSION} any more: causeway crds --check`
 }
