@@ -1,8 +1,11 @@
 /** What a daemon on Kubernetes does with the API server besides learning of the cluster: it reports, and follows its settings. */
 import { SettingsFollower } from './cluster/kubernetes/follow-settings.ts'
 import type { ApiSide } from './cluster/create-source.ts'
+import { Warnings } from './cluster/kubernetes/warnings.ts'
+import { type Troubles, warnCluster } from './cluster-warnings.ts'
 import { NodeReport } from './cluster/kubernetes/node-report.ts'
 import type { SettingsLayer } from './config/load.ts'
+import type { Endpoints } from './endpoint/endpoints.ts'
 import type { Ground } from './ground.ts'
 import type { Jobs } from './jobs.ts'
 import { statusOf, type Upcoming } from './requests.ts'
@@ -16,11 +19,17 @@ export interface ClusterSide {
   readonly changed: Promise<'changed'>
 }
 
+export interface SpeakOptions {
+  readonly up: Upcoming
+  readonly endpoints: Pick<Endpoints, 'starved'>
+  readonly refusal: Refusal
+}
+
 /** Starts its loops. */
 export function speakToCluster(
   ground: Ground,
   { client, ownUids }: ApiSide,
-  { up, refusal }: { readonly up: Upcoming; readonly refusal: Refusal },
+  { up, endpoints, refusal }: SpeakOptions,
   jobs: Jobs,
 ): ClusterSide {
   const { config, build, kernel, log, tables } = ground
@@ -35,6 +44,18 @@ export function speakToCluster(
     clock: systemClock,
   })
   jobs.run('the report of this node', stop => report.run(stop))
+  const { nodeName } = config
+  const warnings = new Warnings({ client, nodeName, log: log.child('events'), clock: systemClock })
+  const troubles = (): Troubles => ({
+    nodeName,
+    tables,
+    exhausted: up.nat?.exhausted ?? [],
+    contested: up.services?.planner.contested ?? [],
+    healthChecks: up.services?.healthChecks.failed ?? [],
+    starved: endpoints.starved(),
+  })
+  jobs.run('Events', stop => warnings.run(stop))
+  jobs.run('warnings of objects', stop => warnCluster({ troubles, warnings, clock: systemClock }, stop))
   const settings = new SettingsFollower({
     client,
     nodeName: config.nodeName,
