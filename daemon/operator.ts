@@ -10,13 +10,14 @@ import { apiMetrics } from './cluster/kubernetes/metrics.ts'
 import type { Config } from './config/load.ts'
 import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
-import { type BuildInfo, buildInfo } from './observe/build.ts'
+import { buildInfo } from './observe/build.ts'
 import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { Election } from './operator/election.ts'
 import { Leadership } from './operator/lead.ts'
 import { operatorMetrics } from './operator/metrics.ts'
+import { operatorStatus } from './operator/status.ts'
 import { systemClock } from './state/clock.ts'
 
 /**
@@ -56,7 +57,7 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   const health = new Health()
   health.ask('leader', () => (election.holder === '' ? 'nobody leads, or the API server does not answer' : undefined))
   exposeHealth(metrics, health)
-  const status = (): object => describe({ build, identity, election, leadership })
+  const status = (): object => operatorStatus({ build, identity, election, leadership })
   const listen = parseListen(config.operator.listen)
   if (listen !== undefined) {
     const router = addMonitoringRoutes(new Router(), { health, metrics })
@@ -75,28 +76,5 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
     await election.run(lead, signal)
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error
-  }
-}
-
-/** What `GET /v1/status` answers. */
-function describe(parts: {
-  readonly build: BuildInfo
-  readonly identity: string
-  readonly election: Pick<Election, 'leading' | 'holder'>
-  readonly leadership: Leadership | undefined
-}): object {
-  const { build, identity, election, leadership } = parts
-  return {
-    build,
-    identity,
-    leading: election.leading,
-    leader: election.holder,
-    pools: (leadership?.uses() ?? []).map(({ pool, nodes, free, conflict }) => ({
-      name: pool.name,
-      nodes,
-      free,
-      conflict,
-    })),
-    problems: leadership?.problems() ?? [],
   }
 }
