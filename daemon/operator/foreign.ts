@@ -1,5 +1,5 @@
 /** What lies within IPPools and is not theirs: a pod with such an address would be taken for somebody else. Pure. */
-import { covers, type IpPrefix, parseAddress, parsePrefix, widthOf } from '../kernel/ip.ts'
+import { covers, formatAddress, type IpPrefix, parseAddress, parsePrefix, widthOf } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type { ClusterNodeRow, IpPoolRow, OperatorTables, ServiceAddressesRow, ServiceRangeRow } from './rows.ts'
 
@@ -16,10 +16,14 @@ export interface Others {
   readonly serviceRanges: Iterable<ServiceRangeRow>
 }
 
+/** What was read of rows, which never change. */
+type Parsed = WeakMap<object, readonly IpPrefix[]>
+
 /** By the name of the pool; pools with nothing of others are left out. */
 export function foreignIn(
   pools: Iterable<IpPoolRow>,
   { nodes, services, serviceRanges }: Others,
+  parsed: Parsed = new WeakMap(),
 ): ReadonlyMap<string, readonly Foreign[]> {
   const ranges = [...pools].map(({ name, ranges: own }) => ({ name, own: own.map(({ cidr }) => parsePrefix(cidr)) }))
   if (ranges.length === 0) return new Map()
@@ -31,17 +35,24 @@ export function foreignIn(
   }
   for (const { name, cidrs } of serviceRanges)
     for (const cidr of cidrs) see(parsePrefix(cidr), 'service', () => `${cidr}, the range of ServiceCIDR ${name}`)
-  for (const { name, addresses } of nodes)
-    for (const address of addresses) see(whole(address), 'node', () => `${address}, an address of Node ${name}`)
-  for (const { namespace, name, addresses } of services)
-    for (const address of addresses)
-      see(whole(address), 'service', () => `${address}, the address of Service ${namespace}/${name}`)
+  for (const row of nodes)
+    for (const prefix of prefixesOf(row, parsed))
+      see(prefix, 'node', () => `${formatAddress(prefix)}, an address of Node ${row.name}`)
+  for (const row of services)
+    for (const prefix of prefixesOf(row, parsed))
+      see(prefix, 'service', () => `${formatAddress(prefix)}, the address of Service ${row.namespace}/${row.name}`)
   return found
 }
 
-function whole(address: Address): IpPrefix {
-  const { family, value } = parseAddress(address)
-  return { family, value, length: widthOf(family) }
+function prefixesOf(row: { readonly addresses: readonly Address[] }, parsed: Parsed): readonly IpPrefix[] {
+  const known = parsed.get(row)
+  if (known !== undefined) return known
+  const read = row.addresses.map(address => {
+    const { family, value } = parseAddress(address)
+    return { family, value, length: widthOf(family) }
+  })
+  parsed.set(row, read)
+  return read
 }
 
 type ForeignTables = Pick<OperatorTables, 'pools' | 'nodes' | 'services' | 'serviceRanges'>
@@ -49,6 +60,7 @@ type ForeignTables = Pick<OperatorTables, 'pools' | 'nodes' | 'services' | 'serv
 /** The same for tables, thought through again only when one of them has changed: of large clusters it takes a while. */
 export class ForeignOf {
   readonly #tables: ForeignTables
+  readonly #parsed: Parsed = new WeakMap()
   #revisions = ''
   #last: ReadonlyMap<string, readonly Foreign[]> = new Map()
 
@@ -59,7 +71,7 @@ export class ForeignOf {
   get(): ReadonlyMap<string, readonly Foreign[]> {
     const { pools, nodes, services, serviceRanges } = this.#tables
     const revisions = [pools, nodes, services, serviceRanges].map(table => table.revision).join(' ')
-    if (revisions !== this.#revisions) this.#last = foreignIn(pools, this.#tables)
+    if (revisions !== this.#revisions) this.#last = foreignIn(pools, this.#tables, this.#parsed)
     this.#revisions = revisions
     return this.#last
   }

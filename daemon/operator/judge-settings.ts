@@ -1,5 +1,6 @@
 /** What is to be said of NodeSettings: whether daemons can use them, and which of them contradict each other. Pure. */
 import { isDeepStrictEqual } from 'node:util'
+import { settingsFor } from '../cluster/node-settings.ts'
 import { RESOURCES } from '../cluster/kubernetes/resources.ts'
 import { selects } from '../state/selectors.ts'
 import type { ClusterNodeRow, SettingsRow } from './rows.ts'
@@ -67,12 +68,9 @@ export function settingsGroups(
   all: readonly SettingsRow[],
   nodes: readonly ClusterNodeRow[],
 ): readonly SettingsGroup[] {
-  const ordered = all.toSorted(
-    (a, b) => b.priority - a.priority || compare(a.created, b.created) || compare(a.name, b.name),
-  )
   const groups = new Map<string, SettingsGroup>()
   for (const { name, labels } of nodes) {
-    const selecting = ordered.filter(each => selects(each.nodes, labels))
+    const selecting = settingsFor(all, labels).toReversed()
     const key = JSON.stringify(selecting.map(each => each.name))
     if (!groups.has(key)) groups.set(key, { node: name, selecting })
   }
@@ -149,8 +147,4 @@ function isGroup(value: unknown): value is object {
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? 'nothing'
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -2,6 +2,7 @@
 import type { Refusal } from '../cluster-side.ts'
 import type { SourceProblem } from '../cluster/source.ts'
 import { eachChange } from '../state/each-change.ts'
+import { pause } from '../state/pause.ts'
 import { judgePolicies } from './judge-policies.ts'
 import { judgePool } from './judge-pools.ts'
 import { judgeSettings } from './judge-settings.ts'
@@ -19,6 +20,9 @@ export interface OwnStatusOptions extends TellerOptions, PodSearchOptions {
 }
 
 const RETRY_MS = 2000
+/** What takes long is not done all the time: so many times as long is rested from it, and no longer than that. */
+const REST_SHARE = 4
+const LONGEST_REST_MS = 500
 
 export class OwnStatus {
   readonly #options: OwnStatusOptions
@@ -55,10 +59,14 @@ export class OwnStatus {
   }
 
   async #act(signal: AbortSignal): Promise<number | undefined> {
+    const { clock } = this.#options
+    const began = clock.now()
     const { settings, nodes } = this.#options.tables
     const refusals = await this.#checks.refusals([...settings], [...nodes])
     this.#last = this.#judge(refusals)
+    const restMs = Math.min(LONGEST_REST_MS, REST_SHARE * (clock.now() - began))
     this.#failures = await this.#teller.tell(this.#last, signal)
+    await pause(clock, restMs, signal)
     return this.#failures.length > 0 ? RETRY_MS : undefined
   }
 
