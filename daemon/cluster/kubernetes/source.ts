@@ -10,6 +10,7 @@ import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
 import { parseNamespace, parseNode, parsePod } from '../parse.ts'
+import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
 import { missingAccess } from './access.ts'
 import { Compactor } from './compact.ts'
@@ -24,9 +25,6 @@ export interface KubernetesSourceOptions extends WatchOptions {
   readonly nodeName: string
   readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'egressPolicies'>
 }
-
-/** Services of other proxies, and slices that no service address leads to (kube-proxy leaves the same out). */
-const SERVED = '!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless'
 
 /** A table to which a writer declares itself. */
 type Declared = Pick<Table<unknown>, 'initializer'>
@@ -95,7 +93,7 @@ class KubernetesSource implements ClusterSource {
     const keep = new Compactor()
     const join = new NodeJoin(nodes)
     const own = { fieldSelector: `spec.nodeName=${nodeName}` }
-    const query = { labelSelector: SERVED }
+    const query = { labelSelector: SERVED_SELECTOR }
     // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
     const first = new FirstTogether()
     const state: Group = { tables: [nodes, services, endpointSlices] }
