@@ -19,6 +19,7 @@ const PLACES: Readonly<
   Service: { path: '/api/v1', plural: 'services', namespaced: true },
   EndpointSlice: { path: '/apis/discovery.k8s.io/v1', plural: 'endpointslices', namespaced: true },
   NetworkPolicy: { path: '/apis/networking.k8s.io/v1', plural: 'networkpolicies', namespaced: true },
+  NodeNetwork: { path: '/apis/causeway.dev/v1alpha1', plural: 'nodenetworks', namespaced: false },
   EgressPolicy: { path: '/apis/causeway.dev/v1alpha1', plural: 'egresspolicies', namespaced: false },
   IPPool: { path: '/apis/causeway.dev/v1alpha1', plural: 'ippools', namespaced: false },
   NodeSettings: { path: '/apis/causeway.dev/v1alpha1', plural: 'nodesettings', namespaced: false },
@@ -69,16 +70,21 @@ export class Mirror {
   }
 
   async #apply(object: KubeManifest): Promise<void> {
-    const { status, metadata: given, ...others } = object
+    const { status, metadata: given, ...content } = object
     // Which is the API server's to give.
     const { uid: _, ...metadata } = given
-    const rest = { ...others, metadata }
+    const rest = { ...content, metadata }
     const path = pathOf(object)
     const type = 'application/apply-patch+yaml'
     expect(await this.#admin.patch(`${path}?${APPLY}`, rest, type), [200, 201])
     if (status === undefined) return
-    const body = { apiVersion: object.apiVersion, kind: object.kind, metadata: { name: metadata.name }, status }
+    const { addresses, ...others } = status as { readonly addresses?: unknown }
+    const own = object.kind === 'Node' ? others : status
+    const body = { apiVersion: object.apiVersion, kind: object.kind, metadata: { name: metadata.name }, status: own }
     expect(await this.#admin.patch(`${path}/status?${APPLY}`, body, type), [200, 201])
+    // Their merge key is the type, of which a node has one for each family: kubelet replaces them as a whole, too.
+    if (object.kind === 'Node')
+      expect(await this.#admin.patch(`${path}/status`, { status: { addresses: addresses ?? null } }), [200])
   }
 }
 
