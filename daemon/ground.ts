@@ -61,7 +61,10 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
-  const { source, client } = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
+  const { source, client } = await createSource(
+    { config, bootId: kernel.bootId, build, tables, log: log.child('cluster'), metrics },
+    stack,
+  )
   exposeSource(metrics, source)
   exposeHealth(metrics, health)
   health.ask('cluster source', () => source.waitingFor())

@@ -35,7 +35,10 @@ const plugin: Plugin = {
 const programs: Programs = {
   ...noPrograms,
   plugins: () => Promise.resolve([plugin]),
-  runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
+  runDaemon: async load => {
+    const { config, explain } = await load([])
+    throw explain(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`))
+  },
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
   preflight: () => Promise.resolve([]),
   install: () => Promise.resolve(true),

@@ -1,14 +1,16 @@
 /** The parts of the daemon that the command line starts, behind an interface so that tests need not start them. */
-import type { Config, LoadedConfig } from '../config/load.ts'
+import type { Config, ConfigInput, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
 import type { NodeMount } from '../kernel/node-mounts.ts'
+import type { SettledRun } from '../node-settings.ts'
 import type { Plugin } from '../plugin.ts'
 import type { Finding } from '../preflight/finding.ts'
 import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 
 export interface Programs {
   plugins(): Promise<readonly Plugin[]>
-  runDaemon(config: Config, signal: AbortSignal): Promise<void>
+  /** Loads the configuration by `load` and runs the daemon with it until the signal aborts. */
+  runDaemon(load: SettledRun['load'], signal: AbortSignal): Promise<void>
   runOperator(config: Config, signal: AbortSignal): Promise<void>
   /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
   checkPlugins(config: Config): Promise<void>
@@ -27,9 +29,12 @@ export const realPrograms: Programs = {
   async plugins() {
     return (await import('../main.ts')).plugins
   },
-  async runDaemon(config, signal) {
-    const { runDaemon } = await import('../main.ts')
-    await runDaemon(config, signal)
+  async runDaemon(load, signal) {
+    const [{ runDaemon }, { runWithSettings }] = await Promise.all([
+      import('../main.ts'),
+      import('../node-settings.ts'),
+    ])
+    await runWithSettings({ load, run: runDaemon }, signal)
   },
   async runOperator(config, signal) {
     const { runOperator } = await import('../operator.ts')
@@ -78,7 +83,7 @@ export const realPrograms: Programs = {
 /** Loads the configuration the way every command that needs all of it does. */
 export async function loadWith(
   programs: Programs,
-  input: { readonly file: string | undefined; readonly set: readonly string[] },
+  input: Pick<ConfigInput, 'file' | 'set' | 'layers'>,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<LoadedConfig> {
   const plugins = await programs.plugins()

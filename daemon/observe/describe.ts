@@ -24,6 +24,8 @@ export interface Described {
   readonly datapath: Pick<Datapath, 'facts' | 'problems' | 'status'> | undefined
   /** Frontends that several services claim, and ports that somebody else has; undefined like the other. */
   readonly services: { readonly problems: readonly string[] } | undefined
+  /** Settings of this node that cannot be used; undefined while there are none to follow. */
+  readonly settings?: { readonly problems: readonly SourceProblem[] } | undefined
   /** Pods that have no port left to leave the cluster with; undefined like the other. */
   readonly nat: { readonly problems: readonly string[] } | undefined
   /** Network configurations of others. */
@@ -46,6 +48,7 @@ export function describe(d: Described): Status {
     tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
     problems: [
       ...d.source.problems(),
+      ...(d.settings?.problems ?? []),
       ...d.network.problems,
       ...problemsAt('routing', d.datapath),
       ...problemsAt('services', d.services),

@@ -67,9 +67,13 @@ test('daemon and operator are refused nothing with the rights of the chart', asy
   const operator = runOperator(configOf(api, mount(api, folder(), 'causeway-operator')), stopping.signal)
   const log = new FakeLog()
   const config = configOf(api, mount(api, folder(), 'causeway'))
+  const keeping = { ...config, paths: { ...config.paths, state: folder() } }
   const build = { version: '0', node: '0' }
   const tables = createTables()
-  const { source, client } = await createSource({ config, build, tables, log, metrics: new FakeMetrics() }, undo)
+  const { source, client } = await createSource(
+    { config: keeping, bootId: 'b', build, tables, log, metrics: new FakeMetrics() },
+    undo,
+  )
   assert.ok(client)
   const status = () => ({ ready: true, waiting: [], pools: [], problems: [] })
   const common = { client, log, clock: systemClock }

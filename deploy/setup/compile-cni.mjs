@@ -144,7 +144,10 @@ async function fillImage(work, { objcopy, runner, env }) {
   const image = join(work, 'image')
   const [name, ...args] = [...runner, target]
   const heaps = []
-  for (let i = 0; i < HEAPS; i++) heaps.push((await tool(name, args, { encoding: 'buffer' })).stdout)
+  for (let i = 0; i < HEAPS; i++) {
+    const running = tool(name, args, { encoding: 'buffer', env: { ...process.env, ...padding(i) } })
+    heaps.push((await running).stdout)
+  }
   await writeFile(image, sameInAll(heaps))
   await tool(objcopy, ['--update-section', `.image=${image}`, target], { env: withOwn(env) })
 }
@@ -158,6 +161,12 @@ const HEAPS = 8
  */
 function sameInAll([first, ...others]) {
   return first.map((byte, at) => (others.every(other => other[at] === byte) ? byte : 0))
+}
+
+/** Moves the stack, which an emulator puts at the same place each time: it lies below the environment. */
+function padding(amount) {
+  const names = Array.from({ length: amount }, (_, i) => `PADDING${i}`)
+  return Object.fromEntries(names.map(name => [name, 'x'.repeat(100_000 + 16 * amount)]))
 }
 
 function withOwn(env) {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { definitionOf, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
 import { ApiClient } from '../../daemon/cluster/kubernetes/client.ts'
 import { ApiConnection } from '../../daemon/cluster/kubernetes/connection.ts'
+import { KnownCluster } from '../../daemon/cluster/kubernetes/known-cluster.ts'
 import { createKubernetesSource } from '../../daemon/cluster/kubernetes/source.ts'
 import type { ClusterSource } from '../../daemon/cluster/source.ts'
 import { systemClock } from '../../daemon/state/clock.ts'
@@ -24,6 +25,11 @@ export interface SourceWorldOptions extends ApiServerOptions {
   readonly idleMs?: number
   /** Servers that are tried before the real one. */
   readonly before?: readonly string[]
+  /** Where what is known is kept; nowhere unless given. */
+  readonly folder?: string
+  readonly bootId?: string
+  /** Another world's server in place of one of its own. */
+  readonly api?: TestApi
   /** Without the definitions of the own kinds. */
   readonly bare?: boolean
 }
@@ -76,7 +82,7 @@ function insistent(api: TestApi): TestApi {
 /** Server and source; the source runs until it is disposed of. */
 export async function startSource(options: SourceWorldOptions = {}): Promise<SourceWorld> {
   await using stack = new AsyncDisposableStack()
-  const api = stack.use(await startOwnApi(options))
+  const api = options.api ?? stack.use(await startOwnApi(options))
   const tables = options.tables ?? createTables()
   const running = stack.use(runSource(api, tables, options.nodeName ?? 'n1', options))
   const owned = stack.move()
@@ -95,12 +101,21 @@ export function runSource(
   api: TestApi,
   tables: Tables,
   nodeName: string,
-  options: Pick<SourceWorldOptions, 'token' | 'before' | 'idleMs'> = {},
+  options: Pick<SourceWorldOptions, 'token' | 'before' | 'idleMs' | 'folder' | 'bootId'> = {},
 ): RunningSource {
   const { client, connection, log } = clientOf(api, options)
   const restarts: string[] = []
+  const kept = {
+    folder: options.folder ?? '',
+    nodeName,
+    bootId: options.bootId ?? 'this',
+    tables,
+    log,
+    clock: systemClock,
+  }
   const source = createKubernetesSource({
     client,
+    ...(options.folder !== undefined && { known: new KnownCluster(kept) }),
     nodeName,
     tables,
     log,

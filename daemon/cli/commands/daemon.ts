@@ -1,7 +1,8 @@
 /** `causeway daemon` and `causeway operator`: the programs that go on until they are told to stop. */
+import type { LoadedConfig, SettingsLayer } from '../../config/load.ts'
 import { isConfigError } from '../../errors.ts'
 import { type CommandContext, type CommandSpec, configOptions } from '../command.ts'
-import { loadWith, type Programs } from '../programs.ts'
+import { loadWith } from '../programs.ts'
 
 /** A stop that takes longer has gone wrong; pods keep their network all the same. */
 const STOP_MS = 9500
@@ -11,7 +12,17 @@ export const daemon: CommandSpec = {
   summary: 'Run the daemon of this node.',
   about: 'SIGTERM and SIGINT stop it within 10 s, a second one at once. Traffic goes on without it.',
   options: configOptions,
-  run: context => runUntilStopped(context, 'daemon', (config, signal) => context.programs.runDaemon(config, signal)),
+  run: context =>
+    untilStopped(context, 'daemon', async () => {
+      const { programs, signal } = context
+      const load = async (layers: readonly SettingsLayer[]): Promise<LoadedConfig> => {
+        const loaded = await loadOf(context, layers)
+        // What plugins say of their own sections is found out when they are set up.
+        if (layers.length > 0) await explained(loaded, () => programs.checkPlugins(loaded.config))
+        return loaded
+      }
+      await programs.runDaemon(load, signal)
+    }),
 }
 
 export const operator: CommandSpec = {
@@ -22,16 +33,30 @@ export const operator: CommandSpec = {
     'leads, the others wait. It needs cluster.source: kubernetes. Nodes and pods go on without it.',
   options: configOptions,
   run: context =>
-    runUntilStopped(context, 'operator', (config, signal) => context.programs.runOperator(config, signal)),
+    untilStopped(context, 'operator', async () => {
+      const loaded = await loadOf(context, [])
+      await explained(loaded, () => context.programs.runOperator(loaded.config, context.signal))
+    }),
 }
 
-async function runUntilStopped(
-  { options, env, programs, signal, err }: CommandContext,
+function loadOf({ options, env, programs }: CommandContext, layers: readonly SettingsLayer[]): Promise<LoadedConfig> {
+  return loadWith(programs, { file: options.text('config'), set: options.texts('set'), layers }, env)
+}
+
+/** A ConfigError of `work` with the place of its key added. */
+async function explained(loaded: LoadedConfig, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw isConfigError(error) ? loaded.explain(error) : error
+  }
+}
+
+async function untilStopped(
+  { signal, err }: CommandContext,
   what: 'daemon' | 'operator',
-  run: Programs['runDaemon' | 'runOperator'],
+  run: () => Promise<void>,
 ): Promise<number> {
-  const input = { file: options.text('config'), set: options.texts('set') }
-  const loaded = await loadWith(programs, input, env)
   let limit: NodeJS.Timeout | undefined
   // Not kept alive by it, a process that ends in good order never sees its end. One that something a plugin left
   // behind keeps alive would otherwise serve nothing for ever, and nobody would start it anew.
@@ -43,10 +68,8 @@ async function runUntilStopped(
   }
   signal.addEventListener('abort', mustEnd, { once: true })
   try {
-    await run(loaded.config, signal)
+    await run()
     return 0
-  } catch (error) {
-    throw isConfigError(error) ? loaded.explain(error) : error
   } finally {
     mustEnd()
     signal.removeEventListener('abort', mustEnd)

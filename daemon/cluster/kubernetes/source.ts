@@ -2,6 +2,8 @@
  * An API server as cluster source: each collection that this node needs is listed and watched by itself. While the server
  * is away everything known stays; a table is complete once all that it is made of has been listed.
  */
+import { aborted } from '../../abort.ts'
+import { pause } from '../../state/pause.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
 import { parseNodeNetwork } from '../join-node.ts'
@@ -16,6 +18,7 @@ import { missingAccess } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
+import type { KnownCluster } from './known-cluster.ts'
 import { NodeJoin } from './node-join.ts'
 import { type ApiResource, RESOURCES } from './resources.ts'
 import type { RowTarget } from './row-sink.ts'
@@ -23,8 +26,13 @@ import { byProblem, type Collection, rowsOf, type WatchedRows, watchRows, type W
 
 export interface KubernetesSourceOptions extends WatchOptions {
   readonly nodeName: string
+  /** What was known before, for a start without the API server. */
+  readonly known?: Pick<KnownCluster, 'keep' | 'recall'>
   readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'egressPolicies'>
 }
+
+/** The first lists take so long at most where the API server answers, but for the largest clusters. */
+const RECALL_MS = 2000
 
 /** A table to which a writer declares itself. */
 type Declared = Pick<Table<unknown>, 'initializer'>
@@ -45,6 +53,10 @@ class KubernetesSource implements ClusterSource {
   readonly #options: KubernetesSourceOptions
   readonly #parts: readonly Part[]
   readonly #pending: Map<Group, readonly (() => void)[]>
+  /** Everything has been listed. */
+  readonly #synced = Promise.withResolvers<void>()
+  /** Since when what was known counts; undefined where the API server answered. */
+  #recalled: Date | undefined
   /** What the API server says we may not do. */
   #refused: readonly SourceProblem[] = []
 
@@ -58,13 +70,16 @@ class KubernetesSource implements ClusterSource {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#checkAccess(signal), ...this.#parts.map(part => part.watch.run(signal))])
+    const kept = [this.#recall(signal), this.#keep(signal)]
+    await Promise.all([this.#checkAccess(signal), ...kept, ...this.#parts.map(part => part.watch.run(signal))])
   }
 
   waitingFor(): string | undefined {
     const waiting = byProblem(this.#parts.filter(part => !part.watch.synced))
     if (waiting.length === 0) return undefined
-    return waiting.map(({ names, problem }) => `${names} (${problem})`).join('; ')
+    const since =
+      this.#recalled === undefined ? '' : `; pods start by what was known at ${this.#recalled.toISOString()}`
+    return `${waiting.map(({ names, problem }) => `${names} (${problem})`).join('; ')}${since}`
   }
 
   problems(): readonly SourceProblem[] {
@@ -77,6 +92,24 @@ class KubernetesSource implements ClusterSource {
       })),
       ...this.#parts.flatMap(part => part.problems()),
     ]
+  }
+
+  /** A daemon whose API server does not answer soon goes by what was known. */
+  async #recall(signal: AbortSignal): Promise<void> {
+    const { known, clock, log } = this.#options
+    await Promise.race([pause(clock, RECALL_MS, signal), this.#synced.promise])
+    if (known === undefined || signal.aborted || this.#pending.size === 0) return
+    this.#recalled = await known.recall()
+    if (this.#recalled !== undefined)
+      log.warn(
+        { since: this.#recalled.toISOString() },
+        'the API server does not answer: what was known of the cluster counts',
+      )
+  }
+
+  async #keep(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#synced.promise, aborted(signal)])
+    if (!signal.aborted) await this.#options.known?.keep(signal)
   }
 
   /** Said once at start, where it is not known yet what a refusal would mean. */
@@ -125,6 +158,7 @@ class KubernetesSource implements ClusterSource {
       this.#pending.delete(group)
       for (const done of tables) done()
     }
+    if (this.#pending.size === 0) this.#synced.resolve()
   }
 }
 

@@ -45,6 +45,7 @@ export class ApiClient implements AsyncDisposable {
     const headers = await headersOf(stream)
     let text = ''
     for await (const chunk of stream.setEncoding('utf8')) text += chunk as string
+    checkEnd(stream)
     return { status: Number(headers[':status']), headers, text, json: readJson(text) }
   }
 
@@ -81,7 +82,7 @@ export class ApiClient implements AsyncDisposable {
         for (const line of lines) yield JSON.parse(line) as WatchEvent
       }
       if (rest !== '') throw new Error(`the watch broke off in a line: ${rest}`)
-      if (stream.rstCode !== 0) throw new Error(`the connection of the watch ended (code ${stream.rstCode})`)
+      checkEnd(stream)
     } finally {
       stream.close()
     }
@@ -119,6 +120,11 @@ export class ApiClient implements AsyncDisposable {
     this.#session = session
     return session
   }
+}
+
+/** A stream that its connection took with it ends as if it were whole, but for its code. */
+function checkEnd(stream: ClientHttp2Stream): void {
+  if (stream.rstCode !== 0) throw new Error(`the connection ended in the middle of an answer (code ${stream.rstCode})`)
 }
 
 async function headersOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
