@@ -14,6 +14,7 @@ import { type Condition, exposeHealth, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics, type MetricsRegistry } from './observe/metrics.ts'
 import type { Plugin } from './plugin.ts'
+import { exposePolicies } from './policy/not-enforced.ts'
 import { type RunningPlugins, setUpPlugins } from './run.ts'
 import { createTables, type Tables } from './state/tables.ts'
 
@@ -66,6 +67,7 @@ export async function layGround(
     stack,
   )
   exposeSource(metrics, source)
+  exposePolicies(metrics, tables)
   exposeHealth(metrics, health)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })

@@ -5,7 +5,7 @@
 import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
 import type { EgressPolicyRow, NamespaceRow } from '../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
-import type { NodeRow, PodRow } from '../state/tables.ts'
+import type { NetworkPolicyRow, NodeRow, PodRow } from '../state/tables.ts'
 import { type NodeNetwork, parseNodeNetwork } from './join-node.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
@@ -21,6 +21,7 @@ export type ParsedObject =
   | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
   | { readonly kind: 'Namespace'; readonly place: string; readonly row: NamespaceRow }
   | { readonly kind: 'NodeNetwork'; readonly place: string; readonly row: NodeNetwork }
+  | { readonly kind: 'NetworkPolicy'; readonly place: string; readonly row: NetworkPolicyRow }
   | { readonly kind: 'EgressPolicy'; readonly place: string; readonly row: EgressPolicyRow }
   /** A kind that is not used, `apiVersion` and `kind` as `v1 Secret`. */
   | { readonly kind: 'unused'; readonly name: string }
@@ -68,6 +69,8 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
       return { kind: 'Service', place, row: parseService(object) }
     case 'v1 Namespace':
       return { kind: 'Namespace', place, row: parseNamespace(object) }
+    case 'networking.k8s.io/v1 NetworkPolicy':
+      return { kind: 'NetworkPolicy', place, row: parseNetworkPolicy(object) }
     case 'causeway.dev/v1alpha1 NodeNetwork':
       return { kind: 'NodeNetwork', place, row: parseNodeNetwork(object) }
     case 'causeway.dev/v1alpha1 EgressPolicy':
@@ -117,6 +120,10 @@ function isNotReady(status: ObjectField): boolean {
     .items()
     .find(item => item.at('type').text() === 'Ready')
   return ready !== undefined && ready.at('status').text() !== 'True'
+}
+
+export function parseNetworkPolicy(object: ObjectField): NetworkPolicyRow {
+  return { namespace: objectNamespace(object), name: objectName(object) }
 }
 
 export function parseNamespace(object: ObjectField): NamespaceRow {

@@ -3,6 +3,7 @@ import type { Status } from '../api/status.ts'
 import type { ClusterSource, SourceProblem } from '../cluster/source.ts'
 import type { Datapath } from '../datapath/datapath.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { policyProblems } from '../policy/not-enforced.ts'
 import type { Parts } from '../plugin.ts'
 import type { RunningPlugins } from '../run.ts'
 import type { ReconcilerStatus } from '../state/reconcile.ts'
@@ -49,6 +50,7 @@ export function describe(d: Described): Status {
     problems: [
       ...d.source.problems(),
       ...(d.settings?.problems ?? []),
+      ...policyProblems(d.tables),
       ...d.network.problems,
       ...problemsAt('routing', d.datapath),
       ...problemsAt('services', d.services),

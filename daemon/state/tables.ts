@@ -5,6 +5,7 @@
  *   services,
  *   endpointSlices,
  *   namespaces,
+ *   networkPolicies,
  *   egressPolicies
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
@@ -106,6 +107,12 @@ export interface NativeRangeRow {
   readonly owner: string
 }
 
+/** A NetworkPolicy (networking.k8s.io/v1), of which nothing more is used yet. */
+export interface NetworkPolicyRow {
+  readonly namespace: string
+  readonly name: string
+}
+
 /** An IPv6 prefix whose addresses stand for IPv4 ones outside (RFC 6052): this node translates what pods send there. */
 export interface Nat64PrefixRow {
   /** Of 96 bits. */
@@ -127,6 +134,7 @@ export interface Tables {
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
   readonly namespaces: Table<NamespaceRow>
+  readonly networkPolicies: Table<NetworkPolicyRow>
   readonly egressPolicies: Table<EgressPolicyRow>
   readonly egressPaths: Table<EgressPathRow>
   readonly nat64Prefixes: Table<Nat64PrefixRow>
@@ -148,6 +156,7 @@ export function createTables(): Tables {
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
     namespaces: new Table('namespaces', r => r.name),
+    networkPolicies: new Table('networkPolicies', r => `${r.namespace}/${r.name}`),
     egressPolicies: new Table('egressPolicies', r => r.name),
     egressPaths: new Table('egressPaths', r => r.source),
     nat64Prefixes: new Table('nat64Prefixes', r => r.prefix),

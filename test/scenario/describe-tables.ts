@@ -2,10 +2,12 @@
 import { dump } from '../../daemon/state/dump.ts'
 import type { Known } from './play.ts'
 
+const MORE = ['services', 'endpointSlices', 'namespaces', 'networkPolicies', 'egressPolicies'] as const
+
 /** `problems` are lines. */
 export function describeTables({ tables }: Pick<Known, 'tables'>, problems: readonly string[]): string {
   const sync = tables.nodes.initialized ? 'complete' : 'not complete'
-  const more = (['services', 'endpointSlices', 'namespaces', 'egressPolicies'] as const).filter(n => tables[n].size > 0)
+  const more = MORE.filter(name => tables[name].size > 0)
   return [
     `sync ${sync}\n`,
     ...(['nodes', 'pods', ...more] as const).map(name => `${name} ${dump<object>(tables[name])}`),

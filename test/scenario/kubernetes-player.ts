@@ -18,6 +18,9 @@ import { SourceMarkers } from './source-markers.ts'
 /** When every object of a story was created, by the API server's clock. */
 const CREATED = new Date('2026-01-01T00:00:00Z')
 
+/** Tables that are the same on every node. */
+const ALIKE = ['nodes', 'services', 'endpointSlices', 'namespaces', 'networkPolicies', 'egressPolicies'] as const
+
 interface NodeSource {
   readonly node: string
   readonly tables: Tables
@@ -79,7 +82,7 @@ export class KubernetesPlayer implements Player {
   async #together(manifests: readonly KubeManifest[]): Promise<Tables> {
     const all = createTables()
     const [first] = this.#sources
-    for (const name of ['nodes', 'services', 'endpointSlices', 'namespaces', 'egressPolicies'] as const) {
+    for (const name of ALIKE) {
       for (const { tables, node } of this.#sources)
         assert.equal(dump<object>(tables[name]), dump<object>(first?.tables[name] ?? all[name]), `${name} on ${node}`)
       // Rows of one table go into the same table of another set.

@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.ts'
 const OWN = '/apis/causeway.dev/v1alpha1'
 const IN_DEFAULT = '/api/v1/namespaces/default'
 const SLICES = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices'
+const POLICIES = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies'
 const RANGE = '198.18.0.0/32'
 
 interface Marker {
@@ -83,6 +84,11 @@ function commonMarkers(name: string): readonly Marker[] {
       `${IN_DEFAULT}/services`,
       { ...core, kind: 'Service', spec: { ports: [{ port: 1 }] } },
       ({ services }) => has(services, name),
+    ],
+    [
+      POLICIES,
+      { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata, spec: { podSelector: {} } },
+      ({ networkPolicies }) => has(networkPolicies, name),
     ],
     [SLICES, { ...slice, metadata }, ({ endpointSlices }) => has(endpointSlices, name)],
   ]

@@ -16,7 +16,7 @@ import { pause } from '../../state/pause.ts'
 import type { Table } from '../../state/table.ts'
 import type { NodeRow, Tables } from '../../state/tables.ts'
 
-const KEPT = ['nodes', 'pods', 'services', 'endpointSlices', 'namespaces', 'egressPolicies'] as const
+const KEPT = ['nodes', 'pods', 'services', 'endpointSlices', 'namespaces', 'networkPolicies', 'egressPolicies'] as const
 type KeptTables = Pick<Tables, (typeof KEPT)[number]>
 
 export interface KnownClusterOptions {

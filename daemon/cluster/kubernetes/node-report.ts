@@ -69,7 +69,9 @@ export class NodeReport {
 
   #update(): StatusUpdate {
     const { status, version, bootId } = this.#options
-    const { ready, waiting, pools, problems } = status()
+    const { ready, waiting, pools, problems: all } = status()
+    // What is the same everywhere is the operator's to tell, and not at every node.
+    const problems = all.filter(problem => problem.ofCluster !== true)
     const addresses = pools.map(({ pool, family, total, used }) => ({ pool, family: `IPv${family}`, total, used }))
     const conditions: Condition[] = [
       {

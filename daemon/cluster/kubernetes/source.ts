@@ -11,7 +11,7 @@ import type { ObjectField } from '../object-field.ts'
 import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
-import { parseNamespace, parseNode, parsePod } from '../parse.ts'
+import { parseNamespace, parseNetworkPolicy, parseNode, parsePod } from '../parse.ts'
 import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
 import { missingAccess } from './access.ts'
@@ -28,7 +28,10 @@ export interface KubernetesSourceOptions extends WatchOptions {
   readonly nodeName: string
   /** What was known before, for a start without the API server. */
   readonly known?: Pick<KnownCluster, 'keep' | 'recall'>
-  readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'egressPolicies'>
+  readonly tables: Pick<
+    Tables,
+    'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'networkPolicies' | 'egressPolicies'
+  >
 }
 
 /** The first lists take so long at most where the API server answers, but for the largest clusters. */
@@ -122,7 +125,7 @@ class KubernetesSource implements ClusterSource {
 
   #makeParts(): readonly Part[] {
     const { nodeName, tables } = this.#options
-    const { nodes, pods, services, endpointSlices, namespaces, egressPolicies } = tables
+    const { nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies } = tables
     const keep = new Compactor()
     const join = new NodeJoin(nodes)
     const own = { fieldSelector: `spec.nodeName=${nodeName}` }
@@ -139,6 +142,7 @@ class KubernetesSource implements ClusterSource {
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
       this.#rows(namespaces, { resource: RESOURCES.namespaces, parse: parseNamespace }),
+      this.#rows(networkPolicies, { resource: RESOURCES.networkPolicies, parse: parseNetworkPolicy }),
       this.#rows(egressPolicies, { resource: RESOURCES.egressPolicies, parse: parseEgressPolicy }),
     ]
   }
