@@ -14,7 +14,7 @@ import { parseService } from '../parse-service.ts'
 import { parseNamespace, parseNetworkPolicy, parseNode, parsePod } from '../parse.ts'
 import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
-import { missingAccess } from './access.ts'
+import { type Access, askAccess } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
@@ -36,6 +36,8 @@ export interface KubernetesSourceOptions extends WatchOptions {
 
 /** The first lists take so long at most where the API server answers, but for the largest clusters. */
 const RECALL_MS = 2000
+/** A server that did not say what is allowed is asked again after so long. */
+const ACCESS_MS = 30_000
 
 /** A table to which a writer declares itself. */
 type Declared = Pick<Table<unknown>, 'initializer'>
@@ -61,7 +63,7 @@ class KubernetesSource implements ClusterSource {
   /** Since when what was known counts; undefined where the API server answered. */
   #recalled: Date | undefined
   /** What the API server says we may not do. */
-  #refused: readonly SourceProblem[] = []
+  #refused: Access['refused'] = new Map()
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
@@ -87,8 +89,12 @@ class KubernetesSource implements ClusterSource {
 
   problems(): readonly SourceProblem[] {
     const away = byProblem(this.#parts.filter(part => part.watch.synced && part.watch.problem !== undefined))
+    const heard = this.#parts.filter(part => part.watch.synced && part.watch.problem === undefined)
     return [
-      ...this.#refused,
+      // A resource that is heard has been allowed since.
+      ...[...this.#refused]
+        .filter(([name]) => !heard.some(part => part.resource === name))
+        .map(([, problem]) => problem),
       ...away.map(({ names, problem }) => ({
         place: `API server ${this.#options.client.server}`,
         message: `${names}: ${problem}; what is known stays, and is brought up to date when it answers`,
@@ -115,12 +121,17 @@ class KubernetesSource implements ClusterSource {
     if (!signal.aborted) await this.#options.known?.keep(signal)
   }
 
-  /** Said once at start, where it is not known yet what a refusal would mean. */
+  /** Said at start, where it is not known yet what a refusal would mean; asked again of a server that did not say. */
   async #checkAccess(signal: AbortSignal): Promise<void> {
-    const { client, log } = this.#options
+    const { client, clock, log } = this.#options
     const resources = this.#parts.map(part => part.resource)
-    this.#refused = await missingAccess(client, resources, signal)
-    for (const problem of this.#refused) log.error({ ...problem }, 'cluster source: a right is missing')
+    for (let answered = false; !answered && !signal.aborted; ) {
+      const access = await askAccess(client, resources, signal)
+      this.#refused = access.refused
+      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
+      answered = access.answered
+      if (!answered) await pause(clock, ACCESS_MS, signal)
+    }
   }
 
   #makeParts(): readonly Part[] {
