@@ -107,9 +107,16 @@ export class TestControlPlane implements AsyncDisposable {
     return items.filter(({ involvedObject: of }) => of.kind === kind && of.name === name)
   }
 
-  /** Has something go wrong: `faults/control.ts` of the API server. */
-  async fault(fault: object): Promise<void> {
-    succeeded(await this.admin.create('/faults', fault))
+  /** From now on, for so long, the API server accepts connections and never answers; those there were are cut. */
+  async halfOpen(forMs: number): Promise<void> {
+    const watching = this.admin.watch('/api/v1/namespaces?watch=true')
+    await watching.next()
+    succeeded(await this.admin.create('/faults', { kind: 'half-open', forMs, cut: true }))
+    const ended = (async () => {
+      for await (const _event of watching);
+    })()
+    // It begins a moment after it has been promised, and cuts this watch, too.
+    await ended.catch(() => undefined)
   }
 
   /** The API server's end; what it holds it has again when it starts. */
