@@ -234,7 +234,7 @@ suite('a cluster with an API server and operators', () => {
     const ranges = await plane.allRanges()
     assert.equal(new Set(ranges).size, 6)
     assert.ok(ranges.every(range => range !== ''))
-    plane.startOperator(leader)
+    await plane.startOperator(leader)
   })
 
   test('goes on as it is while no operator runs, and nodes that came meanwhile get ranges afterwards', async () => {
@@ -248,7 +248,7 @@ suite('a cluster with an API server and operators', () => {
     await eventually(async () => (await cluster.node('node1').table('nodes')).some(row => row.name === 'node10'))
     assert.deepEqual(await plane.allRanges(), before)
     for (const node of cluster.nodes) assert.equal((await statusOf(node)).ready, true)
-    for (const name of OPERATORS) plane.startOperator(name)
+    for (const name of OPERATORS) await plane.startOperator(name)
     // The lease of the dead runs out first.
     const given = await plane.givenTo('node10', 15_000)
     assert.deepEqual(
@@ -294,7 +294,7 @@ suite('a cluster with an API server and operators', () => {
     await Promise.all(OPERATORS.map(name => plane.endOperator(name, 'SIGTERM')))
     const { items } = (await plane.get(CRDS)) as unknown as { items: readonly { metadata: { name: string } }[] }
     for (const { metadata } of items) succeeded(await plane.admin.delete(`${CRDS}/${metadata.name}`))
-    for (const name of OPERATORS) plane.startOperator(name)
+    for (const name of OPERATORS) await plane.startOperator(name)
     const starting = node.startDaemon()
     await eventually(() => existsSync(node.layout.socket))
     await eventually(async () => {

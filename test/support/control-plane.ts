@@ -14,10 +14,12 @@ import {
   startOperator,
 } from '../../deploy/lab/kubernetes/control-plane.ts'
 import { inNamespace, runCommand } from '../../deploy/lab/command.ts'
-import type { Cluster } from './cluster.ts'
+import type { Built } from '../../deploy/lab/node.ts'
+import type { Lab } from '../../deploy/lab/state.ts'
 import { eventually } from './eventually.ts'
 
 const ENDED_MS = 15_000
+const STARTED_MS = 30_000
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/causeway-operator'
 const OWN = '/apis/causeway.dev/v1alpha1'
 
@@ -33,13 +35,19 @@ export interface Event {
   readonly type: string
 }
 
+/** The lab that it belongs to. */
+export interface PlaneOf {
+  readonly lab: Pick<Lab, 'layout'>
+  readonly built: Pick<Built, 'daemon'>
+}
+
 /** Ends its own connections when it is disposed of; the processes are the lab's. */
 export class TestControlPlane implements AsyncDisposable {
   readonly admin: ApiClient
-  readonly #cluster: Cluster
+  readonly #cluster: PlaneOf
   readonly #plane: ControlPlane
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: PlaneOf) {
     this.#cluster = cluster
     this.#plane = controlPlaneOf(cluster.lab.layout)
     const { url, socket } = this.#plane
@@ -125,7 +133,7 @@ export class TestControlPlane implements AsyncDisposable {
   }
   /** `more`: options of its command. */
   async startServer(more: readonly string[] = []): Promise<void> {
-    await startApiServer(this.#cluster.lab.layout, this.#cluster.signal, more)
+    await startApiServer(this.#cluster.lab.layout, AbortSignal.timeout(STARTED_MS), more)
   }
 
   /** Name of the operator that leads by the API server's word; undefined while none does. */
@@ -138,8 +146,11 @@ export class TestControlPlane implements AsyncDisposable {
   async endOperator(name: OperatorName, signal: NodeJS.Signals): Promise<void> {
     await this.#end(signal, operatorConfig(this.#cluster.lab.layout, name))
   }
-  startOperator(name: OperatorName): void {
-    startOperator(this.#cluster.lab.layout, name, this.#cluster.built)
+  /** Resolves once it can be ended; it leads when it is its turn. */
+  async startOperator(name: OperatorName): Promise<void> {
+    const { lab, built } = this.#cluster
+    startOperator(lab.layout, name, built)
+    await eventually(() => this.#processes(operatorConfig(lab.layout, name)).length > 0)
   }
   /** What an operator says of itself. */
   async operatorStatus(name: OperatorName): Promise<JsonObject> {
