@@ -30,6 +30,7 @@ export function speakToCluster(
     bootId: kernel.bootId,
     version: build.version,
     status: () => statusOf(ground, up),
+    node: () => tables.nodes.get(config.nodeName),
     log: log.child('report'),
     clock: systemClock,
   })

@@ -77,7 +77,8 @@ test('daemon and operator are refused nothing with the rights of the chart', asy
   assert.ok(client)
   const status = () => ({ ready: true, waiting: [], pools: [], problems: [] })
   const common = { client, log, clock: systemClock }
-  const report = new NodeReport({ ...common, nodeName: 'node1', bootId: 'b', version: '0', status })
+  const node = () => tables.nodes.get('node1')
+  const report = new NodeReport({ ...common, nodeName: 'node1', bootId: 'b', version: '0', status, node })
   const running = [operator, source.run(stopping.signal), report.run(stopping.signal)]
   undo.defer(async () => {
     stopping.abort()

@@ -163,6 +163,23 @@ suite('a cluster with an API server and operators', () => {
       )
   })
 
+  test('marks a node ready again that is registered anew, and names its pods that others do not reach', async () => {
+    const node = cluster.node('node2')
+    const before = await plane.rangesOf('node2')
+    await deleteNode('node2')
+    registerNode(2)
+    const ranges = await plane.givenTo('node2')
+    assert.deepEqual(
+      ranges.filter(range => before.includes(range)),
+      [],
+    )
+    await eventually(async () => !(await isTainted('node2')))
+    await hasProblem(node, /^Node node2: .*not reach pods .*: default\/node2-c; delete them/)
+    await cluster.deletePod('node2', 2)
+    await hasProblem(node, /node2-c/, false)
+    await cluster.addPod('node2', 2)
+  })
+
   test('says on pools that contradict others, and on nodes for which a pool has nothing left, what is wrong', async () => {
     await plane.createOwn('ippools', 'IPPool', 'twin', { cidrs: [{ cidr: '10.71.128.0/17' }] })
     await eventually(async () => (await plane.condition('ippools', 'twin', 'Ready'))?.status === 'False')

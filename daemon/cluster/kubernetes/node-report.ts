@@ -2,6 +2,7 @@
 import type { Status } from '../../api/status.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../plugin.ts'
+import type { NodeRow } from '../../state/tables.ts'
 import type { Clock } from '../../state/clock.ts'
 import { pause } from '../../state/pause.ts'
 import { ApiError } from './api-error.ts'
@@ -17,6 +18,8 @@ export interface NodeReportOptions {
   readonly bootId: string
   readonly version: string
   readonly status: () => Pick<Status, 'ready' | 'waiting' | 'pools' | 'problems'>
+  /** The node as the cluster has it: one with other ranges has another NodeNetwork, on which nothing stands yet. */
+  readonly node: () => Pick<NodeRow, 'podCidrs'> | undefined
   readonly log: Logger
   readonly clock: Clock
 }
@@ -30,8 +33,8 @@ const LONGEST_MESSAGE = 1000
 export class NodeReport {
   readonly #options: NodeReportOptions
   readonly #backoff: Backoff
-  /** The conditions that were written last, and when anything was. */
-  #written: { readonly conditions: string; readonly atMs: number } | undefined
+  /** The conditions that were written last, when anything was, and what ranges the node had then. */
+  #written: { readonly conditions: string; readonly atMs: number; readonly ranges: string } | undefined
   #failing: string | undefined
 
   constructor(options: NodeReportOptions, random: () => number = Math.random) {
@@ -49,11 +52,13 @@ export class NodeReport {
     const { clock, log, client, nodeName } = this.#options
     const update = this.#update()
     const conditions = JSON.stringify(update.conditions)
-    const due = this.#written === undefined || clock.now() - this.#written.atMs >= FIGURES_MS
-    if (!due && conditions === this.#written?.conditions) return LOOK_MS
+    const ranges = this.#options.node()?.podCidrs.join() ?? ''
+    const last = this.#written
+    const same = conditions === last?.conditions && ranges === last.ranges
+    if (same && clock.now() - last.atMs < FIGURES_MS) return LOOK_MS
     try {
       await writeStatus(client, { resource: RESOURCES.nodeNetworks, name: nodeName }, update, signal)
-      this.#written = { conditions, atMs: clock.now() }
+      this.#written = { conditions, atMs: clock.now(), ranges }
       this.#backoff.succeeded()
       this.#failing = undefined
       return LOOK_MS
