@@ -1,5 +1,6 @@
 /** What a daemon on Kubernetes does with the API server besides learning of the cluster: it reports, and follows its settings. */
 import { SettingsFollower } from './cluster/kubernetes/follow-settings.ts'
+import { nodeFacts } from './cluster/node-facts.ts'
 import type { ApiSide } from './cluster/create-source.ts'
 import { Warnings } from './cluster/kubernetes/warnings.ts'
 import { type Troubles, warnCluster } from './cluster-warnings.ts'
@@ -32,7 +33,7 @@ export function speakToCluster(
   { up, endpoints, refusal }: SpeakOptions,
   jobs: Jobs,
 ): ClusterSide {
-  const { config, build, kernel, log, tables } = ground
+  const { config, build, kernel, log, tables, cloud } = ground
   const report = new NodeReport({
     client,
     nodeName: config.nodeName,
@@ -40,6 +41,8 @@ export function speakToCluster(
     bootId: kernel.bootId,
     version: build.version,
     status: () => statusOf(ground, up),
+    facts: () => nodeFacts(config, tables, cloud().cloud),
+    tables,
     log: log.child('report'),
     clock: systemClock,
   })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSource } from '../../daemon/cluster/create-source.ts'
+import { nodeFacts } from '../../daemon/cluster/node-facts.ts'
 import { NodeReport } from '../../daemon/cluster/kubernetes/node-report.ts'
 import { RESOURCES } from '../../daemon/cluster/kubernetes/resources.ts'
 import { Warnings } from '../../daemon/cluster/kubernetes/warnings.ts'
@@ -95,7 +96,9 @@ test('daemon and operator are refused nothing with the rights of the chart', asy
   const status = () => ({ ready: true, waiting: [], pools: [], problems: [] })
   const { client, ownUids } = side
   const common = { client, log, clock: systemClock }
-  const report = new NodeReport({ ...common, nodeName: 'node1', ownUids, bootId: 'b', version: '0', status })
+  const facts = () => nodeFacts(config, tables, 'none')
+  const own = { nodeName: 'node1', ownUids, bootId: 'b', version: '0' }
+  const report = new NodeReport({ ...common, ...own, status, facts, tables })
   const running = [operator, source.run(stopping.signal), report.run(stopping.signal)]
   undo.defer(async () => {
     stopping.abort()

@@ -1,33 +1,43 @@
 /**
  * YAML in, routes and ipcache out: Node and Pod objects through the directory source and the planner, on a node `n1`
  * whose uplink `eth0` has 172.30.0.1/24, fd00:30::1/64 and an MTU of 1500 until a story says otherwise. The text before
- * a story's first step names the mode, and "IPv4 only" where pods have no other family; `UPDATE_GOLDENS=1` rewrites what
- * is expected.
+ * a story's first step names the mode, "IPv4 only" where pods have no other family, and "machine of aws" where the firmware
+ * says so; all else is behind the gateways 172.30.0.254 and fe80::fe. `UPDATE_GOLDENS=1` rewrites what is expected.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { findCloud } from '../../daemon/cloud.ts'
 import { PathPlanner } from '../../daemon/datapath/path-planner.ts'
 import type { RoutingMode } from '../../daemon/datapath/paths.ts'
 import { familyOf } from '../../daemon/kernel/ip.ts'
-import type { Family } from '../../daemon/kernel/kernel.ts'
+import type { Family, LinkInfo, Net, RouteInfo } from '../../daemon/kernel/kernel.ts'
 import { sortedRows } from '../../daemon/state/dump.ts'
 import { replaceRows } from '../../daemon/state/replace.ts'
-import { createTables, type HostAddressRow, type Tables } from '../../daemon/state/tables.ts'
+import { type Cloud, createTables, type HostAddressRow, type Tables } from '../../daemon/state/tables.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FakeLog } from '../support/fake-log.ts'
 import { play, type Stage } from './play.ts'
 import { parseStory, printStory } from './story.ts'
 
 const folder = join(import.meta.dirname, 'paths')
+const BEHIND_GATEWAYS: Pick<Net, 'routeTo' | 'link'> = {
+  routeTo: address => {
+    const family = familyOf(address) === 6 ? 6 : 4
+    const [dst, via] = family === 4 ? ['0.0.0.0/0', '172.30.0.254'] : ['::/0', 'fe80::fe']
+    return { family, dst, via, link: 2, table: 254, protocol: 4 } satisfies RouteInfo
+  },
+  // No more is asked of it.
+  link: () => ({ name: 'eth0', loopback: false }) as LinkInfo,
+}
 const UPLINK = { name: 'eth0', index: 2, mtu: 1500, mac: '02:00:00:00:00:01' }
 
 for (const name of readdirSync(folder)) {
   test(`scenario ${name}: the ways to other nodes are as the story says`, async () => {
     const path = join(folder, name)
     const story = parseStory(readFileSync(path, 'utf8'))
-    await using stage = new PlannerStage(modeOf(story.about), familiesOf(story.about))
+    await using stage = new PlannerStage(story.about)
     const told = await play(story.steps, stage)
     const text = printStory({ ...story, steps: told })
     if (process.env.UPDATE_GOLDENS === '1') writeFileSync(path, text)
@@ -42,6 +52,10 @@ function modeOf(about: string): RoutingMode {
   return mode as RoutingMode
 }
 
+function machineOf(about: string): Cloud | undefined {
+  return (['aws', 'azure', 'gcp'] as const).find(cloud => about.includes(`machine of ${cloud}`))
+}
+
 function familiesOf(about: string): readonly Family[] {
   return about.includes('IPv4 only') ? [4] : [4, 6]
 }
@@ -54,12 +68,26 @@ class PlannerStage implements Stage, AsyncDisposable {
   readonly #planner: PathPlanner
   readonly #running: Promise<void>
 
-  constructor(mode: RoutingMode, families: readonly Family[]) {
+  constructor(about: string) {
+    const [mode, families, machine] = [modeOf(about), familiesOf(about), machineOf(about)]
     const { tables } = this
     tables.uplinks.put(UPLINK)
     this.setAddresses('172.30.0.1/24\nfd00:30::1/64')
-    const common = { tables, nodeName: 'n1', mtu: 'auto' as const, log: new FakeLog(), clock: this.#clock }
-    this.#planner = new PathPlanner({ ...common, mode, families, encryptionOverhead: 0 })
+    const common = {
+      tables,
+      nodeName: 'n1',
+      mtu: 'auto' as const,
+      log: new FakeLog(),
+      clock: this.#clock,
+      net: BEHIND_GATEWAYS,
+    }
+    this.#planner = new PathPlanner({
+      ...common,
+      mode,
+      families,
+      encryptionOverhead: 0,
+      cloud: () => findCloud('auto', tables.nodes.get('n1'), machine).cloud,
+    })
     this.#running = this.#planner.run(async () => {}, this.#stop.signal)
   }
 
@@ -99,7 +127,7 @@ function routesOf({ routes }: Tables): string[] {
 
 function ipcacheOf({ ipcache }: Tables): string[] {
   return sortedRows(ipcache).map(
-    ({ prefix, node, path, host }) =>
-      `ipcache ${prefix} ${node} ${path.kind === 'overlay' ? `overlay ${path.tunnel}` : 'native'}${host ? ' itself' : ''}`,
+    ({ prefix, node, path, host, why }) =>
+      `ipcache ${prefix} ${node} ${path.kind === 'overlay' ? `overlay ${path.tunnel}` : 'native'} (${why})${host ? ' itself' : ''}`,
   )
 }

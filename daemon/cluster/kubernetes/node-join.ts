@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
 import type { NodeRow } from '../../state/tables.ts'
-import { joinNode, type NodeNetwork, parseNodeNetwork } from '../join-node.ts'
+import { joinNode, type NodeNetwork, type NodeObject, parseNodeNetwork } from '../join-node.ts'
 import type { ObjectField } from '../object-field.ts'
 import { parseNode } from '../parse.ts'
 import type { RowTarget } from './row-sink.ts'
@@ -23,7 +23,7 @@ export interface OwnUids {
   readonly network: string
 }
 
-export function nodeWithUid(object: ObjectField): OfNode<NodeRow> {
+export function nodeWithUid(object: ObjectField): OfNode<NodeObject> {
   const uid = object.at('metadata').at('uid').text() ?? ''
   return { row: parseNode(object), uid, ownUid: uid }
 }
@@ -37,14 +37,14 @@ export function networkOfNode(object: ObjectField): OfNode<NodeNetwork> {
 
 export class NodeJoin {
   readonly #table: Table<NodeRow>
-  readonly #nodes = new Map<string, OfNode<NodeRow>>()
+  readonly #nodes = new Map<string, OfNode<NodeObject>>()
   readonly #networks = new Map<string, OfNode<NodeNetwork>>()
 
   constructor(table: Table<NodeRow>) {
     this.#table = table
   }
 
-  readonly nodes: RowTarget<OfNode<NodeRow>> = {
+  readonly nodes: RowTarget<OfNode<NodeObject>> = {
     put: row => this.#set(this.#nodes, row),
     delete: row => this.#delete(this.#nodes, row),
     replace: rows => this.#replace(this.#nodes, rows),
@@ -91,7 +91,7 @@ export class NodeJoin {
   }
 
   /** The NodeNetwork of another Node that had the name says nothing of this one. */
-  #joined({ row, uid }: OfNode<NodeRow>): NodeRow {
+  #joined({ row, uid }: OfNode<NodeObject>): NodeRow {
     const network = this.#networks.get(row.name)
     const isOwn = network !== undefined && (network.uid === '' || uid === '' || network.uid === uid)
     return joinNode(row, isOwn ? network.row : undefined)

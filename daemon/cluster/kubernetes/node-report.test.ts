@@ -1,75 +1,119 @@
-/** What a daemon says of its node, and of whose NodeNetwork. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { node } from '../../../test/support/api-server.ts'
-import { eventually } from '../../../test/support/eventually.ts'
+import { endpointRow } from '../../../test/support/endpoint-row.ts'
+import { FakeClock, settle } from '../../../test/support/fake-clock.ts'
 import { FakeLog } from '../../../test/support/fake-log.ts'
-import { startSource } from '../../../test/support/kubernetes-source.ts'
-import { type Json, listAt, textAt } from '../../../deploy/lab/api-server/objects/json.ts'
-import { systemClock } from '../../state/clock.ts'
+import type { Status } from '../../api/status.ts'
+import { createTables } from '../../state/tables.ts'
+import { type NodeFacts, nodeFacts } from '../node-facts.ts'
+import { ApiUnreachable } from './api-error.ts'
 import { NodeReport } from './node-report.ts'
 
-const NETWORKS = '/apis/causeway.dev/v1alpha1/nodenetworks'
+/** The status of a NodeNetwork on an API server that can be taken away. */
+class OneObject {
+  status: Record<string, unknown> = {}
+  writes = 0
+  away = false
 
-function networkOf(name: string, ownerUid: string, podCidrs: readonly string[]): object {
-  const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name, uid: ownerUid }]
-  return {
-    apiVersion: 'causeway.dev/v1alpha1',
-    kind: 'NodeNetwork',
-    metadata: { name, ownerReferences },
-    spec: { podCidrs },
+  async get(): Promise<unknown> {
+    if (this.away) throw new ApiUnreachable('https://192.0.2.1')
+    return { metadata: { resourceVersion: `${this.writes}` }, status: this.status }
+  }
+  async patch(_: unknown, { patch }: { readonly patch: unknown }): Promise<unknown> {
+    this.writes++
+    const { status } = patch as { readonly status: Record<string, unknown> }
+    this.status = { ...this.status, ...status }
+    return {}
   }
 }
 
-const isReady = (json: Json): boolean =>
-  listAt(json, 'status', 'conditions').some(
-    each => textAt(each, 'type') === 'Ready' && textAt(each, 'status') === 'True',
-  )
-
-test('the NodeNetwork of a Node of the same name that is gone is not this node’s: not its ranges, not its report', async () => {
-  await using stack = new AsyncDisposableStack()
-  const world = stack.use(await startSource({ nodeName: 'n1' }))
-  const { api, client, source, tables } = world
-  const uidOf = (json: Json): string => textAt(json, 'metadata', 'uid')
-  const first = uidOf((await api.admin.create('/api/v1/nodes', node('n1'))).json)
-  await api.admin.create(NETWORKS, networkOf('n1', first, ['10.0.0.0/24']))
-  const log = new FakeLog()
-  const status = () => ({ ready: true, waiting: [], pools: [], problems: [] })
-  const ownUids = () => source.ownUids()
-  const report = new NodeReport({
-    client,
+function reporting() {
+  const tables = createTables()
+  tables.nodes.put({ name: 'n1', addresses: [], podCidrs: ['10.1.0.0/24'], labels: {} })
+  const server = new OneObject()
+  const clock = new FakeClock()
+  const state: Pick<Status, 'ready' | 'waiting' | 'pools' | 'problems'> & { ready: boolean } = {
+    ready: true,
+    waiting: [],
+    pools: [],
+    problems: [],
+  }
+  const settings = {
     nodeName: 'n1',
-    ownUids,
-    bootId: 'b',
-    version: '1',
-    status,
-    log,
-    clock: systemClock,
-  })
+    routing: { nativeNetwork: 'x' },
+  } as const
+  const facts = (): NodeFacts => nodeFacts(settings, tables, 'aws')
+  const report = new NodeReport(
+    {
+      client: server,
+      nodeName: 'n1',
+      ownUids: () => ({ node: 'node', network: 'network' }),
+      bootId: 'b',
+      version: '1',
+      status: () => state,
+      facts,
+      tables,
+      log: new FakeLog(),
+      clock,
+    },
+    () => 0.5,
+  )
   const stop = new AbortController()
   const running = report.run(stop.signal)
-  stack.defer(async () => {
-    stop.abort()
-    await running
-  })
-  const network = async (): Promise<Json> => (await api.admin.get(`${NETWORKS}/n1`)).json
-  await eventually(async () => isReady(await network()))
-  await eventually(() => tables.nodes.get('n1')?.podCidrs.join() === '10.0.0.0/24')
+  return {
+    tables,
+    server,
+    clock,
+    state,
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await running
+    },
+  }
+}
 
-  // Made anew; the NodeNetwork that is there bears the first one's uid, as one does whose deletion is under way.
-  await api.admin.delete('/api/v1/nodes/n1')
-  await api.admin.delete(`${NETWORKS}/n1`)
-  api.server.load([networkOf('n1', first, ['10.0.0.0/24'])] as never)
-  const second = uidOf((await api.admin.create('/api/v1/nodes', node('n1'))).json)
-  assert.notEqual(first, second)
-  const refused = (): boolean => log.lines.some(line => line.includes('is of a Node of that name that is gone'))
-  await eventually(refused, { timeoutMs: 10_000 })
-  assert.equal(isReady(await network()), false)
-  assert.deepEqual(tables.nodes.get('n1')?.podCidrs, [])
+test('what other nodes need to know is told at once, without time passing, and only when it changes', async () => {
+  await using at = reporting()
+  await settle()
+  const { cloud, nativeNetwork, podAddresses = null } = at.server.status
+  assert.deepEqual([cloud, nativeNetwork, podAddresses, at.server.writes], ['aws', 'x', null, 1])
+  at.tables.endpoints.put(endpointRow('inside', ['10.1.0.7']))
+  await settle()
+  assert.equal(at.server.writes, 1)
+  at.tables.endpoints.put(endpointRow('outside', ['10.9.0.7']))
+  await settle()
+  assert.deepEqual([at.server.status.podAddresses, at.server.writes], [['10.9.0.7'], 2])
+  at.tables.endpoints.delete('causeway/outside/eth0')
+  await settle()
+  assert.deepEqual([at.server.status.podAddresses, at.server.writes, at.clock.now()], [null, 3, 0])
+})
 
-  // As the operator does; a report follows soon, although nothing has changed on the node.
-  await api.admin.delete(`${NETWORKS}/n1`)
-  await api.admin.create(NETWORKS, networkOf('n1', second, ['10.0.1.0/24']))
-  await eventually(async () => isReady(await network()), { timeoutMs: 10_000 })
-  assert.deepEqual(tables.nodes.get('n1')?.podCidrs, ['10.0.1.0/24'])
+test('readiness is told within a second, figures within a minute', async () => {
+  await using at = reporting()
+  await settle()
+  at.state.ready = false
+  await at.clock.advance(1000)
+  assert.equal(at.server.writes, 2)
+  Object.assign(at.state, { pools: [{ pool: 'p', family: 4, total: 9, used: 1 }] })
+  await at.clock.advance(30_000)
+  assert.equal(at.server.writes, 2)
+  await at.clock.advance(30_000)
+  assert.deepEqual(
+    [at.server.writes, at.server.status.addresses],
+    [3, [{ pool: 'p', family: 'IPv4', total: 9, used: 1 }]],
+  )
+})
+
+test('while the API server is away changes wait for the next attempt, which tells the last state', async () => {
+  await using at = reporting()
+  await settle()
+  at.server.away = true
+  at.tables.endpoints.put(endpointRow('a', ['10.9.0.1']))
+  await settle()
+  at.server.away = false
+  at.tables.endpoints.put(endpointRow('b', ['10.9.0.2']))
+  await settle()
+  assert.equal(at.server.writes, 1)
+  await at.clock.advance(60_000)
+  assert.deepEqual(at.server.status.podAddresses, ['10.9.0.1', '10.9.0.2'])
 })

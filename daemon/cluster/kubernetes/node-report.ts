@@ -3,7 +3,9 @@ import type { Status } from '../../api/status.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../plugin.ts'
 import type { Clock } from '../../state/clock.ts'
-import { pause } from '../../state/pause.ts'
+import { Rest } from '../../state/rest.ts'
+import type { Tables } from '../../state/tables.ts'
+import type { NodeFacts } from '../node-facts.ts'
 import { ApiError } from './api-error.ts'
 import { Backoff } from './backoff.ts'
 import type { ApiClient } from './client.ts'
@@ -20,11 +22,15 @@ export interface NodeReportOptions {
   readonly bootId: string
   readonly version: string
   readonly status: () => Pick<Status, 'ready' | 'waiting' | 'pools' | 'problems'>
+  /** What other nodes need to reach this node's pods; told at once when it changes. */
+  readonly facts: () => NodeFacts
+  /** What the facts are made of. */
+  readonly tables: Pick<Tables, 'nodes' | 'endpoints'>
   readonly log: Logger
   readonly clock: Clock
 }
 
-/** How soon a change of readiness is seen; the rest of a status, which changes with every pod, may be older. */
+/** How soon a change of conditions is seen; the rest of a status, which changes with every pod, may be older. */
 const LOOK_MS = 1000
 /** The same while the source has not brought this node's Node. */
 const NODE_MS = 100
@@ -35,8 +41,8 @@ const LONGEST_MESSAGE = 1000
 export class NodeReport {
   readonly #options: NodeReportOptions
   readonly #backoff: Backoff
-  /** The conditions that were written last, and to which objects, and when anything was. */
-  #written: { readonly text: string; readonly atMs: number } | undefined
+  /** What was said last, of facts and conditions and to which objects, and when. */
+  #written: { readonly text: string; readonly facts: string; readonly atMs: number } | undefined
   #failing: string | undefined
 
   constructor(options: NodeReportOptions, random: () => number = Math.random) {
@@ -46,7 +52,22 @@ export class NodeReport {
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) await pause(this.#options.clock, await this.#look(signal), signal)
+    const { clock, tables } = this.#options
+    const rest = new Rest(clock)
+    signal.addEventListener('abort', rest.wake, { once: true })
+    let dueMs = clock.now()
+    try {
+      while (!signal.aborted) {
+        rest.begin(tables.nodes.changed(), tables.endpoints.changed())
+        // After a failure nothing is tried before its time.
+        const news = this.#failing === undefined && JSON.stringify(this.#options.facts()) !== this.#written?.facts
+        if (news || clock.now() >= dueMs) dueMs = clock.now() + (await this.#look(signal))
+        await rest.until(dueMs)
+      }
+    } finally {
+      rest.end()
+      signal.removeEventListener('abort', rest.wake)
+    }
   }
 
   /** How long to wait before the next look. */
@@ -55,13 +76,14 @@ export class NodeReport {
     const uids = this.#options.ownUids()
     if (uids === undefined) return NODE_MS
     const update = this.#update()
-    const text = JSON.stringify([uids, update.conditions])
+    const facts = JSON.stringify(this.#options.facts())
+    const text = JSON.stringify([uids, facts, update.conditions])
     const due = this.#written === undefined || clock.now() - this.#written.atMs >= FIGURES_MS
     if (!due && text === this.#written?.text) return LOOK_MS
     try {
       const guard = (network: unknown): void => requireOwn(network, nodeName, uids.node)
       await writeStatus(client, { resource: RESOURCES.nodeNetworks, name: nodeName }, { ...update, guard }, signal)
-      this.#written = { text, atMs: clock.now() }
+      this.#written = { text, facts, atMs: clock.now() }
       this.#backoff.succeeded()
       this.#failing = undefined
       return LOOK_MS
@@ -76,7 +98,7 @@ export class NodeReport {
   }
 
   #update(): StatusUpdate {
-    const { status, version, bootId } = this.#options
+    const { status, facts, version, bootId } = this.#options
     const { ready, waiting, pools, problems: all } = status()
     // What is the same everywhere is the operator's to tell, and not at every node.
     const problems = all.filter(problem => problem.ofCluster !== true)
@@ -95,7 +117,7 @@ export class NodeReport {
         message: problemText(problems),
       },
     ]
-    return { conditions, fields: { version, bootId, addresses } }
+    return { conditions, fields: { version, bootId, addresses, ...facts() } }
   }
 }
 
