@@ -41,21 +41,25 @@ const REQUEST_MS = 30_000
 /** client-go's page; a page of Nodes with their images and labels is then some megabytes. */
 const PAGE = 500
 
-/** Every method throws ApiError, ApiUnreachable, or the reason of its signal. */
+type Asked = Pick<ApiConnection, 'ask' | 'server' | 'onConnected'>
+
+/** Every method that asks throws ApiError, ApiUnreachable, or the reason of its signal. */
 export class ApiClient {
-  readonly #connection: Pick<ApiConnection, 'ask' | 'server'>
+  readonly #connection: Asked
   readonly #count: (question: Question, status: number) => void
 
-  constructor(
-    connection: Pick<ApiConnection, 'ask' | 'server'>,
-    count: (question: Question, status: number) => void = () => undefined,
-  ) {
+  constructor(connection: Asked, count: (question: Question, status: number) => void = () => undefined) {
     this.#connection = connection
     this.#count = count
   }
 
   get server(): string {
     return this.#connection.server
+  }
+
+  /** Calls back whenever there is a connection again; what is returned ends that. */
+  onConnected(listener: () => void): () => void {
+    return this.#connection.onConnected(listener)
   }
 
   async get(resource: ApiResource, place: ObjectPlace, signal: AbortSignal): Promise<unknown> {

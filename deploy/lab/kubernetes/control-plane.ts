@@ -63,21 +63,26 @@ export async function startControlPlane(
   if (!bare) for (const name of OPERATORS) startOperator(lab, name, built)
 }
 
-/** The API server, as it was before if there was one. */
-export async function startApiServer(lab: LabLayout, signal: AbortSignal): Promise<void> {
+/** The API server, as it was before if there was one; with further options of its command. */
+export async function startApiServer(lab: LabLayout, signal: AbortSignal, more: readonly string[] = []): Promise<void> {
   const { url, state } = controlPlaneOf(lab)
   const { host } = new URL(url)
   const accounts = ['causeway', 'causeway-operator'].flatMap(name => ['--service-account', `${NAMESPACE}/${name}`])
   const log = join(state, `api-server.log`)
   const before = existsSync(log) ? readFileSync(log, 'utf8').split('listening at').length : 1
-  const options = ['--listen', host, '--state', state, ...accounts]
+  const options = ['--listen', host, '--state', state, ...accounts, ...more]
   spawnInside(lab, lab.control, [process.execPath, join(ROOT, 'deploy/lab/api-server/main.ts'), ...options], log)
   await says(log, 'listening at', signal, before)
 }
 
+/** The configuration file of an operator. */
+export function operatorConfig(lab: LabLayout, name: OperatorName): string {
+  return join(controlPlaneOf(lab).state, `${name}.yaml`)
+}
+
 export function startOperator(lab: LabLayout, name: OperatorName, built: Pick<Built, 'daemon'>): void {
   const { state } = controlPlaneOf(lab)
-  const config = join(state, `${name}.yaml`)
+  const config = operatorConfig(lab, name)
   const lease = { durationSeconds: 5, renewSeconds: 3, retrySeconds: 1 }
   const operator = { namespace: NAMESPACE, lease, listen: `127.0.0.1:${9963 + OPERATORS.indexOf(name)}` }
   writeFileSync(config, stringify({ cluster: clusterSection(lab, 'causeway-operator'), operator }))
