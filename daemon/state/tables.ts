@@ -45,6 +45,8 @@ export interface NodeRow {
   readonly nativeNetwork?: string
   /** Addresses of its pods outside `podCidrs`, by its daemon; absent when there are none. */
   readonly podAddresses?: readonly Address[]
+  /** Of its NodeNetwork; absent where there is none, or it has none. */
+  readonly networkUid?: string
 }
 
 /** Clouds whose links carry only packets of addresses that they gave. */

@@ -87,6 +87,16 @@ test('what other nodes need to know is told at once, without time passing, and o
   assert.deepEqual([at.server.status.podAddresses, at.server.writes, at.clock.now()], [null, 3, 0])
 })
 
+test('a NodeNetwork that was made anew is told everything at once', async () => {
+  await using at = reporting()
+  await settle()
+  at.server.status = {}
+  at.tables.nodes.put({ name: 'n1', addresses: [], podCidrs: ['10.1.0.0/24'], labels: {}, networkUid: 'another' })
+  await settle()
+  const { cloud, conditions } = at.server.status
+  assert.deepEqual([cloud, (conditions as readonly object[]).length, at.clock.now()], ['aws', 2, 0])
+})
+
 test('readiness is told within a second, figures within a minute', async () => {
   await using at = reporting()
   await settle()

@@ -33,11 +33,17 @@ const FIGURES_MS = 60_000
 /** A message is read in a terminal. */
 const LONGEST_MESSAGE = 1000
 
+/** As text, to be compared. */
+interface Said {
+  readonly facts: string
+  readonly conditions: string
+}
+
 export class NodeReport {
   readonly #options: NodeReportOptions
   readonly #backoff: Backoff
-  /** Facts and conditions that were written last, and when anything was. */
-  #written: { readonly facts: string; readonly conditions: string; readonly atMs: number } | undefined
+  /** What was written last, and when. */
+  #written: (Said & { readonly atMs: number }) | undefined
   #failing: string | undefined
 
   constructor(options: NodeReportOptions, random: () => number = Math.random) {
@@ -55,7 +61,7 @@ export class NodeReport {
       while (!signal.aborted) {
         rest.begin(tables.nodes.changed(), tables.endpoints.changed())
         // After a failure nothing is tried before its time.
-        const news = this.#failing === undefined && JSON.stringify(this.#options.facts()) !== this.#written?.facts
+        const news = this.#failing === undefined && this.#facts() !== this.#written?.facts
         if (news || clock.now() >= dueMs) dueMs = clock.now() + (await this.#look(signal))
         await rest.until(dueMs)
       }
@@ -69,7 +75,7 @@ export class NodeReport {
   async #look(signal: AbortSignal): Promise<number> {
     const { clock, log, client, nodeName } = this.#options
     const update = this.#update()
-    const said = { facts: JSON.stringify(this.#options.facts()), conditions: JSON.stringify(update.conditions) }
+    const said: Said = { facts: this.#facts(), conditions: JSON.stringify(update.conditions) }
     const { facts, conditions, atMs = -Infinity } = this.#written ?? {}
     const due = clock.now() - atMs >= FIGURES_MS || facts !== said.facts || conditions !== said.conditions
     if (!due) return LOOK_MS
@@ -87,6 +93,12 @@ export class NodeReport {
       this.#failing = text
       return this.#backoff.next(error instanceof ApiError ? error.retryAfterMs : 0)
     }
+  }
+
+  /** With the object that they are told to: one that was made anew has none of them. */
+  #facts(): string {
+    const { facts, tables, nodeName } = this.#options
+    return JSON.stringify([facts(), tables.nodes.get(nodeName)?.networkUid])
   }
 
   #update(): StatusUpdate {
