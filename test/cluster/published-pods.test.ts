@@ -38,6 +38,22 @@ suite('in a cluster with an API server', () => {
     )
   })
 
+  test('native routing where the cloud drops it is done as told, and said to be in vain with the way out', async () => {
+    const node2 = cluster.node('node2')
+    await node2.endDaemon('SIGTERM')
+    await node2.startDaemon({ set: ['routing.mode=native', 'cloud=aws'] })
+    const { stdout } = await node2.causeway('status')
+    assert.match(stdout, /^node +node2, ready$/m)
+    assert.match(
+      stdout,
+      /routing: routing\.mode is native, but the network of aws drops .* Set routing\.mode to auto; or, /,
+    )
+    assert.match(stdout, /routing +native: native to node1 \(routing\.mode native\)/)
+    await node2.endDaemon('SIGTERM')
+    await node2.startDaemon({ set: [] })
+    await eventually(async () => !(await node2.causeway('status')).stdout.includes('aws'))
+  })
+
   test('pods stay reachable from other nodes when their node gets other ranges, and open connections go on', async () => {
     const [pod, other] = [cluster.station('node1-a'), cluster.station('node2-a')]
     const streams = await Promise.all(FAMILIES.map(family => pod.stream(other.address(family))))
