@@ -18,7 +18,6 @@ export interface NodeNetwork {
   readonly cloud?: Cloud | 'none'
   readonly nativeNetwork?: string
   readonly podAddresses?: readonly Address[]
-  readonly uid?: string
 }
 
 /** More than one node's daemon publishes. */
@@ -36,10 +35,8 @@ export function parseNodeNetwork(object: ObjectField): NodeNetwork {
   const cloud = CLOUDS.find(name => name === status.at('cloud').value)
   const network = status.at('nativeNetwork')
   const addresses = status.at('podAddresses').items().slice(0, MOST_POD_ADDRESSES)
-  const uid = object.at('metadata').at('uid').text()
   return {
     ...parseAssigned(object),
-    ...(uid !== undefined && { uid }),
     ...(cloud !== undefined && { cloud }),
     ...(!network.absent && { nativeNetwork: network.converted(networkName) }),
     ...(addresses.length > 0 && { podAddresses: [...new Set(addresses.map(a => a.converted(canonicalAddress)))] }),
@@ -54,7 +51,7 @@ export function joinNode({ namedNetwork, cloudNetwork, ...node }: NodeObject, ne
   const assigned = network?.podCidrs ?? []
   const podCidrs = assigned.length === 0 ? node.podCidrs : assigned
   const cloud = network?.cloud ?? node.provider
-  const { podAddresses, uid } = network ?? {}
+  const { podAddresses } = network ?? {}
   const known = podAddresses === undefined && podCidrs.every(range => node.podCidrs.includes(range))
   const routed = known && cloud !== 'none'
   const nativeNetwork = namedNetwork ?? network?.nativeNetwork ?? (routed ? cloudNetwork : undefined)
@@ -64,6 +61,5 @@ export function joinNode({ namedNetwork, cloudNetwork, ...node }: NodeObject, ne
     ...(cloud !== undefined && { cloud }),
     ...(nativeNetwork && { nativeNetwork }),
     ...(podAddresses !== undefined && { podAddresses }),
-    ...(uid !== undefined && { networkUid: uid }),
   }
 }

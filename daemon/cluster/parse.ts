@@ -13,6 +13,7 @@ import { parseEgressPolicy } from './parse-egress-policy.ts'
 import { parseEndpointSlice } from './parse-endpoint-slice.ts'
 import { parseNodePlace } from './parse-node-place.ts'
 import { parseService } from './parse-service.ts'
+import { isServed } from './served.ts'
 
 export type ParsedObject =
   | { readonly kind: 'Node'; readonly place: string; readonly row: NodeObject }
@@ -65,6 +66,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
     case 'v1 Pod':
       return { kind: 'Pod', place, row: parsePod(object) }
     case 'v1 Service':
+      if (!isServed(object)) return { kind: 'unused', name: 'Service of another proxy' }
       return { kind: 'Service', place, row: parseService(object) }
     case 'v1 Namespace':
       return { kind: 'Namespace', place, row: parseNamespace(object) }
@@ -75,6 +77,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
     case 'causeway.dev/v1alpha1 EgressPolicy':
       return { kind: 'EgressPolicy', place, row: parseEgressPolicy(object) }
     case 'discovery.k8s.io/v1 EndpointSlice': {
+      if (!isServed(object)) return { kind: 'unused', name: 'EndpointSlice of a headless service or another proxy' }
       const row = parseEndpointSlice(object)
       return row === undefined
         ? { kind: 'unused', name: 'EndpointSlice of names' }

@@ -246,6 +246,11 @@ export const schema = section('', {
         'native routes through the uplinks, overlay by VXLAN; auto chooses for each node: native where both are of one native ' +
         'network or, without one, on one link that is no cloud’s. docs/routing.md.',
     }),
+    formerRanges: field(z.array(z.string().check(z.refine(isPrefix))), 'a list of prefixes such as 10.244.0.0/16', {
+      byDefault: [],
+      about:
+        'Ranges of pods that another CNI attached, which is being replaced (docs/migration.md): they are reached through the host’s stack and the routes of that CNI.',
+    }),
     nativeNetwork: field(
       z.string().check(z.refine(name => name === '' || isNetworkName(name))),
       `nothing, or ${NETWORK_NAME_ALLOWED}`,

@@ -21,7 +21,8 @@ import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { egressPathTarget } from './egress-paths.ts'
 import { egressReconcilers } from './egress.ts'
-import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
+import { FormerPods } from './former-pods.ts'
+import { endpointTarget, formerPodTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
 import { possibleCpus } from '../kernel/bpf/map-info.ts'
 import type { MtuPlan } from './mtu.ts'
@@ -82,6 +83,7 @@ export class Datapath implements AsyncDisposable {
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
   readonly #services: DatapathServices
   readonly #devicesKnown: () => void
+  readonly #formerPods: FormerPods
   readonly #looks: Attempts
   readonly #sysctls: Attempts
   readonly #departed = new Departed(() => this.#set.departed)
@@ -121,6 +123,8 @@ export class Datapath implements AsyncDisposable {
     this.#tcx = parts.tcx
     this.#xdp = parts.xdp
     this.#devicesKnown = declareNodeDevices(tables)
+    const { nodeName, routing } = options.settings
+    this.#formerPods = new FormerPods({ tables, nodeName, ranges: routing.formerRanges })
     this.#looks = new Attempts('links and addresses of the node could not be read', log)
     this.#sysctls = new Attempts('sysctls of the node could not be set', log)
     this.#planner = parts.planner
@@ -141,6 +145,12 @@ export class Datapath implements AsyncDisposable {
       name: 'host-address-map',
       table: tables.hostAddresses,
       target: hostAddressTarget(() => this.#set.endpoints),
+    })
+    const former = new Reconciler({
+      ...common,
+      name: 'former-pod-map',
+      table: tables.formerPods,
+      target: formerPodTarget(() => this.#set.endpoints),
     })
     const ipcache = new Reconciler({
       ...common,
@@ -168,7 +178,7 @@ export class Datapath implements AsyncDisposable {
       target: egressPathTarget(() => this.#set.egressPaths),
     })
     const egress = [...egressReconcilers({ ...common, current: () => this.#set, tables }), this.egressPaths]
-    this.#reconcilers = [this.endpoints, hosts, ipcache, ...egress, this.#services.reconciler, this.#routes]
+    this.#reconcilers = [this.endpoints, hosts, former, ipcache, ...egress, this.#services.reconciler, this.#routes]
   }
 
   get mtu(): MtuPlan {
@@ -195,10 +205,6 @@ export class Datapath implements AsyncDisposable {
   }
   counters(): DatapathCounter[] {
     return readCounters({ metrics: this.#set.mapFd('metrics'), forwarded: this.#set.mapFd('forwarded') })
-  }
-  /** Reads maps of a set that is not replaced meanwhile. */
-  async read<T>(reading: (set: ProgramSet) => Promise<T>): Promise<T> {
-    return await this.#programs.use(reading)
   }
   /** Facts for `status`, in words. */
   facts(): Readonly<Record<string, string>> {
@@ -241,6 +247,7 @@ export class Datapath implements AsyncDisposable {
     await Promise.all([
       ...this.#reconcilers.map(r => r.start(signal)),
       this.#followDevices(signal),
+      this.#formerPods.run(signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => this.#sysctls.make(() => setSysctls(this.#options)), signal),
       watchRoutes(kernel.net, () => this.#followRoutes(), signal),
@@ -331,6 +338,7 @@ function newPlanner(options: DatapathOptions): PathPlanner {
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
     overlay: options.overlay ?? false,
+    formerRanges: settings.routing.formerRanges,
     log,
   })
 }

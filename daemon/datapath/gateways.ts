@@ -67,7 +67,7 @@ export class Gateways {
   async look(): Promise<void> {
     const began = this.#clock.now()
     let looks = 0
-    for (const address of [...this.#known.keys()]) {
+    for (const address of this.#known.keys()) {
       if (++looks % LOOKS_A_TURN === 0) await this.#clock.turn()
       // A plan may have begun meanwhile, which asks for others.
       if (!this.#known.has(address)) continue

@@ -1,6 +1,6 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
 import { familyIn } from '../kernel/ip.ts'
-import type { Address, Family, Net } from '../kernel/kernel.ts'
+import type { Address, Family, Net, Prefix } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
@@ -21,6 +21,8 @@ export interface PathPlannerOptions {
   readonly families: readonly Family[]
   readonly mtu: 'auto' | number
   readonly encryptionOverhead: number
+  /** Ranges of a CNI that is being replaced, whose pods need no routes. */
+  readonly formerRanges?: readonly Prefix[]
   /** More than paths to pods goes through the overlay, to any node. */
   readonly overlay?: boolean
   /** The cloud of this node, whose row may not say it yet. */
@@ -67,7 +69,7 @@ export class PathPlanner implements Disposable {
     const { tables } = options
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#strays = new StrayPods(tables.pods)
+    this.#strays = new StrayPods(tables.pods, options.formerRanges)
     this.#gateways = new Gateways(options.net, this.#clock)
     this.#attempts = new Attempts('the plan of paths could not be carried out, the last one stays', options.log)
     this.#initialized = [tables.routes.initializer('paths'), tables.ipcache.initializer('paths')]

@@ -38,6 +38,7 @@ export function constantsOf(
   const own = programConstants({
     datapath,
     silent: services.withoutBackend === 'drop',
+    formerPods: routing.formerRanges.length > 0,
     clientPorts: clientPorts(kernel),
     dsr: { ...dsrOf(settings, nativeNetwork), vni },
     hostNetns: netnsCookie(),

@@ -93,6 +93,13 @@ function sorted(strays: StrayPods): string {
     .join(' ')
 }
 
+test("pods in the ranges of another CNI are that one's, wherever they are", () => {
+  const { pods } = createTables()
+  using strays = new StrayPods(pods, ['10.244.0.0/16'])
+  pods.put(pod('old', 'n2', ['10.244.2.7', '10.9.9.9']))
+  assert.deepEqual([strays.update(ranges), print(strays)], [true, 'n2: 10.9.9.9/32'])
+})
+
 const told = (name: string, podAddresses: string[], addresses: string[] = []): NodeRow => ({
   name,
   addresses,

@@ -1,5 +1,5 @@
 /**
- * Pods whose addresses lie in no range of their node: each needs a route of its own. Kept from change to change, because
+ * Pods whose addresses lie in no range of their node: each needs a route of its own, unless another CNI attached it. Kept from change to change, because
  * a cluster has many pods, nearly all of them inside the ranges, and they come and go all the time.
  */
 import { covers, hostPrefix, type IpPrefix, parseAddress, parsePrefix } from '../kernel/ip.ts'
@@ -19,9 +19,12 @@ export class StrayPods implements Disposable {
   #ranges: ReadonlyMap<string, readonly Prefix[]> = new Map()
   readonly #parsed = new Map<string, readonly IpPrefix[]>()
   readonly #strays = new Map<string, Stray>()
+  readonly #former: readonly IpPrefix[]
 
-  constructor(pods: Table<PodRow>) {
+  /** `former`: ranges of another CNI, which has routes to its pods. */
+  constructor(pods: Table<PodRow>, former: readonly Prefix[] = []) {
     this.#pods = pods
+    this.#former = former.map(parsePrefix)
     this.#follower = pods.follow('stray-pods')
   }
 
@@ -75,7 +78,7 @@ export class StrayPods implements Disposable {
     const key = this.#pods.keyOf(pod)
     const before = this.#strays.get(key)
     const ranges = this.#parsed.get(pod.nodeName)
-    const prefixes = ranges === undefined || pod.hostNetwork ? [] : outside(pod, ranges)
+    const prefixes = ranges === undefined || pod.hostNetwork ? [] : outside(pod, [...ranges, ...this.#former])
     if (prefixes.length === 0) return this.#strays.delete(key)
     this.#strays.set(key, { node: pod.nodeName, prefixes })
     return before?.node !== pod.nodeName || String(before.prefixes) !== String(prefixes)

@@ -5,20 +5,15 @@ import { ApiClient } from '../../daemon/cluster/kubernetes/client.ts'
 import { ApiConnection } from '../../daemon/cluster/kubernetes/connection.ts'
 import { KnownCluster } from '../../daemon/cluster/kubernetes/known-cluster.ts'
 import { createKubernetesSource } from '../../daemon/cluster/kubernetes/source.ts'
-import type { ClusterSource } from '../../daemon/cluster/source.ts'
 import { systemClock } from '../../daemon/state/clock.ts'
 import { createTables, type Tables } from '../../daemon/state/tables.ts'
 import type { ApiServerOptions } from '../../deploy/lab/api-server/server.ts'
 import { type TestApi, startTestApi } from './api-server.ts'
 import { FakeLog } from './fake-log.ts'
 
-export interface SourceWorld extends AsyncDisposable {
+export interface SourceWorld extends RunningSource {
   readonly api: TestApi
-  readonly client: ApiClient
-  readonly source: ClusterSource
   readonly tables: Tables
-  readonly log: FakeLog
-  readonly restarts: string[]
 }
 
 export interface SourceWorldOptions extends ApiServerOptions {
@@ -88,10 +83,27 @@ export async function startSource(options: SourceWorldOptions = {}): Promise<Sou
   await using stack = new AsyncDisposableStack()
   const api = options.api ?? stack.use(await startOwnApi(options))
   const tables = options.tables ?? createTables()
+  const running = stack.use(runSource(api, tables, options.nodeName ?? 'n1', options))
+  const owned = stack.move()
+  return { ...running, api, tables, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+export interface RunningSource extends AsyncDisposable {
+  readonly client: ApiClient
+  readonly source: ReturnType<typeof createKubernetesSource>
+  readonly log: FakeLog
+  readonly restarts: string[]
+}
+
+/** The source of a node, until it is disposed of. */
+export function runSource(
+  api: TestApi,
+  tables: Tables,
+  nodeName: string,
+  options: Pick<SourceWorldOptions, 'token' | 'before' | 'idleMs' | 'folder' | 'bootId'> = {},
+): RunningSource {
   const { client, connection, log } = clientOf(api, options)
-  stack.use(connection)
   const restarts: string[] = []
-  const nodeName = options.nodeName ?? 'n1'
   const kept = {
     folder: options.folder ?? '',
     nodeName,
@@ -112,10 +124,10 @@ export async function startSource(options: SourceWorldOptions = {}): Promise<Sou
   })
   const stop = new AbortController()
   const running = source.run(stop.signal)
-  stack.defer(async () => {
+  const dispose = async (): Promise<void> => {
     stop.abort()
     await running
-  })
-  const owned = stack.move()
-  return { api, client, source, tables, log, restarts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+    connection[Symbol.dispose]()
+  }
+  return { client, source, log, restarts, [Symbol.asyncDispose]: dispose }
 }

@@ -40,13 +40,15 @@ function reporting() {
   }
   const settings = {
     nodeName: 'n1',
-    routing: { mode: 'auto', nativeNetwork: 'x', overlay: { port: 1, vni: 1 } },
+    routing: { nativeNetwork: 'x' },
   } as const
+  const uids = { node: 'node', network: 'network' }
   const facts = (): NodeFacts => nodeFacts(settings, tables, 'aws')
   const report = new NodeReport(
     {
       client: server,
       nodeName: 'n1',
+      ownUids: () => uids,
       bootId: 'b',
       version: '1',
       status: () => state,
@@ -64,6 +66,7 @@ function reporting() {
     server,
     clock,
     state,
+    uids,
     async [Symbol.asyncDispose]() {
       stop.abort()
       await running
@@ -91,7 +94,8 @@ test('a NodeNetwork that was made anew is told everything at once', async () => 
   await using at = reporting()
   await settle()
   at.server.status = {}
-  at.tables.nodes.put({ name: 'n1', addresses: [], podCidrs: ['10.1.0.0/24'], labels: {}, networkUid: 'another' })
+  at.uids.network = 'another'
+  at.tables.nodes.put({ name: 'n1', addresses: [], podCidrs: ['10.1.0.0/24', '10.2.0.0/24'], labels: {} })
   await settle()
   const { cloud, conditions } = at.server.status
   assert.deepEqual([cloud, (conditions as readonly object[]).length, at.clock.now()], ['aws', 2, 0])

@@ -6,21 +6,22 @@ import { aborted } from '../../abort.ts'
 import { pause } from '../../state/pause.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
-import { parseNodeNetwork } from '../join-node.ts'
 import type { ObjectField } from '../object-field.ts'
 import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
-import { parseNamespace, parseNetworkPolicy, parseNode, parsePod } from '../parse.ts'
+import { parseNamespace, parseNetworkPolicy, parsePod } from '../parse.ts'
+import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
-import { missingAccess } from './access.ts'
+import { type Access, askAccess } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
 import type { KnownCluster } from './known-cluster.ts'
-import { NodeJoin } from './node-join.ts'
+import { networkOfNode, NodeJoin, nodeWithUid, type OwnUids } from './node-join.ts'
 import { type ApiResource, RESOURCES } from './resources.ts'
 import type { RowTarget } from './row-sink.ts'
+import { strayProblems } from './own-strays.ts'
 import { byProblem, type Collection, rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
 
 export interface KubernetesSourceOptions extends WatchOptions {
@@ -33,11 +34,10 @@ export interface KubernetesSourceOptions extends WatchOptions {
   >
 }
 
-/** Services of other proxies, and slices that no service address leads to (kube-proxy leaves the same out). */
-const SERVED = '!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless'
-
 /** The first lists take so long at most where the API server answers, but for the largest clusters. */
 const RECALL_MS = 2000
+/** A server that did not say what is allowed is asked again after so long. */
+const ACCESS_MS = 30_000
 
 /** A table to which a writer declares itself. */
 type Declared = Pick<Table<unknown>, 'initializer'>
@@ -48,14 +48,20 @@ interface Group {
   readonly tables: readonly Declared[]
 }
 
+export interface OwnNode {
+  /** Undefined while this node has no Node. */
+  ownUids(): OwnUids | undefined
+}
+
 /** Declares itself to all its tables; nothing is asked before `run`. */
-export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource {
+export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource & OwnNode {
   return new KubernetesSource(options)
 }
 
-class KubernetesSource implements ClusterSource {
+class KubernetesSource implements ClusterSource, OwnNode {
   readonly name = 'kubernetes'
   readonly #options: KubernetesSourceOptions
+  readonly #join: NodeJoin
   readonly #parts: readonly Part[]
   readonly #pending: Map<Group, readonly (() => void)[]>
   /** Everything has been listed. */
@@ -63,15 +69,20 @@ class KubernetesSource implements ClusterSource {
   /** Since when what was known counts; undefined where the API server answered. */
   #recalled: Date | undefined
   /** What the API server says we may not do. */
-  #refused: readonly SourceProblem[] = []
+  #refused: Access['refused'] = new Map()
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
+    this.#join = new NodeJoin(options.tables.nodes)
     this.#parts = this.#makeParts()
     const groups = new Set(this.#parts.map(part => part.group))
     this.#pending = new Map(
       [...groups].map(group => [group, group.tables.map(table => table.initializer('cluster/kubernetes'))]),
     )
+  }
+
+  ownUids(): OwnUids | undefined {
+    return this.#join.uidsOf(this.#options.nodeName)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -89,14 +100,24 @@ class KubernetesSource implements ClusterSource {
 
   problems(): readonly SourceProblem[] {
     const away = byProblem(this.#parts.filter(part => part.watch.synced && part.watch.problem !== undefined))
+    const heard = this.#parts.filter(part => part.watch.synced && part.watch.problem === undefined)
     return [
-      ...this.#refused,
+      // A resource that is heard has been allowed since.
+      ...[...this.#refused]
+        .filter(([name]) => !heard.some(part => part.resource === name))
+        .map(([, problem]) => problem),
       ...away.map(({ names, problem }) => ({
         place: `API server ${this.#options.client.server}`,
         message: `${names}: ${problem}; what is known stays, and is brought up to date when it answers`,
       })),
       ...this.#parts.flatMap(part => part.problems()),
+      ...this.#strayProblems(),
     ]
+  }
+
+  #strayProblems(): readonly SourceProblem[] {
+    const { nodeName, tables } = this.#options
+    return strayProblems(tables.nodes.get(nodeName), tables.pods)
   }
 
   /** A daemon whose API server does not answer soon goes by what was known. */
@@ -117,29 +138,33 @@ class KubernetesSource implements ClusterSource {
     if (!signal.aborted) await this.#options.known?.keep(signal)
   }
 
-  /** Said once at start, where it is not known yet what a refusal would mean. */
+  /** Said at start, where it is not known yet what a refusal would mean; asked again of a server that did not say. */
   async #checkAccess(signal: AbortSignal): Promise<void> {
-    const { client, log } = this.#options
+    const { client, clock, log } = this.#options
     const resources = this.#parts.map(part => part.resource)
-    this.#refused = await missingAccess(client, resources, signal)
-    for (const problem of this.#refused) log.error({ ...problem }, 'cluster source: a right is missing')
+    for (let answered = false; !answered && !signal.aborted; ) {
+      const access = await askAccess(client, resources, signal)
+      this.#refused = access.refused
+      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
+      answered = access.answered
+      if (!answered) await pause(clock, ACCESS_MS, signal)
+    }
   }
 
   #makeParts(): readonly Part[] {
     const { nodeName, tables } = this.#options
     const { nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies } = tables
     const keep = new Compactor()
-    const join = new NodeJoin(nodes)
     const own = { fieldSelector: `spec.nodeName=${nodeName}` }
-    const query = { labelSelector: SERVED }
+    const query = { labelSelector: SERVED_SELECTOR }
     // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
     const first = new FirstTogether()
     const state: Group = { tables: [nodes, services, endpointSlices] }
     const part = <T>(resource: ApiResource, parse: Collection<T>['parse'], target: RowTarget<T>, of?: Query): Part =>
       this.#part(state, { resource, parse, target: first.add(target), ...(of !== undefined && { query: of }) })
     return [
-      part(RESOURCES.nodes, o => keep.node(parseNode(o)), join.nodes),
-      part(RESOURCES.nodeNetworks, parseNodeNetwork, join.networks),
+      part(RESOURCES.nodes, nodesOf(keep), this.#join.nodes),
+      part(RESOURCES.nodeNetworks, networkOfNode, this.#join.networks),
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
@@ -165,6 +190,13 @@ class KubernetesSource implements ClusterSource {
       for (const done of tables) done()
     }
     if (this.#pending.size === 0) this.#synced.resolve()
+  }
+}
+
+function nodesOf(keep: Compactor): typeof nodeWithUid {
+  return object => {
+    const of = nodeWithUid(object)
+    return { ...of, row: keep.node(of.row) }
   }
 }
 
