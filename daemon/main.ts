@@ -112,7 +112,7 @@ function natOf({ tables, metrics, log, plugins: running }: Ground, datapath: Dat
   const isOn = (constant: string): boolean => Number(running.slots.constants.get(constant)?.part ?? 0) !== 0
   const nat = new Nat({
     masquerade: isOn('masquerade_flags') || isOn('egress_gateway'),
-    flows: visit => datapath.read(set => readEgressFlows(set, visit)),
+    flows: visit => datapath.use(set => readEgressFlows(set, visit)),
     sockets: () => boundSockets(OWN_NETNS),
     tables,
     log: log.child('nat'),
