@@ -1,6 +1,7 @@
 /** What a daemon on Kubernetes does with the API server besides learning of the cluster: it reports, and follows its settings. */
 import { SettingsFollower } from './cluster/kubernetes/follow-settings.ts'
 import type { ApiClient } from './cluster/kubernetes/client.ts'
+import { nodeFacts } from './cluster/node-facts.ts'
 import { NodeReport } from './cluster/kubernetes/node-report.ts'
 import type { SettingsLayer } from './config/load.ts'
 import type { Ground } from './ground.ts'
@@ -23,14 +24,15 @@ export function speakToCluster(
   { up, refusal }: { readonly up: Upcoming; readonly refusal: Refusal },
   jobs: Jobs,
 ): ClusterSide {
-  const { config, build, kernel, log, tables } = ground
+  const { config, build, kernel, log, tables, cloud } = ground
   const report = new NodeReport({
     client,
     nodeName: config.nodeName,
     bootId: kernel.bootId,
     version: build.version,
     status: () => statusOf(ground, up),
-    node: () => tables.nodes.get(config.nodeName),
+    facts: () => nodeFacts(config, tables, cloud().cloud),
+    tables,
     log: log.child('report'),
     clock: systemClock,
   })

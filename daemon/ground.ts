@@ -2,6 +2,7 @@
 import { requireCapabilities } from './capabilities.ts'
 import { claimSocket, type SocketClaim } from './api/socket.ts'
 import type { ApiClient } from './cluster/kubernetes/client.ts'
+import { type CloudFinding, findCloud, machineCloud } from './cloud.ts'
 import { createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
@@ -32,6 +33,8 @@ export interface Ground {
   readonly conditions: { readonly datapath: Condition; readonly pods: Condition; readonly node: Condition }
   readonly tables: Tables
   readonly kernel: LinuxKernel
+  /** Of this machine, as far as it is known by now. */
+  readonly cloud: () => CloudFinding
   readonly source: ClusterSource
   /** Of the API server; absent where the source is a directory. */
   readonly client?: ApiClient
@@ -73,6 +76,9 @@ export async function layGround(
   const enabled = await loadPlugins(config, ownPlugins, { signal })
   const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
   const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
-  const parts = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
+  const machine = machineCloud()
+  const cloud = () => findCloud(config.cloud, tables.nodes.get(config.nodeName), machine)
+  const common = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
+  const parts = { ...common, cloud }
   return client === undefined ? parts : { ...parts, client }
 }

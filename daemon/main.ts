@@ -74,6 +74,7 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
     settings: config,
     kernel,
     tables,
+    cloud: ground.cloud,
     log: log.child('datapath'),
     metrics,
     objects: OBJECT_DIRECTORY,

@@ -5,17 +5,18 @@
 import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
 import type { EgressPolicyRow, NamespaceRow } from '../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
-import type { NetworkPolicyRow, NodeRow, PodRow } from '../state/tables.ts'
-import { type NodeNetwork, parseNodeNetwork } from './join-node.ts'
+import type { NetworkPolicyRow, PodRow } from '../state/tables.ts'
+import { type NodeNetwork, type NodeObject, parseNodeNetwork } from './join-node.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
 import { parseEgressPolicy } from './parse-egress-policy.ts'
 import { parseEndpointSlice } from './parse-endpoint-slice.ts'
+import { parseNodePlace } from './parse-node-place.ts'
 import { parseService } from './parse-service.ts'
 import { isServed } from './served.ts'
 
 export type ParsedObject =
-  | { readonly kind: 'Node'; readonly place: string; readonly row: NodeRow }
+  | { readonly kind: 'Node'; readonly place: string; readonly row: NodeObject }
   | { readonly kind: 'Pod'; readonly place: string; readonly row: PodRow }
   | { readonly kind: 'Service'; readonly place: string; readonly row: ServiceRow }
   | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
@@ -87,7 +88,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
   }
 }
 
-export function parseNode(object: ObjectField): NodeRow {
+export function parseNode(object: ObjectField): NodeObject {
   const spec = object.at('spec')
   const plural = spec.at('podCIDRs')
   const cidrs = plural.absent ? [spec.at('podCIDR')] : plural.items()
@@ -100,6 +101,7 @@ export function parseNode(object: ObjectField): NodeRow {
     podCidrs: unique(cidrs.filter(field => !isEmpty(field)).map(field => field.converted(canonicalPrefix))),
     labels: object.at('metadata').at('labels').texts(),
     ...(isNotReady(object.at('status')) && { notReady: true }),
+    ...parseNodePlace(object),
   }
 }
 

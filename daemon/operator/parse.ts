@@ -1,5 +1,5 @@
 /** Objects of the API server → the operator's rows. Throws ObjectError. */
-import { parseNodeNetwork } from '../cluster/join-node.ts'
+import { parseAssigned } from '../cluster/join-node.ts'
 import type { ObjectField } from '../cluster/object-field.ts'
 import { objectName, objectNamespace } from '../cluster/object-name.ts'
 import { parseSelector } from '../cluster/parse-egress-policy.ts'
@@ -34,7 +34,7 @@ export function parseNetwork(object: ObjectField): NodeNetworkRow {
     .find(item => item.at('kind').text() === 'Node')
   const status = object.at('status')
   return {
-    ...parseNodeNetwork(object),
+    ...parseAssigned(object),
     uid: uidOf(object),
     created: metadata.at('creationTimestamp').text() ?? '',
     nodeUid: owner?.at('uid').text() ?? '',

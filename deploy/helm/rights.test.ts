@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSource } from '../../daemon/cluster/create-source.ts'
 import { EventRecorder } from '../../daemon/cluster/kubernetes/events.ts'
+import { nodeFacts } from '../../daemon/cluster/node-facts.ts'
 import { NodeReport } from '../../daemon/cluster/kubernetes/node-report.ts'
 import { RESOURCES } from '../../daemon/cluster/kubernetes/resources.ts'
 import { loadConfig } from '../../daemon/config/load.ts'
@@ -77,8 +78,8 @@ test('daemon and operator are refused nothing with the rights of the chart', asy
   assert.ok(client)
   const status = () => ({ ready: true, waiting: [], pools: [], problems: [] })
   const common = { client, log, clock: systemClock }
-  const node = () => tables.nodes.get('node1')
-  const report = new NodeReport({ ...common, nodeName: 'node1', bootId: 'b', version: '0', status, node })
+  const facts = () => nodeFacts(config, tables, 'none')
+  const report = new NodeReport({ ...common, nodeName: 'node1', bootId: 'b', version: '0', status, facts, tables })
   const running = [operator, source.run(stopping.signal), report.run(stopping.signal)]
   undo.defer(async () => {
     stopping.abort()

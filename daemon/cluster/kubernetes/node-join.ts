@@ -3,19 +3,19 @@ import { isDeepStrictEqual } from 'node:util'
 import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
 import type { NodeRow } from '../../state/tables.ts'
-import { joinNode, type NodeNetwork } from '../join-node.ts'
+import { joinNode, type NodeNetwork, type NodeObject } from '../join-node.ts'
 import type { RowTarget } from './row-sink.ts'
 
 export class NodeJoin {
   readonly #table: Table<NodeRow>
-  readonly #nodes = new Map<string, NodeRow>()
+  readonly #nodes = new Map<string, NodeObject>()
   readonly #networks = new Map<string, NodeNetwork>()
 
   constructor(table: Table<NodeRow>) {
     this.#table = table
   }
 
-  readonly nodes: RowTarget<NodeRow> = {
+  readonly nodes: RowTarget<NodeObject> = {
     put: row => this.#set(this.#nodes, row),
     delete: row => this.#delete(this.#nodes, row),
     replace: rows => this.#replace(this.#nodes, rows),

@@ -2,9 +2,10 @@
 import type { Status } from '../../api/status.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../plugin.ts'
-import type { NodeRow } from '../../state/tables.ts'
 import type { Clock } from '../../state/clock.ts'
-import { pause } from '../../state/pause.ts'
+import { Rest } from '../../state/rest.ts'
+import type { Tables } from '../../state/tables.ts'
+import type { NodeFacts } from '../node-facts.ts'
 import { ApiError } from './api-error.ts'
 import { Backoff } from './backoff.ts'
 import type { ApiClient } from './client.ts'
@@ -18,13 +19,15 @@ export interface NodeReportOptions {
   readonly bootId: string
   readonly version: string
   readonly status: () => Pick<Status, 'ready' | 'waiting' | 'pools' | 'problems'>
-  /** The node as the cluster has it: one with other ranges has another NodeNetwork, on which nothing stands yet. */
-  readonly node: () => Pick<NodeRow, 'podCidrs'> | undefined
+  /** What other nodes need to reach this node's pods; told at once when it changes. */
+  readonly facts: () => NodeFacts
+  /** What the facts are made of. */
+  readonly tables: Pick<Tables, 'nodes' | 'endpoints'>
   readonly log: Logger
   readonly clock: Clock
 }
 
-/** How soon a change of readiness is seen; the rest of a status, which changes with every pod, may be older. */
+/** How soon a change of conditions is seen; the rest of a status, which changes with every pod, may be older. */
 const LOOK_MS = 1000
 const FIGURES_MS = 60_000
 /** A message is read in a terminal. */
@@ -33,8 +36,10 @@ const LONGEST_MESSAGE = 1000
 export class NodeReport {
   readonly #options: NodeReportOptions
   readonly #backoff: Backoff
-  /** The conditions that were written last, when anything was, and what ranges the node had then. */
-  #written: { readonly conditions: string; readonly atMs: number; readonly ranges: string } | undefined
+  /** What was written last, when anything was, and what ranges the node had then. */
+  #written:
+    | { readonly facts: string; readonly conditions: string; readonly ranges: string; readonly atMs: number }
+    | undefined
   #failing: string | undefined
 
   constructor(options: NodeReportOptions, random: () => number = Math.random) {
@@ -44,21 +49,40 @@ export class NodeReport {
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) await pause(this.#options.clock, await this.#look(signal), signal)
+    const { clock, tables } = this.#options
+    const rest = new Rest(clock)
+    signal.addEventListener('abort', rest.wake, { once: true })
+    let dueMs = clock.now()
+    try {
+      while (!signal.aborted) {
+        rest.begin(tables.nodes.changed(), tables.endpoints.changed())
+        // After a failure nothing is tried before its time.
+        const news = this.#failing === undefined && JSON.stringify(this.#options.facts()) !== this.#written?.facts
+        if (news || clock.now() >= dueMs) dueMs = clock.now() + (await this.#look(signal))
+        await rest.until(dueMs)
+      }
+    } finally {
+      rest.end()
+      signal.removeEventListener('abort', rest.wake)
+    }
   }
 
   /** How long to wait before the next look. */
   async #look(signal: AbortSignal): Promise<number> {
-    const { clock, log, client, nodeName } = this.#options
+    const { clock, log, client, nodeName, tables } = this.#options
     const update = this.#update()
-    const conditions = JSON.stringify(update.conditions)
-    const ranges = this.#options.node()?.podCidrs.join() ?? ''
-    const last = this.#written
-    const same = conditions === last?.conditions && ranges === last.ranges
-    if (same && clock.now() - last.atMs < FIGURES_MS) return LOOK_MS
+    const said = {
+      facts: JSON.stringify(this.#options.facts()),
+      conditions: JSON.stringify(update.conditions),
+      // A node with other ranges has another NodeNetwork, on which nothing stands yet.
+      ranges: tables.nodes.get(nodeName)?.podCidrs.join() ?? '',
+    }
+    const { facts, conditions, ranges, atMs = -Infinity } = this.#written ?? {}
+    const same = facts === said.facts && conditions === said.conditions && ranges === said.ranges
+    if (same && clock.now() - atMs < FIGURES_MS) return LOOK_MS
     try {
       await writeStatus(client, { resource: RESOURCES.nodeNetworks, name: nodeName }, update, signal)
-      this.#written = { conditions, atMs: clock.now(), ranges }
+      this.#written = { ...said, atMs: clock.now() }
       this.#backoff.succeeded()
       this.#failing = undefined
       return LOOK_MS
@@ -73,7 +97,7 @@ export class NodeReport {
   }
 
   #update(): StatusUpdate {
-    const { status, version, bootId } = this.#options
+    const { status, facts, version, bootId } = this.#options
     const { ready, waiting, pools, problems: all } = status()
     // What is the same everywhere is the operator's to tell, and not at every node.
     const problems = all.filter(problem => problem.ofCluster !== true)
@@ -92,7 +116,7 @@ export class NodeReport {
         message: problemText(problems),
       },
     ]
-    return { conditions, fields: { version, bootId, addresses } }
+    return { conditions, fields: { version, bootId, addresses, ...facts() } }
   }
 }
 

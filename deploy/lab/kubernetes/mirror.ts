@@ -40,13 +40,15 @@ export class Mirror {
     this.#files = new ManifestFiles(folder)
   }
 
-  /** Until the signal aborts. Throws when the API server refuses an object; one that is away is tried again. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Until the signal aborts; what an API server that is away was not told is told later. */
+  async run(signal: AbortSignal, say: (text: string) => void): Promise<void> {
     while (!signal.aborted) {
       const changed = new AbortController()
       const watcher = watch(this.#folder, () => changed.abort())
       try {
-        await this.bring().catch(unlessRefused)
+        await this.bring().catch((error: unknown) =>
+          say(`not mirrored: ${error instanceof Error ? error.message : String(error)}`),
+        )
         await delay(LOOK_MS, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => undefined)
       } finally {
         watcher.close()
@@ -54,7 +56,7 @@ export class Mirror {
     }
   }
 
-  /** Brings the API server to what the folder holds now. */
+  /** Brings the API server to what the folder holds now. Throws when it is away or refuses an object. */
   async bring(): Promise<void> {
     const wanted = new Map((await this.#files.read()).map(object => [keyOf(object), object]))
     for (const [key, object] of this.#applied)
@@ -88,15 +90,8 @@ export class Mirror {
   }
 }
 
-/** What the API server says of an object of ours. */
-class RefusedError extends Error {}
-
 function expect({ status, text }: Response, allowed: readonly number[]): void {
-  if (!allowed.includes(status)) throw new RefusedError(`the API server answers ${status}: ${text}`)
-}
-
-function unlessRefused(error: unknown): void {
-  if (error instanceof RefusedError) throw error
+  if (!allowed.includes(status)) throw new Error(`the API server answers ${status}: ${text}`)
 }
 
 function keyOf({ kind, metadata }: KubeManifest): string {

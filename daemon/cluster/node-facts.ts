@@ -1,0 +1,36 @@
+/** What a node's daemon tells the others, which see neither its configuration nor its pods. Pure. */
+import type { Settings } from '../config/schema.ts'
+import { covers, parseAddress, parsePrefix } from '../kernel/ip.ts'
+import type { Address, Prefix } from '../kernel/kernel.ts'
+import type { Cloud, EndpointRow, Tables } from '../state/tables.ts'
+import { MOST_POD_ADDRESSES } from './join-node.ts'
+
+/** Fields of NodeNetwork.status; null where there is nothing to tell. */
+export interface NodeFacts {
+  readonly cloud: Cloud | 'none'
+  readonly nativeNetwork: string | null
+  /** Absent while the node's ranges are not known: what was told before stays. */
+  readonly podAddresses?: readonly Address[] | null
+}
+
+export function nodeFacts(
+  { nodeName, routing }: Pick<Settings, 'nodeName' | 'routing'>,
+  { nodes, endpoints }: Pick<Tables, 'nodes' | 'endpoints'>,
+  cloud: Cloud | 'none',
+): NodeFacts {
+  const own = nodes.get(nodeName)
+  const outside = own === undefined ? undefined : outsideOf(own.podCidrs, endpoints.values())
+  return {
+    cloud,
+    nativeNetwork: routing.nativeNetwork || null,
+    ...(outside !== undefined && { podAddresses: outside.length === 0 ? null : outside }),
+  }
+}
+
+/** Addresses of endpoints in none of the ranges; of more than can be told the oldest, so that they stay the same. */
+function outsideOf(ranges: readonly Prefix[], endpoints: Iterable<EndpointRow>): readonly Address[] {
+  const parsed = ranges.map(parsePrefix)
+  const isOutside = (address: Address): boolean => !parsed.some(range => covers(range, parseAddress(address)))
+  const found = [...endpoints].sort((a, b) => a.id - b.id).flatMap(({ addresses }) => addresses.filter(isOutside))
+  return found.slice(0, MOST_POD_ADDRESSES).sort((a, b) => (a < b ? -1 : 1))
+}
