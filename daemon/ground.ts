@@ -1,9 +1,8 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
 import { requireCapabilities } from './capabilities.ts'
 import { claimSocket, type SocketClaim } from './api/socket.ts'
-import type { ApiClient } from './cluster/kubernetes/client.ts'
 import { type CloudFinding, findCloud, machineCloud } from './cloud.ts'
-import { createSource } from './cluster/create-source.ts'
+import { type ApiSide, createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
 import { RESTORING } from './endpoint/endpoints.ts'
@@ -36,8 +35,8 @@ export interface Ground {
   /** Of this machine, as far as it is known by now. */
   readonly cloud: () => CloudFinding
   readonly source: ClusterSource
-  /** Of the API server; absent where the source is a directory. */
-  readonly client?: ApiClient
+  /** Absent where the source is a directory. */
+  readonly api?: ApiSide
   readonly plugins: RunningPlugins
 }
 
@@ -65,7 +64,7 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
-  const { source, client } = await createSource(
+  const { source, api } = await createSource(
     { config, bootId: kernel.bootId, build, tables, log: log.child('cluster'), metrics },
     stack,
   )
@@ -80,5 +79,5 @@ export async function layGround(
   const cloud = () => findCloud(config.cloud, tables.nodes.get(config.nodeName), machine)
   const common = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
   const parts = { ...common, cloud }
-  return client === undefined ? parts : { ...parts, client }
+  return api === undefined ? parts : { ...parts, api }
 }

@@ -59,7 +59,7 @@ export async function runDaemon(
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
     jobs.run('network configurations', stop => network.run(stop))
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
-    const side = ground.client && speakToCluster(ground, ground.client, { up, refusal }, jobs)
+    const side = ground.api && speakToCluster(ground, ground.api, { up, endpoints, refusal }, jobs)
     return await abortable(Promise.race([failed, ...(side ? [side.changed] : [])]), signal)
   } catch (error) {
     // To be told to stop is no failure, at whatever point of the start it comes.

@@ -16,14 +16,7 @@ export interface SettledRun {
 
 /** Until the signal aborts. Throws what the configuration without settings of the cluster, or the daemon, throws. */
 export async function runWithSettings({ load, run }: SettledRun, signal: AbortSignal): Promise<void> {
-  const refusal: Refusal = async layers => {
-    try {
-      await load(layers)
-      return undefined
-    } catch (error) {
-      return messageOf(error)
-    }
-  }
+  const refusal = refusalBy(load)
   for (;;) {
     const base = await load([])
     const { config, explain } = await withSettings(base, load, signal)
@@ -31,6 +24,18 @@ export async function runWithSettings({ load, run }: SettledRun, signal: AbortSi
       if ((await run(config, signal, refusal)) === 'stopped') return
     } catch (error) {
       throw isConfigError(error) ? explain(error) : error
+    }
+  }
+}
+
+/** What loading a configuration says of layers. */
+export function refusalBy(load: SettledRun['load']): Refusal {
+  return async layers => {
+    try {
+      await load(layers)
+      return undefined
+    } catch (error) {
+      return messageOf(error)
     }
   }
 }

@@ -20,6 +20,8 @@ import { toMapped16 } from './kernel/ip.ts'
 import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
 import type { Problem } from './plugin.ts'
+import type { HealthChecks } from './service/health-checks.ts'
+import type { ServicePlanner } from './service/planner.ts'
 import { ipamsOf, requirePool } from './slots.ts'
 import type { Tracer } from './trace/tracer.ts'
 
@@ -29,7 +31,11 @@ export interface Upcoming {
   flows?: Flows
   nat?: Nat
   tracer?: Tracer
-  services?: { readonly problems: readonly string[] }
+  services?: {
+    readonly problems: readonly string[]
+    readonly planner: Pick<ServicePlanner, 'contested'>
+    readonly healthChecks: Pick<HealthChecks, 'failed'>
+  }
   settings?: { readonly problems: readonly SourceProblem[] }
   /** There from the beginning. */
   readonly network: { readonly problems: readonly Problem[] }

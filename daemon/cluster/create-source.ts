@@ -9,6 +9,7 @@ import type { ApiClient } from './kubernetes/client.ts'
 import { connectApi } from './kubernetes/connect.ts'
 import { KnownCluster } from './kubernetes/known-cluster.ts'
 import { apiMetrics } from './kubernetes/metrics.ts'
+import type { OwnUids } from './kubernetes/node-join.ts'
 import { createKubernetesSource } from './kubernetes/source.ts'
 import type { ClusterSource } from './source.ts'
 
@@ -24,8 +25,14 @@ export interface SourceSetting {
 
 export interface Source {
   readonly source: ClusterSource
-  /** Of the API server, where there is one. */
-  readonly client?: ApiClient
+  /** Where there is an API server. */
+  readonly api?: ApiSide
+}
+
+export interface ApiSide {
+  readonly client: ApiClient
+  /** Undefined while this node has no Node. */
+  readonly ownUids: () => OwnUids | undefined
 }
 
 /** Nothing is read or asked before the source runs; what it holds is left to the stack. Throws ConfigError. */
@@ -48,5 +55,5 @@ export async function createSource(
     idleMs: cluster.kubernetes.idleSeconds * 1000,
     metrics: counted,
   })
-  return { source, client }
+  return { source, api: { client, ownUids: () => source.ownUids() } }
 }

@@ -6,6 +6,11 @@ import type { Cloud, EndpointRow, Tables } from '../state/tables.ts'
 import { MOST_POD_ADDRESSES } from './join-node.ts'
 
 /** Fields of NodeNetwork.status; null where there is nothing to tell. */
+/** What of the configuration is published. */
+export interface FactSettings extends Pick<Settings, 'nodeName'> {
+  readonly routing: Pick<Settings['routing'], 'nativeNetwork'>
+}
+
 export interface NodeFacts {
   readonly cloud: Cloud | 'none'
   readonly nativeNetwork: string | null
@@ -14,7 +19,7 @@ export interface NodeFacts {
 }
 
 export function nodeFacts(
-  { nodeName, routing }: Pick<Settings, 'nodeName' | 'routing'>,
+  { nodeName, routing }: FactSettings,
   { nodes, endpoints }: Pick<Tables, 'nodes' | 'endpoints'>,
   cloud: Cloud | 'none',
 ): NodeFacts {

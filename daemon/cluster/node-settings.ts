@@ -32,13 +32,20 @@ export function parseNodeSettings(object: ObjectField): NodeSettingsRow {
 }
 
 /** Those of a node with these labels, the one that counts most last: the highest, then the oldest, then the first by name. */
+export function settingsFor<T extends NodeSettingsRow>(
+  rows: Iterable<T>,
+  labels: Readonly<Record<string, string>>,
+): readonly T[] {
+  const own = [...rows].filter(row => selects(row.nodes, labels))
+  return own.sort((a, b) => a.priority - b.priority || compare(b.created, a.created) || compare(b.name, a.name))
+}
+
+/** The same as they are laid over a configuration. */
 export function layersFor(
   rows: Iterable<NodeSettingsRow>,
   labels: Readonly<Record<string, string>>,
 ): readonly SettingsLayer[] {
-  const own = [...rows].filter(row => selects(row.nodes, labels))
-  own.sort((a, b) => a.priority - b.priority || compare(b.created, a.created) || compare(b.name, a.name))
-  return own.map(({ name, settings }) => ({ name, settings }))
+  return settingsFor(rows, labels).map(({ name, settings }) => ({ name, settings }))
 }
 
 function compare(a: string, b: string): number {

@@ -2,11 +2,12 @@
  * Which node gets which pod ranges. Pure: the same cluster gives the same answer. What a node has it keeps, whatever
  * becomes of its pool, for its pods have addresses of it; a range is given once it overlaps nothing that anybody has.
  */
-import { covers, familyIn, parsePrefix } from '../kernel/ip.ts'
+import { covers, familyIn, type IpPrefix, parsePrefix } from '../kernel/ip.ts'
 import type { Family, Prefix } from '../kernel/kernel.ts'
 import { selects } from '../state/selectors.ts'
 import { BlockSpace } from './block-space.ts'
 import type { ClusterNodeRow, IpPoolRow, NodeNetworkRow } from './rows.ts'
+import { isOfLife } from './strays.ts'
 
 export interface Cluster {
   readonly nodes: Iterable<ClusterNodeRow>
@@ -14,6 +15,8 @@ export interface Cluster {
   readonly pools: Iterable<IpPoolRow>
   /** Given back a moment ago: others may still send there. */
   readonly resting: readonly Prefix[]
+  /** What others have: addresses of nodes and services. No range with a part of it is given. */
+  readonly foreign?: readonly IpPrefix[]
 }
 
 /** What a node's NodeNetwork shall be. */
@@ -49,21 +52,24 @@ interface OpenPool {
   readonly conflict: string | undefined
 }
 
-export function assign({ nodes, networks, pools, resting }: Cluster): Assignment {
+export function assign({ nodes, networks, pools, resting, foreign = [] }: Cluster): Assignment {
   const byName = new Map([...networks].map(network => [network.name, network]))
   const all = [...nodes].sort(byNameOf)
   const open = openPools(pools)
-  const held = [
+  const ranges = [
     ...[...byName.values()].flatMap(network => network.podCidrs),
     ...all.flatMap(node => node.podCidrs),
     ...resting,
-  ].map(parsePrefix)
+  ]
+  const held = [...ranges.map(parsePrefix), ...foreign]
   for (const { spaces } of open) for (const space of spaces) for (const prefix of held) space.take(prefix)
   const wanted: WantedNetwork[] = []
   const starved: Assignment['starved'][number][] = []
   for (const node of all) {
-    const { podCidrs, pool, lacking } = rangesOf(node, byName.get(node.name), open)
     const last = byName.get(node.name)
+    // That of another Node of this name goes first.
+    if (last !== undefined && !isOfLife(last, node)) continue
+    const { podCidrs, pool, lacking } = rangesOf(node, last, open)
     if (last === undefined || podCidrs.length > last.podCidrs.length) wanted.push({ node, podCidrs, pool })
     for (const family of lacking) starved.push({ node, pool, family })
   }

@@ -30,6 +30,14 @@ export interface ServiceHealth {
   readonly localEndpoints: number
 }
 
+export interface FailedHealthCheck {
+  readonly port: number
+  readonly namespace: string
+  readonly name: string
+  /** Why it could not be listened at. */
+  readonly failure: string
+}
+
 /** Services that are asked about, in the order of their names; of two at one port the first. Pure. */
 export function serviceHealth(
   services: Iterable<ServiceRow>,
@@ -66,12 +74,19 @@ export class HealthChecks implements AsyncDisposable {
   readonly #servers = new Map<number, Server>()
   #health = new Map<number, ServiceHealth>()
   #cancel = (): void => {}
-  /** Ports that could not be listened at. */
-  problems: readonly string[] = []
+  /** Services whose port could not be listened at. */
+  failed: readonly FailedHealthCheck[] = []
 
   constructor(options: HealthChecksOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
+  }
+
+  /** The same in words. */
+  get problems(): readonly string[] {
+    return this.failed.map(
+      ({ namespace, name, port, failure }) => `health check of ${namespace}/${name} at port ${port}: ${failure}`,
+    )
   }
 
   /** Answers until the signal aborts. */
@@ -86,12 +101,12 @@ export class HealthChecks implements AsyncDisposable {
     const health = serviceHealth(tables.services.values(), tables.endpointSlices.values(), nodeName)
     this.#health = new Map(health.map(of => [of.port, of]))
     for (const [port, server] of this.#servers) if (!this.#health.has(port)) await this.#close(port, server)
-    const problems: string[] = []
+    const failed: FailedHealthCheck[] = []
     for (const { port, namespace, name } of health) {
       const failure = this.#servers.has(port) ? undefined : await this.#listen(port)
-      if (failure !== undefined) problems.push(`health check of ${namespace}/${name} at port ${port}: ${failure}`)
+      if (failure !== undefined) failed.push({ port, namespace, name, failure })
     }
-    this.#report(problems)
+    this.#report(failed)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,12 +149,12 @@ export class HealthChecks implements AsyncDisposable {
     await closed
   }
 
-  #report(problems: readonly string[]): void {
-    for (const problem of problems)
-      if (!this.problems.includes(problem))
-        this.#options.log.warn({ problem }, 'load balancers cannot ask for a service here')
-    this.problems = problems
+  #report(failed: readonly FailedHealthCheck[]): void {
+    const before = this.problems
+    this.failed = failed
+    for (const problem of this.problems)
+      if (!before.includes(problem)) this.#options.log.warn({ problem }, 'load balancers cannot ask for a service here')
     this.#cancel()
-    this.#cancel = problems.length === 0 ? () => {} : this.#clock.after(RETRY_MS, () => this.#again.nudge())
+    this.#cancel = failed.length === 0 ? () => {} : this.#clock.after(RETRY_MS, () => this.#again.nudge())
   }
 }

@@ -5,7 +5,6 @@ import { ApiClient } from '../../daemon/cluster/kubernetes/client.ts'
 import { ApiConnection } from '../../daemon/cluster/kubernetes/connection.ts'
 import { KnownCluster } from '../../daemon/cluster/kubernetes/known-cluster.ts'
 import { createKubernetesSource } from '../../daemon/cluster/kubernetes/source.ts'
-import type { ClusterSource } from '../../daemon/cluster/source.ts'
 import { systemClock } from '../../daemon/state/clock.ts'
 import { createTables, type Tables } from '../../daemon/state/tables.ts'
 import type { ApiServerOptions } from '../../deploy/lab/api-server/server.ts'
@@ -91,7 +90,7 @@ export async function startSource(options: SourceWorldOptions = {}): Promise<Sou
 
 export interface RunningSource extends AsyncDisposable {
   readonly client: ApiClient
-  readonly source: ClusterSource
+  readonly source: ReturnType<typeof createKubernetesSource>
   readonly log: FakeLog
   readonly restarts: string[]
 }

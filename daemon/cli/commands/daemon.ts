@@ -13,16 +13,9 @@ export const daemon: CommandSpec = {
   about: 'SIGTERM and SIGINT stop it within 10 s, a second one at once. Traffic goes on without it.',
   options: configOptions,
   run: context =>
-    untilStopped(context, 'daemon', async () => {
-      const { programs, signal } = context
-      const load = async (layers: readonly SettingsLayer[]): Promise<LoadedConfig> => {
-        const loaded = await loadOf(context, layers)
-        // What plugins say of their own sections is found out when they are set up.
-        if (layers.length > 0) await explained(loaded, () => programs.checkPlugins(loaded.config))
-        return loaded
-      }
-      await programs.runDaemon(load, signal)
-    }),
+    untilStopped(context, 'daemon', () =>
+      context.programs.runDaemon(layers => loadOf(context, layers), context.signal),
+    ),
 }
 
 export const operator: CommandSpec = {
@@ -33,14 +26,19 @@ export const operator: CommandSpec = {
     'leads, the others wait. It needs cluster.source: kubernetes. Nodes and pods go on without it.',
   options: configOptions,
   run: context =>
-    untilStopped(context, 'operator', async () => {
-      const loaded = await loadOf(context, [])
-      await explained(loaded, () => context.programs.runOperator(loaded.config, context.signal))
-    }),
+    untilStopped(context, 'operator', () =>
+      context.programs.runOperator(layers => loadOf(context, layers), context.signal),
+    ),
 }
 
-function loadOf({ options, env, programs }: CommandContext, layers: readonly SettingsLayer[]): Promise<LoadedConfig> {
-  return loadWith(programs, { file: options.text('config'), set: options.texts('set'), layers }, env)
+async function loadOf(
+  { options, env, programs }: CommandContext,
+  layers: readonly SettingsLayer[],
+): Promise<LoadedConfig> {
+  const loaded = await loadWith(programs, { file: options.text('config'), set: options.texts('set'), layers }, env)
+  // What plugins say of their own sections is found out when they are set up.
+  if (layers.length > 0) await explained(loaded, () => programs.checkPlugins(loaded.config))
+  return loaded
 }
 
 /** A ConfigError of `work` with the place of its key added. */

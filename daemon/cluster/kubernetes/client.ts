@@ -73,7 +73,7 @@ export class ApiClient {
       // The version and how it is to be matched belong to the first page; the token has them.
       const { resourceVersion, resourceVersionMatch, ...rest } = query
       const first = next === undefined ? { resourceVersion, resourceVersionMatch } : {}
-      const path = `${pathOf(resource)}${queryText({ ...rest, ...first, limit: PAGE, continue: next })}`
+      const path = `${pathOf(resource)}${queryText({ limit: PAGE, ...rest, ...first, continue: next })}`
       const { metadata, items } = asList(await this.#json({ method: 'GET', path }, signal))
       next = metadata.continue === '' ? undefined : metadata.continue
       yield { items, resourceVersion: metadata.resourceVersion ?? '', more: next !== undefined }
@@ -126,10 +126,15 @@ export class ApiClient {
     )
   }
 
-  /** What is not there is deleted. */
-  async delete(resource: ApiResource, place: ObjectPlace, signal: AbortSignal): Promise<void> {
+  /** What is not there is deleted. With a uid only the object that has it; another is a conflict. */
+  async delete(
+    resource: ApiResource,
+    { uid, ...place }: ObjectPlace & { readonly uid?: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const only = uid !== undefined && { body: JSON.stringify({ preconditions: { uid } }) }
     try {
-      await this.#json({ method: 'DELETE', path: pathOf(resource, place) }, signal)
+      await this.#json({ method: 'DELETE', path: pathOf(resource, place), ...only }, signal)
     } catch (error) {
       if (!(error instanceof ApiError && error.missing)) throw error
     }

@@ -40,13 +40,14 @@ function reporting() {
   }
   const settings = {
     nodeName: 'n1',
-    routing: { mode: 'auto', nativeNetwork: 'x', overlay: { port: 1, vni: 1 } },
+    routing: { nativeNetwork: 'x' },
   } as const
   const facts = (): NodeFacts => nodeFacts(settings, tables, 'aws')
   const report = new NodeReport(
     {
       client: server,
       nodeName: 'n1',
+      ownUids: () => ({ node: 'node', network: 'network' }),
       bootId: 'b',
       version: '1',
       status: () => state,

@@ -10,11 +10,14 @@ import { ApiError } from './api-error.ts'
 import { Backoff } from './backoff.ts'
 import type { ApiClient } from './client.ts'
 import { type Condition, type StatusUpdate, writeStatus } from './conditions.ts'
+import type { OwnUids } from './node-join.ts'
 import { RESOURCES } from './resources.ts'
 
 export interface NodeReportOptions {
   readonly client: Pick<ApiClient, 'get' | 'patch'>
   readonly nodeName: string
+  /** Undefined while this node has no Node. */
+  readonly ownUids: () => OwnUids | undefined
   /** Of the running kernel. */
   readonly bootId: string
   readonly version: string
@@ -29,6 +32,8 @@ export interface NodeReportOptions {
 
 /** How soon a change of conditions is seen; the rest of a status, which changes with every pod, may be older. */
 const LOOK_MS = 1000
+/** The same while the source has not brought this node's Node. */
+const NODE_MS = 100
 const FIGURES_MS = 60_000
 /** A message is read in a terminal. */
 const LONGEST_MESSAGE = 1000
@@ -36,10 +41,8 @@ const LONGEST_MESSAGE = 1000
 export class NodeReport {
   readonly #options: NodeReportOptions
   readonly #backoff: Backoff
-  /** What was written last, when anything was, and what ranges the node had then. */
-  #written:
-    | { readonly facts: string; readonly conditions: string; readonly ranges: string; readonly atMs: number }
-    | undefined
+  /** What was said last, of facts and conditions and to which objects, and when. */
+  #written: { readonly text: string; readonly facts: string; readonly atMs: number } | undefined
   #failing: string | undefined
 
   constructor(options: NodeReportOptions, random: () => number = Math.random) {
@@ -69,29 +72,27 @@ export class NodeReport {
 
   /** How long to wait before the next look. */
   async #look(signal: AbortSignal): Promise<number> {
-    const { clock, log, client, nodeName, tables } = this.#options
+    const { clock, log, client, nodeName } = this.#options
+    const uids = this.#options.ownUids()
+    if (uids === undefined) return NODE_MS
     const update = this.#update()
-    const said = {
-      facts: JSON.stringify(this.#options.facts()),
-      conditions: JSON.stringify(update.conditions),
-      // A node with other ranges has another NodeNetwork, on which nothing stands yet.
-      ranges: tables.nodes.get(nodeName)?.podCidrs.join() ?? '',
-    }
-    const { facts, conditions, ranges, atMs = -Infinity } = this.#written ?? {}
-    const same = facts === said.facts && conditions === said.conditions && ranges === said.ranges
-    if (same && clock.now() - atMs < FIGURES_MS) return LOOK_MS
+    const facts = JSON.stringify(this.#options.facts())
+    const text = JSON.stringify([uids, facts, update.conditions])
+    const due = this.#written === undefined || clock.now() - this.#written.atMs >= FIGURES_MS
+    if (!due && text === this.#written?.text) return LOOK_MS
     try {
-      await writeStatus(client, { resource: RESOURCES.nodeNetworks, name: nodeName }, update, signal)
-      this.#written = { ...said, atMs: clock.now() }
+      const guard = (network: unknown): void => requireOwn(network, nodeName, uids.node)
+      await writeStatus(client, { resource: RESOURCES.nodeNetworks, name: nodeName }, { ...update, guard }, signal)
+      this.#written = { text, facts, atMs: clock.now() }
       this.#backoff.succeeded()
       this.#failing = undefined
       return LOOK_MS
     } catch (error) {
       if (signal.aborted) return 0
-      const text = missing(error) ? 'the operator has not made it yet' : messageOf(error)
-      if (text !== this.#failing)
-        log.warn({ node: nodeName, error: text }, 'the status of this node could not be written')
-      this.#failing = text
+      const why = missing(error) ? 'the operator has not made it yet' : messageOf(error)
+      if (why !== this.#failing)
+        log.warn({ node: nodeName, error: why }, 'the status of this node could not be written')
+      this.#failing = why
       return this.#backoff.next(error instanceof ApiError ? error.retryAfterMs : 0)
     }
   }
@@ -118,6 +119,18 @@ export class NodeReport {
     ]
     return { conditions, fields: { version, bootId, addresses, ...facts() } }
   }
+}
+
+interface NodeOwned {
+  readonly metadata?: { readonly ownerReferences?: readonly { readonly kind?: string; readonly uid?: string }[] }
+}
+
+/** A Node that was made anew under its name gets a NodeNetwork of its own: of the old one nothing is to be said. */
+function requireOwn(network: unknown, node: string, uid: string): void {
+  const { metadata } = Object(network) as NodeOwned
+  const owner = metadata?.ownerReferences?.find(({ kind }) => kind === RESOURCES.nodes.kind)
+  if (owner !== undefined && owner.uid !== uid)
+    throw new Error(`NodeNetwork ${node} is of a Node of that name that is gone; the operator replaces it`)
 }
 
 function missing(error: unknown): boolean {

@@ -25,11 +25,12 @@ test('cloud, native network and pods outside the ranges of a node reach the othe
   const { client, connection, log } = clientOf(api)
   const settings = {
     nodeName: 'n2',
-    routing: { mode: 'auto', nativeNetwork: 'rack/7', overlay: { port: 1, vni: 1 } },
+    routing: { nativeNetwork: 'rack/7' },
   } as const
   const report = new NodeReport({
     client,
     nodeName: 'n2',
+    ownUids: () => ({ node: '', network: '' }),
     bootId: 'b',
     version: '1',
     status: () => ({ ready: true, waiting: [], pools: [], problems: [] }),

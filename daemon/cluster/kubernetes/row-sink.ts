@@ -11,76 +11,111 @@ export interface RowTarget<T> {
   replace(rows: readonly T[]): void
 }
 
+/** An object that cannot be read: which one, and why. */
+export interface UnusableObject {
+  readonly name: string
+  readonly uid: string
+  readonly generation: number
+  /** Such as `spec.cidrs[0].cidr: …`. */
+  readonly message: string
+}
+
 export interface RowSinkOptions<T> {
   readonly kind: string
   /** Undefined: the object is of no use here. Throws ObjectError. */
   readonly parse: (object: ObjectField) => T | undefined
   readonly target: RowTarget<T>
+  /** Takes those that cannot be read. */
+  readonly unusable?: RowTarget<UnusableObject>
+}
+
+interface State<T> {
+  /** The row of each object, by its name. */
+  readonly rows: Map<string, T>
+  readonly unusable: Map<string, UnusableObject>
 }
 
 export class RowSink<T> implements Sink {
   readonly #options: RowSinkOptions<T>
-  /** The row of each object, by its name. */
-  #rows = new Map<string, T>()
-  #problems = new Map<string, SourceProblem>()
+  #state: State<T> = { rows: new Map(), unusable: new Map() }
   /** A whole state that is coming in. */
-  #coming: { readonly rows: Map<string, T>; readonly problems: Map<string, SourceProblem> } | undefined
+  #coming: State<T> | undefined
 
   constructor(options: RowSinkOptions<T>) {
     this.#options = options
   }
 
   get problems(): readonly SourceProblem[] {
-    return [...this.#problems.values()]
+    const { kind } = this.#options
+    return [...this.#state.unusable].map(([name, { message }]) => ({ place: `${kind} ${name}`, message }))
   }
 
   begin(): void {
-    this.#coming = { rows: new Map(), problems: new Map() }
+    this.#coming = { rows: new Map(), unusable: new Map() }
   }
 
   put(object: unknown): void {
-    if (this.#coming !== undefined) this.#read(object, this.#coming.rows, this.#coming.problems)
+    if (this.#coming !== undefined) this.#read(object, this.#coming)
   }
 
   finish(): void {
     if (this.#coming === undefined) return
-    this.#rows = this.#coming.rows
-    this.#problems = this.#coming.problems
+    this.#state = this.#coming
     this.#coming = undefined
-    this.#options.target.replace([...this.#rows.values()])
+    this.#options.target.replace([...this.#state.rows.values()])
+    this.#options.unusable?.replace([...this.#state.unusable.values()])
   }
 
   change(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const before = this.#rows.get(name)
-    this.#read(object, this.#rows, this.#problems)
-    const now = this.#rows.get(name)
-    if (now === before) return
-    if (now !== undefined) this.#options.target.put(now)
-    else if (before !== undefined) this.#options.target.delete(before)
+    const { rows, unusable } = this.#state
+    const [row, problem] = [rows.get(name), unusable.get(name)]
+    this.#read(object, this.#state)
+    apply(this.#options.target, row, rows.get(name))
+    apply(this.#options.unusable, problem, unusable.get(name))
   }
 
   remove(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const row = this.#rows.get(name)
-    this.#rows.delete(name)
-    this.#problems.delete(name)
-    if (row !== undefined) this.#options.target.delete(row)
+    const { rows, unusable } = this.#state
+    const [row, problem] = [rows.get(name), unusable.get(name)]
+    rows.delete(name)
+    unusable.delete(name)
+    apply(this.#options.target, row, undefined)
+    apply(this.#options.unusable, problem, undefined)
   }
 
-  #read(object: unknown, rows: Map<string, T>, problems: Map<string, SourceProblem>): void {
+  #read(object: unknown, { rows, unusable }: State<T>): void {
     const { name } = nameAndVersion(object)
-    const place = `${this.#options.kind} ${name}`
+    const { kind, parse } = this.#options
     try {
-      const row = this.#options.parse(new ObjectField(object, () => place))
-      problems.delete(name)
+      const row = parse(new ObjectField(object, () => `${kind} ${name}`))
+      unusable.delete(name)
       if (row === undefined) rows.delete(name)
       else rows.set(name, row)
     } catch (error) {
       if (!(error instanceof ObjectError)) throw error
-      problems.set(name, { place, message: `${error.field}: ${error.problem}` })
-      const last = this.#rows.get(name)
+      unusable.set(name, unusableObject(object, `${error.field}: ${error.problem}`))
+      const last = this.#state.rows.get(name)
       if (last !== undefined) rows.set(name, last)
     }
+  }
+}
+
+/** Brings a target from one row of an object to the next. */
+function apply<T>(target: RowTarget<T> | undefined, before: T | undefined, now: T | undefined): void {
+  if (now === before) return
+  if (now !== undefined) target?.put(now)
+  else if (before !== undefined) target?.delete(before)
+}
+
+function unusableObject(object: unknown, message: string): UnusableObject {
+  const { metadata } = Object(object) as { readonly metadata?: unknown }
+  const { name, uid, generation } = Object(metadata) as Readonly<Record<string, unknown>>
+  return {
+    name: String(name),
+    uid: typeof uid === 'string' ? uid : '',
+    generation: typeof generation === 'number' ? generation : 0,
+    message,
   }
 }

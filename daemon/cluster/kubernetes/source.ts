@@ -6,12 +6,11 @@ import { aborted } from '../../abort.ts'
 import { pause } from '../../state/pause.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
-import { parseNodeNetwork } from '../join-node.ts'
 import type { ObjectField } from '../object-field.ts'
 import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
-import { parseNamespace, parseNetworkPolicy, parseNode, parsePod } from '../parse.ts'
+import { parseNamespace, parseNetworkPolicy, parsePod } from '../parse.ts'
 import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
 import { type Access, askAccess } from './access.ts'
@@ -19,7 +18,7 @@ import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
 import type { KnownCluster } from './known-cluster.ts'
-import { NodeJoin } from './node-join.ts'
+import { networkOfNode, NodeJoin, nodeWithUid, type OwnUids } from './node-join.ts'
 import { type ApiResource, RESOURCES } from './resources.ts'
 import type { RowTarget } from './row-sink.ts'
 import { byProblem, type Collection, rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
@@ -48,14 +47,20 @@ interface Group {
   readonly tables: readonly Declared[]
 }
 
+export interface OwnNode {
+  /** Undefined while this node has no Node. */
+  ownUids(): OwnUids | undefined
+}
+
 /** Declares itself to all its tables; nothing is asked before `run`. */
-export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource {
+export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource & OwnNode {
   return new KubernetesSource(options)
 }
 
-class KubernetesSource implements ClusterSource {
+class KubernetesSource implements ClusterSource, OwnNode {
   readonly name = 'kubernetes'
   readonly #options: KubernetesSourceOptions
+  readonly #join: NodeJoin
   readonly #parts: readonly Part[]
   readonly #pending: Map<Group, readonly (() => void)[]>
   /** Everything has been listed. */
@@ -67,11 +72,16 @@ class KubernetesSource implements ClusterSource {
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
+    this.#join = new NodeJoin(options.tables.nodes)
     this.#parts = this.#makeParts()
     const groups = new Set(this.#parts.map(part => part.group))
     this.#pending = new Map(
       [...groups].map(group => [group, group.tables.map(table => table.initializer('cluster/kubernetes'))]),
     )
+  }
+
+  ownUids(): OwnUids | undefined {
+    return this.#join.uidsOf(this.#options.nodeName)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -138,7 +148,6 @@ class KubernetesSource implements ClusterSource {
     const { nodeName, tables } = this.#options
     const { nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies } = tables
     const keep = new Compactor()
-    const join = new NodeJoin(nodes)
     const own = { fieldSelector: `spec.nodeName=${nodeName}` }
     const query = { labelSelector: SERVED_SELECTOR }
     // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
@@ -147,8 +156,8 @@ class KubernetesSource implements ClusterSource {
     const part = <T>(resource: ApiResource, parse: Collection<T>['parse'], target: RowTarget<T>, of?: Query): Part =>
       this.#part(state, { resource, parse, target: first.add(target), ...(of !== undefined && { query: of }) })
     return [
-      part(RESOURCES.nodes, o => keep.node(parseNode(o)), join.nodes),
-      part(RESOURCES.nodeNetworks, parseNodeNetwork, join.networks),
+      part(RESOURCES.nodes, nodesOf(keep), this.#join.nodes),
+      part(RESOURCES.nodeNetworks, networkOfNode, this.#join.networks),
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
@@ -174,6 +183,13 @@ class KubernetesSource implements ClusterSource {
       for (const done of tables) done()
     }
     if (this.#pending.size === 0) this.#synced.resolve()
+  }
+}
+
+function nodesOf(keep: Compactor): typeof nodeWithUid {
+  return object => {
+    const of = nodeWithUid(object)
+    return { ...of, row: keep.node(of.row) }
   }
 }
 
