@@ -141,7 +141,7 @@ test('a cluster without the own kinds is waited for, saying what is missing', as
   await eventually(() => world.tables.pods.initialized)
   assert.equal(world.tables.nodes.initialized, false)
   await eventually(() =>
-    /nodenetworks.*CustomResourceDefinitions are not installed/.test(world.source.waitingFor() ?? ''),
+    /nodenetworks.*CustomResourceDefinition is not installed/.test(world.source.waitingFor() ?? ''),
   )
   for (const kind of KINDS) await world.api.admin.create(DEFINITIONS, definitionOf(kind))
   await synced(world)

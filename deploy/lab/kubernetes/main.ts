@@ -50,7 +50,7 @@ function say(text: string): void {
 }
 
 await Promise.all([
-  mirror.run(stop.signal, say),
+  mirror.run(stop.signal),
   values.workloads === undefined ? undefined : runWorkloads(values.workloads),
 ])
 door.close()

@@ -40,15 +40,13 @@ export class Mirror {
     this.#files = new ManifestFiles(folder)
   }
 
-  /** Until the signal aborts; what an API server that is away was not told is told later. */
-  async run(signal: AbortSignal, say: (text: string) => void): Promise<void> {
+  /** Until the signal aborts. Throws when the API server refuses an object; one that is away is tried again. */
+  async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const changed = new AbortController()
       const watcher = watch(this.#folder, () => changed.abort())
       try {
-        await this.bring().catch((error: unknown) =>
-          say(`not mirrored: ${error instanceof Error ? error.message : String(error)}`),
-        )
+        await this.bring().catch(unlessRefused)
         await delay(LOOK_MS, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => undefined)
       } finally {
         watcher.close()
@@ -90,8 +88,15 @@ export class Mirror {
   }
 }
 
+/** What the API server says of an object of ours. */
+class RefusedError extends Error {}
+
 function expect({ status, text }: Response, allowed: readonly number[]): void {
-  if (!allowed.includes(status)) throw new Error(`the API server answers ${status}: ${text}`)
+  if (!allowed.includes(status)) throw new RefusedError(`the API server answers ${status}: ${text}`)
+}
+
+function unlessRefused(error: unknown): void {
+  if (error instanceof RefusedError) throw error
 }
 
 function keyOf({ kind, metadata }: KubeManifest): string {
