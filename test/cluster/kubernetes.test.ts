@@ -188,7 +188,10 @@ suite('a cluster with an API server and operators', () => {
     await plane.createOwn('ippools', 'IPPool', 'twin', { cidrs: [{ cidr: '10.71.128.0/17' }] })
     await eventually(async () => (await plane.condition('ippools', 'twin', 'Ready'))?.status === 'False')
     const { reason, message } = (await plane.condition('ippools', 'twin', 'Ready')) ?? {}
-    assert.deepEqual([reason, message], ['RangesOverlap', '10.71.128.0/17 overlaps 10.71.0.0/16 of pool lab'])
+    assert.deepEqual(
+      [reason, message],
+      ['RangesOverlap', '10.71.128.0/17 overlaps 10.71.0.0/16 of pool lab; the pool is not used'],
+    )
     await eventually(async () => (await plane.events('IPPool', 'twin')).some(event => event.reason === 'RangesOverlap'))
     await plane.deleteOwn('ippools', 'twin')
 
