@@ -15,7 +15,7 @@ import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
-import { type ProgramConstants, steadyEntries } from './constants.ts'
+import type { ProgramConstants } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
@@ -24,7 +24,6 @@ import { egressReconcilers } from './egress.ts'
 import { FormerPods } from './former-pods.ts'
 import { endpointTarget, formerPodTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
-import { possibleCpus } from '../kernel/bpf/map-info.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
@@ -32,6 +31,7 @@ import { removeOverlay } from './overlay.ts'
 import { hasOverlay, planPrograms } from './program-plan.ts'
 import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
+import { conntrackSizes, firstSizes } from './map-sizes.ts'
 import { Programs, type Sizes } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { DatapathServices } from './services.ts'
@@ -345,17 +345,6 @@ function newPlanner(options: DatapathOptions): PathPlanner {
     formerRanges: settings.routing.formerRanges,
     log,
   })
-}
-
-/** What a first set of programs is loaded with. */
-export function firstSizes({ datapath: { conntrack, ringBufferBytes } }: Pick<DatapathSettings, 'datapath'>): Sizes {
-  const flows = conntrackSizes(Math.min(conntrack.initialEntries, conntrack.maxEntries))
-  return { ...flows, events: ringBufferBytes, steady: steadyEntries(possibleCpus()) }
-}
-
-/** A translated flow has one entry in conntrack and two besides. */
-function conntrackSizes(entries: number): Sizes {
-  return { conntrack: entries, translations: 2 * entries }
 }
 
 function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: boolean, xdp: XdpHooks) {

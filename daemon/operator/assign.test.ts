@@ -54,7 +54,7 @@ test('nothing is given that a node, a Node.spec or a rest has a part of', () => 
   const nodes = [node('a'), node('kubeadm', { podCidrs: ['10.0.1.0/25'] })]
   const networks = [network('kubeadm', []), network('other', ['10.0.0.128/26'])]
   const pools = [pool('p', [['10.0.0.0/21', 24]])]
-  const resting = ['10.0.2.0/23']
+  const resting = [network('gone', ['10.0.2.0/23'])]
   assert.deepEqual(given(assigned({ nodes: [nodes[0] as ClusterNodeRow], networks, pools, resting })), [
     'a: 10.0.1.0/24 of p',
   ])
@@ -67,6 +67,17 @@ test('a node gets nothing while the NodeNetwork of its name is of another Node, 
   const nodes = [node('a'), node('b')]
   const { wanted, starved } = assigned({ nodes, networks, pools: [pool('p', [['10.0.0.0/23', 24]])] })
   assert.deepEqual([wanted.map(each => [each.node.name, each.podCidrs]), starved], [[['b', ['10.0.1.0/24']]], []])
+})
+
+test('a Node that was made anew while its machine ran on gets the ranges of before, for its pods have addresses of them', () => {
+  const pools = [pool('p', [['10.0.0.0/22', 24]])]
+  const resting = [network('a', ['10.0.2.0/24'], { bootId: 'boot' }), network('b', ['10.0.3.0/24'], { bootId: 'old' })]
+  const nodes = [node('a', { bootId: 'boot' }), node('b', { bootId: 'new' }), node('c')]
+  assert.deepEqual(given(assigned({ nodes, pools, resting })), [
+    'a: 10.0.2.0/24 of p',
+    'b: 10.0.0.0/24 of p',
+    'c: 10.0.1.0/24 of p',
+  ])
 })
 
 test('no range is given in which a node or a service has an address', () => {

@@ -13,11 +13,16 @@ export interface Cluster {
   readonly nodes: Iterable<ClusterNodeRow>
   readonly networks: Iterable<NodeNetworkRow>
   readonly pools: Iterable<IpPoolRow>
-  /** Given back a moment ago: others may still send there. */
-  readonly resting: readonly Prefix[]
+  /**
+   * NodeNetworks that went a moment ago: others may still send to their ranges, so that nobody gets one, but a Node that
+   * was made anew while its machine ran on.
+   */
+  readonly resting: readonly FormerNetwork[]
   /** What others have: addresses of nodes and services. No range with a part of it is given. */
   readonly foreign?: readonly IpPrefix[]
 }
+
+export type FormerNetwork = Pick<NodeNetworkRow, 'name' | 'podCidrs' | 'pool' | 'bootId'>
 
 /** What a node's NodeNetwork shall be. */
 export interface WantedNetwork {
@@ -59,7 +64,7 @@ export function assign({ nodes, networks, pools, resting, foreign = [] }: Cluste
   const ranges = [
     ...[...byName.values()].flatMap(network => network.podCidrs),
     ...all.flatMap(node => node.podCidrs),
-    ...resting,
+    ...resting.flatMap(network => network.podCidrs),
   ]
   const held = [...ranges.map(parsePrefix), ...foreign]
   for (const { spaces } of open) for (const space of spaces) for (const prefix of held) space.take(prefix)
@@ -69,7 +74,7 @@ export function assign({ nodes, networks, pools, resting, foreign = [] }: Cluste
     const last = byName.get(node.name)
     // That of another Node of this name goes first.
     if (last !== undefined && !isOfLife(last, node)) continue
-    const { podCidrs, pool, lacking } = rangesOf(node, last, open)
+    const { podCidrs, pool, lacking } = rangesOf(node, last ?? formerOf(node, resting), open)
     if (last === undefined || podCidrs.length > last.podCidrs.length) wanted.push({ node, podCidrs, pool })
     for (const family of lacking) starved.push({ node, pool, family })
   }
@@ -79,7 +84,7 @@ export function assign({ nodes, networks, pools, resting, foreign = [] }: Cluste
 /** What the node has, and from the first pool that selects it a range of each family of that pool which it lacks. */
 function rangesOf(
   node: ClusterNodeRow,
-  network: NodeNetworkRow | undefined,
+  network: FormerNetwork | undefined,
   pools: readonly OpenPool[],
 ): { readonly podCidrs: readonly Prefix[]; readonly pool: string; readonly lacking: readonly Family[] } {
   const has = network?.podCidrs ?? []
@@ -98,6 +103,11 @@ function rangesOf(
     else given.push(range)
   }
   return { podCidrs: [...has, ...given], pool: chosen.pool.name, lacking }
+}
+
+/** Pods do not outlive the kernel that they were started on; until then they keep their addresses. */
+function formerOf({ name, bootId }: ClusterNodeRow, resting: readonly FormerNetwork[]): FormerNetwork | undefined {
+  return resting.findLast(network => network.name === name && network.bootId !== '' && network.bootId === bootId)
 }
 
 function firstOf(spaces: readonly BlockSpace[], family: Family): Prefix | undefined {

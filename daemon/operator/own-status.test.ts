@@ -200,3 +200,21 @@ test('a Node that was made anew gets a NodeNetwork and a range of its own', asyn
   const [owner] = listAt(await object(api, 'nodenetworks/a'), 'metadata', 'ownerReferences')
   assert.equal(textAt(owner, 'uid'), textAt(json, 'metadata', 'uid'))
 })
+
+test('a Node that is deleted and registers again while its machine runs on keeps its ranges', async () => {
+  const registered = (): object => node('a', { status: { nodeInfo: { bootID: 'boot-1' } } })
+  await using world = await lead([node('0'), registered(), pool('p', '10.1.0.0/16')])
+  const { api } = world
+  const ranges = async (): Promise<string> =>
+    JSON.stringify(valueAt(await object(api, 'nodenetworks/a'), 'spec', 'podCidrs') ?? [])
+  await eventually(async () => (await ranges()) === '["10.1.1.0/24"]')
+  await api.admin.patch(`${OWN}/nodenetworks/a/status`, { status: { bootId: 'boot-1' } })
+  const before = textAt(await object(api, 'nodenetworks/a'), 'metadata', 'uid')
+  // Its NodeNetwork goes with it, as the garbage collector has it.
+  await api.admin.delete('/api/v1/nodes/a')
+  await eventually(async () => (await api.admin.get(`${OWN}/nodenetworks/a`)).status === 404)
+  await api.admin.create('/api/v1/nodes', registered())
+  await eventually(async () => (await ranges()) !== '[]')
+  assert.equal(await ranges(), '["10.1.1.0/24"]')
+  assert.notEqual(textAt(await object(api, 'nodenetworks/a'), 'metadata', 'uid'), before)
+})

@@ -32,8 +32,8 @@ const AT_ONCE = 16
 
 export class PodRanges {
   readonly #options: PodRangesOptions
-  /** Ranges that were given back, and since when. */
-  readonly #resting = new Map<Prefix, number>()
+  /** NodeNetworks that went, and since when. */
+  readonly #resting = new Map<NodeNetworkRow, number>()
   #last: Assignment = { wanted: [], uses: [], starved: [], overlaps: [] }
   /** What could not be written, of the last attempt. */
   #failures: readonly string[] = []
@@ -76,8 +76,8 @@ export class PodRanges {
 
   async #act(deleted: readonly NodeNetworkRow[], signal: AbortSignal): Promise<number | undefined> {
     const { tables, clock } = this.#options
-    for (const range of deleted.flatMap(row => row.podCidrs)) this.#resting.set(range, clock.now())
-    for (const [range, since] of this.#resting) if (clock.now() - since >= RESTING_MS) this.#resting.delete(range)
+    for (const row of deleted.filter(({ podCidrs }) => podCidrs.length > 0)) this.#resting.set(row, clock.now())
+    for (const [row, since] of this.#resting) if (clock.now() - since >= RESTING_MS) this.#resting.delete(row)
     const foreign = [...this.foreign.values()].flat().map(({ prefix }) => prefix)
     this.#last = assign({ ...tables, resting: [...this.#resting.keys()], foreign })
     const failures = await mapAtOnce(this.#last.wanted, AT_ONCE, wanted => this.#write(wanted, signal))

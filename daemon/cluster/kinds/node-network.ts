@@ -6,7 +6,7 @@ import { conditions, group, list, prefix, rule, text, whole, word } from './shap
 
 export const nodeNetwork: Kind = {
   resource: RESOURCES.nodeNetworks,
-  revision: 1,
+  revision: 2,
   shortNames: ['cwn'],
   about: 'The network of one node, named as its Node. The operator assigns it, the daemon of the node reports on it.',
   spec: group(
