@@ -14,6 +14,7 @@ import { OPERATORS } from '../../deploy/lab/kubernetes/control-plane.ts'
 import { labLayout, nodeLayout } from '../../deploy/lab/layout.ts'
 import { Cluster, ECHO_PORT } from '../support/cluster.ts'
 import type { ClusterNode } from '../support/cluster-node.ts'
+import type { ClusterStation } from '../support/cluster-station.ts'
 import { conditionsOf, succeeded, TestControlPlane } from '../support/control-plane.ts'
 import { dumpNode } from '../support/dump-node.ts'
 import { eventually } from '../support/eventually.ts'
@@ -44,6 +45,8 @@ suite('a cluster with an API server and operators', () => {
   let cluster: Cluster
   let plane: TestControlPlane
   let pristine = ''
+  /** Of the pod that was added last. */
+  const addressesOn = new Map<string, readonly string[]>()
   before(async () => {
     cluster = await Cluster.start(NAME, { nodes: 2, pods: 2, kubernetes: true }, text => {
       if (text.startsWith('starting 2 daemons')) pristine = dumpNode(nodeLayout(LAB, 1))
@@ -154,6 +157,7 @@ suite('a cluster with an API server and operators', () => {
       return pools.length === 2 && pools.every(pool => pool.ranges.every(range => ranges.includes(range)))
     })
     const pod = await cluster.addPod('node2', 2)
+    addressesOn.set('node2', pod.addresses)
     const [v4 = ''] = ranges
     assert.ok(pod.address(4).startsWith(v4.replace(/0\/24$/, '')), `${pod.address(4)} in ${v4}`)
     for (const family of [4, 6] as const)
@@ -163,8 +167,8 @@ suite('a cluster with an API server and operators', () => {
       )
   })
 
-  test('marks a node ready again that is registered anew, and names its pods that others do not reach', async () => {
-    const node = cluster.node('node2')
+  test('marks a node ready again that is registered anew, whose pods others reach as before', async () => {
+    const [pod, others] = [cluster.station('node1-a'), addressesOn.get('node2') ?? []]
     const before = await plane.rangesOf('node2')
     await deleteNode('node2')
     registerNode(2)
@@ -174,9 +178,9 @@ suite('a cluster with an API server and operators', () => {
       [],
     )
     await eventually(async () => !(await isTainted('node2')))
-    await hasProblem(node, /^Node node2: .*not reach pods .*: default\/node2-c; delete them/)
+    // They are outside the node's ranges now, which its daemon tells the others.
+    for (const address of others) await eventually(async () => answers(pod, address))
     await cluster.deletePod('node2', 2)
-    await hasProblem(node, /node2-c/, false)
     await cluster.addPod('node2', 2)
   })
 
@@ -184,7 +188,10 @@ suite('a cluster with an API server and operators', () => {
     await plane.createOwn('ippools', 'IPPool', 'twin', { cidrs: [{ cidr: '10.71.128.0/17' }] })
     await eventually(async () => (await plane.condition('ippools', 'twin', 'Ready'))?.status === 'False')
     const { reason, message } = (await plane.condition('ippools', 'twin', 'Ready')) ?? {}
-    assert.deepEqual([reason, message], ['RangesOverlap', '10.71.128.0/17 overlaps 10.71.0.0/16 of pool lab'])
+    assert.deepEqual(
+      [reason, message],
+      ['RangesOverlap', '10.71.128.0/17 overlaps 10.71.0.0/16 of pool lab; the pool is not used'],
+    )
     await eventually(async () => (await plane.events('IPPool', 'twin')).some(event => event.reason === 'RangesOverlap'))
     await plane.deleteOwn('ippools', 'twin')
 
@@ -316,7 +323,7 @@ suite('a cluster with an API server and operators', () => {
     await eventually(() => existsSync(node.layout.socket))
     await eventually(async () => {
       const { waiting } = await statusOf(node)
-      return waiting.some(line => /nodenetworks\.causeway\.dev.*CustomResourceDefinitions are not installed/.test(line))
+      return waiting.some(line => /nodenetworks\.causeway\.dev.*CustomResourceDefinition is not installed/.test(line))
     })
     for (const kind of KINDS) succeeded(await plane.admin.create(CRDS, definitionOf(kind)))
     succeeded(await plane.admin.create(`${OWN}/ippools`, poolManifest()))
@@ -335,6 +342,12 @@ suite('a cluster with an API server and operators', () => {
     assert.deepEqual(globSync([run, state, bpf, `${cniConf}/*`]), [join(cniConf, '00-other.conflist')])
   })
 })
+
+/** Whether a host is there: where nothing listens a connection is refused, and else lost. */
+async function answers(from: ClusterStation, address: string): Promise<boolean> {
+  const { error = '' } = await from.check('tcp', address, 1, 1, '--timeout', 300)
+  return error.includes('refused')
+}
 
 async function statusOf(node: ClusterNode): Promise<Status> {
   return (await node.get('/v1/status')) as Status

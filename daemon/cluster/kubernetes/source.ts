@@ -21,7 +21,6 @@ import type { KnownCluster } from './known-cluster.ts'
 import { networkOfNode, NodeJoin, nodeWithUid, type OwnUids } from './node-join.ts'
 import { type ApiResource, RESOURCES } from './resources.ts'
 import type { RowTarget } from './row-sink.ts'
-import { strayProblems } from './own-strays.ts'
 import { byProblem, type Collection, rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
 
 export interface KubernetesSourceOptions extends WatchOptions {
@@ -111,13 +110,7 @@ class KubernetesSource implements ClusterSource, OwnNode {
         message: `${names}: ${problem}; what is known stays, and is brought up to date when it answers`,
       })),
       ...this.#parts.flatMap(part => part.problems()),
-      ...this.#strayProblems(),
     ]
-  }
-
-  #strayProblems(): readonly SourceProblem[] {
-    const { nodeName, tables } = this.#options
-    return strayProblems(tables.nodes.get(nodeName), tables.pods)
   }
 
   /** A daemon whose API server does not answer soon goes by what was known. */
