@@ -71,13 +71,25 @@ test('a node gets nothing while the NodeNetwork of its name is of another Node, 
 
 test('a Node that was made anew while its machine ran on gets the ranges of before, for its pods have addresses of them', () => {
   const pools = [pool('p', [['10.0.0.0/22', 24]])]
-  const resting = [network('a', ['10.0.2.0/24'], { bootId: 'boot' }), network('b', ['10.0.3.0/24'], { bootId: 'old' })]
+  const resting = [
+    network('a', ['10.0.2.0/24'], { nodeUid: 'before', bootId: 'boot' }),
+    network('b', ['10.0.3.0/24'], { nodeUid: 'before', bootId: 'old' }),
+  ]
   const nodes = [node('a', { bootId: 'boot' }), node('b', { bootId: 'new' }), node('c')]
   assert.deepEqual(given(assigned({ nodes, pools, resting })), [
     'a: 10.0.2.0/24 of p',
     'b: 10.0.0.0/24 of p',
     'c: 10.0.1.0/24 of p',
   ])
+})
+
+test('a node whose NodeNetwork was deleted while its Node stays gets other ranges, also where it had come back before', () => {
+  const pools = [pool('p', [['10.0.0.0/22', 24]])]
+  const nodes = [node('a', { bootId: 'boot' })]
+  const before = network('a', ['10.0.0.0/24'], { nodeUid: 'before', bootId: 'boot' })
+  const meant = network('a', ['10.0.0.0/24'], { bootId: 'boot' })
+  assert.deepEqual(given(assigned({ nodes, pools, resting: [meant] })), ['a: 10.0.1.0/24 of p'])
+  assert.deepEqual(given(assigned({ nodes, pools, resting: [before, meant] })), ['a: 10.0.1.0/24 of p'])
 })
 
 test('no range is given in which a node or a service has an address', () => {

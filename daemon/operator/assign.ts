@@ -22,7 +22,7 @@ export interface Cluster {
   readonly foreign?: readonly IpPrefix[]
 }
 
-export type FormerNetwork = Pick<NodeNetworkRow, 'name' | 'podCidrs' | 'pool' | 'bootId'>
+export type FormerNetwork = Pick<NodeNetworkRow, 'name' | 'nodeUid' | 'podCidrs' | 'pool' | 'bootId'>
 
 /** What a node's NodeNetwork shall be. */
 export interface WantedNetwork {
@@ -105,9 +105,13 @@ function rangesOf(
   return { podCidrs: [...has, ...given], pool: chosen.pool.name, lacking }
 }
 
-/** Pods do not outlive the kernel that they were started on; until then they keep their addresses. */
-function formerOf({ name, bootId }: ClusterNodeRow, resting: readonly FormerNetwork[]): FormerNetwork | undefined {
-  return resting.findLast(network => network.name === name && network.bootId !== '' && network.bootId === bootId)
+/**
+ * Pods do not outlive the kernel that they were started on; until then they keep their addresses. A NodeNetwork that somebody
+ * deletes while its Node stays was meant to go: what it had is not given to that node again.
+ */
+function formerOf({ name, uid, bootId }: ClusterNodeRow, resting: readonly FormerNetwork[]): FormerNetwork | undefined {
+  const last = resting.findLast(network => network.name === name)
+  return last !== undefined && last.nodeUid !== uid && last.bootId !== '' && last.bootId === bootId ? last : undefined
 }
 
 function firstOf(spaces: readonly BlockSpace[], family: Family): Prefix | undefined {

@@ -59,15 +59,22 @@ suite('a cluster with an API server and operators', () => {
   })
 
   /** A Node that kubelet has registered, without a daemon. */
-  function registerNode(number: number, labels: Readonly<Record<string, string>> = {}): string {
+  function registerNode(number: number, { labels = {}, bootId = BOOT_ID } = {}): string {
     const layout = nodeLayout(LAB, number)
     const manifest = newNodeManifest(layout)
-    const metadata = manifest['metadata'] as { readonly labels: object }
+    const { metadata, status } = manifest as { readonly metadata: { readonly labels: object }; readonly status: object }
     writeManifest(LAB, layout.name, {
       ...manifest,
       metadata: { ...metadata, labels: { ...metadata.labels, ...labels } },
+      status: { ...status, nodeInfo: { bootID: bootId } },
     })
     return layout.name
+  }
+  /** What a daemon would say of itself. */
+  async function saysReady(name: string, bootId: string): Promise<void> {
+    const reason = { reason: 'DaemonReady', message: 'x', lastTransitionTime: '2026-01-01T00:00:00Z' }
+    const patch = { status: { bootId, conditions: [{ type: 'Ready', status: 'True', ...reason }] } }
+    succeeded(await plane.admin.patch(`${OWN}/nodenetworks/${name}/status`, patch))
   }
   async function deleteNode(name: string): Promise<void> {
     removeManifest(LAB, name)
@@ -112,31 +119,28 @@ suite('a cluster with an API server and operators', () => {
   test('keeps the taint on a node whose daemon has not said that it is ready in this life of the node', async () => {
     const name = registerNode(9)
     await plane.givenTo(name)
-    const say = async (bootId: string): Promise<void> => {
-      const ready = {
-        type: 'Ready',
-        status: 'True',
-        reason: 'DaemonReady',
-        message: 'x',
-        lastTransitionTime: '2026-01-01T00:00:00Z',
-      }
-      const patch = { status: { bootId, conditions: [ready] } }
-      succeeded(await plane.admin.patch(`${OWN}/nodenetworks/${name}/status`, patch))
-    }
-    await say('another life')
+    await saysReady(name, 'another life')
     // What the operator does for the next node it does after it has seen that.
     await plane.givenTo(registerNode(10))
     assert.deepEqual([await isTainted(name), await networkUnavailable(name)], [true, undefined])
-    await say(BOOT_ID)
+    await saysReady(name, BOOT_ID)
     await eventually(async () => !(await isTainted(name)) && (await networkUnavailable(name)) === 'False')
   })
 
-  test('gives a node that is registered anew other ranges than it had, and nobody what was given back', async () => {
+  test('gives a node that is registered anew what it had while its machine runs on, and nobody else that', async () => {
     const before = await plane.rangesOf('node9')
     await deleteNode('node9')
-    const next = [await plane.givenTo(registerNode(11)), await plane.givenTo(registerNode(9))].flat()
+    const others = await plane.givenTo(registerNode(11))
     assert.deepEqual(
-      next.filter(range => before.includes(range)),
+      others.filter(range => before.includes(range)),
+      [],
+    )
+    assert.deepEqual(await plane.givenTo(registerNode(9)), before)
+    await saysReady('node9', BOOT_ID)
+    await deleteNode('node9')
+    const rebooted = await plane.givenTo(registerNode(9, { bootId: 'another life' }))
+    assert.deepEqual(
+      rebooted.filter(range => [...before, ...others].includes(range)),
       [],
     )
     for (const number of [9, 10, 11]) await deleteNode(`node${number}`)
@@ -198,9 +202,9 @@ suite('a cluster with an API server and operators', () => {
     const nodeSelector = { matchLabels: { size: 'tiny' } }
     await plane.createOwn('ippools', 'IPPool', 'tiny', { priority: 1, nodeSelector, cidrs: [{ cidr: '10.72.0.0/24' }] })
     await eventually(async () => (await plane.condition('ippools', 'tiny', 'Exhausted'))?.status === 'False')
-    registerNode(7, { size: 'tiny' })
+    registerNode(7, { labels: { size: 'tiny' } })
     await eventually(async () => (await plane.rangesOf('node7')).includes('10.72.0.0/24'))
-    registerNode(8, { size: 'tiny' })
+    registerNode(8, { labels: { size: 'tiny' } })
     await eventually(async () => (await plane.events('Node', 'node8')).length > 0)
     const [event] = await plane.events('Node', 'node8')
     assert.deepEqual(

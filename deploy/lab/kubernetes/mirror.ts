@@ -73,7 +73,8 @@ export class Mirror {
     const { status, metadata: given, ...content } = object
     // Which is the API server's to give.
     const { uid: _, ...metadata } = given
-    const rest = { ...content, metadata }
+    // A node registers with its status; of others a first apply has none.
+    const rest = { ...content, metadata, ...(object.kind === 'Node' && status !== undefined && { status }) }
     const path = pathOf(object)
     const type = 'application/apply-patch+yaml'
     expect(await this.#admin.patch(`${path}?${APPLY}`, rest, type), [200, 201])
