@@ -244,7 +244,10 @@ for (const { mode, apart } of [
       for (const command of ['iptables', 'ip6tables'])
         await first.run(['sh', '-c', `${command}-save -t nat | grep -v CNI- | ${command}-restore -T nat`])
       rmSync(bridgeLeases(first.layout), { recursive: true })
-      rmSync(join(first.layout.paths.cniConf, BRIDGE_CONFLIST))
+      // Set aside since the daemon is ready (cni.exclusive), and to be taken away under that name.
+      const confs = readdirSync(first.layout.paths.cniConf).filter(name => name.startsWith(BRIDGE_CONFLIST))
+      assert.deepEqual(confs, [`${BRIDGE_CONFLIST}.set-aside-by-causeway`])
+      for (const name of confs) rmSync(join(first.layout.paths.cniConf, name))
       assert.doesNotMatch(await rules(), /CNI-/)
       assert.equal(existsSync(join(first.layout.paths.cniConf, '05-causeway.conflist')), true)
       assert.deepEqual(await failures([created], hosts()), [])
