@@ -20,7 +20,7 @@ import { boundSockets } from './kernel/netlink/sock-diag.ts'
 import { OWN_NETNS } from './kernel/netns/netns-file.ts'
 import { exposeNat } from './nat/figures.ts'
 import { Nat } from './nat/nat.ts'
-import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
+import { giveBackNow, giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
@@ -58,6 +58,7 @@ export async function runDaemon(
     const jobs = base.use(startLoops(ground, { datapath: up.datapath, nat: up.nat, services }))
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
+    giveBackNow()
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
     jobs.run('network configurations', stop => network.run(stop))
     jobs.run('memory', stop => giveBackWhenQuiet(ground.log.child('memory'), stop))

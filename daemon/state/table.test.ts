@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Random } from '../../test/support/random.ts'
 import { dump } from './dump.ts'
 import { replaceRows } from './replace.ts'
@@ -138,6 +141,29 @@ test('a change costs what changed, not what the table holds', () => {
   }
   // Looking through all rows each time would take minutes.
   assert.ok(performance.now() - started < 2000)
+})
+
+test('old rows are not kept, however long the history is', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  setFlagsFromString('--no-expose-gc')
+  const table = new Table<{ readonly key: string }>('rows', row => row.key)
+  using _follower = table.follow('reader')
+  const old = ['a', 'b'].map(key => {
+    const row = { key }
+    table.put(row)
+    return new WeakRef(row)
+  })
+  table.put({ key: 'a' })
+  table.delete('b')
+  table.put({ key: 'b' })
+  // A WeakRef holds what it refers to until the turn that made it is over.
+  await setImmediate()
+  collect()
+  assert.deepEqual(
+    old.map(row => row.deref()),
+    [undefined, undefined],
+  )
 })
 
 test('equal tables dump to equal text whatever the order of writing', () => {

@@ -38,7 +38,8 @@ export type ReadonlyTable<T> = Pick<
 interface Entry<T> {
   readonly revision: number
   readonly key: string
-  readonly row: T
+  /** Undefined once another entry has taken its place: the history would keep as many old rows as there are current ones. */
+  row: T | undefined
   readonly gone: boolean
 }
 
@@ -97,9 +98,11 @@ export class Table<T> {
   /** Writes a row and returns its revision. */
   put(row: T): number {
     const key = this.#key(row)
+    const before = this.#rows.get(key) ?? this.#tombstones.get(key)
     this.#tombstones.delete(key)
     const entry = this.#record(key, row, false)
     this.#rows.set(key, entry)
+    if (before !== undefined) before.row = undefined
     this.#notify()
     return entry.revision
   }
@@ -109,7 +112,9 @@ export class Table<T> {
     if (!old) return this.#revision
     this.#rows.delete(key)
     const entry = this.#record(key, old.row, true)
+    old.row = undefined
     if (this.#followers.size > 0) this.#tombstones.set(key, entry)
+    else entry.row = undefined
     this.#notify()
     return entry.revision
   }
@@ -120,7 +125,7 @@ export class Table<T> {
     return this.#key(row)
   }
   *values(): Generator<T> {
-    for (const entry of this.#rows.values()) yield entry.row
+    for (const { row } of this.#rows.values()) if (row !== undefined) yield row
   }
 
   /** The rows; each iteration begins anew. */
@@ -154,8 +159,8 @@ export class Table<T> {
     return this.#wake.promise
   }
 
-  #record(key: string, row: T, gone: boolean): Entry<T> {
-    const entry = { revision: ++this.#revision, key, row, gone }
+  #record(key: string, row: T | undefined, gone: boolean): Entry<T> {
+    const entry: Entry<T> = { revision: ++this.#revision, key, row, gone }
     this.#history.push(entry)
     if (this.#history.length > 2 * (this.#rows.size + this.#tombstones.size) + SLACK) this.#compact(entry)
     return entry
@@ -177,7 +182,7 @@ export class Table<T> {
     const deleted: T[] = []
     for (let i = this.#firstAfter(revision); i < this.#history.length; i++) {
       const entry = this.#history[i]
-      if (entry && this.#current(entry)) (entry.gone ? deleted : updated).push(entry.row)
+      if (entry?.row !== undefined && this.#current(entry)) (entry.gone ? deleted : updated).push(entry.row)
     }
     // Who has seen nothing has nothing to delete.
     return { revision: this.#revision, updated, deleted: revision === 0 ? [] : deleted }
@@ -200,6 +205,7 @@ export class Table<T> {
     for (const [key, entry] of this.#tombstones) {
       if (entry.revision > passed) break
       this.#tombstones.delete(key)
+      entry.row = undefined
     }
   }
 
