@@ -304,6 +304,18 @@ suite('a cluster with an API server and operators', () => {
     await eventually(async () => (await statusOf(node)).sources[0]?.synced === true, { timeoutMs: 20_000 })
   })
 
+  test('says with its dates that the certificate of the API server is not valid by the clock, until it is', async () => {
+    const old = ['--valid-from', '2020-01-01T00:00:00Z', '--valid-until', '2021-01-01T00:00:00Z']
+    const span =
+      /^API server .*its certificate \(valid from 2020-01-01T00:00:00.000Z to 2021-01-01T00:00:00.000Z\) has ended by this node's clock/
+    await plane.stopServer()
+    await plane.startServer(old)
+    for (const node of cluster.nodes) await hasProblem(node, span)
+    await plane.stopServer()
+    await plane.startServer()
+    for (const node of cluster.nodes) await hasProblem(node, /^API server/, false)
+  })
+
   test('sets aside what another network writes for the runtime, and says that two are active', async () => {
     const node = cluster.node('node1')
     const other = join(node.layout.paths.cniConf, '00-other.conflist')
