@@ -20,6 +20,7 @@ import { boundSockets } from './kernel/netlink/sock-diag.ts'
 import { OWN_NETNS } from './kernel/netns/netns-file.ts'
 import { exposeNat } from './nat/figures.ts'
 import { Nat } from './nat/nat.ts'
+import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
 import { takeRequests, type Upcoming } from './requests.ts'
@@ -39,6 +40,7 @@ export async function runDaemon(
   signal: AbortSignal,
   refusal: Refusal = () => Promise.resolve(undefined),
 ): Promise<'stopped' | 'changed'> {
+  keepMemorySmall()
   // Left in reverse: requests end while everything that serves them, the datapath's loops above all, still runs.
   await using base = new AsyncDisposableStack()
   await using requests = new AsyncDisposableStack()
@@ -58,6 +60,7 @@ export async function runDaemon(
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
     jobs.run('network configurations', stop => network.run(stop))
+    jobs.run('memory', stop => giveBackWhenQuiet(ground.log.child('memory'), stop))
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
     const side = ground.api && speakToCluster(ground, ground.api, { up, endpoints, refusal }, jobs)
     return await abortable(Promise.race([failed, ...(side ? [side.changed] : [])]), signal)
@@ -112,7 +115,7 @@ function natOf({ tables, metrics, log, plugins: running }: Ground, datapath: Dat
   const isOn = (constant: string): boolean => Number(running.slots.constants.get(constant)?.part ?? 0) !== 0
   const nat = new Nat({
     masquerade: isOn('masquerade_flags') || isOn('egress_gateway'),
-    flows: visit => datapath.read(set => readEgressFlows(set, visit)),
+    flows: visit => datapath.use(set => readEgressFlows(set, visit)),
     sockets: () => boundSockets(OWN_NETNS),
     tables,
     log: log.child('nat'),

@@ -10,6 +10,8 @@ import { apiMetrics } from './cluster/kubernetes/metrics.ts'
 import type { Config } from './config/load.ts'
 import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
+import { Jobs } from './jobs.ts'
+import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { buildInfo } from './observe/build.ts'
 import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
@@ -25,6 +27,7 @@ import { systemClock } from './state/clock.ts'
  * what daemons would say of settings of nodes.
  */
 export async function runOperator(config: Config, refusal: Refusal, signal: AbortSignal): Promise<void> {
+  keepMemorySmall()
   if (config.cluster.source !== 'kubernetes')
     throw new ConfigError('cluster.source', 'the operator works on an API server; allowed: kubernetes')
   await using stack = new AsyncDisposableStack()
@@ -65,6 +68,8 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
     stack.use(await serveApi({ ...listen, tls: tlsFilesOf(config.metrics.tls) }, router, log.child('api')))
   }
   log.info({ identity, version: build.version }, 'the operator runs')
+  const jobs = stack.use(new Jobs())
+  jobs.run('memory', until => giveBackWhenQuiet(log.child('memory'), until))
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
     leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity, refusal })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { endpointRow } from '../../test/support/endpoint-row.ts'
 import { createTables } from '../state/tables.ts'
-import { type NodeFacts, nodeFacts } from './node-facts.ts'
+import { type NodeFacts, nodeFacts, untold } from './node-facts.ts'
 
 const settings = (nativeNetwork = '') => ({
   nodeName: 'n1',
@@ -29,4 +29,7 @@ test('of more than 256 the oldest pods are told, so that a new one changes nothi
   assert.equal(before?.length, 256)
   tables.endpoints.put(endpointRow('new', ['10.0.0.1'], { id: 999 }))
   assert.deepEqual(facts().podAddresses, before)
+  const [problem, ...more] = untold('n1', tables)
+  assert.match(`${problem?.place}: ${problem?.message}`, /^NodeNetwork n1: 304 addresses .* told 256/)
+  assert.deepEqual([more, untold('n2', tables)], [[], []])
 })

@@ -18,13 +18,25 @@ export interface NodeFacts {
   readonly podAddresses?: readonly Address[] | null
 }
 
+/** Addresses that the others should know and are not told, as problems for `status`. */
+export function untold(
+  nodeName: string,
+  { nodes, endpoints }: Pick<Tables, 'nodes' | 'endpoints'>,
+): readonly { readonly place: string; readonly message: string }[] {
+  const own = nodes.get(nodeName)
+  const rest = own === undefined ? 0 : outsideOf(own.podCidrs, endpoints.values()).length - MOST_POD_ADDRESSES
+  if (rest <= 0) return []
+  const message = `${rest + MOST_POD_ADDRESSES} addresses of pods lie outside its ranges, of which other nodes are told ${MOST_POD_ADDRESSES}: start some of these pods anew`
+  return [{ place: `NodeNetwork ${nodeName}`, message }]
+}
+
 export function nodeFacts(
   { nodeName, routing }: FactSettings,
   { nodes, endpoints }: Pick<Tables, 'nodes' | 'endpoints'>,
   cloud: Cloud | 'none',
 ): NodeFacts {
   const own = nodes.get(nodeName)
-  const outside = own === undefined ? undefined : outsideOf(own.podCidrs, endpoints.values())
+  const outside = own && outsideOf(own.podCidrs, endpoints.values()).slice(0, MOST_POD_ADDRESSES).sort(byText)
   return {
     cloud,
     nativeNetwork: routing.nativeNetwork || null,
@@ -32,10 +44,13 @@ export function nodeFacts(
   }
 }
 
-/** Addresses of endpoints in none of the ranges; of more than can be told the oldest, so that they stay the same. */
+/** Addresses of endpoints in none of the ranges, the oldest first: where only some can be told, these stay the same. */
 function outsideOf(ranges: readonly Prefix[], endpoints: Iterable<EndpointRow>): readonly Address[] {
   const parsed = ranges.map(parsePrefix)
   const isOutside = (address: Address): boolean => !parsed.some(range => covers(range, parseAddress(address)))
-  const found = [...endpoints].sort((a, b) => a.id - b.id).flatMap(({ addresses }) => addresses.filter(isOutside))
-  return found.slice(0, MOST_POD_ADDRESSES).sort((a, b) => (a < b ? -1 : 1))
+  return [...endpoints].sort((a, b) => a.id - b.id).flatMap(({ addresses }) => addresses.filter(isOutside))
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : 1
 }

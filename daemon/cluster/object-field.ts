@@ -26,12 +26,15 @@ export class ObjectError extends CausewayError {
 export class ObjectField {
   readonly value: unknown
   readonly #locate: Locate
-  readonly #path: Path
+  /** The way is put together when somebody asks for it: an object has hundreds of places and rarely a wrong one. */
+  readonly #parent: ObjectField | undefined
+  readonly #key: string | number
 
-  constructor(value: unknown, locate: Locate, path: Path = []) {
+  constructor(value: unknown, locate: Locate, parent?: ObjectField, key: string | number = '') {
     this.value = value
     this.#locate = locate
-    this.#path = path
+    this.#parent = parent
+    this.#key = key
   }
 
   get absent(): boolean {
@@ -39,20 +42,20 @@ export class ObjectField {
   }
   /** File and line, or what the source has instead. */
   get place(): string {
-    return this.#locate(this.#path)
+    return this.#locate(this.#path())
   }
 
   /** A member of an object; absent when the object is. */
   at(key: string): ObjectField {
     const object = this.#object()
     const value = Object.hasOwn(object, key) ? object[key] : undefined
-    return new ObjectField(value, this.#locate, [...this.#path, key])
+    return new ObjectField(value, this.#locate, this, key)
   }
   /** The items of a list; none when the list is absent. */
   items(): ObjectField[] {
     if (this.absent) return []
     if (!Array.isArray(this.value)) this.fail('must be a list')
-    return this.value.map((item: unknown, index) => new ObjectField(item, this.#locate, [...this.#path, index]))
+    return this.value.map((item: unknown, index) => new ObjectField(item, this.#locate, this, index))
   }
   /** Text, undefined when absent. */
   text(): string | undefined {
@@ -87,10 +90,14 @@ export class ObjectField {
   }
 
   fail(problem: string, options?: ErrorOptions): never {
-    const field = this.#path
+    const field = this.#path()
       .map((part, i) => (typeof part === 'number' ? `[${part}]` : i > 0 ? `.${part}` : part))
       .join('')
     throw new ObjectError(this.place, field, problem, options)
+  }
+
+  #path(): (string | number)[] {
+    return this.#parent === undefined ? [] : [...this.#parent.#path(), this.#key]
   }
 
   #object(): Readonly<Record<string, unknown>> {

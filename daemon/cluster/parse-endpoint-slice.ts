@@ -24,7 +24,7 @@ export function parseEndpointSlice(object: ObjectField): EndpointSliceRow | unde
     endpoints: object
       .at('endpoints')
       .items()
-      .map(endpoint => parseEndpoint(endpoint, family)),
+      .flatMap(endpoint => parseEndpoint(endpoint, family)),
   }
 }
 
@@ -42,16 +42,19 @@ function parsePort(port: ObjectField): EndpointSliceRow['ports'] {
   return [{ name: port.at('name').text() ?? '', protocol: parseProtocol(port.at('protocol')), port: number }]
 }
 
-function parseEndpoint(endpoint: ObjectField, family: 4 | 6): SliceEndpoint {
+/** None without an address. */
+function parseEndpoint(endpoint: ObjectField, family: 4 | 6): SliceEndpoint | [] {
+  const [address] = endpoint
+    .at('addresses')
+    .items()
+    .map(field => addressOf(field, family))
+  if (address === undefined) return []
   const conditions = endpoint.at('conditions')
   const ready = conditions.at('ready').flag() ?? true
   const names = (field: ObjectField): string[] => field.items().flatMap(item => item.at('name').text() ?? [])
   const hints = endpoint.at('hints')
   return {
-    addresses: endpoint
-      .at('addresses')
-      .items()
-      .map(field => addressOf(field, family)),
+    address,
     ready,
     serving: conditions.at('serving').flag() ?? ready,
     terminating: conditions.at('terminating').flag() ?? false,

@@ -36,7 +36,7 @@ const slice = (rest: object): object => ({
   ...rest,
 })
 const sliceRow = { namespace: 'default', name: 'e1', service: 's1', ports: [], weight: 1, endpoints: [] }
-const endpoint = { ...PLAIN_ENDPOINT, addresses: ['10.1.0.1'] }
+const endpoint = { ...PLAIN_ENDPOINT, address: '10.1.0.1' }
 
 const good: readonly (readonly [what: string, object: unknown, rows: readonly unknown[]])[] = [
   ['a node with nothing but a name', node({}), [nodeRow]],
@@ -223,6 +223,11 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     'a slice whose endpoints say nothing, and which are ready therefore',
     slice({ ports: [{ name: 'a', port: 80 }, { name: 'all' }], endpoints: [{ addresses: ['10.1.0.1'] }] }),
     [{ ...sliceRow, ports: [{ name: 'a', protocol: 'TCP', port: 80 }], endpoints: [endpoint] }],
+  ],
+  [
+    'of several addresses of an endpoint the first, and no endpoint that has none',
+    slice({ endpoints: [{ addresses: ['10.1.0.1', '10.1.0.2'] }, { addresses: [] }] }),
+    [{ ...sliceRow, endpoints: [endpoint] }],
   ],
   [
     'a slice whose endpoint is not ready, and so serves nobody unless it says so',

@@ -15,7 +15,7 @@ const slice = (...addresses: readonly string[]): EndpointSliceRow => ({
   service: 'web',
   ports: [{ name: '', protocol: 'TCP', port: 8080 }],
   weight: 1,
-  endpoints: addresses.map(address => ({ ...PLAIN_ENDPOINT, addresses: [address] })),
+  endpoints: addresses.map(address => ({ ...PLAIN_ENDPOINT, address })),
 })
 
 test('backends of services that choose by flows are counted, and told after a run', () => {

@@ -206,10 +206,6 @@ export class Datapath implements AsyncDisposable {
   counters(): DatapathCounter[] {
     return readCounters({ metrics: this.#set.mapFd('metrics'), forwarded: this.#set.mapFd('forwarded') })
   }
-  /** Reads maps of a set that is not replaced meanwhile. */
-  async read<T>(reading: (set: ProgramSet) => Promise<T>): Promise<T> {
-    return await this.#programs.use(reading)
-  }
   /** Facts for `status`, in words. */
   facts(): Readonly<Record<string, string>> {
     const { settings, tables } = this.#options

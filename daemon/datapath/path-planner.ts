@@ -50,8 +50,10 @@ export class PathPlanner implements Disposable {
   #ranges: Ranges = { of: new Map(), problems: [] }
   /** Of the uplinks, as long as they had some last. */
   #uplinkAddresses: readonly HostAddressRow[] = []
-  /** Revisions of the tables of devices at the last look; the kernel drops routes of a device without a word. */
+  /** Routes have changed, or devices, whose routes the kernel drops without a word. */
+  #rerouted = false
   #devices = ''
+  #cancelLook = (): void => {}
   /** What leads to other nodes, in `status`. */
   #ways: readonly Way[] = []
   /** Revisions of the tables the last plan was made from; undefined before it. */
@@ -68,7 +70,7 @@ export class PathPlanner implements Disposable {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#strays = new StrayPods(tables.pods, options.formerRanges)
-    this.#gateways = new Gateways(options.net)
+    this.#gateways = new Gateways(options.net, this.#clock)
     this.#attempts = new Attempts('the plan of paths could not be carried out, the last one stays', options.log)
     this.#initialized = [tables.routes.initializer('paths'), tables.ipcache.initializer('paths')]
   }
@@ -121,10 +123,10 @@ export class PathPlanner implements Disposable {
    */
   plan(): MtuPlan {
     const { tables, nodeName } = this.#options
-    const devices = `${tables.uplinks.revision} ${tables.hostAddresses.revision}`
-    if (devices !== this.#devices) this.#gateways.look()
-    this.#devices = devices
-    const seen = { nodes: tables.nodes.revision, ways: `${devices} ${this.#gateways.revision}` }
+    const seen = {
+      nodes: tables.nodes.revision,
+      ways: `${tables.uplinks.revision} ${tables.hostAddresses.revision} ${this.#gateways.revision}`,
+    }
     if (seen.nodes !== this.#seen?.nodes) this.#ranges = grantRanges(tables.nodes.values(), nodeName)
     const strayed = this.#strays.update(this.#ranges.of)
     const same = seen.nodes === this.#seen?.nodes && seen.ways === this.#seen.ways
@@ -145,9 +147,10 @@ export class PathPlanner implements Disposable {
     this.#again.nudge()
   }
 
-  /** Plans again if the node's routes lead to other nodes by other gateways than before. */
+  /** Routes of the node have changed: they may lead to other nodes by other gateways than before. */
   reroute(): void {
-    if (this.#gateways.look()) this.#again.nudge()
+    this.#rerouted = true
+    this.#again.nudge()
   }
 
   /**
@@ -170,12 +173,14 @@ export class PathPlanner implements Disposable {
       await eachChange([nodes, pods, uplinks, hostAddresses, this.#again], follow, signal)
     } finally {
       cancel()
+      this.#cancelLook()
     }
   }
 
   async #carryOut(onPlan: () => Promise<void>): Promise<boolean> {
     const { nodes, pods, uplinks } = this.#options.tables
     const succeeded = await this.#attempts.make(async () => {
+      if (this.#looksForGateways()) await this.#gateways.look()
       const wanted = JSON.stringify([
         this.plan(),
         this.#ownAddresses,
@@ -192,6 +197,22 @@ export class PathPlanner implements Disposable {
     else if (nodes.initialized && pods.initialized && uplinks.initialized)
       for (const finish of this.#initialized.splice(0)) finish()
     return succeeded
+  }
+
+  /** Whether other gateways may be in use by now; where the last look is not long past, the next comes by itself. */
+  #looksForGateways(): boolean {
+    const { uplinks, hostAddresses } = this.#options.tables
+    const devices = `${uplinks.revision} ${hostAddresses.revision}`
+    if (!this.#rerouted && devices === this.#devices) return false
+    const { restMs } = this.#gateways
+    this.#cancelLook()
+    if (restMs > 0) {
+      this.#cancelLook = this.#clock.after(restMs, () => this.#again.nudge())
+      return false
+    }
+    this.#rerouted = false
+    this.#devices = devices
+    return this.#gateways.any
   }
 
   async #gather(signal: AbortSignal): Promise<void> {

@@ -54,7 +54,10 @@ export function hasOverlay({ settings, overlay }: Pick<DatapathOptions, 'setting
 }
 
 /** By option on links and in the overlay, where nobody looks at it; through a network's own routers as UDP. */
-function dsrOf({ services: { dsr }, routing }: DatapathSettings, nativeNetwork: string | undefined) {
+export function dsrOf(
+  { services: { dsr }, routing }: Pick<DatapathSettings, 'services' | 'routing'>,
+  nativeNetwork: string | undefined,
+) {
   const { dispatch, port } = dsr
   const routed = routing.mode === 'native' || (routing.mode === 'auto' && nativeNetwork !== undefined)
   return { dispatch: dispatch !== 'auto' ? dispatch : routed ? 'geneve' : 'option', port } as const

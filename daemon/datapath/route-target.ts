@@ -3,17 +3,35 @@
  * pod's device and have no gateway, so no deletion here, which names one, means them.
  */
 import { CAUSEWAY_PROTOCOL, type Net, type NetRequest, type Route, type RouteInfo } from '../kernel/kernel.ts'
+import { type Clock, systemClock } from '../state/clock.ts'
 import { routeKey, type RouteRow } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 import { isPodDevice } from './pod-device.ts'
 
 /** From so many rows on, a look at all routes costs less than writing those that stand already. */
 const LOOK_FROM = 32
+/** So long it serves further rows: those of thousands of nodes come in many batches. What others change is told. */
+const LOOK_MS = 2000
 
 /** A reconciler target; every operation is idempotent. Throws NetlinkError, such as ENETUNREACH while an uplink is down. */
-export function routeTarget(net: Net): Target<RouteRow> {
+export function routeTarget(net: Net, clock: Clock = systemClock): Target<RouteRow> {
+  let seen: Look | undefined
+  const look = (rows: readonly RouteRow[]): Look => {
+    if (seen !== undefined && !rows.some(row => seen?.touched.has(routeKey(row)))) return seen
+    const fresh = lookAt(net)
+    clock.after(LOOK_MS, () => (seen = seen === fresh ? undefined : seen))
+    return (seen = fresh)
+  }
+  const touch = (rows: readonly RouteRow[]): void => {
+    if (seen !== undefined) for (const row of rows) seen.touched.add(routeKey(row))
+  }
   const write = (rows: readonly RouteRow[]): void => {
+    touch(rows)
     if (rows.length > 0) net.run(rows.map(row => ({ op: 'route-add', route: withoutOwner(row), replace: true })))
+  }
+  const remove = (rows: readonly RouteRow[]): void => {
+    touch(rows)
+    net.run(rows.map(deletionOf))
   }
   return {
     update(row) {
@@ -21,13 +39,13 @@ export function routeTarget(net: Net): Target<RouteRow> {
       return true
     },
     updateBatch(rows) {
-      const wrong = rows.length < LOOK_FROM ? rows : differing(net, rows)
+      const wrong = rows.length < LOOK_FROM ? rows : differing(look(rows), rows)
       write(wrong)
       return wrong.length
     },
-    differing: rows => differing(net, rows),
-    delete: row => net.run([deletionOf(row)]),
-    deleteBatch: rows => net.run(rows.map(deletionOf)),
+    differing: rows => differing(lookAt(net), rows),
+    delete: row => remove([row]),
+    deleteBatch: remove,
     prune(desired) {
       const wanted = new Set(Array.from(desired.values(), routeKey))
       const surplus = routesOf(net).filter(route => !wanted.has(routeKey(route)))
@@ -37,11 +55,26 @@ export function routeTarget(net: Net): Target<RouteRow> {
   }
 }
 
-/** Rows that the kernel lacks or has otherwise, after one look at all of it. */
-function differing(net: Net, rows: Iterable<RouteRow>): RouteRow[] {
-  const have = new Map(routesOf(net).map(route => [routeKey(route), route]))
-  const links = new Map(net.links().map(l => [l.name, l.index]))
-  return [...rows].filter(row => !sameWay(have.get(routeKey(row)), row, links))
+/** What a look at the kernel has found. */
+interface Look {
+  readonly routes: ReadonlyMap<string, RouteInfo>
+  /** Indices of devices. */
+  readonly links: ReadonlyMap<string, number>
+  /** Keys of routes that were written or removed since. */
+  readonly touched: Set<string>
+}
+
+function lookAt(net: Net): Look {
+  return {
+    routes: new Map(routesOf(net).map(route => [routeKey(route), route])),
+    links: new Map(net.links().map(l => [l.name, l.index])),
+    touched: new Set(),
+  }
+}
+
+/** Rows that the kernel lacks or has otherwise. */
+function differing({ routes, links }: Look, rows: Iterable<RouteRow>): RouteRow[] {
+  return [...rows].filter(row => !sameWay(routes.get(routeKey(row)), row, links))
 }
 
 /** Routes of this project in the kernel that are not a pod's. */

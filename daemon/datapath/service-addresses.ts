@@ -2,7 +2,9 @@
  * Addresses that belong to services alone: at any other port of theirs nobody is, so the programs drop what goes there. One
  * entry of the map `services` each, with port and protocol 0, for as long as a service has the address.
  */
-import type { BpfMap } from '../kernel/kernel.ts'
+import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
+import { joined } from '../kernel/joined.ts'
+import type { Address, BpfMap } from '../kernel/kernel.ts'
 import type { ServiceKey, ServiceValue } from './shared.gen.ts'
 
 /** A service that nobody serves. */
@@ -16,6 +18,12 @@ export const EMPTY_SERVICE: ServiceValue = {
   tableSignature: 0n,
 }
 
+/** A service, as far as it matters here. */
+interface Place {
+  readonly address: Address
+  readonly scope: ServiceKey['scope']
+}
+
 export class ServiceAddresses {
   readonly #map: () => BpfMap<ServiceKey, ServiceValue>
   /** How many services have each address, by its entry's text. */
@@ -26,36 +34,35 @@ export class ServiceAddresses {
   }
 
   /** Starts anew from services that the map holds. */
-  read(services: Iterable<ServiceKey>): void {
+  read(services: Iterable<Place>): void {
     this.#users = new Map()
     for (const service of services) this.#count(service, 1)
   }
 
   /** After these services have gone from the map, and these come. */
-  change(gone: readonly ServiceKey[], come: readonly ServiceKey[]): void {
-    const touched = new Map([...gone, ...come].map(service => [textOf(service), addressOf(service)]))
+  change(gone: readonly Place[], come: readonly Place[]): void {
+    const touched = new Map([...gone, ...come].map(service => [textOf(service), service]))
     const before = new Set([...touched.keys()].filter(text => this.#users.has(text)))
     for (const service of come) this.#count(service, 1)
     for (const service of gone) this.#count(service, -1)
     const fresh = [...touched].filter(([text]) => this.#users.has(text) && !before.has(text))
     const lost = [...touched].filter(([text]) => !this.#users.has(text) && before.has(text))
-    this.#map().updateBatch(fresh.map(([, key]) => [key, EMPTY_SERVICE] as const))
-    this.#map().deleteBatch(lost.map(([, key]) => key))
+    this.#map().updateBatch(fresh.map(([, service]) => [keyOf(service), EMPTY_SERVICE] as const))
+    this.#map().deleteBatch(lost.map(([, service]) => keyOf(service)))
   }
 
   /** Makes the map hold what it should, whatever somebody else did to it. Returns how many entries it took. */
-  repair(services: Iterable<ServiceKey>): number {
+  repair(services: Iterable<Place>): number {
     this.read(services)
-    const wanted = new Map([...services].map(service => [textOf(service), addressOf(service)]))
-    const held = [...this.#map().entries()].map(([key]) => key).filter(isAddress)
-    const surplus = held.filter(key => !wanted.has(textOf(key)))
-    for (const key of held) wanted.delete(textOf(key))
+    const wanted = new Map([...services].map(service => [textOf(service), keyOf(service)]))
+    const surplus: ServiceKey[] = []
+    for (const [key] of this.#map().entries()) if (isAddress(key) && !wanted.delete(textOfKey(key))) surplus.push(key)
     this.#map().updateBatch([...wanted.values()].map(key => [key, EMPTY_SERVICE] as const))
     this.#map().deleteBatch(surplus)
     return surplus.length + wanted.size
   }
 
-  #count(service: ServiceKey, by: 1 | -1): void {
+  #count(service: Place, by: 1 | -1): void {
     const text = textOf(service)
     const users = (this.#users.get(text) ?? 0) + by
     if (users > 0) this.#users.set(text, users)
@@ -68,11 +75,14 @@ export function isAddress({ port, protocol }: ServiceKey): boolean {
   return port === 0 && protocol === 0
 }
 
-function addressOf({ address, scope }: ServiceKey): ServiceKey {
-  return { address, port: 0, protocol: 0, scope }
+function keyOf({ address, scope }: Place): ServiceKey {
+  return { address: toMapped16(address), port: 0, protocol: 0, scope }
 }
 
-/** For comparing only: not made to be read, because there are many. */
-function textOf({ address, scope }: ServiceKey): string {
-  return String.fromCharCode(scope, ...address)
+function textOf({ address, scope }: Place): string {
+  return joined(address, ' ', scope)
+}
+
+function textOfKey({ address, scope }: ServiceKey): string {
+  return textOf({ address: fromMapped16(address), scope })
 }

@@ -1,6 +1,7 @@
 /** Pods of this node that other nodes send flows of a service to: the map `direct_backends`, by service and address. */
-import { fromMapped16 } from '../kernel/ip.ts'
+import { toMapped16 } from '../kernel/ip.ts'
 import type { BpfMap } from '../kernel/kernel.ts'
+import { backendBytes, backendOfBytes, type CarriedBackend } from './service-carried.ts'
 import type { Backend, DirectKey } from './shared.gen.ts'
 
 export type DirectMap = BpfMap<DirectKey, Backend>
@@ -8,8 +9,8 @@ export type DirectMap = BpfMap<DirectKey, Backend>
 /** What a service has, before and after. */
 export interface DirectChange {
   readonly service: number
-  readonly before: readonly Backend[]
-  readonly after: readonly Backend[]
+  readonly before: readonly CarriedBackend[]
+  readonly after: readonly CarriedBackend[]
 }
 
 export function writeDirect(map: DirectMap, changes: readonly DirectChange[]): void {
@@ -17,7 +18,10 @@ export function writeDirect(map: DirectMap, changes: readonly DirectChange[]): v
     changes.flatMap(({ service, before, after }) => {
       const held = new Set(before.map(backend => backend.id))
       const fresh = after.filter(backend => !held.has(backend.id))
-      return fresh.map(backend => [{ service, address: backend.address }, backend] as const)
+      return fresh.map(backend => {
+        const value = backendBytes(backend)
+        return [{ service, address: value.address }, value] as const
+      })
     }),
   )
 }
@@ -26,19 +30,19 @@ export function writeDirect(map: DirectMap, changes: readonly DirectChange[]): v
 export function removeDirect(map: DirectMap, changes: readonly DirectChange[]): void {
   map.deleteBatch(
     changes.flatMap(({ service, before, after }) => {
-      const kept = new Set(after.map(backend => fromMapped16(backend.address)))
-      const lost = before.filter(backend => !kept.has(fromMapped16(backend.address)))
-      return lost.map(({ address }) => ({ service, address }))
+      const kept = new Set(after.map(backend => backend.address))
+      const lost = before.filter(backend => !kept.has(backend.address))
+      return lost.map(({ address }) => ({ service, address: toMapped16(address) }))
     }),
   )
 }
 
 /** What the map holds, by the service's id, in no order. */
-export function directByService(map: DirectMap): Map<number, Backend[]> {
-  const found = new Map<number, Backend[]>()
+export function directByService(map: DirectMap): Map<number, CarriedBackend[]> {
+  const found = new Map<number, CarriedBackend[]>()
   for (const [{ service }, backend] of map.entries()) {
     const list = found.get(service) ?? []
-    list.push(backend)
+    list.push(backendOfBytes(backend))
     found.set(service, list)
   }
   return found

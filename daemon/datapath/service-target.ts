@@ -3,7 +3,7 @@
  * flows; ids of services and backends are given once and found again in the maps after a restart, so that what was
  * remembered by them stays true.
  */
-import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
+import { joined } from '../kernel/joined.ts'
 import type { BpfMap } from '../kernel/kernel.ts'
 import type { BackendRow, FrontendRow } from '../state/service-rows.ts'
 import type { ReadonlyTable } from '../state/table.ts'
@@ -12,7 +12,21 @@ import { PROTOCOL_NUMBERS } from '../service/protocol-numbers.ts'
 import { tableCandidates } from '../service/table-candidates.ts'
 import { MaglevTables, type TableBlocks } from './maglev-tables.ts'
 import { type DirectChange, type DirectMap, directByService, removeDirect, writeDirect } from './service-direct.ts'
-import { allOf, type Carried, entriesOf, sameMembers, surplus } from './service-carried.ts'
+import {
+  allOf,
+  backendBytes,
+  backendOfBytes,
+  type Carried,
+  type CarriedBackend,
+  type CarriedKey,
+  entriesOf,
+  keyBytes,
+  keyOfBytes,
+  keysOf,
+  sameBackend,
+  sameMembers,
+  surplus,
+} from './service-carried.ts'
 import { type Entries, EntryCount, NO_ENTRIES } from './service-room.ts'
 import type { LostBackends } from './socket-ends.ts'
 import { isAddress, ServiceAddresses } from './service-addresses.ts'
@@ -132,7 +146,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const [backends, direct] = this.#give(row, have)
     const value = serviceValue(row, id, backends.length, ranges.length > 0)
     const signature = needsTable(row) ? this.#tables.signature(tableCandidates(row), row.tableSize) : 0n
-    const held = have === undefined ? undefined : this.#maps().services.lookup(key)
+    const held = have === undefined ? undefined : this.#maps().services.lookup(keyBytes(key))
     const same =
       have !== undefined &&
       held !== undefined &&
@@ -154,10 +168,10 @@ export class ServiceTarget implements Target<FrontendRow> {
   }
 
   /** Ids to a frontend's backends: those they have, else new ones; the same to one that stands in both lists. */
-  #give(row: FrontendRow, have: Carried | undefined): readonly [backends: Backend[], direct: Backend[]] {
+  #give(row: FrontendRow, have: Carried | undefined): readonly [backends: CarriedBackend[], direct: CarriedBackend[]] {
     if (have === undefined && row.direct.length === 0) return [row.backends.map(each => this.#newBackend(each)), []]
     const known = new Map(have === undefined ? [] : allOf(have).map(backend => [nameOf(backend), backend]))
-    const give = (backend: BackendRow): Backend => {
+    const give = (backend: BackendRow): CarriedBackend => {
       const name = `${backend.address} ${backend.port}`
       const given = known.get(name) ?? this.#newBackend(backend)
       known.set(name, given)
@@ -166,8 +180,8 @@ export class ServiceTarget implements Target<FrontendRow> {
     return [row.backends.map(give), row.direct.map(give)]
   }
 
-  #newBackend({ address, port }: BackendRow): Backend {
-    return { address: toMapped16(address), port, id: this.#ids.next('backends') }
+  #newBackend({ address, port }: BackendRow): CarriedBackend {
+    return { address, port, id: this.#ids.next('backends') }
   }
 
   /**
@@ -179,18 +193,21 @@ export class ServiceTarget implements Target<FrontendRow> {
     this.#ids.save()
     const others = directChanges(changed)
     const fresh = changed.flatMap(({ have, next }) => surplus(allOf(next), have))
-    backends.updateBatch(fresh.map(backend => [backend.id, backend] as const))
+    const bytes = new Map(fresh.map(backend => [backend.id, backendBytes(backend)]))
+    backends.updateBatch(bytes)
     writeDirect(direct, others)
     slots.updateBatch(
       changed.flatMap(({ have, next }) =>
         next.backends.flatMap((backend, index) =>
-          have?.backends[index]?.id === backend.id ? [] : [[{ service: next.id, index }, backend] as const],
+          have?.backends[index]?.id === backend.id
+            ? []
+            : [[{ service: next.id, index }, bytes.get(backend.id) ?? backendBytes(backend)] as const],
         ),
       ),
     )
     // While a service gets other ranges, those of before and after both count, but never none.
     for (const { next } of changed) replaceRanges(this.#maps().ranges, next.id, [], next.ranges)
-    services.updateBatch(changed.map(({ key, value }) => [key, value] as const))
+    services.updateBatch(changed.map(({ key, value }) => [keyBytes(key), value] as const))
     for (const { have, next } of changed) replaceRanges(this.#maps().ranges, next.id, have?.ranges, next.ranges)
     this.#addresses.change(
       exclusiveKeys(changed.flatMap(({ have }) => have ?? [])),
@@ -223,7 +240,7 @@ export class ServiceTarget implements Target<FrontendRow> {
     const { services, slots, backends, direct } = this.#maps()
     const carried = this.#known()
     const gone = keys.flatMap(key => carried.get(key) ?? [])
-    services.deleteBatch(gone.map(({ key }) => key))
+    services.deleteBatch(gone.map(({ key }) => keyBytes(key)))
     this.#addresses.change(exclusiveKeys(gone), [])
     for (const { id, ranges } of gone) replaceRanges(this.#maps().ranges, id, ranges, [])
     slots.deleteBatch(gone.flatMap(entry => surplusSlots(entry.id, 0, entry)))
@@ -244,11 +261,9 @@ export class ServiceTarget implements Target<FrontendRow> {
     const carried = [...this.#known().values()]
     const lengths = new Map(carried.map(({ id, backends: of }) => [id, of.length]))
     const kept = new Set(carried.flatMap(entry => allOf(entry).map(backend => backend.id)))
-    const lostSlots = [...slots.entries()]
-      .map(([key]) => key)
-      .filter(key => key.index >= (lengths.get(key.service) ?? 0))
-    const lostBackends = [...backends.entries()].map(([id]) => id).filter(id => !kept.has(id))
-    const lostDirect = [...direct.entries()].map(([key]) => key).filter(key => !lengths.has(key.service))
+    const lostSlots = keysOf(slots, key => key.index >= (lengths.get(key.service) ?? 0))
+    const lostBackends = keysOf(backends, id => !kept.has(id))
+    const lostDirect = keysOf(direct, key => !lengths.has(key.service))
     slots.deleteBatch(lostSlots)
     direct.deleteBatch(lostDirect)
     backends.deleteBatch(lostBackends)
@@ -266,12 +281,13 @@ export class ServiceTarget implements Target<FrontendRow> {
   /** Looks at all the maps hold. */
   #read(): Map<string, Carried> {
     const { services, slots, backends } = this.#maps()
-    const byService = new Map<number, Backend[]>()
+    const byService = new Map<number, CarriedBackend[]>()
     const ranges = rangesByService(this.#maps().ranges)
     const direct = directByService(this.#maps().direct)
+    const before = new Map([...(this.#carried?.values() ?? [])].map(carried => [carried.id, carried.backends]))
     for (const [{ service, index }, backend] of slots.entries()) {
       const list = byService.get(service) ?? []
-      list[index] = backend
+      list[index] = sameBackend(before.get(service)?.[index], backendOfBytes(backend))
       byService.set(service, list)
     }
     const carried = new Map<string, Carried>()
@@ -283,15 +299,16 @@ export class ServiceTarget implements Target<FrontendRow> {
       // A hole is what a killed daemon left: what follows it is written anew.
       const list = Array.from({ length: count }, (_, i) => byService.get(id)?.[i])
       const hole = list.indexOf(undefined)
-      const whole = (hole < 0 ? list : list.slice(0, hole)) as Backend[]
+      const whole = (hole < 0 ? list : list.slice(0, hole)) as CarriedBackend[]
       const exclusive = (flags & ServiceFlags.SERVICE_EXCLUSIVE) !== 0
       const table = size === 0 ? undefined : { first, size, signature }
       const [own, others] = [ranges.get(id) ?? [], direct.get(id) ?? []]
-      carried.set(textOf(key), { id, key, exclusive, ranges: own, backends: whole, direct: others, table })
+      const place = keyOfBytes(key)
+      carried.set(textOf(place), { id, key: place, exclusive, ranges: own, backends: whole, direct: others, table })
     }
     this.#ids.read({
       services: highest([...carried.values()].map(({ id }) => id)),
-      backends: highest([...backends.entries()].map(([id]) => id)),
+      backends: highest(keysOf(backends, () => true)),
     })
     this.#carried = carried
     this.#entries = new EntryCount()
@@ -304,7 +321,7 @@ export class ServiceTarget implements Target<FrontendRow> {
 
 interface Plan {
   readonly row: FrontendRow
-  readonly key: ServiceKey
+  readonly key: CarriedKey
   readonly value: ServiceValue
   readonly have: Carried | undefined
   /** Of the table it needs; 0 when it needs none. */
@@ -323,7 +340,7 @@ function directChanges(plans: readonly Plan[]): DirectChange[] {
     .map(({ have, next }) => ({ service: next.id, before: have?.direct ?? [], after: next.direct }))
 }
 
-function exclusiveKeys(carried: Iterable<Carried>): ServiceKey[] {
+function exclusiveKeys(carried: Iterable<Carried>): CarriedKey[] {
   return [...carried].filter(({ exclusive }) => exclusive).map(({ key }) => key)
 }
 
@@ -332,9 +349,9 @@ function surplusSlots(service: number, from: number, have: Carried | undefined):
   return Array.from({ length: count }, (_, i) => ({ service, index: from + i }))
 }
 
-function serviceKey(row: FrontendRow): ServiceKey {
+function serviceKey(row: FrontendRow): CarriedKey {
   return {
-    address: toMapped16(row.address),
+    address: row.address,
     port: row.port,
     protocol: PROTOCOL_NUMBERS[row.protocol],
     scope: SCOPE[row.scope],
@@ -362,15 +379,15 @@ function sameValue(a: ServiceValue, b: ServiceValue): boolean {
   return a.id === b.id && a.count === b.count && a.affinitySeconds === b.affinitySeconds && a.flags === b.flags
 }
 
-function nameOf({ address, port }: Backend): string {
-  return `${fromMapped16(address)} ${port}`
+function nameOf({ address, port }: CarriedBackend): string {
+  return `${address} ${port}`
 }
 
 /** As `textOf` its key: addresses of rows are canonical. */
 function keyOf({ address, port, protocol, scope }: FrontendRow): string {
-  return `${address} ${port} ${PROTOCOL_NUMBERS[protocol]} ${SCOPE[scope]}`
+  return joined(address, ' ', port, ' ', PROTOCOL_NUMBERS[protocol], ' ', SCOPE[scope])
 }
 
-function textOf({ address, port, protocol, scope }: ServiceKey): string {
-  return `${fromMapped16(address)} ${port} ${protocol} ${scope}`
+function textOf({ address, port, protocol, scope }: CarriedKey): string {
+  return joined(address, ' ', port, ' ', protocol, ' ', scope)
 }

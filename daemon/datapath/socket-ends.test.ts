@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { toMapped16 } from '../kernel/ip.ts'
 import { MemoryMap } from '../kernel/memory/map.ts'
-import { type Backend, type ServiceKey, ServiceScope, type SocketPeer, type SocketPeerKey } from './shared.gen.ts'
+import type { CarriedBackend, CarriedKey } from './service-carried.ts'
+import { ServiceScope, type SocketPeer, type SocketPeerKey } from './shared.gen.ts'
 import { SocketEnds } from './socket-ends.ts'
 
 const VIP = toMapped16('10.96.0.1')
-const FRONTEND: ServiceKey = { address: VIP, port: 53, protocol: 17, scope: ServiceScope.SERVICE_INSIDE }
-const backend = (last: number): Backend => ({ address: toMapped16(`10.1.0.${last}`), port: 5353, id: last })
+const FRONTEND: CarriedKey = { address: '10.96.0.1', port: 53, protocol: 17, scope: ServiceScope.SERVICE_INSIDE }
+const backend = (last: number): CarriedBackend => ({ address: `10.1.0.${last}`, port: 5353, id: last })
 
 interface Ended {
   readonly ends: SocketEnds
@@ -37,7 +38,7 @@ function withSockets(failing = ''): Ended {
     asked,
     speaks: (cookie, last, believed = {}) => {
       const { address, port } = backend(last)
-      peers.update({ cookie, address, port }, { address: VIP, port: 53, ...believed })
+      peers.update({ cookie, address: toMapped16(address), port }, { address: VIP, port: 53, ...believed })
     },
   }
 }

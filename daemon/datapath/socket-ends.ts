@@ -9,12 +9,13 @@ import type { BpfMap } from '../kernel/kernel.ts'
 import type { Remote } from '../kernel/netlink/sock-diag.ts'
 import type { Logger } from '../plugin.ts'
 import { PROTOCOL_NUMBERS } from '../service/protocol-numbers.ts'
-import { type Backend, type ServiceKey, ServiceScope, type SocketPeer, type SocketPeerKey } from './shared.gen.ts'
+import type { CarriedBackend, CarriedKey } from './service-carried.ts'
+import { ServiceScope, type SocketPeer, type SocketPeerKey } from './shared.gen.ts'
 
 /** Backends that a frontend no longer has. */
 export interface LostBackends {
-  readonly frontend: ServiceKey
-  readonly backends: readonly Backend[]
+  readonly frontend: CarriedKey
+  readonly backends: readonly CarriedBackend[]
 }
 
 export interface SocketEndsOptions {
@@ -47,8 +48,8 @@ export class SocketEnds {
     for (const { frontend, backends } of lost) {
       if (frontend.protocol !== PROTOCOL_NUMBERS.UDP || frontend.scope !== ServiceScope.SERVICE_INSIDE) continue
       for (const backend of backends) {
-        const of = this.#lost.get(textOf(backend)) ?? new Set()
-        this.#lost.set(textOf(backend), of.add(textOf(frontend)))
+        const of = this.#lost.get(placeText(backend)) ?? new Set()
+        this.#lost.set(placeText(backend), of.add(placeText(frontend)))
       }
     }
     if (this.#lost.size > 0) this.#working ??= this.#work().finally(() => (this.#working = undefined))
@@ -98,7 +99,11 @@ export class SocketEnds {
 }
 
 function textOf({ address, port }: { readonly address: Uint8Array; readonly port: number }): string {
-  return `${fromMapped16(address)} ${port}`
+  return placeText({ address: fromMapped16(address), port })
+}
+
+function placeText({ address, port }: Remote): string {
+  return `${address} ${port}`
 }
 
 function remoteOf(text: string): Remote {

@@ -3,6 +3,7 @@
  * what `inet_pton(3)` accepts and the printed one what `inet_ntop(3)` prints, so that addresses compare as strings once
  * they are canonical.
  */
+import { joined } from './joined.ts'
 import type { Address, Family, Prefix } from './kernel.ts'
 
 /** Text that is no address or no prefix; `text` is what was given. */
@@ -49,7 +50,9 @@ export function formatAddress(address: IpAddress): Address {
 
 /** The one text of an address, for use as a key; throws InvalidAddress. */
 export function canonicalAddress(text: string): Address {
-  return textOf(bytesOf(text))
+  const bytes = bytesOf(text)
+  // There is one way to write an IPv4 address, and a text that is there already needs no memory.
+  return bytes.length === 4 ? text : textOf(bytes)
 }
 
 /** The same for a text that may be something else, which is undefined. */
@@ -74,7 +77,7 @@ export function parsePrefix(text: string): IpPrefix {
 
 /** Prints a prefix with its host bits. */
 export function formatPrefix(prefix: IpPrefix): Prefix {
-  return `${formatAddress(prefix)}/${prefix.length}`
+  return joined(formatAddress(prefix), '/', prefix.length)
 }
 
 /** The prefix with its host bits cleared. */
@@ -112,7 +115,7 @@ export function familyIn(text: Address): Family {
 
 /** The prefix of an address alone: `/32` or `/128`; nothing is checked. */
 export function hostPrefix(address: Address): Prefix {
-  return `${address}/${widthOf(familyIn(address))}`
+  return joined(address, '/', widthOf(familyIn(address)))
 }
 
 /** The 16 bytes of the eBPF maps, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2); a fresh array each time. */
@@ -240,7 +243,7 @@ function words(text: string, last: boolean): number[] | undefined {
 
 /** The text of 4 or 16 bytes in network order. */
 export function textOf(bytes: Uint8Array): Address {
-  if (bytes.length === 4) return bytes.join('.')
+  if (bytes.length === 4) return joined(bytes[0] ?? 0, '.', bytes[1] ?? 0, '.', bytes[2] ?? 0, '.', bytes[3] ?? 0)
   const view = new DataView(bytes.buffer, bytes.byteOffset, 16)
   const all = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2))
   const { start, length } = longestZeros(all)

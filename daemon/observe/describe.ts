@@ -1,6 +1,7 @@
 /** Gathers what `causeway status` shows from the parts of the daemon. */
 import type { Status } from '../api/status.ts'
 import type { ClusterSource, SourceProblem } from '../cluster/source.ts'
+import { untold } from '../cluster/node-facts.ts'
 import type { Datapath } from '../datapath/datapath.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { policyProblems } from '../policy/not-enforced.ts'
@@ -50,6 +51,7 @@ export function describe(d: Described): Status {
     problems: [
       ...d.source.problems(),
       ...(d.settings?.problems ?? []),
+      ...(d.source.name === 'kubernetes' ? untold(d.config.nodeName, d.tables) : []),
       ...policyProblems(d.tables),
       ...d.network.problems,
       ...problemsAt('routing', d.datapath),

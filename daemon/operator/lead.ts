@@ -129,10 +129,11 @@ export class Leadership {
   #own<T>(resource: ApiResource, parse: Collection<T>['parse'], table: Table<T>): WatchedRows {
     const { unusable } = this.#tables
     return this.#watch(resource, parse, table, {
-      put: object => void unusable.put({ ...object, resource }),
-      delete: ({ name }) => void unusable.delete(`${resource.kind} ${name}`),
+      get: name => unusable.get(`${resource.kind} ${name}`),
+      put: (_, object) => void unusable.put({ ...object, resource }),
+      delete: name => void unusable.delete(`${resource.kind} ${name}`),
       replace: objects => {
-        const rows = objects.map(object => ({ ...object, resource }))
+        const rows = [...objects.values()].map(object => ({ ...object, resource }))
         replaceRows(unusable, rows, row => row.resource.kind === resource.kind)
       },
     })

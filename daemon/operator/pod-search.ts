@@ -95,7 +95,7 @@ export class PodSearch {
   async #any(pods: LabelSelector, fieldSelector: string, signal: AbortSignal): Promise<boolean> {
     const labelSelector = queryOf(pods)
     const query = { ...(labelSelector !== '' && { labelSelector }), ...(fieldSelector !== '' && { fieldSelector }) }
-    for await (const { items } of this.#options.client.list(RESOURCES.pods, { ...query, limit: 1 }, signal))
+    for await (const { items } of this.#options.client.list(RESOURCES.pods, { ...query, limit: 1 }, { signal }))
       if (items.length > 0) return true
     return false
   }

@@ -45,7 +45,7 @@ async function serviceRanges(
 ): Promise<readonly ServiceRangeRow[]> {
   const rows: ServiceRangeRow[] = []
   try {
-    for await (const { items } of client.list(RESOURCES.serviceCidrs, {}, signal))
+    for await (const { items } of client.list(RESOURCES.serviceCidrs, {}, { signal }))
       for (const item of items) rows.push(parseServiceRange(new ObjectField(item, () => 'ServiceCIDR')))
   } catch (error) {
     if (!(error instanceof ApiError && error.missing)) throw error

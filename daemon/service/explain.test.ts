@@ -15,7 +15,7 @@ const SERVICE: ServiceRow = {
 }
 const POD = '10.1.0.9'
 const endpoint = (last: number, more: Partial<SliceEndpoint> = {}): SliceEndpoint => {
-  return { ...PLAIN_ENDPOINT, addresses: [`10.1.0.${last}`], nodeName: 'n1', ...more }
+  return { ...PLAIN_ENDPOINT, address: `10.1.0.${last}`, nodeName: 'n1', ...more }
 }
 
 function asked(service: Partial<ServiceRow>, endpoints: readonly SliceEndpoint[], question: Partial<Question> = {}) {

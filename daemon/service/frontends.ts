@@ -1,5 +1,6 @@
 /** What a service is to this node: each address and port it can be spoken to at, with the backends behind it. Pure. */
 import { familyOf, prefixContains } from '../kernel/ip.ts'
+import { joined } from '../kernel/joined.ts'
 import type { Address } from '../kernel/kernel.ts'
 import type {
   BackendRow,
@@ -51,7 +52,7 @@ export function frontendsOf(
         kind: spot.kind,
         exclusive: ![...node.addresses, ...LOOPBACK].includes(spot.address),
         silent: backends.length === 0 && selectEndpoints(ofFamily, 'Cluster', node).length > 0,
-        service: `${service.namespace}/${service.name}`,
+        service: joined(service.namespace, '/', service.name),
         portName: port.name,
         affinitySeconds: service.affinitySeconds,
         sourceRanges: spot.kind === 'load-balancer' && spot.scope === 'outside' ? service.sourceRanges : [],
@@ -87,7 +88,7 @@ function isDirect({ address, nodeName, ready, serving }: Candidate, node: ThisNo
 
 /** Such as `TCP 10.96.0.1:443 inside`. */
 export function frontendKey(row: Pick<FrontendRow, 'protocol' | 'address' | 'port' | 'scope'>): string {
-  return `${row.protocol} ${socketText(row.address, row.port)} ${row.scope}`
+  return joined(row.protocol, ' ', socketText(row.address, row.port), ' ', row.scope)
 }
 
 /** Such as `10.96.0.1:443` and `[fd00::1]:443`. */
@@ -138,7 +139,6 @@ export function candidatesOf(service: ServiceRow, slices: readonly EndpointSlice
       if (at.name !== port.name || at.protocol !== port.protocol) continue
       for (const endpoint of slice.endpoints) {
         const candidate = candidateOf(service, slice, endpoint, at.port)
-        if (candidate === undefined) continue
         const key = socketText(candidate.address, candidate.port)
         // An endpoint that moves between slices stands in both for a while.
         if (found.get(key)?.ready !== true) found.set(key, candidate)
@@ -147,14 +147,13 @@ export function candidatesOf(service: ServiceRow, slices: readonly EndpointSlice
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate)
 }
 
-/** Field by field, for there are many of them. Of several addresses the first counts (API reference, Endpoint.addresses). */
+/** Field by field, for there are many of them. */
 function candidateOf(
   { publishNotReadyAddresses }: ServiceRow,
   { weight }: EndpointSliceRow,
-  { addresses: [address], ready, serving, terminating, nodeName, zone, hintZones, hintNodes }: SliceEndpoint,
+  { address, ready, serving, terminating, nodeName, zone, hintZones, hintNodes }: SliceEndpoint,
   port: number,
-): Candidate | undefined {
-  if (address === undefined) return undefined
+): Candidate {
   const serves = ready || publishNotReadyAddresses
   return { address, port, weight, ready: serves, serving, terminating, nodeName, zone, hintZones, hintNodes }
 }

@@ -31,7 +31,7 @@ function slice(name: string, of: string, ...endpoints: readonly string[]): Endpo
     endpoints: endpoints.map(text => {
       const [address = '', nodeName = '', gone] = text.split(' ')
       const ready = gone === undefined
-      return { ...PLAIN_ENDPOINT, addresses: [address], ready, serving: ready, nodeName }
+      return { ...PLAIN_ENDPOINT, address, ready, serving: ready, nodeName }
     }),
   }
 }

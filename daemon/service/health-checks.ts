@@ -10,9 +10,12 @@ import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
+import { pause } from '../state/pause.ts'
+import type { Follower } from '../state/table.ts'
 import type { Tables } from '../state/tables.ts'
 
 const RETRY_MS = 5000
+const GATHER_MS = 100
 
 export interface HealthChecksOptions {
   readonly tables: Pick<Tables, 'services' | 'endpointSlices'>
@@ -45,12 +48,14 @@ export function serviceHealth(
   nodeName: string,
 ): ServiceHealth[] {
   const asked = [...services].filter(isAsked).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  // A cluster has many slices, and few services that somebody asks about.
+  if (asked.length === 0) return []
+  const names = new Set(asked.map(service => service.name))
   const local = new Map(asked.map(service => [keyOf(service), new Set<string>()]))
   for (const { namespace, service, endpoints } of slices) {
-    const found = local.get(`${namespace}/${service}`)
+    const found = names.has(service) ? local.get(`${namespace}/${service}`) : undefined
     if (found === undefined) continue
-    for (const { addresses, ready, nodeName: at } of endpoints)
-      if (ready && at === nodeName && addresses[0] !== undefined) found.add(addresses[0])
+    for (const { address, ready, nodeName: at } of endpoints) if (ready && at === nodeName) found.add(address)
   }
   const byPort = new Map<number, ServiceHealth>()
   for (const { namespace, name, healthCheckNodePort: port } of asked)
@@ -72,6 +77,9 @@ export class HealthChecks implements AsyncDisposable {
   readonly #clock: Clock
   readonly #again = new Nudge()
   readonly #servers = new Map<number, Server>()
+  readonly #services: Follower<ServiceRow>
+  /** Services that somebody asks about, by their keys. */
+  readonly #asked = new Map<string, ServiceRow>()
   #health = new Map<number, ServiceHealth>()
   #cancel = (): void => {}
   /** Services whose port could not be listened at. */
@@ -80,6 +88,7 @@ export class HealthChecks implements AsyncDisposable {
   constructor(options: HealthChecksOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#services = options.tables.services.follow('health checks')
   }
 
   /** The same in words. */
@@ -92,13 +101,24 @@ export class HealthChecks implements AsyncDisposable {
   /** Answers until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { services, endpointSlices } = this.#options.tables
-    await eachChange([services, endpointSlices, this.#again], () => this.update(), signal)
+    const act = async (): Promise<void> => {
+      await this.update()
+      // A look at all slices is not for each of a hundred changes a second.
+      await pause(this.#clock, GATHER_MS, signal)
+    }
+    await eachChange([services, endpointSlices, this.#again], act, signal)
   }
 
   /** Brings servers and answers to what the tables say. */
   async update(): Promise<void> {
     const { tables, nodeName } = this.#options
-    const health = serviceHealth(tables.services.values(), tables.endpointSlices.values(), nodeName)
+    const { updated, deleted } = this.#services.take()
+    for (const row of deleted) this.#asked.delete(keyOf(row))
+    for (const row of updated) {
+      if (isAsked(row)) this.#asked.set(keyOf(row), row)
+      else this.#asked.delete(keyOf(row))
+    }
+    const health = serviceHealth(this.#asked.values(), tables.endpointSlices.values(), nodeName)
     this.#health = new Map(health.map(of => [of.port, of]))
     for (const [port, server] of this.#servers) if (!this.#health.has(port)) await this.#close(port, server)
     const failed: FailedHealthCheck[] = []
@@ -111,6 +131,7 @@ export class HealthChecks implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancel()
+    this.#services[Symbol.dispose]()
     for (const [port, server] of this.#servers) await this.#close(port, server)
   }
 

@@ -19,7 +19,7 @@ const slice = (name: string, ...addresses: readonly string[]): EndpointSliceRow 
   service: 'web',
   ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
   weight: 1,
-  endpoints: addresses.map(address => ({ ...ENDPOINT, addresses: [address] })),
+  endpoints: addresses.map(address => ({ ...ENDPOINT, address })),
 })
 
 interface Planned extends Disposable {
@@ -70,10 +70,10 @@ test('addresses for outside have frontends for both, and follow the external pol
     ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }],
     externalTrafficPolicy: 'Local',
   })
-  const elsewhere = { ...ENDPOINT, nodeName: 'n2', addresses: ['10.1.0.2'] }
+  const elsewhere = { ...ENDPOINT, nodeName: 'n2', address: '10.1.0.2' }
   at.tables.endpointSlices.put({
     ...slice('web', '10.1.0.1'),
-    endpoints: [{ ...ENDPOINT, addresses: ['10.1.0.1'] }, elsewhere],
+    endpoints: [{ ...ENDPOINT, address: '10.1.0.1' }, elsewhere],
   })
   const all = '10.1.0.1 8080, 10.1.0.2 8080'
   assert.deepEqual(at.rows(), [
@@ -115,7 +115,7 @@ test('by dsr the pods of this node are told that other nodes may choose, whateve
   const dsr = { ...SERVICE, type: 'NodePort', clusterIPs: ['10.96.0.1'], forwarding: 'dsr' } as const
   const ports = [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30_080 }] as const
   const put = (...endpoints: readonly Partial<SliceEndpoint>[]): void => {
-    const rows = endpoints.map((endpoint, i) => ({ ...ENDPOINT, addresses: [`10.1.0.${i + 1}`], ...endpoint }))
+    const rows = endpoints.map((endpoint, i) => ({ ...ENDPOINT, address: `10.1.0.${i + 1}`, ...endpoint }))
     at.tables.endpointSlices.put({ ...slice('web'), endpoints: rows })
   }
   const forwarded = (): string[] => {
@@ -126,19 +126,14 @@ test('by dsr the pods of this node are told that other nodes may choose, whateve
   }
   at.tables.services.put({ ...dsr, ports })
   const hintNodes = ['n2']
-  put(
-    { hintNodes },
-    { nodeName: 'n2', hintNodes },
-    { nodeName: '', hintNodes },
-    { addresses: ['192.0.2.1'], hintNodes },
-  )
+  put({ hintNodes }, { nodeName: 'n2', hintNodes }, { nodeName: '', hintNodes }, { address: '192.0.2.1', hintNodes })
   assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside dsr 10.1.0.1 10.1.0.3'])
   put({ ready: false, serving: true, terminating: true }, { ready: false, serving: false })
   assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside dsr 10.1.0.1'])
   at.tables.services.put({ ...dsr, ports, externalTrafficPolicy: 'Local' })
   assert.deepEqual(forwarded(), ['inside snat', 'inside snat', 'outside snat'])
   at.tables.services.put({ ...dsr, ports })
-  put({ addresses: ['10.1.0.1'] })
+  put({ address: '10.1.0.1' })
   // The same pod at two ports, such as while an EndpointSlice is written anew.
   at.tables.endpointSlices.put({
     ...slice('again', '10.1.0.1'),
@@ -205,7 +200,7 @@ test('of two services at one address the first by name has it, and the conflict 
 
 test('the zone of the node counts as soon as it is known', () => {
   using at = planned()
-  const hinted = (address: string, zone: string) => ({ ...ENDPOINT, addresses: [address], hintZones: [zone] })
+  const hinted = (address: string, zone: string) => ({ ...ENDPOINT, address, hintZones: [zone] })
   at.tables.services.put({ ...SERVICE, clusterIPs: ['10.96.0.1'] })
   at.tables.endpointSlices.put({ ...slice('s'), endpoints: [hinted('10.1.0.1', 'west'), hinted('10.1.0.2', 'east')] })
   assert.match(at.rows().join(), /10\.1\.0\.1 8080, 10\.1\.0\.2 8080$/)

@@ -1,6 +1,7 @@
 /** Writes the table `frontends`: after each change the services it concerns are thought through again, the others stay. */
 import { isDeepStrictEqual } from 'node:util'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, ServiceRow } from '../state/service-rows.ts'
+import { joined } from '../kernel/joined.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { Follower } from '../state/table.ts'
@@ -46,12 +47,12 @@ export class ServicePlanner implements Disposable {
   readonly #pods: Follower<EndpointRow>
   readonly #loads: Follower<BackendLoadRow>
   readonly #spill: ZoneSpill
-  /** Slices by the service they belong to, then by their own key. */
-  readonly #slicesOf = new Map<string, Map<string, EndpointSliceRow>>()
+  /** Slices by the service they belong to, which most often has one: a list is a tenth of a map. */
+  readonly #slicesOf = new Map<string, readonly EndpointSliceRow[]>()
   readonly #serviceOfSlice = new Map<string, string>()
   /** What each service, and each pod with host ports, asks for; of two that ask for the same the first by name has it. */
   readonly #wanted = new Map<string, readonly FrontendRow[]>()
-  readonly #claims = new Map<string, Set<string>>()
+  readonly #claims = new Map<string, readonly string[]>()
   /** Frontends that more than one service asks for. */
   readonly #contested = new Set<string>()
   #node = ''
@@ -77,7 +78,7 @@ export class ServicePlanner implements Disposable {
   /** Frontends that several ask for. */
   get contested(): readonly Contested[] {
     return [...this.#contested].map(frontend => {
-      const [winner = '', ...others] = [...(this.#claims.get(frontend) ?? [])].sort()
+      const [winner = '', ...others] = this.#claims.get(frontend) ?? []
       return { frontend, winner, others }
     })
   }
@@ -162,17 +163,16 @@ export class ServicePlanner implements Disposable {
 
   #forget(service: string, slice: string, changed: Set<string>): void {
     this.#serviceOfSlice.delete(slice)
-    const slices = this.#slicesOf.get(service)
-    slices?.delete(slice)
-    if (slices?.size === 0) this.#slicesOf.delete(service)
+    const slices = (this.#slicesOf.get(service) ?? []).filter(row => this.#tables.endpointSlices.keyOf(row) !== slice)
+    if (slices.length === 0) this.#slicesOf.delete(service)
+    else this.#slicesOf.set(service, slices)
     changed.add(service)
   }
 
   #remember(row: EndpointSliceRow, changed: Set<string>): void {
     const key = this.#tables.endpointSlices.keyOf(row)
-    const service = `${row.namespace}/${row.service}`
-    const slices = this.#slicesOf.get(service) ?? new Map<string, EndpointSliceRow>()
-    this.#slicesOf.set(service, slices.set(key, row))
+    const service = joined(row.namespace, '/', row.service)
+    this.#slicesOf.set(service, [...(this.#slicesOf.get(service) ?? []), row])
     this.#serviceOfSlice.set(key, service)
     changed.add(service)
   }
@@ -184,7 +184,7 @@ export class ServicePlanner implements Disposable {
       return pod === undefined ? [] : hostPortFrontends(pod, node, this.#balancing)
     }
     const service = services.get(key)
-    const slices = [...(this.#slicesOf.get(key)?.values() ?? [])]
+    const slices = this.#slicesOf.get(key) ?? []
     return service === undefined ? [] : frontendsOf(service, slices, node, this.#balancing, this.#spill)
   }
 
@@ -207,20 +207,22 @@ export class ServicePlanner implements Disposable {
   }
 
   #claim(frontend: string, key: string): void {
-    const claims = (this.#claims.get(frontend) ?? new Set()).add(key)
+    const others = this.#claims.get(frontend) ?? []
+    if (others.includes(key)) return
+    const claims = [...others, key].sort()
     this.#claims.set(frontend, claims)
-    if (claims.size > 1) this.#contested.add(frontend)
+    if (claims.length > 1) this.#contested.add(frontend)
   }
 
   #unclaim(frontend: string, key: string): void {
-    const claims = this.#claims.get(frontend)
-    claims?.delete(key)
-    if (claims === undefined || claims.size < 2) this.#contested.delete(frontend)
-    if (claims?.size === 0) this.#claims.delete(frontend)
+    const claims = (this.#claims.get(frontend) ?? []).filter(other => other !== key)
+    if (claims.length < 2) this.#contested.delete(frontend)
+    if (claims.length === 0) this.#claims.delete(frontend)
+    else this.#claims.set(frontend, claims)
   }
 
   #winner(frontend: string): FrontendRow | undefined {
-    const [first] = [...(this.#claims.get(frontend) ?? [])].sort()
+    const [first] = this.#claims.get(frontend) ?? []
     return first === undefined ? undefined : this.#wanted.get(first)?.find(row => row.key === frontend)
   }
 

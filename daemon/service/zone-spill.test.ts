@@ -13,7 +13,7 @@ const SLICE: EndpointSliceRow = {
   weight: 1,
   endpoints: (['z1', 'z1', 'z2'] as const).map((zone, i) => ({
     ...PLAIN_ENDPOINT,
-    addresses: [`10.1.0.${i + 1}`],
+    address: `10.1.0.${i + 1}`,
     nodeName: `n${i}`,
     zone,
     hintZones: [zone],

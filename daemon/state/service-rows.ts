@@ -69,7 +69,8 @@ export interface EndpointSliceRow {
 }
 
 export interface SliceEndpoint {
-  readonly addresses: readonly Address[]
+  /** Of several the first counts (API reference, Endpoint.addresses). */
+  readonly address: Address
   readonly ready: boolean
   readonly serving: boolean
   readonly terminating: boolean

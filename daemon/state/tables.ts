@@ -22,6 +22,7 @@
  *   nat64Prefixes,
  *   egressPaths                                                → eBPF map `egress_paths`
  */
+import { joined } from '../kernel/joined.ts'
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
 import type { EgressPathRow, EgressPolicyRow, NamespaceRow } from './egress-rows.ts'
@@ -163,9 +164,9 @@ export interface Tables {
 export function createTables(): Tables {
   return {
     nodes: new Table('nodes', r => r.name),
-    pods: new Table('pods', r => `${r.namespace}/${r.name}`),
-    services: new Table('services', r => `${r.namespace}/${r.name}`),
-    endpointSlices: new Table('endpointSlices', r => `${r.namespace}/${r.name}`),
+    pods: new Table<PodRow>('pods', objectKey),
+    services: new Table<ServiceRow>('services', objectKey),
+    endpointSlices: new Table<EndpointSliceRow>('endpointSlices', objectKey),
     endpoints: new Table('endpoints', r => r.key),
     routes: new Table<RouteRow>('routes', routeKey),
     ipcache: new Table('ipcache', r => r.prefix),
@@ -184,9 +185,13 @@ export function createTables(): Tables {
   }
 }
 
+function objectKey({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return joined(namespace, '/', name)
+}
+
 /** What tells a route from others, the same for a row and for what the kernel says of it. */
 export function routeKey({ dst, table, metric }: Route): string {
   // IPv6 gives a route without a metric this one (IP6_RT_PRIO_USER in ip6_fib.h).
   const byDefault = dst.includes(':') ? 1024 : 0
-  return `${table ?? 254} ${dst} ${metric === undefined || metric === 0 ? byDefault : metric}`
+  return joined(table ?? 254, ' ', dst, ' ', metric === undefined || metric === 0 ? byDefault : metric)
 }

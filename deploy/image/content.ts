@@ -125,7 +125,9 @@ function projectTree(parts: ImageParts): Tree {
   const doc = 'usr/share/doc/causeway'
   const tree = new Map<string, Entry>([
     [`${home}/bin/causeway`, textOf(COMMAND, EXECUTABLE)],
-    [`${home}/build/daemon/causeway.cjs`, fileOf(join(root, 'build/daemon/causeway.cjs'))],
+    ...['causeway.cjs', 'client-node.cjs'].map(
+      name => [`${home}/build/daemon/${name}`, fileOf(join(root, 'build/daemon', name))] as const,
+    ),
     [`${home}/build/cni/causeway`, fileOf(cni.binary, EXECUTABLE)],
     // What people look for stands at the top.
     ...['bpf', 'cni'].map(name => [`${home}/${name}`, linkTo(`build/${name}`)] as const),

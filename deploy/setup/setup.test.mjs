@@ -173,6 +173,23 @@ test('the daemon is bundled when a source or the lock file changed, or when the 
   assert.equal(run.stdout, '2\n')
 })
 
+test('what logs in by a kubeconfig is a file of its own, found beside the bundle', async t => {
+  const root = tree(t, {})
+  const write = (path, text) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  write('package-lock.json', '{}')
+  mkdirSync(join(root, 'plugins'))
+  write('node_modules/@kubernetes/client-node/dist/config.js', "exports.KubeConfig = class { name = 'of its own' }")
+  const use = "const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js')"
+  write('daemon/cli/causeway.ts', `async function main() { ${use}; console.log(new KubeConfig().name) }\nvoid main()`)
+  await compileDaemon({ root })
+  assert.doesNotMatch(readFileSync(join(root, 'build/daemon/causeway.cjs'), 'utf8'), /of its own/)
+  const run = spawnSync(process.execPath, [join(root, 'build/daemon/causeway.cjs')], { encoding: 'utf8', cwd: '/' })
+  assert.equal(run.stdout, 'of its own\n', run.stderr)
+})
+
 test('the lock file names the optional packages of all platforms: npm ci refuses one that does not', () => {
   const { packages } = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'))
   const missing = Object.entries(packages).flatMap(([path, p]) =>

@@ -3,6 +3,7 @@ import type { Bench } from './bench.ts'
 import { cniExec } from './cni-exec.ts'
 import { forwarding } from './forwarding.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
+import { k8sScale } from './k8s-scale.ts'
 import { maglevTableBench } from './maglev-table.ts'
 import { maglevXdp } from './maglev-xdp.ts'
 import { mapSync } from './map-sync.ts'
@@ -23,6 +24,7 @@ export const benches: readonly Bench[] = [
   serviceConnect,
   masquerade,
   memory,
+  k8sScale,
   start,
 ]
 

@@ -207,7 +207,7 @@ function sliceRow(i: number, count: number): EndpointSliceRow {
     ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
     weight: 1,
     endpoints: Array.from({ length: count }, (_, b) => ({
-      addresses: [`10.${b + 1}.${i >> 8}.${i & 255}`],
+      address: `10.${b + 1}.${i >> 8}.${i & 255}`,
       ready: true,
       serving: true,
       terminating: false,

@@ -28,7 +28,7 @@ interface Build extends Disposable {
 async function copyBuild(): Promise<Build> {
   const root = mkdtempSync(join(tmpdir(), 'causeway-build-'))
   mkdirSync(join(root, 'build/daemon'), { recursive: true })
-  for (const part of ['daemon/causeway.cjs', 'bpf'])
+  for (const part of ['daemon', 'bpf'])
     cpSync(join(ROOT, 'build', part), join(root, 'build', part), { recursive: true })
   for (const name of ['node_modules', 'package.json']) symlinkSync(join(ROOT, name), join(root, name))
   const source = join(ROOT, 'daemon/datapath/testdata/refused.bpf.c')

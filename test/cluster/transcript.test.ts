@@ -10,7 +10,7 @@ import { carryOut } from '../support/transcript.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const DOCUMENT = join(ROOT, 'docs/kubernetes.md')
 const NAME = 'transcript'
-const LIMIT_MS = 240_000
+const LIMIT_MS = 400_000
 
 after(() => removeLab(NAME, AbortSignal.timeout(30_000)))
 

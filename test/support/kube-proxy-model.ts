@@ -89,10 +89,10 @@ function reachable(
     for (const port of slice.ports) {
       if (port.name !== name || port.protocol !== protocol) continue
       for (const endpoint of slice.endpoints) {
-        const [address = ''] = endpoint.addresses
+        const { address } = endpoint
         if (address.includes(':') !== six) continue
         const ready = endpoint.ready || service.publishNotReadyAddresses
-        found.push({ ...endpoint, ready, address, port: port.port })
+        found.push({ ...endpoint, ready, port: port.port })
       }
     }
   return found

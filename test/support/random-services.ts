@@ -57,7 +57,7 @@ function someEndpoint(random: Random, address: Address, hints: 'none' | 'some' |
   const hinted = (all: readonly string[]): string[] =>
     hints === 'all' || (hints === 'some' && random.chance(0.5)) ? [random.pick(all)] : []
   return {
-    addresses: [address],
+    address,
     ready,
     serving: ready || random.chance(0.5),
     terminating,

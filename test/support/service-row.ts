@@ -54,7 +54,7 @@ export const PLAIN_FRONTEND: Omit<FrontendRow, 'key' | 'address'> = {
 }
 
 /** A ready endpoint that is nowhere in particular and for everybody. */
-export const PLAIN_ENDPOINT: Omit<SliceEndpoint, 'addresses'> = {
+export const PLAIN_ENDPOINT: Omit<SliceEndpoint, 'address'> = {
   ready: true,
   serving: true,
   terminating: false,

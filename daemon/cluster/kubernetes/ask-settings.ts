@@ -43,7 +43,7 @@ export async function askSettings(options: AskOptions, signal: AbortSignal): Pro
 async function allSettings(client: AskOptions['client'], log: Logger, signal: AbortSignal): Promise<NodeSettingsRow[]> {
   const rows: NodeSettingsRow[] = []
   try {
-    for await (const { items } of client.list(RESOURCES.nodeSettings, {}, signal))
+    for await (const { items } of client.list(RESOURCES.nodeSettings, {}, { signal }))
       for (const item of items) rows.push(...usable(item, log))
   } catch (error) {
     // A cluster without the kind has no settings of nodes.

@@ -16,6 +16,9 @@ export interface Page {
   readonly more: boolean
 }
 
+/** How much of each object is wanted: its metadata may be all that is read of it. */
+export type Extent = 'whole' | 'metadata'
+
 export interface WatchEvent {
   readonly type: string
   readonly object: unknown
@@ -67,14 +70,19 @@ export class ApiClient {
   }
 
   /** The pages of a list, all of one state. */
-  async *list(resource: ApiResource, query: Query, signal: AbortSignal): AsyncGenerator<Page> {
+  async *list(
+    resource: ApiResource,
+    query: Query,
+    { signal, extent = 'whole' }: { readonly signal: AbortSignal; readonly extent?: Extent },
+  ): AsyncGenerator<Page> {
+    const accept = acceptOf(extent, 'PartialObjectMetadataList')
     let next: string | undefined
     do {
       // The version and how it is to be matched belong to the first page; the token has them.
       const { resourceVersion, resourceVersionMatch, ...rest } = query
       const first = next === undefined ? { resourceVersion, resourceVersionMatch } : {}
       const path = `${pathOf(resource)}${queryText({ limit: PAGE, ...rest, ...first, continue: next })}`
-      const { metadata, items } = asList(await this.#json({ method: 'GET', path }, signal))
+      const { metadata, items } = asList(await this.#json({ method: 'GET', path, accept }, signal))
       next = metadata.continue === '' ? undefined : metadata.continue
       yield { items, resourceVersion: metadata.resourceVersion ?? '', more: next !== undefined }
     } while (next !== undefined)
@@ -84,10 +92,14 @@ export class ApiClient {
   async *watch(
     resource: ApiResource,
     query: Query,
-    { signal, heard }: { readonly signal: AbortSignal; readonly heard: (bytes: number) => void },
+    {
+      signal,
+      heard,
+      extent = 'whole',
+    }: { readonly signal: AbortSignal; readonly heard: (bytes: number) => void; readonly extent?: Extent },
   ): AsyncGenerator<WatchEvent> {
     const path = `${pathOf(resource)}${queryText({ ...query, watch: true })}`
-    const question: Question = { method: 'GET', path }
+    const question: Question = { method: 'GET', path, accept: acceptOf(extent, 'PartialObjectMetadata') }
     const { body } = await this.#answer(question, signal)
     heard(0)
     for await (const line of linesOf(body, heard)) {
@@ -160,6 +172,11 @@ export class ApiClient {
     if (answer.status < 400) return answer
     throw new ApiError(nameOf(question), answer.status, await textOf(answer.body), answer.headers['retry-after'])
   }
+}
+
+/** Kubernetes API concepts, "Metadata-only fetches"; a server without them sends whole objects. */
+function acceptOf(extent: Extent, as: string): string {
+  return extent === 'whole' ? 'application/json' : `application/json;as=${as};g=meta.k8s.io;v=v1,application/json`
 }
 
 /** Without the query, which may be long. */

@@ -15,7 +15,7 @@ export class Compactor {
   readonly #none: readonly never[] = Object.freeze([])
 
   node(row: NodeObject): NodeObject {
-    return { ...row, name: this.#text(row.name), labels: this.#record(row.labels) }
+    return { ...row, name: this.#text(row.name), labels: this.#record(Object.entries(row.labels)) }
   }
 
   service(row: ServiceRow): ServiceRow {
@@ -26,7 +26,7 @@ export class Compactor {
       externalIPs: this.#list(row.externalIPs),
       loadBalancerIPs: this.#list(row.loadBalancerIPs),
       sourceRanges: this.#list(row.sourceRanges),
-      annotations: this.#record(Object.fromEntries(annotations)),
+      annotations: this.#record(annotations),
     }
   }
 
@@ -39,22 +39,40 @@ export class Compactor {
     }
   }
 
-  #endpoint(endpoint: SliceEndpoint): SliceEndpoint {
+  /** Member by member, for there are many of them. */
+  #endpoint({
+    address,
+    ready,
+    serving,
+    terminating,
+    nodeName,
+    zone,
+    hintZones,
+    hintNodes,
+  }: SliceEndpoint): SliceEndpoint {
     return {
-      ...endpoint,
-      nodeName: this.#text(endpoint.nodeName),
-      zone: this.#text(endpoint.zone),
-      hintZones: this.#list(endpoint.hintZones).map(zone => this.#text(zone)),
-      hintNodes: this.#list(endpoint.hintNodes).map(node => this.#text(node)),
+      address,
+      ready,
+      serving,
+      terminating,
+      nodeName: this.#text(nodeName),
+      zone: this.#text(zone),
+      hintZones: this.#known(hintZones),
+      hintNodes: this.#known(hintNodes),
     }
+  }
+
+  /** Names, of which most lists are empty. */
+  #known(names: readonly string[]): readonly string[] {
+    return names.length === 0 ? this.#none : names.map(name => this.#text(name))
   }
 
   #list<T>(list: readonly T[]): readonly T[] {
     return list.length === 0 ? this.#none : list
   }
 
-  #record(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-    return Object.fromEntries(Object.entries(record).map(([key, value]) => [this.#text(key), this.#text(value)]))
+  #record(entries: readonly (readonly [string, string])[]): Readonly<Record<string, string>> {
+    return Object.fromEntries(entries.map(([key, value]) => [this.#text(key), this.#text(value)]))
   }
 
   #text(text: string): string {

@@ -42,6 +42,8 @@ export interface Question {
   readonly path: string
   readonly body?: string
   readonly contentType?: string
+  /** Of the answer; JSON unless given. */
+  readonly accept?: string
 }
 
 /** More than the 64 KiB of RFC 9113, so that a long list need not wait for the way back after each of them. */
@@ -94,7 +96,7 @@ export class ApiConnection implements Disposable {
       ...(await this.#options.credentials.headers(afresh)),
       ':method': question.method,
       ':path': question.path,
-      accept: 'application/json',
+      accept: question.accept ?? 'application/json',
       'user-agent': this.#options.userAgent,
       ...(question.body !== undefined && { 'content-type': question.contentType ?? 'application/json' }),
     }

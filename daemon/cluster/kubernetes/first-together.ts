@@ -5,33 +5,58 @@
 import type { RowTarget } from './row-sink.ts'
 
 export class FirstTogether {
-  /** What each collection has so far; undefined for one that has not been listed. */
-  #held: Map<object, readonly (() => void)[] | undefined> | undefined = new Map()
+  readonly #all: First<never>[] = []
 
   /** The target of one of them. All must be added before the first is listed. */
   add<T>(target: RowTarget<T>): RowTarget<T> {
-    this.#held?.set(target, undefined)
-    const later = (act: () => void): void => {
-      const held = this.#held?.get(target)
-      if (this.#held === undefined) act()
-      // Before its list it has nothing that could change.
-      else if (held !== undefined) this.#held.set(target, [...held, act])
-    }
-    return {
-      put: row => later(() => target.put(row)),
-      delete: row => later(() => target.delete(row)),
-      replace: rows => {
-        if (this.#held === undefined) return target.replace(rows)
-        this.#held.set(target, [() => target.replace(rows)])
-        this.#release()
-      },
-    }
+    const first = new First(target, () => this.#release())
+    this.#all.push(first as First<never>)
+    return first
   }
 
   #release(): void {
-    const held = [...(this.#held?.values() ?? [])]
-    if (held.includes(undefined)) return
+    if (this.#all.every(({ listed }) => listed)) for (const first of this.#all.splice(0)) first.release()
+  }
+}
+
+class First<T> implements RowTarget<T> {
+  readonly #target: RowTarget<T>
+  readonly #complete: () => void
+  /** What is there so far; undefined before the first list, and when the target has it. */
+  #held: Map<string, T> | undefined
+  #released = false
+
+  constructor(target: RowTarget<T>, complete: () => void) {
+    this.#target = target
+    this.#complete = complete
+  }
+
+  get listed(): boolean {
+    return this.#held !== undefined
+  }
+
+  release(): void {
+    const rows = this.#held ?? new Map<string, T>()
     this.#held = undefined
-    for (const acts of held) for (const act of acts ?? []) act()
+    this.#released = true
+    this.#target.replace(rows)
+  }
+
+  // Before its list a collection has nothing that could change.
+  get(name: string): T | undefined {
+    return this.#released ? this.#target.get(name) : this.#held?.get(name)
+  }
+  put(name: string, row: T): void {
+    if (this.#released) this.#target.put(name, row)
+    else this.#held?.set(name, row)
+  }
+  delete(name: string): void {
+    if (this.#released) this.#target.delete(name)
+    else this.#held?.delete(name)
+  }
+  replace(rows: ReadonlyMap<string, T>): void {
+    if (this.#released) return this.#target.replace(rows)
+    this.#held = new Map(rows)
+    this.#complete()
   }
 }

@@ -56,7 +56,7 @@ async function played(
       connected.push(listener)
       return () => undefined
     },
-    list(_resource, query, signal) {
+    list(_resource, query, { signal }) {
       asked.push(`list ${brief(query)}`)
       return next(signal, () => undefined)
     },

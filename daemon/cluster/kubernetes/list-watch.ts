@@ -9,7 +9,7 @@ import type { Clock } from '../../state/clock.ts'
 import { Rest } from '../../state/rest.ts'
 import { ApiError, ApiUnreachable } from './api-error.ts'
 import { Backoff } from './backoff.ts'
-import type { ApiClient, Query } from './client.ts'
+import type { ApiClient, Extent, Query } from './client.ts'
 import type { ApiResource } from './resources.ts'
 import { resourceName } from './resources.ts'
 import { isOlder, nameAndVersion } from './resource-version.ts'
@@ -30,6 +30,8 @@ export interface ListWatchOptions {
   readonly resource: ApiResource
   /** Which of its objects; `fieldSelector` and `labelSelector`. */
   readonly query?: Query
+  /** How much the sink reads of each; whole objects unless given. */
+  readonly extent?: Extent
   readonly sink: Sink
   /** Called after the first whole state has been taken in. */
   readonly synced?: () => void
@@ -148,12 +150,16 @@ export class ListWatch {
   }
 
   async #listInPages(idle: IdleLimit): Promise<void> {
-    const { client, resource, query, sink } = this.#options
+    const { client, resource, query, extent = 'whole', sink } = this.#options
     const least = this.#leastVersion()
     const from = least === undefined ? {} : { resourceVersion: least, resourceVersionMatch: 'NotOlderThan' }
     let version = ''
     sink.begin()
-    for await (const { items, resourceVersion } of client.list(resource, { ...query, ...from }, idle.signal)) {
+    for await (const { items, resourceVersion } of client.list(
+      resource,
+      { ...query, ...from },
+      { signal: idle.signal, extent },
+    )) {
       idle.heard()
       version = resourceVersion
       for (const item of items) sink.put(item)
@@ -167,7 +173,7 @@ export class ListWatch {
   }
 
   #events(from: Query, idle: IdleLimit): ReturnType<ApiClient['watch']> {
-    const { client, resource, query, received } = this.#options
+    const { client, resource, query, extent = 'whole', received } = this.#options
     const [least, most] = WATCH_SECONDS
     const timeoutSeconds = Math.round(least + this.#random() * (most - least))
     const heard = (bytes: number): void => {
@@ -178,7 +184,7 @@ export class ListWatch {
       received?.(bytes)
     }
     const whole = { ...query, ...from, allowWatchBookmarks: true, timeoutSeconds }
-    return client.watch(resource, whole, { signal: idle.signal, heard })
+    return client.watch(resource, whole, { signal: idle.signal, heard, extent })
   }
 
   #take(type: string, object: unknown, version: string): void {

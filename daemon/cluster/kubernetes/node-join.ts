@@ -37,22 +37,16 @@ export function networkOfNode(object: ObjectField): OfNode<NodeNetwork> {
 
 export class NodeJoin {
   readonly #table: Table<NodeRow>
-  readonly #nodes = new Map<string, OfNode<NodeObject>>()
-  readonly #networks = new Map<string, OfNode<NodeNetwork>>()
+  #nodes: ReadonlyMap<string, OfNode<NodeObject>> = new Map()
+  #networks: ReadonlyMap<string, OfNode<NodeNetwork>> = new Map()
+  readonly nodes: RowTarget<OfNode<NodeObject>>
+  readonly networks: RowTarget<OfNode<NodeNetwork>>
 
   constructor(table: Table<NodeRow>) {
     this.#table = table
-  }
-
-  readonly nodes: RowTarget<OfNode<NodeObject>> = {
-    put: row => this.#set(this.#nodes, row),
-    delete: row => this.#delete(this.#nodes, row),
-    replace: rows => this.#replace(this.#nodes, rows),
-  }
-  readonly networks: RowTarget<OfNode<NodeNetwork>> = {
-    put: row => this.#set(this.#networks, row),
-    delete: row => this.#delete(this.#networks, row),
-    replace: rows => this.#replace(this.#networks, rows),
+    const written = (name: string | undefined): void => (name === undefined ? this.#writeAll() : this.#write(name))
+    this.nodes = new Part(rows => (this.#nodes = rows), written)
+    this.networks = new Part(rows => (this.#networks = rows), written)
   }
 
   /** Undefined while there is no Node of that name. */
@@ -61,19 +55,7 @@ export class NodeJoin {
     return node && { node: node.ownUid, network: this.#networks.get(name)?.ownUid ?? '' }
   }
 
-  #set<T extends { readonly name: string }>(map: Map<string, OfNode<T>>, of: OfNode<T>): void {
-    map.set(of.row.name, of)
-    this.#write(of.row.name)
-  }
-
-  #delete<T extends { readonly name: string }>(map: Map<string, OfNode<T>>, { row: { name } }: OfNode<T>): void {
-    map.delete(name)
-    this.#write(name)
-  }
-
-  #replace<T extends { readonly name: string }>(map: Map<string, OfNode<T>>, rows: readonly OfNode<T>[]): void {
-    map.clear()
-    for (const of of rows) map.set(of.row.name, of)
+  #writeAll(): void {
     replaceRows(
       this.#table,
       [...this.#nodes.values()].map(node => this.#joined(node)),
@@ -95,5 +77,35 @@ export class NodeJoin {
     const network = this.#networks.get(row.name)
     const isOwn = network !== undefined && (network.uid === '' || uid === '' || network.uid === uid)
     return joinNode(row, isOwn ? network.row : undefined)
+  }
+}
+
+/** One of the two; tells of which name something has been written, or of no name when it was everything. */
+class Part<T> implements RowTarget<T> {
+  #rows = new Map<string, T>()
+  readonly #hold: (rows: ReadonlyMap<string, T>) => void
+  readonly #written: (name: string | undefined) => void
+
+  constructor(hold: (rows: ReadonlyMap<string, T>) => void, written: (name: string | undefined) => void) {
+    this.#hold = hold
+    this.#written = written
+    hold(this.#rows)
+  }
+
+  get(name: string): T | undefined {
+    return this.#rows.get(name)
+  }
+  put(name: string, row: T): void {
+    if (isDeepStrictEqual(this.#rows.get(name), row)) return
+    this.#rows.set(name, row)
+    this.#written(name)
+  }
+  delete(name: string): void {
+    if (this.#rows.delete(name)) this.#written(name)
+  }
+  replace(rows: ReadonlyMap<string, T>): void {
+    this.#rows = new Map(rows)
+    this.#hold(this.#rows)
+    this.#written(undefined)
   }
 }

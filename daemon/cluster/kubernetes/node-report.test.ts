@@ -42,12 +42,13 @@ function reporting() {
     nodeName: 'n1',
     routing: { nativeNetwork: 'x' },
   } as const
+  const uids = { node: 'node', network: 'network' }
   const facts = (): NodeFacts => nodeFacts(settings, tables, 'aws')
   const report = new NodeReport(
     {
       client: server,
       nodeName: 'n1',
-      ownUids: () => ({ node: 'node', network: 'network' }),
+      ownUids: () => uids,
       bootId: 'b',
       version: '1',
       status: () => state,
@@ -65,6 +66,7 @@ function reporting() {
     server,
     clock,
     state,
+    uids,
     async [Symbol.asyncDispose]() {
       stop.abort()
       await running
@@ -86,6 +88,17 @@ test('what other nodes need to know is told at once, without time passing, and o
   at.tables.endpoints.delete('causeway/outside/eth0')
   await settle()
   assert.deepEqual([at.server.status.podAddresses, at.server.writes, at.clock.now()], [null, 3, 0])
+})
+
+test('a NodeNetwork that was made anew is told everything at once', async () => {
+  await using at = reporting()
+  await settle()
+  at.server.status = {}
+  at.uids.network = 'another'
+  at.tables.nodes.put({ name: 'n1', addresses: [], podCidrs: ['10.1.0.0/24', '10.2.0.0/24'], labels: {} })
+  await settle()
+  const { cloud, conditions } = at.server.status
+  assert.deepEqual([cloud, (conditions as readonly object[]).length, at.clock.now()], ['aws', 2, 0])
 })
 
 test('readiness is told within a second, figures within a minute', async () => {

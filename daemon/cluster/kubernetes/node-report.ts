@@ -41,7 +41,7 @@ const LONGEST_MESSAGE = 1000
 export class NodeReport {
   readonly #options: NodeReportOptions
   readonly #backoff: Backoff
-  /** What was said last, of facts and conditions and to which objects, and when. */
+  /** What was said last, and when. */
   #written: { readonly text: string; readonly facts: string; readonly atMs: number } | undefined
   #failing: string | undefined
 
@@ -60,7 +60,7 @@ export class NodeReport {
       while (!signal.aborted) {
         rest.begin(tables.nodes.changed(), tables.endpoints.changed())
         // After a failure nothing is tried before its time.
-        const news = this.#failing === undefined && JSON.stringify(this.#options.facts()) !== this.#written?.facts
+        const news = this.#failing === undefined && this.#facts() !== this.#written?.facts
         if (news || clock.now() >= dueMs) dueMs = clock.now() + (await this.#look(signal))
         await rest.until(dueMs)
       }
@@ -76,8 +76,8 @@ export class NodeReport {
     const uids = this.#options.ownUids()
     if (uids === undefined) return NODE_MS
     const update = this.#update()
-    const facts = JSON.stringify(this.#options.facts())
-    const text = JSON.stringify([uids, facts, update.conditions])
+    const facts = this.#facts()
+    const text = JSON.stringify([facts, update.conditions])
     const due = this.#written === undefined || clock.now() - this.#written.atMs >= FIGURES_MS
     if (!due && text === this.#written?.text) return LOOK_MS
     try {
@@ -95,6 +95,11 @@ export class NodeReport {
       this.#failing = why
       return this.#backoff.next(error instanceof ApiError ? error.retryAfterMs : 0)
     }
+  }
+
+  /** With the objects that they are told to: one that was made anew has none of them. */
+  #facts(): string {
+    return JSON.stringify([this.#options.facts(), this.#options.ownUids()])
   }
 
   #update(): StatusUpdate {

@@ -4,11 +4,18 @@ import type { SourceProblem } from '../source.ts'
 import type { Sink } from './list-watch.ts'
 import { nameAndVersion } from './resource-version.ts'
 
-/** Where rows go. The whole of them replaces what was there. */
+/**
+ * Where rows go, each under the name of its object: `NAMESPACE/NAME`, or the name alone. Nobody else remembers them: a
+ * cluster's objects are many.
+ */
 export interface RowTarget<T> {
-  put(row: T): void
-  delete(row: T): void
-  replace(rows: readonly T[]): void
+  get(name: string): T | undefined
+  /** The row may be as it was. */
+  put(name: string, row: T): void
+  /** What is not there is deleted. */
+  delete(name: string): void
+  /** The whole of them takes the place of what was there. */
+  replace(rows: ReadonlyMap<string, T>): void
 }
 
 /** An object that cannot be read: which one, and why. */
@@ -29,17 +36,12 @@ export interface RowSinkOptions<T> {
   readonly unusable?: RowTarget<UnusableObject>
 }
 
-interface State<T> {
-  /** The row of each object, by its name. */
-  readonly rows: Map<string, T>
-  readonly unusable: Map<string, UnusableObject>
-}
-
 export class RowSink<T> implements Sink {
   readonly #options: RowSinkOptions<T>
-  #state: State<T> = { rows: new Map(), unusable: new Map() }
+  /** Objects that cannot be read, by their names. */
+  #unusable = new Map<string, UnusableObject>()
   /** A whole state that is coming in. */
-  #coming: State<T> | undefined
+  #coming: { readonly rows: Map<string, T>; readonly unusable: Map<string, UnusableObject> } | undefined
 
   constructor(options: RowSinkOptions<T>) {
     this.#options = options
@@ -47,7 +49,7 @@ export class RowSink<T> implements Sink {
 
   get problems(): readonly SourceProblem[] {
     const { kind } = this.#options
-    return [...this.#state.unusable].map(([name, { message }]) => ({ place: `${kind} ${name}`, message }))
+    return [...this.#unusable].map(([name, { message }]) => ({ place: `${kind} ${name}`, message }))
   }
 
   begin(): void {
@@ -55,58 +57,51 @@ export class RowSink<T> implements Sink {
   }
 
   put(object: unknown): void {
-    if (this.#coming !== undefined) this.#read(object, this.#coming)
+    if (this.#coming === undefined) return
+    const { rows, unusable } = this.#coming
+    const { name } = nameAndVersion(object)
+    const row = this.#read(name, object, unusable) ?? (unusable.has(name) ? this.#options.target.get(name) : undefined)
+    if (row !== undefined) rows.set(name, row)
   }
 
   finish(): void {
     if (this.#coming === undefined) return
-    this.#state = this.#coming
+    const { rows, unusable } = this.#coming
     this.#coming = undefined
-    this.#options.target.replace([...this.#state.rows.values()])
-    this.#options.unusable?.replace([...this.#state.unusable.values()])
+    this.#unusable = unusable
+    this.#options.target.replace(rows)
+    this.#options.unusable?.replace(unusable)
   }
 
   change(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const { rows, unusable } = this.#state
-    const [row, problem] = [rows.get(name), unusable.get(name)]
-    this.#read(object, this.#state)
-    apply(this.#options.target, row, rows.get(name))
-    apply(this.#options.unusable, problem, unusable.get(name))
+    const row = this.#read(name, object, this.#unusable)
+    const problem = this.#unusable.get(name)
+    if (row !== undefined) this.#options.target.put(name, row)
+    else if (problem === undefined) this.#options.target.delete(name)
+    if (problem === undefined) this.#options.unusable?.delete(name)
+    else this.#options.unusable?.put(name, problem)
   }
 
   remove(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const { rows, unusable } = this.#state
-    const [row, problem] = [rows.get(name), unusable.get(name)]
-    rows.delete(name)
-    unusable.delete(name)
-    apply(this.#options.target, row, undefined)
-    apply(this.#options.unusable, problem, undefined)
+    this.#unusable.delete(name)
+    this.#options.target.delete(name)
+    this.#options.unusable?.delete(name)
   }
 
-  #read(object: unknown, { rows, unusable }: State<T>): void {
-    const { name } = nameAndVersion(object)
-    const { kind, parse } = this.#options
+  /** Undefined when the object is of no use, or cannot be read, which is then noted. */
+  #read(name: string, object: unknown, unusable: Map<string, UnusableObject>): T | undefined {
     try {
-      const row = parse(new ObjectField(object, () => `${kind} ${name}`))
+      const row = this.#options.parse(new ObjectField(object, () => `${this.#options.kind} ${name}`))
       unusable.delete(name)
-      if (row === undefined) rows.delete(name)
-      else rows.set(name, row)
+      return row
     } catch (error) {
       if (!(error instanceof ObjectError)) throw error
       unusable.set(name, unusableObject(object, `${error.field}: ${error.problem}`))
-      const last = this.#state.rows.get(name)
-      if (last !== undefined) rows.set(name, last)
+      return undefined
     }
   }
-}
-
-/** Brings a target from one row of an object to the next. */
-function apply<T>(target: RowTarget<T> | undefined, before: T | undefined, now: T | undefined): void {
-  if (now === before) return
-  if (now !== undefined) target?.put(now)
-  else if (before !== undefined) target?.delete(before)
 }
 
 function unusableObject(object: unknown, message: string): UnusableObject {

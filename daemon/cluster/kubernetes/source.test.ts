@@ -5,8 +5,10 @@ import { definitionOf, KINDS } from '../kinds/definitions.ts'
 import type { FaultOptions } from '../../../deploy/lab/api-server/faults/fault.ts'
 import { node, type TestApi } from '../../../test/support/api-server.ts'
 import { eventually } from '../../../test/support/eventually.ts'
-import { type SourceWorld, startSource } from '../../../test/support/kubernetes-source.ts'
+import { clientOf, type SourceWorld, startOwnApi, startSource } from '../../../test/support/kubernetes-source.ts'
 import { Random } from '../../../test/support/random.ts'
+import { nameAndVersion } from './resource-version.ts'
+import { RESOURCES } from './resources.ts'
 
 const NODES = '/api/v1/nodes'
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
@@ -69,6 +71,28 @@ test('one connection carries everything', async () => {
   // The administrator has one of its own.
   assert.equal(connections, 2)
   assert.ok(Object.values(openWatches).reduce((sum, n) => sum + n, 0) >= 7)
+})
+
+test('of namespaces nothing but the metadata comes, by a stream as by pages', async () => {
+  await using api = await startOwnApi()
+  const { client } = clientOf(api)
+  const annotations = { a: 'b' }
+  await api.admin.create('/api/v1/namespaces', { metadata: { name: 'team', annotations }, spec: { finalizers: ['x'] } })
+  const { signal } = new AbortController()
+  const seen: unknown[] = []
+  for await (const { items } of client.list(RESOURCES.namespaces, {}, { signal, extent: 'metadata' }))
+    seen.push(...items.filter(item => nameAndVersion(item).name === 'team'))
+  const query = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan', allowWatchBookmarks: true }
+  const events = client.watch(RESOURCES.namespaces, query, { signal, extent: 'metadata', heard: () => {} })
+  for await (const { type, object } of events) {
+    if (type === 'BOOKMARK') break
+    if (nameAndVersion(object).name === 'team') seen.push(object)
+  }
+  assert.equal(seen.length, 2)
+  for (const object of seen as { kind: string; metadata: object }[]) {
+    assert.deepEqual(Object.keys(object).sort(), ['apiVersion', 'kind', 'metadata'])
+    assert.equal(object.kind, 'PartialObjectMetadata')
+  }
 })
 
 test('a node has the ranges of its NodeNetwork, without one those of its Node', async () => {

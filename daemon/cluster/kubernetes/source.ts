@@ -161,8 +161,12 @@ class KubernetesSource implements ClusterSource, OwnNode {
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
-      this.#rows(namespaces, { resource: RESOURCES.namespaces, parse: parseNamespace }),
-      this.#rows(networkPolicies, { resource: RESOURCES.networkPolicies, parse: parseNetworkPolicy }),
+      this.#rows(namespaces, { resource: RESOURCES.namespaces, extent: 'metadata', parse: parseNamespace }),
+      this.#rows(networkPolicies, {
+        resource: RESOURCES.networkPolicies,
+        extent: 'metadata',
+        parse: parseNetworkPolicy,
+      }),
       this.#rows(egressPolicies, { resource: RESOURCES.egressPolicies, parse: parseEgressPolicy }),
     ]
   }

@@ -6,7 +6,7 @@ import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
 import type { ObjectField } from '../object-field.ts'
 import type { SourceProblem } from '../source.ts'
-import type { ApiClient, Query } from './client.ts'
+import type { ApiClient, Extent, Query } from './client.ts'
 import { ListWatch } from './list-watch.ts'
 import type { ApiMetrics } from './metrics.ts'
 import { type ApiResource, OWN_GROUP, OWN_VERSION } from './resources.ts'
@@ -25,6 +25,8 @@ export interface WatchOptions {
 export interface Collection<T> {
   readonly resource: ApiResource
   readonly query?: Query
+  /** How much `parse` reads of each object; all of it unless given. */
+  readonly extent?: Extent
   /** Undefined: the object is of no use here. Throws ObjectError. */
   readonly parse: (object: ObjectField) => T | undefined
   readonly target: RowTarget<T>
@@ -44,13 +46,14 @@ export interface WatchedRows {
 /** Nothing is asked before the watch runs. */
 export function watchRows<T>(
   options: WatchOptions,
-  { resource, query, parse, target, unusable, synced }: Collection<T>,
+  { resource, query, extent = 'whole', parse, target, unusable, synced }: Collection<T>,
 ): WatchedRows {
   const { client, log, clock, idleMs, metrics } = options
   const sink = new RowSink({ kind: resource.kind, parse, target, ...(unusable !== undefined && { unusable }) })
   const watch = new ListWatch({
     client,
     resource,
+    extent,
     sink,
     log,
     clock,
@@ -63,14 +66,15 @@ export function watchRows<T>(
   return { watch, resource, problems: () => sink.problems }
 }
 
-/** Rows as a table has them. A change of what is not kept of an object is none. */
+/** Rows of a table whose keys are the names of objects. A change of what is not kept of an object is none. */
 export function rowsOf<T>(table: Table<T>): RowTarget<T> {
   return {
-    put: row => {
-      if (!isDeepStrictEqual(table.get(table.keyOf(row)), row)) table.put(row)
+    get: name => table.get(name),
+    put: (name, row) => {
+      if (!isDeepStrictEqual(table.get(name), row)) table.put(row)
     },
-    delete: row => void table.delete(table.keyOf(row)),
-    replace: rows => void replaceRows(table, rows),
+    delete: name => void table.delete(name),
+    replace: rows => void replaceRows(table, rows.values()),
   }
 }
 

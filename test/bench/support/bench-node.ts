@@ -10,6 +10,7 @@ import { LinuxKernel } from '../../../daemon/kernel/linux.ts'
 import { createNetns } from '../../../daemon/kernel/netns/create.ts'
 import { builtProject } from '../../../deploy/lab/built.ts'
 import { nodeManifest, writeManifest } from '../../../deploy/lab/configuration.ts'
+import type { LabOptions } from '../../../deploy/lab/configuration.ts'
 import { type LabLayout, type NodeLayout, nodeLayout } from '../../../deploy/lab/layout.ts'
 import { type Built, prepareNode } from '../../../deploy/lab/node.ts'
 import { ownLab } from '../../../deploy/lab/own.ts'
@@ -18,7 +19,7 @@ import { inNamespace, mustRun, withParent } from '../../../deploy/lab/command.ts
 import { eventually } from '../../support/eventually.ts'
 import type { Stage } from './spawn-timer.ts'
 
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 12_000
 const READY_MESSAGE = 'the daemon runs'
 
@@ -27,6 +28,8 @@ export interface RunningDaemon {
   readonly pid: number
   /** From the start of the process until programs were attached and the pods of before restored. */
   readonly startMs: number
+  /** Until the runtime could see that pods can be started. */
+  readonly readyMs: number
 }
 
 export class BenchNode implements AsyncDisposable {
@@ -36,17 +39,24 @@ export class BenchNode implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack
   #child: ChildProcess | undefined
 
-  /** `name` is a lab's name; what a bench of that name left behind is removed first. */
-  static async create(name: string, signal: AbortSignal): Promise<BenchNode> {
+  /**
+   * `name` is a lab's name; what a bench of that name left behind is removed first. With `kubernetes` the daemon speaks to
+   * an API server in the lab's namespace `control`, which is the bench's to start.
+   */
+  static async create(
+    name: string,
+    signal: AbortSignal,
+    options: Partial<Pick<LabOptions, 'kubernetes' | 'set'>> = {},
+  ): Promise<BenchNode> {
     await using stack = new AsyncDisposableStack()
     const { layout: lab } = stack.use(await ownLab(name, signal))
     // Room for many pods, whose addresses cool down for a while.
     const node = { ...nodeLayout(lab, 1), podCidrs: ['10.71.0.0/16', 'fd00:71::/112'] }
     using kernel = new LinuxKernel()
-    await layWires(lab, [node], kernel)
+    await layWires(lab, [node], kernel, options.kubernetes ? [lab.outside, lab.control] : [lab.outside])
     writeManifest(lab, node.name, nodeManifest(node))
     const built = builtProject()
-    await prepareNode(lab, node, built, { set: [] })
+    await prepareNode(lab, node, built, { set: [], ...options })
     return new BenchNode(lab, node, built, stack.move())
   }
 
@@ -57,6 +67,9 @@ export class BenchNode implements AsyncDisposable {
     this.#stack = stack
   }
 
+  get lab(): LabLayout {
+    return this.#lab
+  }
   /** Folder for files of the bench. */
   get folder(): string {
     return this.#lab.root
@@ -71,8 +84,8 @@ export class BenchNode implements AsyncDisposable {
     this.#child = child
     await saysReady(child)
     const startMs = performance.now() - started
-    await eventually(() => existsSync(this.#conflist))
-    return { pid: child.pid ?? 0, startMs }
+    await eventually(() => existsSync(this.#conflist), { timeoutMs: READY_TIMEOUT_MS })
+    return { pid: child.pid ?? 0, startMs, readyMs: performance.now() - started }
   }
 
   /** Ends the daemon; pods stay. */

@@ -13,6 +13,8 @@ export type Outgoing = ServerResponse | Http2ServerResponse
 
 /** kube-apiserver's own limit (k8s.io/apiserver pkg/server/secure_serving.go). */
 const MAX_STREAMS = 100
+/** What waits to be read by one client; Node's 10 MB would have its further requests refused during a long list. */
+const MAX_SESSION_MB = 1000
 
 export class Listener implements AsyncDisposable {
   readonly #sockets = new Set<Socket>()
@@ -31,6 +33,7 @@ export class Listener implements AsyncDisposable {
       key: certificates.key,
       cert: certificates.certificate,
       settings: { maxConcurrentStreams: MAX_STREAMS },
+      maxSessionMemory: MAX_SESSION_MB,
     })
     this.#secure.on('request', handle)
     // A client that goes in the middle of anything is nobody's failure.
