@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods and for services out of the
- * host's way, uplink_out (egress) sees the host's own answers as a service. Everything else belongs to the host and
- * passes untouched, whatever it looks like; programs of others on the device see it too.
+ * host's way, uplink_out (egress) sees the host's own answers as a service, and those of another CNI's pods. Everything
+ * else belongs to the host and passes untouched, whatever it looks like; programs of others on the device see it too.
  */
 #include <linux/if_packet.h>
 #include "lib/arrive.h"
@@ -36,8 +36,12 @@ int uplink_out(struct __sk_buff *skb)
 {
 	struct packet p = {.hook = HOOK_UPLINK_OUT, .scope = SERVICE_NOBODY};
 
-	/* What came by another device has been seen there. */
-	if (skb->ingress_ifindex || parse_frame(skb, &p) || parse_ip(skb, &p))
+	/* What came by another device has been seen there, unless that is another CNI's. */
+	if (!former_pods && skb->ingress_ifindex)
+		return TC_ACT_UNSPEC;
+	if (parse_frame(skb, &p) || parse_ip(skb, &p))
+		return TC_ACT_UNSPEC;
+	if (skb->ingress_ifindex && !endpoint_is_former(&p.tuple.source))
 		return TC_ACT_UNSPEC;
 	return depart(skb, &p);
 }

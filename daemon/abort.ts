@@ -1,4 +1,5 @@
 /** Waiting for an abort signal, without leaving a listener behind. */
+import { once } from 'node:events'
 
 /** The promise, or a rejection with the signal's reason, whichever comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -11,6 +12,11 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Resolves when the signal aborts. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
 }
 
 /** A signal that aborts, with the same reason, so long after another one. Disposing lets go of both. */

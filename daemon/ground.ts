@@ -1,8 +1,8 @@
 /** What every part of the daemon stands on: the right to be this node's daemon, the kernel, the tables, the plugins. */
 import { requireCapabilities } from './capabilities.ts'
 import { claimSocket, type SocketClaim } from './api/socket.ts'
-import type { ApiClient } from './cluster/kubernetes/client.ts'
-import { createSource } from './cluster/create-source.ts'
+import { type CloudFinding, findCloud, machineCloud } from './cloud.ts'
+import { type ApiSide, createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
 import { RESTORING } from './endpoint/endpoints.ts'
@@ -14,6 +14,7 @@ import { type Condition, exposeHealth, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics, type MetricsRegistry } from './observe/metrics.ts'
 import type { Plugin } from './plugin.ts'
+import { exposePolicies } from './policy/not-enforced.ts'
 import { type RunningPlugins, setUpPlugins } from './run.ts'
 import { createTables, type Tables } from './state/tables.ts'
 
@@ -31,9 +32,11 @@ export interface Ground {
   readonly conditions: { readonly datapath: Condition; readonly pods: Condition; readonly node: Condition }
   readonly tables: Tables
   readonly kernel: LinuxKernel
+  /** Of this machine, as far as it is known by now. */
+  readonly cloud: () => CloudFinding
   readonly source: ClusterSource
-  /** Of the API server; absent where the source is a directory. */
-  readonly client?: ApiClient
+  /** Absent where the source is a directory. */
+  readonly api?: ApiSide
   readonly plugins: RunningPlugins
 }
 
@@ -61,13 +64,20 @@ export async function layGround(
   // Before anything enters another namespace: threads born meanwhile would stay there.
   await warmThreadPool()
   const kernel = stack.use(new LinuxKernel({ sysctls: config.paths.sysctl }))
-  const { source, client } = await createSource({ config, build, tables, log: log.child('cluster'), metrics }, stack)
+  const { source, api } = await createSource(
+    { config, bootId: kernel.bootId, build, tables, log: log.child('cluster'), metrics },
+    stack,
+  )
   exposeSource(metrics, source)
+  exposePolicies(metrics, tables)
   exposeHealth(metrics, health)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })
   const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
   const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
-  const parts = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
-  return client === undefined ? parts : { ...parts, client }
+  const machine = machineCloud()
+  const cloud = () => findCloud(config.cloud, tables.nodes.get(config.nodeName), machine)
+  const common = { config, build, startedMs, claim, log, metrics, health, conditions, tables, kernel, source, plugins }
+  const parts = { ...common, cloud }
+  return api === undefined ? parts : { ...parts, api }
 }

@@ -4,9 +4,7 @@
  */
 import { plugins } from '../plugins/index.ts'
 import { abortable } from './abort.ts'
-import type { Status } from './api/status.ts'
-import type { ApiClient } from './cluster/kubernetes/client.ts'
-import { NodeReport } from './cluster/kubernetes/node-report.ts'
+import { type Refusal, speakToCluster } from './cluster-side.ts'
 import { NetworkClaim } from './api/network-claim.ts'
 import type { Config } from './config/load.ts'
 import { familiesOf } from './config/schema.ts'
@@ -25,17 +23,23 @@ import { Nat } from './nat/nat.ts'
 import { giveBackNow, giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { announceWhenReady } from './readiness.ts'
 import { rehearse } from './rehearsal.ts'
-import { statusOf, takeRequests, type Upcoming } from './requests.ts'
+import { takeRequests, type Upcoming } from './requests.ts'
 import { HealthChecks } from './service/health-checks.ts'
 import { balancingOf } from './service/balancing.ts'
 import { ServicePlanner } from './service/planner.ts'
-import { systemClock } from './state/clock.ts'
 import { Tracer } from './trace/tracer.ts'
 
 export { plugins }
 
-/** Runs until the signal aborts or something fails for good, then stops within seconds. Throws what failed. */
-export async function runDaemon(config: Config, signal: AbortSignal): Promise<void> {
+/**
+ * Runs until the signal aborts, other settings are to be used or something fails for good, then stops within seconds.
+ * Throws what failed.
+ */
+export async function runDaemon(
+  config: Config,
+  signal: AbortSignal,
+  refusal: Refusal = () => Promise.resolve(undefined),
+): Promise<'stopped' | 'changed'> {
   keepMemorySmall()
   // Left in reverse: requests end while everything that serves them, the datapath's loops above all, still runs.
   await using base = new AsyncDisposableStack()
@@ -55,15 +59,16 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     const failed = Promise.race([jobs.failed, ground.plugins.failed])
     await abortable(Promise.race([takeOver(ground, endpoints, signal), failed]), signal)
     giveBackNow()
-    if (ground.client !== undefined) runReports(ground, ground.client, up, jobs)
     jobs.run('readiness', stop => announceWhenReady(readinessOf(ground, network), stop))
     jobs.run('network configurations', stop => network.run(stop))
     jobs.run('memory', stop => giveBackWhenQuiet(ground.log.child('memory'), stop))
     ground.log.info({ version: ground.build.version, node: config.nodeName }, 'the daemon runs')
-    await abortable(failed, signal)
+    const side = ground.api && speakToCluster(ground, ground.api, { up, endpoints, refusal }, jobs)
+    return await abortable(Promise.race([failed, ...(side ? [side.changed] : [])]), signal)
   } catch (error) {
     // To be told to stop is no failure, at whatever point of the start it comes.
     if (!signal.aborted || error !== signal.reason) throw error
+    return 'stopped'
   }
 }
 
@@ -73,6 +78,7 @@ function startDatapath(ground: Ground, endpoints: Endpoints): Promise<Datapath> 
     settings: config,
     kernel,
     tables,
+    cloud: ground.cloud,
     log: log.child('datapath'),
     metrics,
     objects: OBJECT_DIRECTORY,
@@ -110,7 +116,7 @@ function natOf({ tables, metrics, log, plugins: running }: Ground, datapath: Dat
   const isOn = (constant: string): boolean => Number(running.slots.constants.get(constant)?.part ?? 0) !== 0
   const nat = new Nat({
     masquerade: isOn('masquerade_flags') || isOn('egress_gateway'),
-    flows: visit => datapath.read(set => readEgressFlows(set, visit)),
+    flows: visit => datapath.use(set => readEgressFlows(set, visit)),
     sockets: () => boundSockets(OWN_NETNS),
     tables,
     log: log.child('nat'),
@@ -167,22 +173,6 @@ async function takeOver(ground: Ground, endpoints: Endpoints, signal: AbortSigna
   conditions.pods.pass()
   const rehearsal = { kernel, families: familiesOf(config), socketPath: claim.path, log: log.child('rehearsal') }
   await rehearse(rehearsal, signal)
-}
-
-/** What the cluster is told of this node. */
-function runReports(ground: Ground, client: ApiClient, up: Upcoming, jobs: Jobs): void {
-  const { config, build, kernel, log } = ground
-  const status = (): Status => statusOf(ground, up)
-  const report = new NodeReport({
-    client,
-    nodeName: config.nodeName,
-    bootId: kernel.bootId,
-    version: build.version,
-    status,
-    log: log.child('report'),
-    clock: systemClock,
-  })
-  jobs.run('the report of this node', stop => report.run(stop))
 }
 
 function networkClaimOf({ config: { paths, cni }, log }: Ground): NetworkClaim {

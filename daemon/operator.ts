@@ -1,6 +1,7 @@
 /** The operator, built by hand in the order it starts: a client of the API server, an election, and what the elected does. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { Refusal } from './cluster-side.ts'
 import { Router } from './api/router.ts'
 import { addMonitoringRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
@@ -9,19 +10,23 @@ import { apiMetrics } from './cluster/kubernetes/metrics.ts'
 import type { Config } from './config/load.ts'
 import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
-import { type BuildInfo, buildInfo } from './observe/build.ts'
 import { Jobs } from './jobs.ts'
 import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
+import { buildInfo } from './observe/build.ts'
 import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { Election } from './operator/election.ts'
 import { Leadership } from './operator/lead.ts'
 import { operatorMetrics } from './operator/metrics.ts'
+import { operatorStatus } from './operator/status.ts'
 import { systemClock } from './state/clock.ts'
 
-/** Runs until the signal aborts or something fails for good. Throws what failed, ConfigError among it. */
-export async function runOperator(config: Config, signal: AbortSignal): Promise<void> {
+/**
+ * Runs until the signal aborts or something fails for good. Throws what failed, ConfigError among it. `refusal` says
+ * what daemons would say of settings of nodes.
+ */
+export async function runOperator(config: Config, refusal: Refusal, signal: AbortSignal): Promise<void> {
   keepMemorySmall()
   if (config.cluster.source !== 'kubernetes')
     throw new ConfigError('cluster.source', 'the operator works on an API server; allowed: kubernetes')
@@ -55,7 +60,7 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
   const health = new Health()
   health.ask('leader', () => (election.holder === '' ? 'nobody leads, or the API server does not answer' : undefined))
   exposeHealth(metrics, health)
-  const status = (): object => describe({ build, identity, election, leadership })
+  const status = (): object => operatorStatus({ build, identity, election, leadership })
   const listen = parseListen(config.operator.listen)
   if (listen !== undefined) {
     const router = addMonitoringRoutes(new Router(), { health, metrics })
@@ -67,7 +72,7 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
   jobs.run('memory', until => giveBackWhenQuiet(log.child('memory'), until))
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
-    leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity })
+    leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity, refusal })
     await leadership.run(until).finally(() => {
       leadership = undefined
     })
@@ -76,28 +81,5 @@ export async function runOperator(config: Config, signal: AbortSignal): Promise<
     await election.run(lead, signal)
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error
-  }
-}
-
-/** What `GET /v1/status` answers. */
-function describe(parts: {
-  readonly build: BuildInfo
-  readonly identity: string
-  readonly election: Pick<Election, 'leading' | 'holder'>
-  readonly leadership: Leadership | undefined
-}): object {
-  const { build, identity, election, leadership } = parts
-  return {
-    build,
-    identity,
-    leading: election.leading,
-    leader: election.holder,
-    pools: (leadership?.uses() ?? []).map(({ pool, nodes, free, conflict }) => ({
-      name: pool.name,
-      nodes,
-      free,
-      conflict,
-    })),
-    problems: leadership?.problems() ?? [],
   }
 }

@@ -8,6 +8,7 @@ import { addServiceRoutes } from './api/service-routes.ts'
 import { addTraceRoute } from './api/trace-route.ts'
 import { addMonitoringRoutes, addRoutes } from './api/routes.ts'
 import type { Status } from './api/status.ts'
+import type { SourceProblem } from './cluster/source.ts'
 import { serveApi } from './api/server.ts'
 import { familiesOf, parseListen, tlsFilesOf } from './config/schema.ts'
 import type { Datapath } from './datapath/datapath.ts'
@@ -19,6 +20,8 @@ import { toMapped16 } from './kernel/ip.ts'
 import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
 import type { Problem } from './plugin.ts'
+import type { HealthChecks } from './service/health-checks.ts'
+import type { ServicePlanner } from './service/planner.ts'
 import { ipamsOf, requirePool } from './slots.ts'
 import type { Tracer } from './trace/tracer.ts'
 
@@ -28,7 +31,12 @@ export interface Upcoming {
   flows?: Flows
   nat?: Nat
   tracer?: Tracer
-  services?: { readonly problems: readonly string[] }
+  services?: {
+    readonly problems: readonly string[]
+    readonly planner: Pick<ServicePlanner, 'contested'>
+    readonly healthChecks: Pick<HealthChecks, 'failed'>
+  }
+  settings?: { readonly problems: readonly SourceProblem[] }
   /** There from the beginning. */
   readonly network: { readonly problems: readonly Problem[] }
 }
@@ -63,7 +71,14 @@ export async function takeRequests(ground: Ground, up: Upcoming, stack: AsyncDis
 
 /** All that can be said of the daemon now. */
 export function statusOf(ground: Ground, up: Upcoming): Status {
-  return describe({ ...ground, datapath: up.datapath, services: up.services, nat: up.nat, network: up.network })
+  return describe({
+    ...ground,
+    datapath: up.datapath,
+    services: up.services,
+    nat: up.nat,
+    network: up.network,
+    settings: up.settings,
+  })
 }
 
 function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof createEndpoints>[0] {

@@ -18,6 +18,8 @@ import { operatorMetrics } from '../daemon/operator/metrics.ts'
 import { exposeHealth, Health } from '../daemon/observe/health.ts'
 import { createMetrics, metricsPage } from '../daemon/observe/metrics.ts'
 import { exposeServices } from '../daemon/datapath/services.ts'
+import { exposePolicies } from '../daemon/policy/not-enforced.ts'
+import { createTables } from '../daemon/state/tables.ts'
 import { Meter } from '../daemon/state/meter.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -58,6 +60,7 @@ async function declaredMetrics() {
   exposeSource(metrics, { name: '', problems: () => [], waitingFor: () => undefined, run: () => Promise.resolve() })
   exposeHealth(metrics, new Health())
   apiMetrics(metrics)
+  exposePolicies(metrics, createTables())
   operatorMetrics(metrics, { leading: () => false, uses: () => [], problems: () => [], policies: () => 0 })
   new Meter('', metrics)
   exposeNat(metrics, () => Promise.resolve({ users: [], addresses: [] }))

@@ -49,6 +49,9 @@ const volatile __u8 masquerade_flags = 0;
 /* 1: policies may send pods' packets that leave the cluster by gateways. */
 const volatile __u8 egress_gateway = 0;
 
+/* 1: the node may have pods that another CNI attached (ENDPOINT_FORMER). */
+const volatile __u8 former_pods = 0;
+
 /* TCP: until the handshake is complete. */
 const volatile __u64 ct_tcp_opening_ns = 60 * SECOND;
 /* TCP: idle time of a complete connection. */

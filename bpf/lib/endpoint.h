@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Who an address belongs to, here and on other nodes, and whether a pod may send from it. */
 #pragma once
+#include "config.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -12,6 +13,14 @@ static __always_inline const struct endpoint_value *endpoint_of(const struct add
 static __always_inline bool endpoint_is_host(const struct endpoint_value *endpoint)
 {
 	return endpoint->flags & ENDPOINT_HOST;
+}
+
+/* True for an address of a pod of this node that another CNI attached. */
+static __always_inline bool endpoint_is_former(const struct address *address)
+{
+	const struct endpoint_value *endpoint = former_pods ? endpoint_of(address) : 0;
+
+	return endpoint && endpoint->flags & ENDPOINT_FORMER;
 }
 
 /* The ipcache entry of an address, null when no other node has it. */

@@ -33,7 +33,8 @@ enum family {
 
 /* Kinds of endpoints. */
 enum endpoint_flags {
-	ENDPOINT_HOST = 1, /* an address of this node: the packet goes to the host's stack */
+	ENDPOINT_HOST = 1,   /* an address of this node: the packet goes to the host's stack */
+	ENDPOINT_FORMER = 2, /* besides: not of the node itself, but of a pod that another CNI attached to its stack */
 };
 
 /* endpoints: an address of a local pod, or of the node itself → where it lives. */

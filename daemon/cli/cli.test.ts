@@ -35,7 +35,10 @@ const plugin: Plugin = {
 const programs: Programs = {
   ...noPrograms,
   plugins: () => Promise.resolve([plugin]),
-  runDaemon: config => Promise.reject(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`)),
+  runDaemon: async load => {
+    const { config, explain } = await load([])
+    throw explain(new ConfigError('mtu', `${config.mtu} does not fit the uplinks`))
+  },
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
   preflight: () => Promise.resolve([]),
   install: () => Promise.resolve(true),
@@ -201,7 +204,12 @@ test('health says what the daemon waits for, and its exit status whether it does
 test('lists are tables for people', async () => {
   await using at = await daemon()
   at.tables.nodes.put({ name: 'node-b', addresses: ['192.0.2.2'], podCidrs: ['10.1.1.0/24'], labels: {} })
-  at.tables.ipcache.put({ prefix: '10.1.1.0/24', node: 'node-b', path: { kind: 'overlay', tunnel: '192.0.2.2' } })
+  at.tables.ipcache.put({
+    prefix: '10.1.1.0/24',
+    node: 'node-b',
+    path: { kind: 'overlay', tunnel: '192.0.2.2' },
+    why: 'other link',
+  })
   at.tables.endpoints.put({
     key: 'causeway/c1/eth0',
     id: 3,
@@ -220,8 +228,8 @@ default/web  10.1.0.2, fd00::2  eth0       cw0123  1450  default  3
   )
   assert.equal(
     (await at.ask('nodes')).out,
-    `NAME    ADDRESSES  POD RANGES   PATHS
-node-b  192.0.2.2  10.1.1.0/24  overlay to 192.0.2.2
+    `NAME    ADDRESSES  POD RANGES   PATHS                 WHY
+node-b  192.0.2.2  10.1.1.0/24  overlay to 192.0.2.2  other link
 `,
   )
   assert.match((await at.ask('pools')).out, /^POOL .*\ndefault  ipv4/)

@@ -17,11 +17,19 @@ const plugin: Plugin = {
     return () => ({})
   },
 }
+const state = 'older'
 const programs: Programs = {
   ...noPrograms,
   plugins: () => Promise.resolve([plugin]),
   checkPlugins: async config => void plugin.configure(config.sections['cluster-pool']),
   preflight: ({ nodeName }) => Promise.resolve([...findings, { check: 'kernel', state: 'note', what: nodeName }]),
+  installedDefinitions: ({ cluster }) =>
+    Promise.resolve([
+      { name: 'a.causeway.dev', uid: '', state: 'current', message: 'revision 1' },
+      ...(cluster.directory === '/old'
+        ? [{ name: 'b.causeway.dev', uid: '', state, message: 'apply it' } as const]
+        : []),
+    ]),
   install: directory => Promise.resolve(directory === '/new'),
 }
 
@@ -87,4 +95,15 @@ test('a configuration that cannot be used is a finding of preflight', async () =
     assert.equal(status, 1)
     assert.match(out, /^problem {2}configuration {2}(mtu: 1 is not allowed|cluster-pool\.pools: is missing)/)
   }
+})
+
+test('crds --check says what the cluster has, and its exit status whether that is enough', async () => {
+  assert.deepEqual(await run(['crds', '--check']), {
+    status: 0,
+    out: 'current  a.causeway.dev  revision 1\n',
+    err: '',
+  })
+  const { status, out } = await run(['crds', '--check', '--set', 'cluster.directory=/old'])
+  assert.deepEqual([status, out.split('\n')[1]], [1, 'older    b.causeway.dev  apply it'])
+  assert.match((await run(['crds'])).out, /causeway\.dev\/revision: "1"/)
 })

@@ -1,19 +1,26 @@
 /** The parts of the daemon that the command line starts, behind an interface so that tests need not start them. */
-import type { Config, LoadedConfig } from '../config/load.ts'
+import type { InstalledDefinition } from '../cluster/kinds/installed.ts'
+import type { Config, ConfigInput, LoadedConfig } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
+import { isConfigError } from '../errors.ts'
 import type { NodeMount } from '../kernel/node-mounts.ts'
+import type { SettledRun } from '../node-settings.ts'
 import type { Plugin } from '../plugin.ts'
 import type { Finding } from '../preflight/finding.ts'
 import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 
 export interface Programs {
   plugins(): Promise<readonly Plugin[]>
-  runDaemon(config: Config, signal: AbortSignal): Promise<void>
-  runOperator(config: Config, signal: AbortSignal): Promise<void>
+  /** Loads the configuration by `load` and runs the daemon with it until the signal aborts. */
+  runDaemon(load: SettledRun['load'], signal: AbortSignal): Promise<void>
+  /** The same for the operator, which asks of other layers what daemons would say of them. */
+  runOperator(load: SettledRun['load'], signal: AbortSignal): Promise<void>
   /** What the daemon finds out about the plugins before it sets them up; throws ConfigError. */
   checkPlugins(config: Config): Promise<void>
   /** Whether the daemon would run here; rejects when the signal aborts. */
   preflight(config: Config, signal: AbortSignal): Promise<readonly Finding[]>
+  /** Whether the cluster has the definitions of the own kinds; throws ConfigError when the configuration names none. */
+  installedDefinitions(config: Config, signal: AbortSignal): Promise<readonly InstalledDefinition[]>
   /** Puts the CNI executable into a directory of the node; whether it was not there already. */
   install(directory: string): Promise<boolean>
   /** Mounts on the node what it lacks, and tells what that was; the process is then in the node's mount namespace. */
@@ -27,13 +34,24 @@ export const realPrograms: Programs = {
   async plugins() {
     return (await import('../main.ts')).plugins
   },
-  async runDaemon(config, signal) {
-    const { runDaemon } = await import('../main.ts')
-    await runDaemon(config, signal)
+  async runDaemon(load, signal) {
+    const [{ runDaemon }, { runWithSettings }] = await Promise.all([
+      import('../main.ts'),
+      import('../node-settings.ts'),
+    ])
+    await runWithSettings({ load, run: runDaemon }, signal)
   },
-  async runOperator(config, signal) {
-    const { runOperator } = await import('../operator.ts')
-    await runOperator(config, signal)
+  async runOperator(load, signal) {
+    const [{ runOperator }, { refusalBy }] = await Promise.all([
+      import('../operator.ts'),
+      import('../node-settings.ts'),
+    ])
+    const { config, explain } = await load([])
+    try {
+      await runOperator(config, refusalBy(load), signal)
+    } catch (error) {
+      throw isConfigError(error) ? explain(error) : error
+    }
   },
   async checkPlugins(config) {
     const [{ plugins }, { loadPlugins }, { configurePlugins }] = await Promise.all([
@@ -54,6 +72,18 @@ export const realPrograms: Programs = {
     await warmThreadPool()
     const openKernel = () => new LinuxKernel({ sysctls: config.paths.sysctl })
     return await preflight({ config, plugins: await loadPlugins(config, plugins, { signal }), openKernel, signal })
+  },
+  async installedDefinitions({ cluster, logLevel }, signal) {
+    const [{ connectApi }, { installedDefinitions }, { buildInfo }, { createLogger }] = await Promise.all([
+      import('../cluster/kubernetes/connect.ts'),
+      import('../cluster/kinds/installed.ts'),
+      import('../observe/build.ts'),
+      import('../observe/log.ts'),
+    ])
+    const metrics = { requested: () => undefined }
+    const log = createLogger(logLevel === 'info' ? 'warn' : logLevel)
+    using api = await connectApi({ settings: cluster.kubernetes, build: buildInfo(), log, metrics })
+    return await installedDefinitions(api.client, signal)
   },
   async install(directory) {
     const { CNI_EXECUTABLE, installExecutable } = await import('../api/install.ts')
@@ -78,7 +108,7 @@ export const realPrograms: Programs = {
 /** Loads the configuration the way every command that needs all of it does. */
 export async function loadWith(
   programs: Programs,
-  input: { readonly file: string | undefined; readonly set: readonly string[] },
+  input: Pick<ConfigInput, 'file' | 'set' | 'layers'>,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<LoadedConfig> {
   const plugins = await programs.plugins()

@@ -95,6 +95,7 @@ function translationLines(translation: TranslationTold): (readonly [string, stri
 
 const WHY_STACK: Readonly<Record<Extract<OutcomeTold, { kind: 'stack' }>['why'], string>> = {
   'via-stack': "the host's stack, by which the flow came",
+  'former-pod': "the host's stack, behind which another CNI has the pod",
   'too-long': "the host's stack, which fragments it or tells its sender: its way does not take so much at once",
   'not-ours': "the host's stack: it is for no pod and no service here",
   'no-way': "the host's stack: the programs know no way of their own",

@@ -1,4 +1,4 @@
-/** What can be wished for at objects of the cluster; described in docs/services.md. */
+/** What can be wished for at objects of the cluster; described in docs/services.md and docs/routing.md. */
 export const ANNOTATION = {
   /** Of a Service: `random`, `maglev` or `least`. */
   algorithm: 'causeway.dev/algorithm',
@@ -10,4 +10,6 @@ export const ANNOTATION = {
   zoneCapacity: 'causeway.dev/zone-capacity',
   /** Of an EndpointSlice: share of each of its endpoints, from 1 to 1000. */
   weight: 'causeway.dev/weight',
+  /** Of a Node, also as a label, which counts first: the network that routes its pods; empty: none does. */
+  nativeNetwork: 'causeway.dev/native-network',
 } as const

@@ -1,24 +1,65 @@
-/** A node as the daemon sees it: what Kubernetes knows of it, and what the project's operator does. */
-import { canonicalPrefix } from '../kernel/ip.ts'
-import type { Prefix } from '../kernel/kernel.ts'
-import type { NodeRow } from '../state/tables.ts'
+/** A node as the daemon sees it: what Kubernetes knows of it, what the operator assigned, and what its daemon says. */
+import { canonicalAddress, canonicalPrefix } from '../kernel/ip.ts'
+import type { Address, Prefix } from '../kernel/kernel.ts'
+import type { Cloud, NodeRow } from '../state/tables.ts'
 import type { ObjectField } from './object-field.ts'
 import { objectName } from './object-name.ts'
+import { networkName, type NodePlace } from './parse-node-place.ts'
+
+/** A Node alone. */
+export type NodeObject = NodeRow & NodePlace
 
 /** What a NodeNetwork (causeway.dev/v1alpha1) adds to the Node of its name. */
 export interface NodeNetwork {
   readonly name: string
   /** Assigned by the operator; those of the Node count when there are none. */
   readonly podCidrs: readonly Prefix[]
+  /** What the node's daemon has found out and is configured to; absent before it has said so. */
+  readonly cloud?: Cloud | 'none'
+  readonly nativeNetwork?: string
+  readonly podAddresses?: readonly Address[]
 }
 
-export function parseNodeNetwork(object: ObjectField): NodeNetwork {
+/** More than one node's daemon publishes. */
+export const MOST_POD_ADDRESSES = 256
+const CLOUDS = ['aws', 'azure', 'gcp', 'none'] as const
+
+/** What the operator has assigned, whatever the daemon says. */
+export function parseAssigned(object: ObjectField): Pick<NodeNetwork, 'name' | 'podCidrs'> {
   const cidrs = object.at('spec').at('podCidrs').items()
   return { name: objectName(object), podCidrs: [...new Set(cidrs.map(field => field.converted(canonicalPrefix)))] }
 }
 
-/** The row of a Node with what its NodeNetwork adds. */
-export function joinNode(node: NodeRow, network: NodeNetwork | undefined): NodeRow {
-  if (network === undefined || network.podCidrs.length === 0) return node
-  return { ...node, podCidrs: network.podCidrs }
+export function parseNodeNetwork(object: ObjectField): NodeNetwork {
+  const status = object.at('status')
+  const cloud = CLOUDS.find(name => name === status.at('cloud').value)
+  const network = status.at('nativeNetwork')
+  const addresses = status.at('podAddresses').items().slice(0, MOST_POD_ADDRESSES)
+  return {
+    ...parseAssigned(object),
+    ...(cloud !== undefined && { cloud }),
+    ...(!network.absent && { nativeNetwork: network.converted(networkName) }),
+    ...(addresses.length > 0 && { podAddresses: [...new Set(addresses.map(a => a.converted(canonicalAddress)))] }),
+  }
+}
+
+/**
+ * The row of a Node with what its NodeNetwork adds. Its native network is what a label or annotation says, else what its
+ * daemon is configured to, else that of the cloud, as long as that knows the addresses of all its pods.
+ */
+export function joinNode({ namedNetwork, cloudNetwork, ...node }: NodeObject, network?: NodeNetwork): NodeRow {
+  const assigned = network?.podCidrs ?? []
+  const podCidrs = assigned.length === 0 ? node.podCidrs : assigned
+  const cloud = network?.cloud ?? node.provider
+  const { podAddresses } = network ?? {}
+  const known = podAddresses === undefined && podCidrs.every(range => node.podCidrs.includes(range))
+  const routed = known && cloud !== 'none'
+  const nativeNetwork = namedNetwork ?? network?.nativeNetwork ?? (routed ? cloudNetwork : undefined)
+  return {
+    ...node,
+    podCidrs,
+    ...(cloud !== undefined && { cloud }),
+    ...(nativeNetwork && { nativeNetwork }),
+    ...(podAddresses !== undefined && { podAddresses }),
+  }
 }

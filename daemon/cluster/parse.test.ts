@@ -93,7 +93,7 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
   ['fields that are null like fields that are absent', node({ spec: null, status: { addresses: null } }), [nodeRow]],
   [
     'fields nobody uses, whatever their form',
-    node({ spec: { taints: 'all', providerID: 7 }, status: { images: 3 } }),
+    node({ spec: { taints: 'all', externalID: 7 }, status: { images: 3 } }),
     [nodeRow],
   ],
   [

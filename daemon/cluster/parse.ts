@@ -5,21 +5,24 @@
 import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
 import type { EgressPolicyRow, NamespaceRow } from '../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
-import type { NodeRow, PodRow } from '../state/tables.ts'
-import { type NodeNetwork, parseNodeNetwork } from './join-node.ts'
+import type { NetworkPolicyRow, PodRow } from '../state/tables.ts'
+import { type NodeNetwork, type NodeObject, parseNodeNetwork } from './join-node.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
 import { parseEgressPolicy } from './parse-egress-policy.ts'
 import { parseEndpointSlice } from './parse-endpoint-slice.ts'
+import { parseNodePlace } from './parse-node-place.ts'
 import { parseService } from './parse-service.ts'
+import { isServed } from './served.ts'
 
 export type ParsedObject =
-  | { readonly kind: 'Node'; readonly place: string; readonly row: NodeRow }
+  | { readonly kind: 'Node'; readonly place: string; readonly row: NodeObject }
   | { readonly kind: 'Pod'; readonly place: string; readonly row: PodRow }
   | { readonly kind: 'Service'; readonly place: string; readonly row: ServiceRow }
   | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
   | { readonly kind: 'Namespace'; readonly place: string; readonly row: NamespaceRow }
   | { readonly kind: 'NodeNetwork'; readonly place: string; readonly row: NodeNetwork }
+  | { readonly kind: 'NetworkPolicy'; readonly place: string; readonly row: NetworkPolicyRow }
   | { readonly kind: 'EgressPolicy'; readonly place: string; readonly row: EgressPolicyRow }
   /** A kind that is not used, `apiVersion` and `kind` as `v1 Secret`. */
   | { readonly kind: 'unused'; readonly name: string }
@@ -63,14 +66,18 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
     case 'v1 Pod':
       return { kind: 'Pod', place, row: parsePod(object) }
     case 'v1 Service':
+      if (!isServed(object)) return { kind: 'unused', name: 'Service of another proxy' }
       return { kind: 'Service', place, row: parseService(object) }
     case 'v1 Namespace':
       return { kind: 'Namespace', place, row: parseNamespace(object) }
+    case 'networking.k8s.io/v1 NetworkPolicy':
+      return { kind: 'NetworkPolicy', place, row: parseNetworkPolicy(object) }
     case 'causeway.dev/v1alpha1 NodeNetwork':
       return { kind: 'NodeNetwork', place, row: parseNodeNetwork(object) }
     case 'causeway.dev/v1alpha1 EgressPolicy':
       return { kind: 'EgressPolicy', place, row: parseEgressPolicy(object) }
     case 'discovery.k8s.io/v1 EndpointSlice': {
+      if (!isServed(object)) return { kind: 'unused', name: 'EndpointSlice of a headless service or another proxy' }
       const row = parseEndpointSlice(object)
       return row === undefined
         ? { kind: 'unused', name: 'EndpointSlice of names' }
@@ -81,7 +88,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
   }
 }
 
-export function parseNode(object: ObjectField): NodeRow {
+export function parseNode(object: ObjectField): NodeObject {
   const spec = object.at('spec')
   const plural = spec.at('podCIDRs')
   const cidrs = plural.absent ? [spec.at('podCIDR')] : plural.items()
@@ -94,6 +101,7 @@ export function parseNode(object: ObjectField): NodeRow {
     podCidrs: unique(cidrs.filter(field => !isEmpty(field)).map(field => field.converted(canonicalPrefix))),
     labels: object.at('metadata').at('labels').texts(),
     ...(isNotReady(object.at('status')) && { notReady: true }),
+    ...parseNodePlace(object),
   }
 }
 
@@ -114,6 +122,10 @@ function isNotReady(status: ObjectField): boolean {
     .items()
     .find(item => item.at('type').text() === 'Ready')
   return ready !== undefined && ready.at('status').text() !== 'True'
+}
+
+export function parseNetworkPolicy(object: ObjectField): NetworkPolicyRow {
+  return { namespace: objectNamespace(object), name: objectName(object) }
 }
 
 export function parseNamespace(object: ObjectField): NamespaceRow {

@@ -7,9 +7,11 @@ export interface SourceProblem {
   /** Where: `file:line` or an object's name. */
   readonly place: string
   readonly message: string
+  /** The same on every node, and no node's own. */
+  readonly ofCluster?: true
 }
 
-/** Writes the tables `nodes`, `pods`, `services`, `endpointSlices`, `namespaces` and `egressPolicies`. Made by a function that declares it to them. */
+/** Writes the tables `nodes`, `pods`, `services`, `endpointSlices`, `namespaces`, `networkPolicies` and `egressPolicies`. Made by a function that declares it to them. */
 export interface ClusterSource {
   readonly name: string
   /** Syncs until the signal aborts, then resolves. A rejection stops the daemon. */

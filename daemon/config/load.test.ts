@@ -48,7 +48,12 @@ test('flags win over the environment, which wins over the file, which wins over 
   })
   assert.equal(config.mtu, 1450)
   assert.equal(config.logLevel, 'warn')
-  assert.deepEqual(config.routing, { mode: 'overlay', overlay: { port: 8472, vni: 7 } })
+  assert.deepEqual(config.routing, {
+    mode: 'overlay',
+    formerRanges: [],
+    nativeNetwork: '',
+    overlay: { port: 8472, vni: 7 },
+  })
   assert.equal(locate('routing.mode'), '--set routing.mode')
   assert.equal(locate('mtu'), 'environment CAUSEWAY_MTU')
   assert.match(locate('routing.overlay.vni') ?? '', /config\.yaml:3$/)
@@ -134,7 +139,7 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
   [
     'a value where a group belongs',
     'routing: native',
-    'routing: must be a group of keys: mode and overlay (config.yaml:1)',
+    'routing: must be a group of keys: mode, formerRanges, nativeNetwork and overlay (config.yaml:1)',
   ],
   [
     'a group where a value belongs',

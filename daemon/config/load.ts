@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { ConfigError } from '../errors.ts'
 import { checkSection, type Problem, problem, readText, unknownKey } from './check.ts'
 import { type Settings, schema } from './schema.ts'
-import { fromEnvironment, fromFile, fromFlag } from './sources.ts'
+import { fromEnvironment, fromFile, fromFlag, fromObject } from './sources.ts'
 import { locate, merge, plain, type Tree } from './tree.ts'
 
 /** Configuration of an outside plugin: the module to import and its section. */
@@ -16,6 +16,13 @@ export interface OutsidePlugin {
   readonly section: Readonly<Record<string, unknown>>
 }
 
+/** Settings from the cluster that are laid over the file. */
+export interface SettingsLayer {
+  /** Of the NodeSettings. */
+  readonly name: string
+  readonly settings: object
+}
+
 /** The configuration of a daemon. */
 export interface Config extends Settings {
   /** Sections of the enabled plugins by plugin name; each plugin checks its own. */
@@ -23,6 +30,8 @@ export interface Config extends Settings {
   readonly plugins: readonly OutsidePlugin[]
   /** The file that was read; undefined when there was none. */
   readonly file: string | undefined
+  /** What was laid over it, the one that counts most last. */
+  readonly layers: readonly SettingsLayer[]
 }
 
 export interface LoadedConfig {
@@ -38,6 +47,8 @@ export interface ConfigInput {
   readonly pluginNames: readonly string[]
   /** An explicit file must exist; without one DEFAULT_FILE is read when it exists. */
   readonly file?: string | undefined
+  /** Laid over the file, under the environment and the flags. */
+  readonly layers?: readonly SettingsLayer[]
   /** Flags of the form `key.path=value`, later ones win. */
   readonly set?: readonly string[]
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -54,7 +65,11 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   checkTogether(settings, tree, problems)
   if (problems[0]) throw new ConfigError(problems[0].key, message(problems))
   const where = (key: string): string | undefined => locate(tree, key)
-  return { config: { ...settings, sections, plugins, file }, locate: where, explain: error => explain(error, where) }
+  return {
+    config: { ...settings, sections, plugins, file, layers: input.layers ?? [] },
+    locate: where,
+    explain: error => explain(error, where),
+  }
 }
 
 /** All sources as one tree, nothing checked but the form of each. */
@@ -65,6 +80,7 @@ export function readTree(input: ConfigInput): { readonly file: string | undefine
   const file = source === undefined ? undefined : (path ?? DEFAULT_FILE)
   const trees = [
     ...(file === undefined || source === undefined ? [] : [fromFile(file, source)]),
+    ...(input.layers ?? []).map(({ name, settings }) => fromObject(`NodeSettings ${name}`, settings)),
     ...fromEnvironment(env, input.pluginNames),
     ...(input.set ?? []).map(fromFlag),
   ]

@@ -6,6 +6,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import * as z from 'zod/mini'
 import { OBJECT_NAME } from '../cluster/object-name.ts'
+import { isNetworkName, NETWORK_NAME_ALLOWED } from '../cluster/parse-node-place.ts'
 import { cgroupMount } from '../kernel/cgroup-mount.ts'
 import { canonicalPrefix } from '../kernel/ip.ts'
 import type { Family } from '../kernel/kernel.ts'
@@ -232,11 +233,34 @@ export const schema = section('', {
       }),
     }),
   }),
+  cloud: oneOf(['auto', 'aws', 'azure', 'gcp', 'none'], {
+    byDefault: 'auto',
+    about:
+      'Whose network this node is on: links of a cloud carry only addresses that it gave. auto: by Node.spec.providerID, else ' +
+      'by what the firmware says of the machine; none: links carry whatever nodes send, also in a cloud.',
+  }),
   routing: section('How packets reach pods on other nodes.', {
     mode: oneOf(['auto', 'native', 'overlay'], {
       byDefault: 'auto',
-      about: 'native routes through the uplinks, overlay by VXLAN; auto is native to nodes on the same link.',
+      about:
+        'native routes through the uplinks, overlay by VXLAN; auto chooses for each node: native where both are of one native ' +
+        'network or, without one, on one link that is no cloud’s. docs/routing.md.',
     }),
+    formerRanges: field(z.array(z.string().check(z.refine(isPrefix))), 'a list of prefixes such as 10.244.0.0/16', {
+      byDefault: [],
+      about:
+        'Ranges of pods that another CNI attached, which is being replaced (docs/migration.md): they are reached through the host’s stack and the routes of that CNI.',
+    }),
+    nativeNetwork: field(
+      z.string().check(z.refine(name => name === '' || isNetworkName(name))),
+      `nothing, or ${NETWORK_NAME_ALLOWED}`,
+      {
+        byDefault: '',
+        about:
+          'Name of the network that routes this node’s pods, the same on all its nodes, which are told by the NodeNetwork. ' +
+          'A label or annotation causeway.dev/native-network of the Node comes first. Empty: that of the cloud, if any.',
+      },
+    ),
     overlay: section('The VXLAN device.', {
       port: whole(1, 65_535, { byDefault: 8472, about: 'UDP port, the same on all nodes.' }),
       vni: whole(1, 0xffffff, { byDefault: 1, about: 'VXLAN network identifier, the same on all nodes.' }),
@@ -274,7 +298,7 @@ export const schema = section('', {
         byDefault: 'auto',
         about:
           'option: as an IPv4 option or IPv6 destination option of the first packet; ipip and geneve: each packet within another. ' +
-          'auto: geneve where routing.mode is native, for the networks of clouds drop options and often IPIP, else option. ' +
+          'auto: geneve in a native network and where routing.mode is native, for the networks of clouds drop options and often IPIP, else option. ' +
           'A node takes what comes in any of these ways. off: every service is forwarded by snat.',
       }),
       port: whole(1, 65_535, { byDefault: 6081, about: 'UDP port of geneve, the same on all nodes.' }),

@@ -63,6 +63,13 @@ function treeOf(document: Document, node: unknown, at: At): Tree {
   return { from, children: new Map([...merged, ...own]) }
 }
 
+/** Reads settings that are values already; `from` is where they are from as a whole. */
+export function fromObject(from: string, value: unknown): Tree {
+  if (Array.isArray(value)) return { from, value, items: value.map(item => fromObject(from, item)) }
+  if (typeof value !== 'object' || value === null) return { from, value }
+  return { from, children: new Map(Object.entries(value).map(([key, inner]) => [key, fromObject(from, inner)])) }
+}
+
 /** Reads `key.path=value`. */
 export function fromFlag(flag: string): Tree {
   const at = flag.indexOf('=')

@@ -17,6 +17,8 @@ export interface ConstantsInput {
   readonly dsr?: { readonly dispatch: keyof typeof DISPATCHES; readonly port: number; readonly vni: number }
   /** Senders to a service that nobody serves hear nothing. */
   readonly silent?: boolean
+  /** The node may have pods that another CNI attached. */
+  readonly formerPods?: boolean
   /** Where sockets of the node take their source ports from. */
   readonly clientPorts?: PortRange | undefined
 }
@@ -56,6 +58,7 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     host_netns: input.hostNetns ?? 0n,
     dsr_dispatch: DISPATCHES[dsr?.dispatch ?? 'off'],
     dsr_port: dsr?.port ?? 0,
+    former_pods: input.formerPods === true ? 1 : 0,
     reserved_ports_first: Math.min(NODE_PORTS.first, clientPorts.first),
     reserved_ports_last: Math.max(NODE_PORTS.last, clientPorts.last),
     ct_tcp_opening_ns: ns(ct.tcpOpeningSeconds),

@@ -3,6 +3,7 @@
  * brings up what was there before (pins, blocks, devices) or makes it; `run` follows the tables until stopped; neither
  * ending takes anything down, since traffic goes on without the daemon.
  */
+import type { CloudFinding } from '../cloud.ts'
 import { familiesOf, type Settings } from '../config/schema.ts'
 import type { Address, Kernel } from '../kernel/kernel.ts'
 import type { Logger, Metrics } from '../plugin.ts'
@@ -14,15 +15,15 @@ import { Attempts } from './attempts.ts'
 import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
-import { type ProgramConstants, steadyEntries } from './constants.ts'
+import type { ProgramConstants } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
 import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
 import { egressPathTarget } from './egress-paths.ts'
 import { egressReconcilers } from './egress.ts'
-import { endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
+import { FormerPods } from './former-pods.ts'
+import { endpointTarget, formerPodTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
 import { recordedSysctls } from './former-sysctls.ts'
-import { possibleCpus } from '../kernel/bpf/map-info.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
@@ -30,12 +31,14 @@ import { removeOverlay } from './overlay.ts'
 import { hasOverlay, planPrograms } from './program-plan.ts'
 import { PathPlanner } from './path-planner.ts'
 import { loadProgramSet, type ProgramSet } from './program-set.ts'
+import { conntrackSizes, firstSizes } from './map-sizes.ts'
 import { Programs, type Sizes } from './programs.ts'
 import { watchRoutes } from './route-watch.ts'
 import { DatapathServices } from './services.ts'
 import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
+import { cloudFact, routingFact, routingProblems } from './routing-facts.ts'
 import { applySysctls, desiredSysctls, keepSysctls, requireFamilies, reservedNodePorts } from './sysctls.ts'
 
 export type DatapathSettings = Pick<
@@ -52,6 +55,8 @@ export interface DatapathOptions {
   /** Load-time constants of plugins. */
   readonly constants?: ProgramConstants
   readonly encryptionOverhead?: number
+  /** Of this machine; it may be known better once the own Node is. */
+  readonly cloud: () => CloudFinding
   /** There is an overlay device whatever the routing mode, for what takes ways of its own. */
   readonly overlay?: boolean
   /** Called after each plan that was carried out: pods' MTUs may be others than before. */
@@ -78,6 +83,7 @@ export class Datapath implements AsyncDisposable {
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
   readonly #services: DatapathServices
   readonly #devicesKnown: () => void
+  readonly #formerPods: FormerPods
   readonly #looks: Attempts
   readonly #sysctls: Attempts
   readonly #departed = new Departed(() => this.#set.departed)
@@ -117,6 +123,8 @@ export class Datapath implements AsyncDisposable {
     this.#tcx = parts.tcx
     this.#xdp = parts.xdp
     this.#devicesKnown = declareNodeDevices(tables)
+    const { nodeName, routing } = options.settings
+    this.#formerPods = new FormerPods({ tables, nodeName, ranges: routing.formerRanges })
     this.#looks = new Attempts('links and addresses of the node could not be read', log)
     this.#sysctls = new Attempts('sysctls of the node could not be set', log)
     this.#planner = parts.planner
@@ -137,6 +145,12 @@ export class Datapath implements AsyncDisposable {
       name: 'host-address-map',
       table: tables.hostAddresses,
       target: hostAddressTarget(() => this.#set.endpoints),
+    })
+    const former = new Reconciler({
+      ...common,
+      name: 'former-pod-map',
+      table: tables.formerPods,
+      target: formerPodTarget(() => this.#set.endpoints),
     })
     const ipcache = new Reconciler({
       ...common,
@@ -164,7 +178,7 @@ export class Datapath implements AsyncDisposable {
       target: egressPathTarget(() => this.#set.egressPaths),
     })
     const egress = [...egressReconcilers({ ...common, current: () => this.#set, tables }), this.egressPaths]
-    this.#reconcilers = [this.endpoints, hosts, ipcache, ...egress, this.#services.reconciler, this.#routes]
+    this.#reconcilers = [this.endpoints, hosts, former, ipcache, ...egress, this.#services.reconciler, this.#routes]
   }
 
   get mtu(): MtuPlan {
@@ -179,6 +193,7 @@ export class Datapath implements AsyncDisposable {
     const failures = [this.#planner, this.#looks, this.#sysctls].flatMap(of => of.failure ?? [])
     return [
       ...missingUplinks(settings.uplinks, [...tables.uplinks.values()]),
+      ...routingProblems(settings.routing, this.#options.cloud(), tables.nodes.get(settings.nodeName)),
       ...this.#planner.problems,
       ...this.#xdp.problems,
       ...failures,
@@ -191,10 +206,6 @@ export class Datapath implements AsyncDisposable {
   counters(): DatapathCounter[] {
     return readCounters({ metrics: this.#set.mapFd('metrics'), forwarded: this.#set.mapFd('forwarded') })
   }
-  /** Reads maps of a set that is not replaced meanwhile. */
-  async read<T>(reading: (set: ProgramSet) => Promise<T>): Promise<T> {
-    return await this.#programs.use(reading)
-  }
   /** Facts for `status`, in words. */
   facts(): Readonly<Record<string, string>> {
     const { settings, tables } = this.#options
@@ -203,7 +214,8 @@ export class Datapath implements AsyncDisposable {
       uplinks: uplinks === '' ? 'none' : uplinks,
       hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
       xdp: this.#xdp.fact,
-      routing: settings.routing.mode,
+      cloud: cloudFact(this.#options.cloud(), tables.nodes.get(settings.nodeName)),
+      routing: routingFact(settings.routing.mode, this.#planner.ways),
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
       conntrack: `room for ${this.#set.capacity('conntrack')} flows, grows to ${settings.datapath.conntrack.maxEntries}`,
     }
@@ -235,6 +247,7 @@ export class Datapath implements AsyncDisposable {
     await Promise.all([
       ...this.#reconcilers.map(r => r.start(signal)),
       this.#followDevices(signal),
+      this.#formerPods.run(signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => this.#sysctls.make(() => setSysctls(this.#options)), signal),
       watchRoutes(kernel.net, () => this.#followRoutes(), signal),
@@ -289,6 +302,7 @@ export class Datapath implements AsyncDisposable {
   }
 
   #followRoutes(): void {
+    this.#planner.reroute()
     this.#routes.refresh()
     this.#options.onRoutes()
   }
@@ -313,28 +327,20 @@ interface Parts {
 }
 
 function newPlanner(options: DatapathOptions): PathPlanner {
-  const { settings, tables, log } = options
+  const { settings, tables, kernel, log, cloud } = options
   return new PathPlanner({
     tables,
+    net: kernel.net,
+    cloud: () => cloud().cloud,
     nodeName: settings.nodeName,
     mode: settings.routing.mode,
     families: familiesOf(settings),
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
     overlay: options.overlay ?? false,
+    formerRanges: settings.routing.formerRanges,
     log,
   })
-}
-
-/** What a first set of programs is loaded with. */
-export function firstSizes({ datapath: { conntrack, ringBufferBytes } }: Pick<DatapathSettings, 'datapath'>): Sizes {
-  const flows = conntrackSizes(Math.min(conntrack.initialEntries, conntrack.maxEntries))
-  return { ...flows, events: ringBufferBytes, steady: steadyEntries(possibleCpus()) }
-}
-
-/** A translated flow has one entry in conntrack and two besides. */
-function conntrackSizes(entries: number): Sizes {
-  return { conntrack: entries, translations: 2 * entries }
 }
 
 function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: boolean, xdp: XdpHooks) {

@@ -3,8 +3,15 @@ import { test } from 'node:test'
 import { fromMapped16, prefixContains } from '../kernel/ip.ts'
 import { MemoryMap } from '../kernel/memory/map.ts'
 import { Table } from '../state/table.ts'
-import type { EndpointRow, HostAddressRow, IpcacheRow } from '../state/tables.ts'
-import { type DeviceMap, type EndpointMap, endpointTarget, hostAddressTarget, ipcacheTarget } from './map-targets.ts'
+import type { EndpointRow, FormerPodRow, HostAddressRow, IpcacheRow } from '../state/tables.ts'
+import {
+  type DeviceMap,
+  type EndpointMap,
+  endpointTarget,
+  formerPodTarget,
+  hostAddressTarget,
+  ipcacheTarget,
+} from './map-targets.ts'
 import type { EndpointValue, IpcacheKey, IpcacheValue } from './shared.gen.ts'
 
 /** Looks up as the kernel's trie does: the longest prefix that covers the key's. */
@@ -21,7 +28,7 @@ function textOf({ address, prefixLength }: IpcacheKey): string {
   return `${fromMapped16(address)}/${prefixLength - 96}`
 }
 
-const row = (prefix: string, node = 'a'): IpcacheRow => ({ prefix, node, path: { kind: 'native' } })
+const row = (prefix: string, node = 'a'): IpcacheRow => ({ prefix, node, path: { kind: 'native' }, why: 'same link' })
 const signal = new AbortController().signal
 
 test('a prefix within another of the same node is written, for the wider one may go', async () => {
@@ -61,7 +68,8 @@ class Endpoints {
   readonly hosts = hostAddressTarget(() => this.addresses)
 
   shown(): string[] {
-    const text = ({ id, ifindex, flags }: EndpointValue): string => (flags === 1 ? 'host' : `pod ${id} on ${ifindex}`)
+    const kinds: Readonly<Record<number, string>> = { 1: 'host', 3: 'former pod' }
+    const text = ({ id, ifindex, flags }: EndpointValue): string => kinds[flags] ?? `pod ${id} on ${ifindex}`
     return [
       ...[...this.addresses.entries()].map(([key, value]) => `${fromMapped16(key)}: ${text(value)}`),
       ...[...this.devices.entries()].map(([index, value]) => `device ${index}: ${text(value)}`),
@@ -132,4 +140,19 @@ test('pods and the node share a map, and neither target removes what is the othe
   await maps.hosts.delete(host('10.64.0.2'), signal)
   await maps.pods.delete(pod(4, 3, '172.30.0.1'), signal)
   assert.equal(maps.shown().length, 3)
+})
+
+test("pods of another CNI share it too, apart from the node's own addresses", async () => {
+  const maps = new Endpoints()
+  const former = formerPodTarget(() => maps.addresses)
+  const rows = new Table<FormerPodRow>('formerPods', row => row.address)
+  await maps.hosts.update(host('172.30.0.1'), undefined, signal)
+  for (const address of ['10.244.1.2', '10.244.1.3']) await former.update({ address }, undefined, signal)
+  rows.put({ address: '10.244.1.2' })
+  assert.equal(await maps.hosts.prune(new Table('hostAddresses', row => row.address), signal), 1)
+  assert.equal(await former.prune(rows, signal), 1)
+  assert.deepEqual(maps.shown(), ['10.244.1.2: former pod'])
+  await maps.pods.update(pod(1, 7, '10.244.1.2'), undefined, signal)
+  await former.delete({ address: '10.244.1.2' }, signal)
+  assert.deepEqual(maps.shown(), ['10.244.1.2: pod 1 on 7', 'device 7: pod 1 on 7'])
 })

@@ -1,8 +1,8 @@
-/** Carries the tables `endpoints`, `hostAddresses` and `ipcache` into the eBPF maps the programs read. */
+/** Carries the tables `endpoints`, `hostAddresses`, `formerPods` and `ipcache` into the eBPF maps the programs read. */
 import { crc32 } from 'node:zlib'
 import { fromMapped16, toMapped16, toMappedPrefix } from '../kernel/ip.ts'
 import type { BpfMap } from '../kernel/kernel.ts'
-import type { EndpointRow, HostAddressRow, IpcacheRow } from '../state/tables.ts'
+import type { EndpointRow, FormerPodRow, HostAddressRow, IpcacheRow } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 import { EndpointFlags, type EndpointValue, IpcacheFlags, type IpcacheKey, type IpcacheValue } from './shared.gen.ts'
 
@@ -63,14 +63,24 @@ export function endpointTarget(
 
 /** The node's own addresses, which share the map with the pods'. */
 export function hostAddressTarget(current: Current<EndpointMap>): Target<HostAddressRow> {
-  const isHost = (value: EndpointValue): boolean => (value.flags & EndpointFlags.ENDPOINT_HOST) !== 0
+  return behindStackTarget(current, HOST)
+}
+
+/** Addresses of pods that another CNI attached, which share it too. */
+export function formerPodTarget(current: Current<EndpointMap>): Target<FormerPodRow> {
+  return behindStackTarget(current, FORMER)
+}
+
+/** Addresses that the host's stack is given packets for, all with this one value, by which they are told from others. */
+function behindStackTarget<R extends FormerPodRow>(current: Current<EndpointMap>, value: EndpointValue): Target<R> {
+  const isOne = ({ flags }: EndpointValue): boolean => flags === value.flags
   return {
-    update: row => put(current(), toMapped16(row.address), HOST, sameEndpoint),
+    update: row => put(current(), toMapped16(row.address), value, sameEndpoint),
     delete(row) {
-      const value = current().lookup(toMapped16(row.address))
-      if (value !== undefined && isHost(value)) current().delete(toMapped16(row.address))
+      const there = current().lookup(toMapped16(row.address))
+      if (there !== undefined && isOne(there)) current().delete(toMapped16(row.address))
     },
-    prune: desired => pruneAddresses(current(), new Set([...desired.values()].map(row => row.address)), isHost),
+    prune: desired => pruneAddresses(current(), new Set([...desired.values()].map(row => row.address)), isOne),
   }
 }
 
@@ -117,6 +127,8 @@ const HOST: EndpointValue = {
   mac: new Uint8Array(6),
   hostMac: new Uint8Array(6),
 }
+
+const FORMER: EndpointValue = { ...HOST, flags: EndpointFlags.ENDPOINT_HOST | EndpointFlags.ENDPOINT_FORMER }
 
 function endpointValue(row: EndpointRow): EndpointValue {
   const { device } = row

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
+import type { LinkInfo } from '../kernel/kernel.ts'
 import { createTables, type NodeRow, type PodRow, type Tables } from '../state/tables.ts'
 import { PathPlanner, type PathPlannerOptions } from './path-planner.ts'
 
@@ -36,6 +37,8 @@ function started(more: Partial<PathPlannerOptions> = {}, prepare: (tables: Table
     families: [4, 6],
     mtu: 'auto',
     encryptionOverhead: 0,
+    cloud: () => 'none',
+    net: { routeTo: () => undefined, link: () => undefined },
     log,
     clock,
     ...more,
@@ -83,6 +86,51 @@ test('it calls back when MTUs or uplinks change, not when nodes and pods come an
   at.tables.hostAddresses.put({ ...address, device: 'wan7' })
   await at.clock.advance(100)
   assert.equal(said(at.calls), 'route mtu 1450')
+})
+
+test('another gateway to a node of the same network is taken when routes change, and nothing is planned while none does', async () => {
+  let via = '172.30.0.254'
+  const net: PathPlannerOptions['net'] = {
+    routeTo: () => ({ family: 4, dst: '0.0.0.0/0', link: 2, via, table: 254, protocol: 4 }),
+    // No more is asked of it.
+    link: () => ({ name: 'eth0', loopback: false }) as LinkInfo,
+  }
+  await using at = started({ net }, tables => {
+    onLink(tables)
+    tables.nodes.put({ ...node('n1', 1), nativeNetwork: 'x' })
+    tables.nodes.put({ ...node('n2', 2), addresses: ['172.31.0.2'], nativeNetwork: 'x' })
+  })
+  await settle()
+  const ways = (): (string | undefined)[] => [...at.tables.routes.values()].map(r => r.via)
+  assert.deepEqual(ways(), [undefined, '172.30.0.254'])
+  const before = at.tables.routes.revision
+  at.planner.reroute()
+  await at.clock.advance(100)
+  assert.equal(at.tables.routes.revision, before)
+  via = '172.30.0.253'
+  at.planner.reroute()
+  await at.clock.advance(100)
+  assert.deepEqual(ways(), [undefined, '172.30.0.253'])
+})
+
+test('it calls back when the own native network changes, by which programs are loaded otherwise', async () => {
+  await using at = started({}, onLink)
+  await settle()
+  said(at.calls)
+  at.tables.nodes.put({ ...node('n1', 1), nativeNetwork: 'x' })
+  await at.clock.advance(100)
+  assert.equal(said(at.calls), 'route mtu 1500')
+})
+
+test('on a machine of a cloud its own Node need not say so: a link of it is none', async () => {
+  await using at = started({ cloud: () => 'aws' }, onLink)
+  at.tables.nodes.put(node('n2', 2))
+  await at.clock.advance(100)
+  assert.deepEqual(
+    [...at.tables.ipcache.values()].map(r => r.path.kind),
+    ['overlay', 'overlay'],
+  )
+  assert.equal(at.planner.ways[0]?.hops[4]?.why, 'a link of aws, which does not know the pods')
 })
 
 test('a pod inside its range changes nothing, and is followed all the same', async () => {

@@ -1,17 +1,18 @@
 /** Plans paths and MTUs anew whenever nodes, pods, uplinks or addresses change, and writes `routes` and `ipcache`. */
 import { familyIn } from '../kernel/ip.ts'
-import type { Address, Family } from '../kernel/kernel.ts'
+import type { Address, Family, Net, Prefix } from '../kernel/kernel.ts'
 import type { Logger } from '../plugin.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
-import type { HostAddressRow, Tables } from '../state/tables.ts'
+import type { Cloud, HostAddressRow, NodeRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
+import { Gateways } from './gateways.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
-import { findWays, planPaths, type RoutingMode, type Ways } from './paths.ts'
+import { findWays, planPaths, type RoutingMode, type Way, type Ways } from './paths.ts'
 import { grantRanges, type Ranges } from './ranges.ts'
-import { StrayPods } from './stray-pods.ts'
+import { StrayPods, straysOf } from './stray-pods.ts'
 
 export interface PathPlannerOptions {
   readonly tables: Tables
@@ -20,8 +21,14 @@ export interface PathPlannerOptions {
   readonly families: readonly Family[]
   readonly mtu: 'auto' | number
   readonly encryptionOverhead: number
+  /** Ranges of a CNI that is being replaced, whose pods need no routes. */
+  readonly formerRanges?: readonly Prefix[]
   /** More than paths to pods goes through the overlay, to any node. */
   readonly overlay?: boolean
+  /** The cloud of this node, whose row may not say it yet. */
+  readonly cloud: () => Cloud | 'none'
+  /** The node's own routes lead to other nodes. */
+  readonly net: Pick<Net, 'routeTo' | 'link'>
   readonly log: Logger
   readonly clock?: Clock
 }
@@ -38,12 +45,19 @@ export class PathPlanner implements Disposable {
   readonly #clock: Clock
   readonly #initialized: (() => void)[]
   readonly #strays: StrayPods
+  readonly #gateways: Gateways
   readonly #again = new Nudge()
   #ranges: Ranges = { of: new Map(), problems: [] }
   /** Of the uplinks, as long as they had some last. */
   #uplinkAddresses: readonly HostAddressRow[] = []
+  /** Routes have changed, or devices, whose routes the kernel drops without a word. */
+  #rerouted = false
+  #devices = ''
+  #cancelLook = (): void => {}
+  /** What leads to other nodes, in `status`. */
+  #ways: readonly Way[] = []
   /** Revisions of the tables the last plan was made from; undefined before it. */
-  #seen: { readonly nodes: number; readonly devices: string } | undefined
+  #seen: { readonly nodes: number; readonly ways: string } | undefined
   #mtu: MtuPlan | undefined
   #ownAddresses: Readonly<Record<Family, Address | undefined>> = { 4: undefined, 6: undefined }
   /** What on the devices the last call back was for; undefined when it is to be made again. */
@@ -55,7 +69,8 @@ export class PathPlanner implements Disposable {
     const { tables } = options
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#strays = new StrayPods(tables.pods)
+    this.#strays = new StrayPods(tables.pods, options.formerRanges)
+    this.#gateways = new Gateways(options.net, this.#clock)
     this.#attempts = new Attempts('the plan of paths could not be carried out, the last one stays', options.log)
     this.#initialized = [tables.routes.initializer('paths'), tables.ipcache.initializer('paths')]
   }
@@ -74,6 +89,16 @@ export class PathPlanner implements Disposable {
   /** Why the last plan could not be carried out; undefined when it was. */
   get failure(): string | undefined {
     return this.#attempts.failure
+  }
+
+  /** The network that routes this node's pods, as far as others know of it. */
+  get nativeNetwork(): string | undefined {
+    return this.#options.tables.nodes.get(this.#options.nodeName)?.nativeNetwork
+  }
+
+  /** Ways to the other nodes, as of the last plan. */
+  get ways(): readonly Way[] {
+    return this.#ways
   }
 
   /** What other nodes know this node by, as of the last plan. */
@@ -100,11 +125,11 @@ export class PathPlanner implements Disposable {
     const { tables, nodeName } = this.#options
     const seen = {
       nodes: tables.nodes.revision,
-      devices: `${tables.uplinks.revision} ${tables.hostAddresses.revision}`,
+      ways: `${tables.uplinks.revision} ${tables.hostAddresses.revision} ${this.#gateways.revision}`,
     }
     if (seen.nodes !== this.#seen?.nodes) this.#ranges = grantRanges(tables.nodes.values(), nodeName)
     const strayed = this.#strays.update(this.#ranges.of)
-    const same = seen.nodes === this.#seen?.nodes && seen.devices === this.#seen.devices
+    const same = seen.nodes === this.#seen?.nodes && seen.ways === this.#seen.ways
     if (this.#mtu !== undefined && same && !strayed) return this.#mtu
     this.#seen = undefined
     const ways = this.#findWays()
@@ -119,6 +144,12 @@ export class PathPlanner implements Disposable {
   /** Has the next plan carried out on the devices also when it is the same, as after one of them was changed. */
   repair(): void {
     this.#carriedOut = undefined
+    this.#again.nudge()
+  }
+
+  /** Routes of the node have changed: they may lead to other nodes by other gateways than before. */
+  reroute(): void {
+    this.#rerouted = true
     this.#again.nudge()
   }
 
@@ -142,13 +173,21 @@ export class PathPlanner implements Disposable {
       await eachChange([nodes, pods, uplinks, hostAddresses, this.#again], follow, signal)
     } finally {
       cancel()
+      this.#cancelLook()
     }
   }
 
   async #carryOut(onPlan: () => Promise<void>): Promise<boolean> {
     const { nodes, pods, uplinks } = this.#options.tables
     const succeeded = await this.#attempts.make(async () => {
-      const wanted = JSON.stringify([this.plan(), this.#ownAddresses, this.informed, [...uplinks.values()]])
+      if (this.#looksForGateways()) await this.#gateways.look()
+      const wanted = JSON.stringify([
+        this.plan(),
+        this.#ownAddresses,
+        this.nativeNetwork,
+        this.informed,
+        [...uplinks.values()],
+      ])
       if (wanted === this.#carriedOut) return
       // Before the call: a repair that is asked for during it comes after it.
       this.#carriedOut = wanted
@@ -158,6 +197,22 @@ export class PathPlanner implements Disposable {
     else if (nodes.initialized && pods.initialized && uplinks.initialized)
       for (const finish of this.#initialized.splice(0)) finish()
     return succeeded
+  }
+
+  /** Whether other gateways may be in use by now; where the last look is not long past, the next comes by itself. */
+  #looksForGateways(): boolean {
+    const { uplinks, hostAddresses } = this.#options.tables
+    const devices = `${uplinks.revision} ${hostAddresses.revision}`
+    if (!this.#rerouted && devices === this.#devices) return false
+    const { restMs } = this.#gateways
+    this.#cancelLook()
+    if (restMs > 0) {
+      this.#cancelLook = this.#clock.after(restMs, () => this.#again.nudge())
+      return false
+    }
+    this.#rerouted = false
+    this.#devices = devices
+    return this.#gateways.any
   }
 
   async #gather(signal: AbortSignal): Promise<void> {
@@ -176,16 +231,24 @@ export class PathPlanner implements Disposable {
     const hostAddresses = [...tables.hostAddresses.values()]
     const current = hostAddresses.filter(a => uplinks.has(a.device))
     if (current.length > 0) this.#uplinkAddresses = current
+    this.#gateways.begin()
     return findWays({
       self: nodeName,
       mode,
       families,
-      nodes: [...tables.nodes.values()],
+      nodes: this.#nodes(),
       hostAddresses,
       uplinkAddresses: this.#uplinkAddresses,
       ranges: this.#ranges.of,
-      strays: this.#strays.byNode(),
+      strays: straysOf(this.#strays.byNode(), this.#ranges.of, tables.nodes.values(), nodeName),
+      gateway: this.#gateways.to,
     })
+  }
+
+  /** With what this node knows of itself before it has told the others. */
+  #nodes(): NodeRow[] {
+    const { tables, nodeName, cloud } = this.#options
+    return Array.from(tables.nodes.values(), row => (row.name === nodeName ? { ...row, cloud: cloud() } : row))
   }
 
   #planMtu({ overlay }: Ways): MtuPlan {
@@ -206,6 +269,7 @@ export class PathPlanner implements Disposable {
   #write(ways: Ways, mtu: MtuPlan): void {
     const { tables } = this.#options
     const paths = planPaths(ways, mtu)
+    this.#ways = ways.ways
     replaceRows(tables.routes, paths.routes)
     replaceRows(tables.ipcache, paths.ipcache)
     this.#report([...this.#ranges.problems, ...ways.problems])

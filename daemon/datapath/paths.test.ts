@@ -52,6 +52,7 @@ function plan({ pods = [], ...more }: Input = {}): Paths & Pick<Ways, 'overlay' 
     uplinkAddresses: UPLINK,
     ranges: ranges.of,
     strays: strays.byNode(),
+    gateway: () => undefined,
     ...more,
   })
   const problems = [...ranges.problems, ...ways.problems]
@@ -102,6 +103,41 @@ test("the node's own ranges end here, after every other route to them and in the
   assert.deepEqual(
     ends.map(r => [r.dst, r.metric, r.via, r.link]),
     [['10.1.1.0/24', LAST_RESORT, undefined, undefined]],
+  )
+})
+
+const inNetwork = (row: NodeRow, nativeNetwork: string): NodeRow => ({ ...row, nativeNetwork })
+
+test('a node of the same native network is reached by the gateway that leads to it, with the native MTU, a near one directly', () => {
+  const gateway = (address: string) =>
+    address.includes(':')
+      ? { via: 'fe80::fe', link: 'eth1', onlink: true as const }
+      : { via: '172.30.0.254', link: 'eth1' }
+  const p = plan({ nodes: [self, near, far].map(row => inNetwork(row, 'x')), gateway })
+  assert.deepEqual(
+    away(p).map(r => `${r.dst} ${r.via} ${r.link} ${r.onlink} ${r.mtu}`),
+    [
+      '10.1.2.0/24 172.30.0.2 undefined undefined 1500',
+      'fd00:1:2::/112 fd00:30::2 undefined undefined 1500',
+      '10.1.3.0/24 172.30.0.254 eth1 undefined 1500',
+      'fd00:1:3::/112 fe80::fe eth1 true 1500',
+    ],
+  )
+  assert.deepEqual([p.overlay, p.problems], [undefined, []])
+})
+
+test('a native network to whose node no route leads is left to it, and is a problem', () => {
+  const p = plan({ families: [4], nodes: [self, far].map(row => inNetwork(row, 'x')) })
+  assert.deepEqual([away(p), p.ipcache.map(r => r.path.kind)], [[], ['native', 'native']])
+  assert.deepEqual(p.problems, ['node n3: no route leads to 172.31.9.3, by which 10.1.3.0/24 is reached (network x)'])
+})
+
+test('a native network carries a family that both nodes have an address of; another goes through the overlay', () => {
+  const four = inNetwork({ ...far, addresses: ['172.31.9.3'] }, 'x')
+  const p = plan({ nodes: [inNetwork(self, 'x'), four], gateway: () => ({ via: '172.30.0.254', link: 'eth0' }) })
+  assert.deepEqual(
+    p.ipcache.map(r => `${r.prefix} ${r.path.kind} ${r.why}`),
+    ['172.31.9.3/32 native network x', '10.1.3.0/24 native network x', 'fd00:1:3::/112 overlay network x without IPv6'],
   )
 })
 

@@ -1,11 +1,13 @@
 /**
  * How each remote prefix is reached: a pure function from nodes, pods and this node's own addresses to kernel routes and
- * ipcache rows. Family by family, a node whose address is on one of our links is reached natively, all others through
- * the overlay, unless the configuration says one of the two for all.
+ * ipcache rows. Family by family, a node of the same native network, or without one on the same link, is reached natively,
+ * all others through the overlay (`choose-way.ts`), unless the configuration says one of the two for all.
  */
 import { covers, familyIn, hostPrefix, parseAddress, parsePrefix, widthOf } from '../kernel/ip.ts'
 import { type Address, CAUSEWAY_PROTOCOL, type Family, type Prefix } from '../kernel/kernel.ts'
 import type { HostAddressRow, IpcacheRow, NodeRow, RouteRow } from '../state/tables.ts'
+import { type Choice, chooseWay } from './choose-way.ts'
+import type { Gateway } from './gateways.ts'
 
 export type RoutingMode = 'auto' | 'native' | 'overlay'
 
@@ -30,13 +32,18 @@ export interface WaysInput {
   readonly ranges: ReadonlyMap<string, readonly Prefix[]>
   /** Prefixes of pods outside them by node. */
   readonly strays: ReadonlyMap<string, readonly Prefix[]>
+  /** By which the node's routes lead to an address; undefined where none does. */
+  readonly gateway: (address: Address) => Gateway | undefined
 }
 
 /** How a node is reached with packets of one family; a native way without `via` is the fabric's own. */
-type Hop = { readonly kind: 'native'; readonly via?: Address } | { readonly kind: 'overlay'; readonly tunnel: Address }
+type Hop = { readonly why: string } & (
+  | ({ readonly kind: 'native' } & Partial<Gateway>)
+  | { readonly kind: 'overlay'; readonly tunnel: Address }
+)
 
-interface Way {
-  readonly node: NodeRow
+export interface Way {
+  readonly node: Pick<NodeRow, 'name' | 'addresses'>
   /** Undefined where there is no way. */
   readonly hops: Readonly<Record<Family, Hop | undefined>>
   /** Of the node's pods. */
@@ -73,14 +80,19 @@ export interface Paths {
  * on whether the overlay is used, and routes on MTUs. Deterministic in its input.
  */
 export function findWays(input: WaysInput): Ways {
-  const { self, mode, ranges, strays } = input
+  const { self, ranges, strays } = input
   const own = input.nodes.find(n => n.name === self)
   const near = onLink(input.uplinkAddresses)
   const underlay = underlayFamilies(own, input.uplinkAddresses)
   const others = input.nodes.filter(n => n.name !== self).sort((a, b) => (a.name < b.name ? -1 : 1))
   const ways = others.map((node): Way => {
     const tunnel = underlay.map(f => addressOf(node, f)).find(address => address !== undefined)
-    const hop = (family: Family): Hop | undefined => hopOf(mode, near(node, family), tunnel)
+    const hop = (family: Family): Hop | undefined => {
+      const via = near(node, family)
+      const { kind, why } = choiceOf(input, { own, node, family, near: via !== undefined })
+      if (kind === 'native') return { kind, why, ...(via === undefined ? beyond(input, node, family) : { via }) }
+      return tunnel === undefined ? undefined : { kind, why, tunnel }
+    }
     return {
       node,
       hops: node.addresses.length === 0 ? { 4: undefined, 6: undefined } : { 4: hop(4), 6: hop(6) },
@@ -93,7 +105,7 @@ export function findWays(input: WaysInput): Ways {
     ends: served(ranges.get(self) ?? [], input).map(p => p.prefix),
     overlay: overlayOf(ways),
     sources: { 4: sourceOf(own, input, 4), 6: sourceOf(own, input, 6) },
-    problems: ways.flatMap(problemsOf),
+    problems: ways.flatMap(way => problemsOf(way, input)),
   }
 }
 
@@ -117,14 +129,29 @@ export function planPaths({ ways, ends, sources }: Ways, mtu: { native: number; 
   return { routes, ipcache }
 }
 
+interface Pair {
+  readonly own: NodeRow | undefined
+  readonly node: NodeRow
+  readonly family: Family
+  readonly near: boolean
+}
+
+/** Natively go those families of which both Nodes have an address: the other one knows no more of this one. */
+function choiceOf({ mode }: Pick<WaysInput, 'mode'>, { own, node, family, near }: Pair): Choice {
+  if (mode !== 'auto') return { kind: mode, why: `routing.mode ${mode}` }
+  const choice = chooseWay(own ?? {}, node, near)
+  const both = [own, node].every(end => end === undefined || addressOf(end, family) !== undefined)
+  return choice.kind === 'overlay' || both ? choice : { kind: 'overlay', why: `${choice.why} without IPv${family}` }
+}
+
 /**
- * `via` is the node's address where it is on-link. In mode native a node beyond our links is left to the fabric, which
- * then knows the way: a route by its address would be refused, and the node's other routes lead there.
+ * To a node beyond our links the fabric leads. In mode native the node's other routes cover the pods, and one by the
+ * node's address would be refused; a native network needs one by the gateway that leads to the node, for the node may
+ * have several uplinks.
  */
-function hopOf(mode: RoutingMode, via: Address | undefined, tunnel: Address | undefined): Hop | undefined {
-  if (mode !== 'overlay' && via !== undefined) return { kind: 'native', via }
-  if (mode === 'native') return { kind: 'native' }
-  return tunnel === undefined ? undefined : { kind: 'overlay', tunnel }
+function beyond({ mode, gateway }: WaysInput, node: NodeRow, family: Family): Partial<Gateway> {
+  const address = addressOf(node, family)
+  return mode === 'native' || address === undefined ? {} : (gateway(address) ?? {})
 }
 
 /**
@@ -152,7 +179,7 @@ function underlayFamilies(own: NodeRow | undefined, uplinkAddresses: readonly Ho
   return held.length === 0 ? FAMILIES : FAMILIES.filter(f => held.includes(f))
 }
 
-function addressOf(node: NodeRow, family: Family): Address | undefined {
+function addressOf(node: Pick<NodeRow, 'addresses'>, family: Family): Address | undefined {
   return node.addresses.find(a => familyIn(a) === family)
 }
 
@@ -191,13 +218,16 @@ function overlayOf(ways: readonly Way[]): Family | undefined {
   return used.has(6) ? 6 : used.has(4) ? 4 : undefined
 }
 
-function problemsOf({ node, hops, prefixes }: Way): string[] {
+function problemsOf({ node, hops, prefixes }: Way, { mode }: Pick<WaysInput, 'mode'>): string[] {
   if (node.addresses.length === 0) return [`node ${node.name}: has no InternalIP address`]
   return prefixes.flatMap(({ prefix, family }) => {
     const hop = hops[family]
     if (hop === undefined) return `node ${node.name}: no address of a family that this node has, to reach ${prefix} by`
-    const missing = hop.kind === 'native' && addressOf(node, family) === undefined
-    return missing ? `node ${node.name}: no IPv${family} address to reach ${prefix} by` : []
+    if (hop.kind === 'overlay') return []
+    const address = addressOf(node, family)
+    if (address === undefined) return `node ${node.name}: no IPv${family} address to reach ${prefix} by`
+    const lost = mode === 'auto' && hop.via === undefined
+    return lost ? `node ${node.name}: no route leads to ${address}, by which ${prefix} is reached (${hop.why})` : []
   })
 }
 
@@ -216,9 +246,15 @@ function routeOf(
   const common = { dst, protocol: CAUSEWAY_PROTOCOL, owner: OWNER, mtu: by.mtu, ...src }
   if (hop.kind === 'overlay')
     return [{ ...common, via: OVERLAY_GATEWAY[familyIn(dst)], link: OVERLAY_DEVICE, onlink: true }]
-  return hop.via === undefined ? [] : [{ ...common, via: hop.via }]
+  const { kind: _kind, why: _why, via, ...rest } = hop
+  return via === undefined ? [] : [{ ...common, via, ...rest }]
 }
 
 function rowOf(prefix: Prefix, node: string, hop: Hop): IpcacheRow {
-  return { prefix, node, path: hop.kind === 'overlay' ? { kind: 'overlay', tunnel: hop.tunnel } : { kind: 'native' } }
+  return {
+    prefix,
+    node,
+    path: hop.kind === 'overlay' ? { kind: 'overlay', tunnel: hop.tunnel } : { kind: 'native' },
+    why: hop.why,
+  }
 }

@@ -18,26 +18,29 @@ export function planPrograms(options: DatapathOptions, planner: PathPlanner): Pr
     { program: 'uplink_in', device },
     { program: 'uplink_out', device },
   ])
-  if (!hasOverlay(options)) return { hooks, constants: constantsOf(options, undefined) }
+  const { nativeNetwork } = planner
+  if (!hasOverlay(options)) return { hooks, constants: constantsOf(options, undefined, nativeNetwork) }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
   const overlay = ensureOverlay(kernel.net, wanted)
   hooks.push({ program: 'overlay_in', device: overlay.index }, { program: 'overlay_out', device: overlay.index })
-  return { hooks, constants: constantsOf(options, overlay) }
+  return { hooks, constants: constantsOf(options, overlay, nativeNetwork) }
 }
 
 /** What the programs are loaded with, those of plugins over ours. */
 export function constantsOf(
   { kernel, settings, constants }: Pick<DatapathOptions, 'kernel' | 'settings' | 'constants'>,
   overlay: Overlay | undefined,
+  nativeNetwork?: string,
 ): ProgramConstants {
   const { routing, datapath, services } = settings
   const { port, vni } = routing.overlay
   const own = programConstants({
     datapath,
     silent: services.withoutBackend === 'drop',
+    formerPods: routing.formerRanges.length > 0,
     clientPorts: clientPorts(kernel),
-    dsr: { ...dsrOf(settings), vni },
+    dsr: { ...dsrOf(settings, nativeNetwork), vni },
     hostNetns: netnsCookie(),
     steadySets: steadySets(possibleCpus()),
     ...(overlay === undefined ? {} : { overlay: { ifindex: overlay.index, mtu: overlay.mtu, vni, port } }),
@@ -51,9 +54,13 @@ export function hasOverlay({ settings, overlay }: Pick<DatapathOptions, 'setting
 }
 
 /** By option on links and in the overlay, where nobody looks at it; through a network's own routers as UDP. */
-function dsrOf({ services: { dsr }, routing }: DatapathSettings) {
+export function dsrOf(
+  { services: { dsr }, routing }: Pick<DatapathSettings, 'services' | 'routing'>,
+  nativeNetwork: string | undefined,
+) {
   const { dispatch, port } = dsr
-  return { dispatch: dispatch !== 'auto' ? dispatch : routing.mode === 'native' ? 'geneve' : 'option', port } as const
+  const routed = routing.mode === 'native' || (routing.mode === 'auto' && nativeNetwork !== undefined)
+  return { dispatch: dispatch !== 'auto' ? dispatch : routed ? 'geneve' : 'option', port } as const
 }
 
 /** Where the node's own sockets take their source ports from. */

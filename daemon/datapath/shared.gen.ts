@@ -60,6 +60,8 @@ export type Family = (typeof Family)[keyof typeof Family]
 export const EndpointFlags = {
   /** An address of this node: the packet goes to the host's stack. */
   ENDPOINT_HOST: 1,
+  /** Besides: not of the node itself, but of a pod that another CNI attached to its stack. */
+  ENDPOINT_FORMER: 2,
 } as const
 export type EndpointFlags = (typeof EndpointFlags)[keyof typeof EndpointFlags]
 

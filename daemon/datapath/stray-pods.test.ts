@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../../test/support/random.ts'
-import { createTables, type PodRow } from '../state/tables.ts'
-import { StrayPods } from './stray-pods.ts'
+import { createTables, type NodeRow, type PodRow } from '../state/tables.ts'
+import { StrayPods, straysOf } from './stray-pods.ts'
 
 const pod = (name: string, nodeName: string, addresses: string[], hostNetwork = false): PodRow => ({
   namespace: 'default',
@@ -92,3 +92,50 @@ function sorted(strays: StrayPods): string {
     .sort()
     .join(' ')
 }
+
+test("pods in the ranges of another CNI are that one's, wherever they are", () => {
+  const { pods } = createTables()
+  using strays = new StrayPods(pods, ['10.244.0.0/16'])
+  pods.put(pod('old', 'n2', ['10.244.2.7', '10.9.9.9']))
+  assert.deepEqual([strays.update(ranges), print(strays)], [true, 'n2: 10.9.9.9/32'])
+})
+
+const told = (name: string, podAddresses: string[], addresses: string[] = []): NodeRow => ({
+  name,
+  addresses,
+  podCidrs: [],
+  labels: {},
+  podAddresses,
+})
+const published: readonly (readonly [what: string, nodes: NodeRow[], seen: Map<string, string[]>, strays: string])[] = [
+  [
+    'those of other nodes, not of this one',
+    [told('n1', ['10.9.0.1']), told('n2', ['10.9.0.2'])],
+    new Map(),
+    'n2 10.9.0.2/32',
+  ],
+  [
+    'besides those that are seen',
+    [told('n2', ['10.9.0.2', '10.9.0.3'])],
+    new Map([['n2', ['10.9.0.3/32']]]),
+    'n2 10.9.0.3/32 10.9.0.2/32',
+  ],
+  [
+    'of a claim by two the first by name',
+    [told('n3', ['10.9.0.2']), told('n2', ['10.9.0.2'])],
+    new Map(),
+    'n2 10.9.0.2/32',
+  ],
+  [
+    'not what lies in ranges of this node or of its own',
+    [told('n2', ['10.1.1.9', '10.1.2.9', 'fd00:9::1'])],
+    new Map(),
+    'n2 fd00:9::1/128',
+  ],
+  ['no address of a node', [told('n2', ['172.30.0.3']), told('n3', [], ['172.30.0.3'])], new Map(), ''],
+]
+for (const [what, nodes, seen, strays] of published)
+  test(`of addresses that daemons publish it takes ${what}`, () => {
+    const found = straysOf(seen, ranges, nodes, 'n1')
+    assert.equal([...found].map(([node, prefixes]) => `${node} ${prefixes.join(' ')}`).join(', '), strays)
+  })

@@ -40,10 +40,15 @@ test('IPv4 is forwarded for pods without it where NAT64 makes it of what they se
 })
 
 test('a family that pods shall have and the kernel lacks is refused with what to do', () => {
-  const without = { sysctl: () => undefined }
+  const without = { sysctl: (name: string) => (name.startsWith('net.ipv4.') ? '0' : undefined) }
   assert.throws(() => requireFamilies(without, [4, 6]), { code: 'NOT_SUPPORTED', message: /families: \[ipv4\]/ })
   requireFamilies(without, [4])
   requireFamilies(new Machine().process(), [4, 6])
+})
+
+test('sysctls that are not where the configuration says are not taken for a kernel without IPv6', () => {
+  const nothing = { sysctl: () => undefined }
+  assert.throws(() => requireFamilies(nothing, [4, 6]), { code: 'CONFIG', key: 'paths.sysctl' })
 })
 
 for (const [range, reserved, wanted] of [

@@ -1,4 +1,5 @@
 /** What the node's namespace must allow for pods to be reached, kept so while the daemon runs. */
+import { ConfigError } from '../errors.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NotSupported } from '../kernel/errors.ts'
 import type { Family, Kernel } from '../kernel/kernel.ts'
@@ -66,8 +67,13 @@ function numbers(text: string): number[] {
   return (text.match(/\d+/g) ?? []).map(Number)
 }
 
-/** Throws NotSupported for a family that pods shall have and the kernel was started without. */
+/** Throws NotSupported for a family that pods shall have and the kernel was started without, ConfigError without any sysctl. */
 export function requireFamilies(kernel: Pick<Kernel, 'sysctl'>, families: readonly Family[]): void {
+  if (kernel.sysctl('net.ipv4.ip_forward') === undefined)
+    throw new ConfigError(
+      'paths.sysctl',
+      "the kernel's sysctls are not there; allowed: where /proc/sys of the node is, by `net`",
+    )
   if (!families.includes(6) || kernel.sysctl('net.ipv6.conf.all.forwarding') !== undefined) return
   throw new NotSupported('IPv6', 'a kernel that was started without ipv6.disable=1, or families: [ipv4]')
 }

@@ -20,7 +20,7 @@ import { Journal } from './journal.ts'
 import { type JournalFiles, nodeFiles } from './journal-files.ts'
 import { type AttachmentId, attachmentKey } from './key.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
-import { Leases } from './leases.ts'
+import { Leases, type Starved } from './leases.ts'
 import { endpointMetrics, type Verb } from './metrics.ts'
 import { onLinkEvent, reconcileEndpoints, repairHosts } from './reconcile-endpoints.ts'
 import { followMtu } from './remtu.ts'
@@ -71,6 +71,8 @@ export interface Endpoints extends AsyncDisposable {
   check(request: CheckRequest, deadlineMs: number, signal: AbortSignal): Promise<void>
   gc(request: GcRequest, deadlineMs: number, signal: AbortSignal): Promise<void>
   status(): void
+  /** Pools that have nothing for pods which wait now. */
+  starved(): readonly Starved[]
   /** The MTU plan has changed: living pods follow. */
   remtu(): Promise<void>
   /** Puts links, block bindings, routes and neighbours of living pods right, as after somebody flushed routes. */
@@ -157,6 +159,10 @@ class NodeEndpoints implements Endpoints {
   }
   status(): void {
     requireAvailable(this.waiting(), this.#options.families, this.#leases.status())
+  }
+
+  starved(): readonly Starved[] {
+    return this.#leases.starved()
   }
 
   async remtu(): Promise<void> {

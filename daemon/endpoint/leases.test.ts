@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../../test/support/eventually.ts'
 import { SmallIpam } from '../../test/support/small-ipam.ts'
 import type { AddressRequest, Ipam, Lease } from '../plugin.ts'
 import { codeOf } from './errors.ts'
@@ -103,6 +104,21 @@ test('a request that is given up says what the pool said, also one that never ha
     assert.ok(result.status === 'rejected' && codeOf(result.reason) === 'NO_ADDRESS')
     assert.match(String((result.reason as Error).cause), /all 1 IPv4 addresses are in use/)
   }
+})
+
+test('a pool is short of addresses while a request waits for one, whichever it is', async () => {
+  const leases = new Leases([listIpam('default', ['10.0.0.1'])])
+  const lease = await leases.allocate(request('holder'), never)
+  const stop = new AbortController()
+  const wished = leases.allocate(request('wishes', { address: '10.9.9.9' }), stop.signal).catch(codeOf)
+  const waiting = leases.allocate(request('waits'), never)
+  await eventually(() => leases.starved().length > 0)
+  assert.deepEqual(leases.starved(), [{ pool: 'default', family: 4 }])
+  await leases.release(lease, never)
+  await waiting
+  assert.deepEqual(leases.starved(), [])
+  stop.abort()
+  await wished
 })
 
 test('an address that comes after nobody waits for it any more is still its owner’s to give back', async () => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { abortable, afterAbort } from '../abort.ts'
 import { UnknownPool } from '../errors.ts'
 import { prefixContains } from '../kernel/ip.ts'
+import type { Family } from '../kernel/kernel.ts'
 import { type AddressRequest, DEFAULT_POOL, type Ipam, type Lease, type PoolStatus, type Released } from '../plugin.ts'
 import { AttachmentError, codeOf, endOfWait } from './errors.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
@@ -12,6 +13,13 @@ const ASK_AGAIN_MS = 200
 /** How long an IPAM may go on with a request whose signal has aborted, before nobody waits for it. */
 const LAST_WORD_MS = 1_000
 
+/** Requests that wait for an address, whichever it is. */
+export interface Starved {
+  readonly pool: string
+  readonly family: Family
+}
+
+type Refused = Starved & { readonly address: string | undefined; readonly answer: unknown }
 type Answer = { readonly lease: Lease } | { readonly exhausted: unknown }
 
 export class Leases {
@@ -20,7 +28,7 @@ export class Leases {
   /** Requests that found nothing, by what they ask for: the first one asks again, the others wait behind it. */
   readonly #lines = new KeyedMutex()
   /** What each line's first one was told last. */
-  readonly #refusals = new Map<string, unknown>()
+  readonly #refusals = new Map<string, Refused>()
   /** Answers nobody waits for any more, by owner. */
   readonly #late = new Map<string, Promise<readonly Lease[]>>()
 
@@ -91,6 +99,13 @@ export class Leases {
     return this.#ipamOf(pool) !== undefined
   }
 
+  /** Pools that have nothing for requests which wait now. */
+  starved(): readonly Starved[] {
+    return [...this.#refusals]
+      .filter(([line, { address }]) => address === undefined && this.#lines.busy(line))
+      .map(([, { pool, family }]) => ({ pool, family }))
+  }
+
   /** State of the pool of requests that name none, one entry a family. */
   status(): readonly PoolStatus[] {
     return this.#ipams.flatMap(ipam => ipam.status()).filter(status => status.pool === this.#pool)
@@ -111,24 +126,28 @@ export class Leases {
     if (!this.#lines.busy(line)) {
       const answer = await this.#ask(ipam, asked, signal)
       if ('lease' in answer) return answer.lease
-      this.#refusals.set(line, answer.exhausted)
+      this.#refuse(line, asked, answer.exhausted)
     }
     try {
       return await this.#lines.run(line, signal, () => this.#insist(ipam, asked, line, signal))
     } catch (error) {
       if (!signal.aborted) throw error
-      throw noAddress(request, this.#refusals.get(line), signal.reason)
+      throw noAddress(request, this.#refusals.get(line)?.answer, signal.reason)
     }
   }
 
   /** Asks until there is an address; throws the signal's reason. */
-  async #insist(ipam: Ipam, request: AddressRequest, line: string, signal: AbortSignal): Promise<Lease> {
+  async #insist(ipam: Ipam, request: PoolRequest, line: string, signal: AbortSignal): Promise<Lease> {
     for (;;) {
       const answer = await this.#ask(ipam, request, signal)
       if ('lease' in answer) return answer.lease
-      this.#refusals.set(line, answer.exhausted)
+      this.#refuse(line, request, answer.exhausted)
       await pause(ASK_AGAIN_MS, signal)
     }
+  }
+
+  #refuse(line: string, { pool, family, address }: PoolRequest, answer: unknown): void {
+    this.#refusals.set(line, { pool, family, address, answer })
   }
 
   /** One question. Exhaustion is told by its code, since an IPAM from outside has classes of its own. */
@@ -171,6 +190,9 @@ export class Leases {
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted())
 }
+
+/** One whose pool is known. */
+type PoolRequest = AddressRequest & { readonly pool: string }
 
 /** A deadline is reported as lack of an address; any other end of waiting as what it is. */
 function noAddress(request: AddressRequest, cause: unknown, reason: unknown): AttachmentError {

@@ -65,9 +65,14 @@ export class Nat {
     if (this.#options.masquerade) this.#exhaustion.see(record)
   }
 
-  /** Pods that had no port left within the last minute, in words. */
+  /** Pods that had no port left within the last minute, the latest first. */
+  get exhausted(): readonly Exhausted[] {
+    return this.#exhaustion.list()
+  }
+
+  /** The same in words. */
   get problems(): readonly string[] {
-    const all = this.#exhaustion.list()
+    const all = this.exhausted
     const more = all.length - MOST_PROBLEMS
     const nameOf = this.#names()
     const texts = all

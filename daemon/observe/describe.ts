@@ -1,8 +1,10 @@
 /** Gathers what `causeway status` shows from the parts of the daemon. */
 import type { Status } from '../api/status.ts'
 import type { ClusterSource, SourceProblem } from '../cluster/source.ts'
+import { untold } from '../cluster/node-facts.ts'
 import type { Datapath } from '../datapath/datapath.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { policyProblems } from '../policy/not-enforced.ts'
 import type { Parts } from '../plugin.ts'
 import type { RunningPlugins } from '../run.ts'
 import type { ReconcilerStatus } from '../state/reconcile.ts'
@@ -24,6 +26,8 @@ export interface Described {
   readonly datapath: Pick<Datapath, 'facts' | 'problems' | 'status'> | undefined
   /** Frontends that several services claim, and ports that somebody else has; undefined like the other. */
   readonly services: { readonly problems: readonly string[] } | undefined
+  /** Settings of this node that cannot be used; undefined while there are none to follow. */
+  readonly settings?: { readonly problems: readonly SourceProblem[] } | undefined
   /** Pods that have no port left to leave the cluster with; undefined like the other. */
   readonly nat: { readonly problems: readonly string[] } | undefined
   /** Network configurations of others. */
@@ -46,6 +50,9 @@ export function describe(d: Described): Status {
     tables: tables.map(([name, t]) => ({ name, rows: t.size, revision: t.revision, pending: t.pending })),
     problems: [
       ...d.source.problems(),
+      ...(d.settings?.problems ?? []),
+      ...(d.source.name === 'kubernetes' ? untold(d.config.nodeName, d.tables) : []),
+      ...policyProblems(d.tables),
       ...d.network.problems,
       ...problemsAt('routing', d.datapath),
       ...problemsAt('services', d.services),

@@ -1,31 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../../test/support/random.ts'
-import { everything, labelled } from '../state/selectors.ts'
+import { labelled } from '../state/selectors.ts'
 import { covers, parsePrefix } from '../kernel/ip.ts'
 import { assign, type Assignment, type Cluster } from './assign.ts'
-import type { ClusterNodeRow, IpPoolRow, NodeNetworkRow } from './rows.ts'
+import type { ClusterNodeRow, NodeNetworkRow } from './rows.ts'
+import { networkRow as network, nodeRow as node, poolRow as pool } from './testdata.ts'
 
-function node(name: string, rest: Partial<ClusterNodeRow> = {}): ClusterNodeRow {
-  return {
-    name,
-    uid: `uid-${name}`,
-    labels: {},
-    podCidrs: [],
-    tainted: false,
-    networkUnavailable: '',
-    bootId: '',
-    ...rest,
-  }
-}
-function network(name: string, podCidrs: readonly string[], rest: Partial<NodeNetworkRow> = {}): NodeNetworkRow {
-  const own = { name, uid: `network-${name}`, created: '', nodeUid: `uid-${name}`, pool: 'p', ready: false, bootId: '' }
-  return { ...own, podCidrs, ...rest }
-}
-function pool(name: string, ranges: readonly (readonly [string, number])[], rest: Partial<IpPoolRow> = {}): IpPoolRow {
-  const own = { name, uid: `pool-${name}`, generation: 1, created: '', priority: 0, nodes: everything }
-  return { ...own, ranges: ranges.map(([cidr, nodePrefixLength]) => ({ cidr, nodePrefixLength })), ...rest }
-}
 function assigned(cluster: Partial<Cluster>): Assignment {
   return assign({ nodes: [], networks: [], pools: [], resting: [], ...cluster })
 }
@@ -73,12 +54,48 @@ test('nothing is given that a node, a Node.spec or a rest has a part of', () => 
   const nodes = [node('a'), node('kubeadm', { podCidrs: ['10.0.1.0/25'] })]
   const networks = [network('kubeadm', []), network('other', ['10.0.0.128/26'])]
   const pools = [pool('p', [['10.0.0.0/21', 24]])]
-  const resting = ['10.0.2.0/23']
+  const resting = [network('gone', ['10.0.2.0/23'])]
   assert.deepEqual(given(assigned({ nodes: [nodes[0] as ClusterNodeRow], networks, pools, resting })), [
     'a: 10.0.1.0/24 of p',
   ])
   const all = assigned({ nodes, networks, pools, resting })
   assert.deepEqual(given(all), ['a: 10.0.4.0/24 of p', 'kubeadm: 10.0.5.0/24 of p'])
+})
+
+test('a node gets nothing while the NodeNetwork of its name is of another Node, whose ranges nobody else gets', () => {
+  const networks = [network('a', ['10.0.0.0/24'], { nodeUid: 'uid-before' })]
+  const nodes = [node('a'), node('b')]
+  const { wanted, starved } = assigned({ nodes, networks, pools: [pool('p', [['10.0.0.0/23', 24]])] })
+  assert.deepEqual([wanted.map(each => [each.node.name, each.podCidrs]), starved], [[['b', ['10.0.1.0/24']]], []])
+})
+
+test('a Node that was made anew while its machine ran on gets the ranges of before, for its pods have addresses of them', () => {
+  const pools = [pool('p', [['10.0.0.0/22', 24]])]
+  const resting = [
+    network('a', ['10.0.2.0/24'], { nodeUid: 'before', bootId: 'boot' }),
+    network('b', ['10.0.3.0/24'], { nodeUid: 'before', bootId: 'old' }),
+  ]
+  const nodes = [node('a', { bootId: 'boot' }), node('b', { bootId: 'new' }), node('c')]
+  assert.deepEqual(given(assigned({ nodes, pools, resting })), [
+    'a: 10.0.2.0/24 of p',
+    'b: 10.0.0.0/24 of p',
+    'c: 10.0.1.0/24 of p',
+  ])
+})
+
+test('a node whose NodeNetwork was deleted while its Node stays gets other ranges, also where it had come back before', () => {
+  const pools = [pool('p', [['10.0.0.0/22', 24]])]
+  const nodes = [node('a', { bootId: 'boot' })]
+  const before = network('a', ['10.0.0.0/24'], { nodeUid: 'before', bootId: 'boot' })
+  const meant = network('a', ['10.0.0.0/24'], { bootId: 'boot' })
+  assert.deepEqual(given(assigned({ nodes, pools, resting: [meant] })), ['a: 10.0.1.0/24 of p'])
+  assert.deepEqual(given(assigned({ nodes, pools, resting: [before, meant] })), ['a: 10.0.1.0/24 of p'])
+})
+
+test('no range is given in which a node or a service has an address', () => {
+  const foreign = ['10.0.0.7/32', '10.0.2.0/23', '10.0.3.0/24'].map(parsePrefix)
+  const { wanted, uses } = assigned({ nodes: [node('a')], pools: [pool('p', [['10.0.0.0/22', 24]])], foreign })
+  assert.deepEqual([wanted[0]?.podCidrs, uses[0]?.free], [['10.0.1.0/24'], 0])
 })
 
 test('of pools that select a node the highest, the oldest, the first by name is its pool', () => {

@@ -2,19 +2,27 @@
  * Which node gets which pod ranges. Pure: the same cluster gives the same answer. What a node has it keeps, whatever
  * becomes of its pool, for its pods have addresses of it; a range is given once it overlaps nothing that anybody has.
  */
-import { covers, familyIn, parsePrefix } from '../kernel/ip.ts'
+import { covers, familyIn, type IpPrefix, parsePrefix } from '../kernel/ip.ts'
 import type { Family, Prefix } from '../kernel/kernel.ts'
 import { selects } from '../state/selectors.ts'
 import { BlockSpace } from './block-space.ts'
 import type { ClusterNodeRow, IpPoolRow, NodeNetworkRow } from './rows.ts'
+import { isOfLife } from './strays.ts'
 
 export interface Cluster {
   readonly nodes: Iterable<ClusterNodeRow>
   readonly networks: Iterable<NodeNetworkRow>
   readonly pools: Iterable<IpPoolRow>
-  /** Given back a moment ago: others may still send there. */
-  readonly resting: readonly Prefix[]
+  /**
+   * NodeNetworks that went a moment ago: others may still send to their ranges, so that nobody gets one, but a Node that
+   * was made anew while its machine ran on.
+   */
+  readonly resting: readonly FormerNetwork[]
+  /** What others have: addresses of nodes and services. No range with a part of it is given. */
+  readonly foreign?: readonly IpPrefix[]
 }
+
+export type FormerNetwork = Pick<NodeNetworkRow, 'name' | 'nodeUid' | 'podCidrs' | 'pool' | 'bootId'>
 
 /** What a node's NodeNetwork shall be. */
 export interface WantedNetwork {
@@ -49,21 +57,24 @@ interface OpenPool {
   readonly conflict: string | undefined
 }
 
-export function assign({ nodes, networks, pools, resting }: Cluster): Assignment {
+export function assign({ nodes, networks, pools, resting, foreign = [] }: Cluster): Assignment {
   const byName = new Map([...networks].map(network => [network.name, network]))
   const all = [...nodes].sort(byNameOf)
   const open = openPools(pools)
-  const held = [
+  const ranges = [
     ...[...byName.values()].flatMap(network => network.podCidrs),
     ...all.flatMap(node => node.podCidrs),
-    ...resting,
-  ].map(parsePrefix)
+    ...resting.flatMap(network => network.podCidrs),
+  ]
+  const held = [...ranges.map(parsePrefix), ...foreign]
   for (const { spaces } of open) for (const space of spaces) for (const prefix of held) space.take(prefix)
   const wanted: WantedNetwork[] = []
   const starved: Assignment['starved'][number][] = []
   for (const node of all) {
-    const { podCidrs, pool, lacking } = rangesOf(node, byName.get(node.name), open)
     const last = byName.get(node.name)
+    // That of another Node of this name goes first.
+    if (last !== undefined && !isOfLife(last, node)) continue
+    const { podCidrs, pool, lacking } = rangesOf(node, last ?? formerOf(node, resting), open)
     if (last === undefined || podCidrs.length > last.podCidrs.length) wanted.push({ node, podCidrs, pool })
     for (const family of lacking) starved.push({ node, pool, family })
   }
@@ -73,7 +84,7 @@ export function assign({ nodes, networks, pools, resting }: Cluster): Assignment
 /** What the node has, and from the first pool that selects it a range of each family of that pool which it lacks. */
 function rangesOf(
   node: ClusterNodeRow,
-  network: NodeNetworkRow | undefined,
+  network: FormerNetwork | undefined,
   pools: readonly OpenPool[],
 ): { readonly podCidrs: readonly Prefix[]; readonly pool: string; readonly lacking: readonly Family[] } {
   const has = network?.podCidrs ?? []
@@ -92,6 +103,15 @@ function rangesOf(
     else given.push(range)
   }
   return { podCidrs: [...has, ...given], pool: chosen.pool.name, lacking }
+}
+
+/**
+ * Pods do not outlive the kernel that they were started on; until then they keep their addresses. A NodeNetwork that somebody
+ * deletes while its Node stays was meant to go: what it had is not given to that node again.
+ */
+function formerOf({ name, uid, bootId }: ClusterNodeRow, resting: readonly FormerNetwork[]): FormerNetwork | undefined {
+  const last = resting.findLast(network => network.name === name)
+  return last !== undefined && last.nodeUid !== uid && last.bootId !== '' && last.bootId === bootId ? last : undefined
 }
 
 function firstOf(spaces: readonly BlockSpace[], family: Family): Prefix | undefined {

@@ -29,8 +29,14 @@ export class BlockSpace {
   }
   /** Blocks of which some address is taken. */
   get used(): bigint {
-    const spans = this.#spans.reduce((sum, { first, last }) => sum + last - first + 1n, 0n)
-    return spans + BigInt([...this.#taken].filter(block => !this.#isSpanned(block)).length)
+    let [sum, next] = [0n, 0n]
+    for (const { first, last } of this.#spans.toSorted((a, b) => (a.first < b.first ? -1 : 1))) {
+      const from = first > next ? first : next
+      if (last < from) continue
+      sum += last - from + 1n
+      next = last + 1n
+    }
+    return sum + BigInt([...this.#taken].filter(block => !this.#isSpanned(block)).length)
   }
 
   /** Nothing that overlaps this prefix is given from now on. */

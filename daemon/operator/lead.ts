@@ -1,23 +1,42 @@
 /** What the elected operator does, from a first look at the whole cluster until it does not lead any more. */
+import type { Refusal } from '../cluster-side.ts'
 import { EventRecorder } from '../cluster/kubernetes/events.ts'
-import { RESOURCES } from '../cluster/kubernetes/resources.ts'
+import { type ApiResource, RESOURCES } from '../cluster/kubernetes/resources.ts'
+import type { RowTarget, UnusableObject } from '../cluster/kubernetes/row-sink.ts'
 import {
   byProblem,
+  type Collection,
   rowsOf,
   type WatchedRows,
   watchRows,
   type WatchOptions,
 } from '../cluster/kubernetes/watched-rows.ts'
+import { parseNamespace } from '../cluster/parse.ts'
 import type { SourceProblem } from '../cluster/source.ts'
 import { Jobs } from '../jobs.ts'
+import { replaceRows } from '../state/replace.ts'
+import type { Table } from '../state/table.ts'
+import { Definitions } from './definitions.ts'
 import { markReadyNodes } from './node-readiness.ts'
-import { parseClusterNode, parseIpPool, parseNetwork, parsePolicyName } from './parse.ts'
+import { OwnStatus } from './own-status.ts'
+import {
+  parseClusterNode,
+  parseIpPool,
+  parseNetwork,
+  parseSettings,
+  parsePolicy,
+  parsePolicyName,
+  parseServiceAddresses,
+} from './parse.ts'
 import { PodRanges } from './pod-ranges.ts'
 import { warnOfPolicies } from './policy-warnings.ts'
 import { createOperatorTables, type OperatorTables } from './rows.ts'
+import { followServiceRanges } from './service-ranges.ts'
+import { Strays } from './strays.ts'
 
 export interface LeadOptions extends WatchOptions {
   readonly identity: string
+  readonly refusal: Refusal
 }
 
 export class Leadership {
@@ -26,22 +45,21 @@ export class Leadership {
   readonly #tables: OperatorTables = createOperatorTables()
   readonly #synced = Promise.withResolvers<void>()
   #ranges: PodRanges | undefined
+  #status: OwnStatus | undefined
+  #definitions: Definitions | undefined
 
   constructor(options: LeadOptions) {
     this.#options = options
-    const { nodes, networks, pools, policies } = this.#tables
-    const synced = (): void => this.#look()
+    const { nodes, networks, pools, settings, egressPolicies, namespaces, services, policies } = this.#tables
     this.#watches = [
-      watchRows(options, { resource: RESOURCES.nodes, parse: parseClusterNode, target: rowsOf(nodes), synced }),
-      watchRows(options, { resource: RESOURCES.nodeNetworks, parse: parseNetwork, target: rowsOf(networks), synced }),
-      watchRows(options, { resource: RESOURCES.ipPools, parse: parseIpPool, target: rowsOf(pools), synced }),
-      watchRows(options, {
-        resource: RESOURCES.networkPolicies,
-        extent: 'metadata',
-        parse: parsePolicyName,
-        target: rowsOf(policies),
-        synced,
-      }),
+      this.#watch(RESOURCES.nodes, parseClusterNode, nodes),
+      this.#watch(RESOURCES.nodeNetworks, parseNetwork, networks),
+      this.#watch(RESOURCES.namespaces, parseNamespace, namespaces),
+      this.#watch(RESOURCES.services, parseServiceAddresses, services),
+      this.#watch(RESOURCES.networkPolicies, parsePolicyName, policies),
+      this.#own(RESOURCES.ipPools, parseIpPool, pools),
+      this.#own(RESOURCES.nodeSettings, parseSettings, settings),
+      this.#own(RESOURCES.egressPolicies, parsePolicy, egressPolicies),
     ]
   }
 
@@ -55,6 +73,8 @@ export class Leadership {
       ...unheard.map(({ names, problem }) => ({ place: names, message: problem })),
       ...this.#watches.flatMap(({ problems }) => problems()),
       ...(this.#ranges?.problems ?? []).map(message => ({ place: 'pod ranges', message })),
+      ...(this.#status?.problems ?? []),
+      ...(this.#definitions?.problems ?? []),
     ]
   }
 
@@ -65,23 +85,58 @@ export class Leadership {
 
   /** Until the signal aborts; rejects with the first loop that fails. */
   async run(signal: AbortSignal): Promise<void> {
-    const { client, log, clock, identity } = this.#options
+    const { client, log, clock, identity, refusal } = this.#options
+    const tables = this.#tables
     const events = new EventRecorder({ client, component: 'causeway-operator', instance: identity, log, clock })
-    const ranges = new PodRanges({ client, tables: this.#tables, events, log, clock })
+    const ranges = new PodRanges({ client, tables, events, log, clock })
+    const status = new OwnStatus({ client, tables, events, log, clock, ranges, refusal })
+    const strays = new Strays({ client, tables, log, clock })
+    const definitions = new Definitions({ client, events, log })
     this.#ranges = ranges
+    this.#status = status
+    this.#definitions = definitions
     const stopped = Promise.withResolvers<void>()
     const stop = (): void => stopped.resolve()
     signal.addEventListener('abort', stop, { once: true })
     await using jobs = new Jobs()
     for (const { watch } of this.#watches) jobs.run(`the watch of ${watch.name}`, until => watch.run(until))
+    jobs.run('definitions of own kinds', until => definitions.run(until))
     // What is not known yet may have been given already.
     await Promise.race([this.#synced.promise, stopped.promise, jobs.failed])
     if (signal.aborted) return
-    log.info({ nodes: this.#tables.nodes.size }, 'the operator has seen the whole cluster')
+    log.info({ nodes: tables.nodes.size }, 'the operator has seen the whole cluster')
+    jobs.run('ranges of services', until => followServiceRanges({ client, tables, log }, until))
     jobs.run('pod ranges', until => ranges.run(until))
-    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables: this.#tables, log }, until))
-    jobs.run('warnings of NetworkPolicies', until => warnOfPolicies({ tables: this.#tables, events }, until))
+    jobs.run('NodeNetworks without their Node', until => strays.run(until))
+    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log }, until))
+    jobs.run('status of own kinds', until => status.run(until))
+    jobs.run('warnings of NetworkPolicies', until => warnOfPolicies({ tables, events }, until))
     await Promise.race([stopped.promise, jobs.failed]).finally(() => signal.removeEventListener('abort', stop))
+  }
+
+  #watch<T>(
+    resource: ApiResource,
+    parse: Collection<T>['parse'],
+    table: Table<T>,
+    unusable?: RowTarget<UnusableObject>,
+  ): WatchedRows {
+    const synced = (): void => this.#look()
+    const collection = { resource, parse, target: rowsOf(table), synced, ...(unusable !== undefined && { unusable }) }
+    return watchRows(this.#options, collection)
+  }
+
+  /** Of an own kind, whose objects say themselves when they cannot be read. */
+  #own<T>(resource: ApiResource, parse: Collection<T>['parse'], table: Table<T>): WatchedRows {
+    const { unusable } = this.#tables
+    return this.#watch(resource, parse, table, {
+      get: name => unusable.get(`${resource.kind} ${name}`),
+      put: (_, object) => void unusable.put({ ...object, resource }),
+      delete: name => void unusable.delete(`${resource.kind} ${name}`),
+      replace: objects => {
+        const rows = [...objects.values()].map(object => ({ ...object, resource }))
+        replaceRows(unusable, rows, row => row.resource.kind === resource.kind)
+      },
+    })
   }
 
   #look(): void {

@@ -1,24 +1,39 @@
 /** Objects of the API server → the operator's rows. Throws ObjectError. */
-import { parseNodeNetwork } from '../cluster/join-node.ts'
+import { parseAssigned } from '../cluster/join-node.ts'
+import { parseNodeSettings } from '../cluster/node-settings.ts'
 import type { ObjectField } from '../cluster/object-field.ts'
 import { objectName, objectNamespace } from '../cluster/object-name.ts'
-import { parseSelector } from '../cluster/parse-egress-policy.ts'
+import { parseEgressPolicy, parseSelector } from '../cluster/parse-egress-policy.ts'
 import { parseNode } from '../cluster/parse.ts'
-import { canonicalPrefix, covers, formatPrefix, networkOf, parsePrefix, widthOf } from '../kernel/ip.ts'
-import type { ClusterNodeRow, IpPoolRow, NetworkPolicyName, NodeNetworkRow, PoolRange } from './rows.ts'
+import { addressIn, canonicalPrefix, covers, formatPrefix, parsePrefix, widthOf } from '../kernel/ip.ts'
+import type {
+  ClusterNodeRow,
+  IpPoolRow,
+  NetworkPolicyName,
+  NodeNetworkRow,
+  OwnObject,
+  PolicyRow,
+  PoolRange,
+  ServiceAddressesRow,
+  ServiceRangeRow,
+  SettingsRow,
+} from './rows.ts'
 
 /** Nodes may be registered with it, so that nothing is scheduled before their network is there. */
 export const NOT_READY_TAINT = 'causeway.dev/not-ready'
 export const NETWORK_UNAVAILABLE = 'NetworkUnavailable'
 
 export function parseClusterNode(object: ObjectField): ClusterNodeRow {
-  const { name, labels, podCidrs } = parseNode(object)
+  const { name, labels, podCidrs, addresses, externalAddresses = [], notReady = false } = parseNode(object)
   const taints = object.at('spec').at('taints').items()
   const status = object.at('status')
   return {
     name,
     uid: uidOf(object),
+    created: createdOf(object),
     labels,
+    addresses: [...addresses, ...externalAddresses],
+    notReady,
     podCidrs,
     tainted: taints.some(taint => taint.at('key').text() === NOT_READY_TAINT),
     networkUnavailable: conditionOf(status, NETWORK_UNAVAILABLE),
@@ -34,9 +49,9 @@ export function parseNetwork(object: ObjectField): NodeNetworkRow {
     .find(item => item.at('kind').text() === 'Node')
   const status = object.at('status')
   return {
-    ...parseNodeNetwork(object),
+    ...parseAssigned(object),
     uid: uidOf(object),
-    created: metadata.at('creationTimestamp').text() ?? '',
+    created: createdOf(object),
     nodeUid: owner?.at('uid').text() ?? '',
     pool: object.at('spec').at('pool').text() ?? '',
     ready: conditionOf(status, 'Ready') === 'True',
@@ -46,7 +61,6 @@ export function parseNetwork(object: ObjectField): NodeNetworkRow {
 
 /** The schema of the kind cannot compare its fields: whether a range can be handed out as it says is checked here. */
 export function parseIpPool(object: ObjectField): IpPoolRow {
-  const metadata = object.at('metadata')
   const spec = object.at('spec')
   const ranges = spec.at('cidrs').items().map(parseRange)
   const prefixes = ranges.map(range => parsePrefix(range.cidr))
@@ -55,10 +69,8 @@ export function parseIpPool(object: ObjectField): IpPoolRow {
     if (other) spec.at('cidrs').fail(`${formatPrefix(prefix)} overlaps ${formatPrefix(other)} of the same pool`)
   }
   return {
-    name: objectName(object),
-    uid: uidOf(object),
-    generation: metadata.at('generation').whole() ?? 0,
-    created: metadata.at('creationTimestamp').text() ?? '',
+    ...ownObject(object),
+    created: createdOf(object),
     priority: spec.at('priority').whole() ?? 0,
     nodes: parseSelector(spec.at('nodeSelector')),
     ranges,
@@ -68,8 +80,6 @@ export function parseIpPool(object: ObjectField): IpPoolRow {
 function parseRange(item: ObjectField): PoolRange {
   const cidr = item.at('cidr').converted(canonicalPrefix)
   const prefix = parsePrefix(cidr)
-  if (networkOf(prefix).value !== prefix.value)
-    item.at('cidr').fail(`${cidr} has host bits set; use ${formatPrefix(networkOf(prefix))}`)
   const length = item.at('nodePrefixLength')
   const nodePrefixLength = length.whole() ?? defaultLength(prefix)
   if (nodePrefixLength < prefix.length || nodePrefixLength > widthOf(prefix.family))
@@ -82,8 +92,39 @@ function defaultLength({ family, length }: { readonly family: 4 | 6; readonly le
   return Math.max(length, family === 4 ? 24 : 64)
 }
 
+export function parseSettings(object: ObjectField): SettingsRow {
+  return { ...parseNodeSettings(object), ...ownObject(object) }
+}
+
+export function parsePolicy(object: ObjectField): PolicyRow {
+  return { ...parseEgressPolicy(object), ...ownObject(object) }
+}
+
+/** Those of a load balancer may be addresses of nodes: they say nothing of what is free. */
+export function parseServiceAddresses(object: ObjectField): ServiceAddressesRow | undefined {
+  const texts = object.at('spec').at('clusterIPs').items()
+  // Of a headless service it is `None`; what cannot be read is the daemons' business.
+  const addresses = texts.flatMap(({ value }) => (typeof value === 'string' ? (addressIn(value) ?? []) : []))
+  if (addresses.length === 0) return undefined
+  return { namespace: objectNamespace(object), name: objectName(object), addresses }
+}
+
+export function parseServiceRange(object: ObjectField): ServiceRangeRow {
+  const cidrs = object.at('spec').at('cidrs').items()
+  return { name: objectName(object), cidrs: cidrs.map(cidr => cidr.converted(canonicalPrefix)) }
+}
+
 export function parsePolicyName(object: ObjectField): NetworkPolicyName {
   return { namespace: objectNamespace(object), name: objectName(object), uid: uidOf(object) }
+}
+
+function ownObject(object: ObjectField): OwnObject {
+  const generation = object.at('metadata').at('generation').whole() ?? 0
+  return { name: objectName(object), uid: uidOf(object), generation }
+}
+
+function createdOf(object: ObjectField): string {
+  return object.at('metadata').at('creationTimestamp').text() ?? ''
 }
 
 function uidOf(object: ObjectField): string {

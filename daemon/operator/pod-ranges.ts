@@ -1,8 +1,7 @@
 /** Gives nodes their pod ranges: what `assign` wants is written to NodeNetworks, what it finds wrong is told. */
-import { writeStatus } from '../cluster/kubernetes/conditions.ts'
 import type { ApiClient } from '../cluster/kubernetes/client.ts'
 import type { EventRecorder } from '../cluster/kubernetes/events.ts'
-import { apiVersionOf, RESOURCES } from '../cluster/kubernetes/resources.ts'
+import { RESOURCES } from '../cluster/kubernetes/resources.ts'
 import { ObjectField } from '../cluster/object-field.ts'
 import { messageOf } from '../errors.ts'
 import type { Prefix } from '../kernel/kernel.ts'
@@ -10,13 +9,16 @@ import type { Logger } from '../plugin.ts'
 import type { Clock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { mapAtOnce } from '../state/map-at-once.ts'
+import { Nudge } from '../state/nudge.ts'
 import { type Assignment, assign, type PoolUse, type WantedNetwork } from './assign.ts'
+import { type Foreign, ForeignOf } from './foreign.ts'
 import { parseNetwork } from './parse.ts'
 import type { NodeNetworkRow, OperatorTables } from './rows.ts'
+import { ownerReference } from './strays.ts'
 
 export interface PodRangesOptions {
   readonly client: ApiClient
-  readonly tables: Pick<OperatorTables, 'nodes' | 'networks' | 'pools'>
+  readonly tables: Pick<OperatorTables, 'nodes' | 'networks' | 'pools' | 'services' | 'serviceRanges'>
   readonly events: Pick<EventRecorder, 'warn'>
   readonly log: Logger
   readonly clock: Clock
@@ -30,46 +32,58 @@ const AT_ONCE = 16
 
 export class PodRanges {
   readonly #options: PodRangesOptions
-  /** Ranges that were given back, and since when. */
-  readonly #resting = new Map<Prefix, number>()
+  /** NodeNetworks that went, and since when. */
+  readonly #resting = new Map<NodeNetworkRow, number>()
   #last: Assignment = { wanted: [], uses: [], starved: [], overlaps: [] }
   /** What could not be written, of the last attempt. */
   #failures: readonly string[] = []
+  readonly #foreign: ForeignOf
+  /** Nudged when `uses` may have changed. */
+  readonly changed = new Nudge()
 
   constructor(options: PodRangesOptions) {
     this.#options = options
+    this.#foreign = new ForeignOf(options.tables)
   }
 
   /** For people: what is wrong now. */
   get problems(): readonly string[] {
-    const { starved, overlaps, uses } = this.#last
+    const { starved, overlaps } = this.#last
     return [
       ...starved.map(({ node, pool, family }) => `${noRange(pool, family)} (node ${node.name})`),
       ...overlaps.map(({ network, other, range }) => overlap(network.name, other, range)),
-      ...uses.flatMap(({ pool, conflict }) => (conflict === undefined ? [] : [`pool ${pool.name}: ${conflict}`])),
       ...this.#failures,
     ]
   }
   get uses(): readonly PoolUse[] {
     return this.#last.uses
   }
+  /** What of others lies within pools, by their names. */
+  get foreign(): ReadonlyMap<string, readonly Foreign[]> {
+    return this.#foreign.get()
+  }
 
   /** Until the signal aborts. All tables must hold the whole cluster: a range missing from them would be given twice. */
   async run(signal: AbortSignal): Promise<void> {
-    const { nodes, networks, pools } = this.#options.tables
+    const { nodes, networks, pools, services, serviceRanges } = this.#options.tables
     using gone = networks.follow('pod ranges')
-    await eachChange([nodes, networks, pools], () => this.#act(gone.take().deleted, signal), signal)
+    await eachChange(
+      [nodes, networks, pools, services, serviceRanges],
+      () => this.#act(gone.take().deleted, signal),
+      signal,
+    )
   }
 
   async #act(deleted: readonly NodeNetworkRow[], signal: AbortSignal): Promise<number | undefined> {
     const { tables, clock } = this.#options
-    for (const range of deleted.flatMap(row => row.podCidrs)) this.#resting.set(range, clock.now())
-    for (const [range, since] of this.#resting) if (clock.now() - since >= RESTING_MS) this.#resting.delete(range)
-    this.#last = assign({ ...tables, resting: [...this.#resting.keys()] })
+    for (const row of deleted.filter(({ podCidrs }) => podCidrs.length > 0)) this.#resting.set(row, clock.now())
+    for (const [row, since] of this.#resting) if (clock.now() - since >= RESTING_MS) this.#resting.delete(row)
+    const foreign = [...this.foreign.values()].flat().map(({ prefix }) => prefix)
+    this.#last = assign({ ...tables, resting: [...this.#resting.keys()], foreign })
     const failures = await mapAtOnce(this.#last.wanted, AT_ONCE, wanted => this.#write(wanted, signal))
-    const told = await mapAtOnce(this.#last.uses, AT_ONCE, use => this.#tell(use, signal))
+    this.changed.nudge()
     await this.#warn(signal)
-    this.#failures = [...failures, ...told].filter(failure => failure !== undefined)
+    this.#failures = failures.filter(failure => failure !== undefined)
     if (this.#failures.length > 0) return RETRY_MS
     return this.#last.starved.length > 0 && this.#resting.size > 0 ? RESTING_MS : undefined
   }
@@ -77,14 +91,19 @@ export class PodRanges {
   /** What it failed of; undefined when it is written. The table has it before the next plan is made. */
   async #write({ node, podCidrs, pool }: WantedNetwork, signal: AbortSignal): Promise<string | undefined> {
     const { client, tables, log } = this.#options
-    const { name, uid } = node
+    const { name } = node
     const spec = { podCidrs, ...(pool !== '' && { pool }) }
     try {
       const have = tables.networks.get(name)
       // One that was changed or made by somebody else meanwhile is refused, and comes by the watch.
       const written =
         have === undefined
-          ? await client.create(RESOURCES.nodeNetworks, {}, { metadata: { name, ...ownedBy(name, uid) }, spec }, signal)
+          ? await client.create(
+              RESOURCES.nodeNetworks,
+              {},
+              { metadata: { name, ownerReferences: [ownerReference(node)] }, spec },
+              signal,
+            )
           : await client.patch(RESOURCES.nodeNetworks, { name, patch: { metadata: { uid: have.uid }, spec } }, signal)
       tables.networks.put(parseNetwork(new ObjectField(written, () => `NodeNetwork ${name}`)))
       if (podCidrs.length > 0) log.info({ node: name, podCidrs: podCidrs.join(', '), pool }, 'pod ranges assigned')
@@ -93,36 +112,6 @@ export class PodRanges {
       signal.throwIfAborted()
       log.warn({ node: name, error }, 'pod ranges could not be written')
       return `NodeNetwork ${name}: ${messageOf(error)}`
-    }
-  }
-
-  async #tell({ pool, nodes, free, conflict }: PoolUse, signal: AbortSignal): Promise<string | undefined> {
-    const usable = conflict === undefined
-    const conditions = [
-      {
-        type: 'Ready',
-        status: usable ? 'True' : 'False',
-        reason: usable ? 'RangesUsable' : 'RangesOverlap',
-        message: conflict ?? 'ranges are given to the nodes that it selects',
-      },
-      {
-        type: 'Exhausted',
-        status: free === 0 ? 'True' : 'False',
-        reason: free === 0 ? 'NoRangeLeft' : 'RangesLeft',
-        message: free === 0 ? 'every range is given: add another to spec.cidrs' : 'there are ranges left',
-      },
-    ] as const
-    try {
-      await writeStatus(
-        this.#options.client,
-        { resource: RESOURCES.ipPools, name: pool.name },
-        { conditions, fields: { nodes, free } },
-        signal,
-      )
-      return undefined
-    } catch (error) {
-      signal.throwIfAborted()
-      return `IPPool ${pool.name}: ${messageOf(error)}`
     }
   }
 
@@ -136,18 +125,7 @@ export class PodRanges {
       const object = { resource: RESOURCES.nodeNetworks, name: network.name, namespace: '', uid: network.uid }
       await events.warn(object, 'PodRangeOverlaps', overlap(network.name, other, range), signal)
     }
-    for (const { pool, conflict } of this.#last.uses) {
-      const object = { resource: RESOURCES.ipPools, name: pool.name, namespace: '', uid: pool.uid }
-      if (conflict !== undefined)
-        await events.warn(object, 'RangesOverlap', `${conflict}; the pool is not used`, signal)
-    }
   }
-}
-
-/** The NodeNetwork goes when its Node does. */
-function ownedBy(name: string, uid: string): object {
-  const { nodes } = RESOURCES
-  return { ownerReferences: [{ apiVersion: apiVersionOf(nodes), kind: nodes.kind, name, uid }] }
 }
 
 function noRange(pool: string, family: 4 | 6): string {

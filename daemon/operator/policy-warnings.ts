@@ -1,11 +1,9 @@
 /** Says of each NetworkPolicy that it is not enforced, on the object itself. */
 import type { EventRecorder } from '../cluster/kubernetes/events.ts'
 import { RESOURCES } from '../cluster/kubernetes/resources.ts'
+import { NOT_ENFORCED } from '../policy/not-enforced.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { OperatorTables } from './rows.ts'
-
-export const NOT_ENFORCED =
-  'Causeway does not enforce NetworkPolicies yet: this one allows and denies nothing. Use another policy engine, or none that you rely on.'
 
 /** Events are forgotten by API servers after an hour. */
 const AGAIN_MS = 30 * 60_000

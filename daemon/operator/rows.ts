@@ -1,12 +1,21 @@
 /** What the operator knows of the cluster: rows of the objects that it acts on. */
-import type { LabelSelector } from '../state/egress-rows.ts'
-import type { Prefix } from '../kernel/kernel.ts'
+import type { ApiResource } from '../cluster/kubernetes/resources.ts'
+import type { UnusableObject } from '../cluster/kubernetes/row-sink.ts'
+import type { NodeSettingsRow } from '../cluster/node-settings.ts'
+import type { Address, Prefix } from '../kernel/kernel.ts'
+import type { EgressPolicyRow, LabelSelector, NamespaceRow } from '../state/egress-rows.ts'
 import { Table } from '../state/table.ts'
 
 export interface ClusterNodeRow {
   readonly name: string
   readonly uid: string
+  /** RFC 3339. */
+  readonly created: string
   readonly labels: Readonly<Record<string, string>>
+  /** Its own, inside and outside. */
+  readonly addresses: readonly Address[]
+  /** Its kubelet says so. */
+  readonly notReady: boolean
   /** Of Node.spec: given by somebody else. */
   readonly podCidrs: readonly Prefix[]
   /** It bears the taint `causeway.dev/not-ready`. */
@@ -33,10 +42,7 @@ export interface NodeNetworkRow {
   readonly bootId: string
 }
 
-export interface IpPoolRow {
-  readonly name: string
-  readonly uid: string
-  readonly generation: number
+export interface IpPoolRow extends OwnObject {
   /** RFC 3339. */
   readonly created: string
   /** Of pools that select the same node the highest counts, then the oldest, then the first by name. */
@@ -51,6 +57,36 @@ export interface PoolRange {
   readonly nodePrefixLength: number
 }
 
+/** An object of an own kind, as far as all of them are alike. */
+export interface OwnObject {
+  readonly name: string
+  readonly uid: string
+  /** Of its spec. */
+  readonly generation: number
+}
+
+export type SettingsRow = NodeSettingsRow & OwnObject
+
+export type PolicyRow = EgressPolicyRow & OwnObject
+
+/** What a service is spoken to at, apart from addresses of nodes. */
+export interface ServiceAddressesRow {
+  readonly namespace: string
+  readonly name: string
+  readonly addresses: readonly Address[]
+}
+
+/** A range that services get their addresses from (ServiceCIDR, networking.k8s.io/v1). */
+export interface ServiceRangeRow {
+  readonly name: string
+  readonly cidrs: readonly Prefix[]
+}
+
+/** An object of an own kind that cannot be read, and what is wrong. */
+export interface UnusableRow extends UnusableObject {
+  readonly resource: ApiResource
+}
+
 export interface NetworkPolicyName {
   readonly namespace: string
   readonly name: string
@@ -61,6 +97,12 @@ export interface OperatorTables {
   readonly nodes: Table<ClusterNodeRow>
   readonly networks: Table<NodeNetworkRow>
   readonly pools: Table<IpPoolRow>
+  readonly settings: Table<SettingsRow>
+  readonly egressPolicies: Table<PolicyRow>
+  readonly namespaces: Table<NamespaceRow>
+  readonly services: Table<ServiceAddressesRow>
+  readonly serviceRanges: Table<ServiceRangeRow>
+  readonly unusable: Table<UnusableRow>
   readonly policies: Table<NetworkPolicyName>
 }
 
@@ -69,6 +111,12 @@ export function createOperatorTables(): OperatorTables {
     nodes: new Table('nodes', row => row.name),
     networks: new Table('nodeNetworks', row => row.name),
     pools: new Table('ipPools', row => row.name),
+    settings: new Table('nodeSettings', row => row.name),
+    egressPolicies: new Table('egressPolicies', row => row.name),
+    namespaces: new Table('namespaces', row => row.name),
+    services: new Table('services', row => `${row.namespace}/${row.name}`),
+    serviceRanges: new Table('serviceRanges', row => row.name),
+    unusable: new Table('unusableObjects', row => `${row.resource.kind} ${row.name}`),
     policies: new Table('networkPolicies', row => `${row.namespace}/${row.name}`),
   }
 }

@@ -1,6 +1,7 @@
 /** Whether this kernel takes the programs. */
 import { constantsOf, hasOverlay } from '../datapath/program-plan.ts'
-import { type DatapathOptions, firstSizes } from '../datapath/datapath.ts'
+import type { DatapathOptions } from '../datapath/datapath.ts'
+import { firstSizes } from '../datapath/map-sizes.ts'
 import { loadProgramSet } from '../datapath/program-set.ts'
 import { messageOf } from '../errors.ts'
 import { type Finding, ok, problem } from './finding.ts'

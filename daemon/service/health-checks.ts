@@ -33,6 +33,14 @@ export interface ServiceHealth {
   readonly localEndpoints: number
 }
 
+export interface FailedHealthCheck {
+  readonly port: number
+  readonly namespace: string
+  readonly name: string
+  /** Why it could not be listened at. */
+  readonly failure: string
+}
+
 /** Services that are asked about, in the order of their names; of two at one port the first. Pure. */
 export function serviceHealth(
   services: Iterable<ServiceRow>,
@@ -74,13 +82,20 @@ export class HealthChecks implements AsyncDisposable {
   readonly #asked = new Map<string, ServiceRow>()
   #health = new Map<number, ServiceHealth>()
   #cancel = (): void => {}
-  /** Ports that could not be listened at. */
-  problems: readonly string[] = []
+  /** Services whose port could not be listened at. */
+  failed: readonly FailedHealthCheck[] = []
 
   constructor(options: HealthChecksOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#services = options.tables.services.follow('health checks')
+  }
+
+  /** The same in words. */
+  get problems(): readonly string[] {
+    return this.failed.map(
+      ({ namespace, name, port, failure }) => `health check of ${namespace}/${name} at port ${port}: ${failure}`,
+    )
   }
 
   /** Answers until the signal aborts. */
@@ -106,12 +121,12 @@ export class HealthChecks implements AsyncDisposable {
     const health = serviceHealth(this.#asked.values(), tables.endpointSlices.values(), nodeName)
     this.#health = new Map(health.map(of => [of.port, of]))
     for (const [port, server] of this.#servers) if (!this.#health.has(port)) await this.#close(port, server)
-    const problems: string[] = []
+    const failed: FailedHealthCheck[] = []
     for (const { port, namespace, name } of health) {
       const failure = this.#servers.has(port) ? undefined : await this.#listen(port)
-      if (failure !== undefined) problems.push(`health check of ${namespace}/${name} at port ${port}: ${failure}`)
+      if (failure !== undefined) failed.push({ port, namespace, name, failure })
     }
-    this.#report(problems)
+    this.#report(failed)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -155,12 +170,12 @@ export class HealthChecks implements AsyncDisposable {
     await closed
   }
 
-  #report(problems: readonly string[]): void {
-    for (const problem of problems)
-      if (!this.problems.includes(problem))
-        this.#options.log.warn({ problem }, 'load balancers cannot ask for a service here')
-    this.problems = problems
+  #report(failed: readonly FailedHealthCheck[]): void {
+    const before = this.problems
+    this.failed = failed
+    for (const problem of this.problems)
+      if (!before.includes(problem)) this.#options.log.warn({ problem }, 'load balancers cannot ask for a service here')
     this.#cancel()
-    this.#cancel = problems.length === 0 ? () => {} : this.#clock.after(RETRY_MS, () => this.#again.nudge())
+    this.#cancel = failed.length === 0 ? () => {} : this.#clock.after(RETRY_MS, () => this.#again.nudge())
   }
 }

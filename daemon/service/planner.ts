@@ -23,6 +23,13 @@ export interface ServicePlannerOptions {
   readonly clock?: Clock
 }
 
+/** A frontend that several ask for: services as `namespace/name`, and pods with host ports. */
+export interface Contested {
+  readonly frontend: string
+  readonly winner: string
+  readonly others: readonly string[]
+}
+
 /** So long at a time: a node with many services has pods to start besides. */
 const TURN_MS = 5
 
@@ -68,12 +75,19 @@ export class ServicePlanner implements Disposable {
     await eachChange(this.#inputs, () => this.#planInTurns(signal), signal)
   }
 
+  /** Frontends that several ask for. */
+  get contested(): readonly Contested[] {
+    return [...this.#contested].map(frontend => {
+      const [winner = '', ...others] = this.#claims.get(frontend) ?? []
+      return { frontend, winner, others }
+    })
+  }
+
   /** Who asks for the same, and which of them has it. */
   get problems(): readonly string[] {
-    return [...this.#contested].map(frontend => {
-      const [first, ...others] = this.#claims.get(frontend) ?? []
-      return `${frontend} is claimed by ${others.join(', ')} too; ${first} has it`
-    })
+    return this.contested.map(
+      ({ frontend, winner, others }) => `${frontend} is claimed by ${others.join(', ')} too; ${winner} has it`,
+    )
   }
 
   /** Thinks through what has changed since the last call. */
@@ -222,6 +236,11 @@ export class ServicePlanner implements Disposable {
 
 /** In front of what pods are known by here: no namespace has it. */
 const POD = 'host ports of '
+
+/** The key in table `endpoints` of a claimant that is a pod; undefined for a service. */
+export function podOfClaimant(claimant: string): string | undefined {
+  return claimant.startsWith(POD) ? claimant.slice(POD.length) : undefined
+}
 
 function podKey({ key }: Pick<EndpointRow, 'key'>): string {
   return `${POD}${key}`

@@ -5,9 +5,11 @@
  *   services,
  *   endpointSlices,
  *   namespaces,
+ *   networkPolicies,
  *   egressPolicies
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
+ *   formerPods       from pods, endpoints         (datapath/)   → eBPF map `endpoints`
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
  *   ipcache          planned from nodes, pods     (datapath/)   → eBPF map `ipcache`
@@ -37,7 +39,18 @@ export interface NodeRow {
   readonly labels: Readonly<Record<string, string>>
   /** What the cluster knows of its kubelet; absent while nothing is wrong. */
   readonly notReady?: true
+  /** What Node.spec.providerID says; absent when it tells nothing of the machine. */
+  readonly provider?: Cloud | 'none'
+  /** Whose network its links are, by its daemon or else its provider; absent when neither has said. */
+  readonly cloud?: Cloud | 'none'
+  /** Nodes with the same one reach each other's pods without an overlay; absent when none is known. */
+  readonly nativeNetwork?: string
+  /** Addresses of its pods outside `podCidrs`, by its daemon; absent when there are none. */
+  readonly podAddresses?: readonly Address[]
 }
+
+/** Clouds whose links carry only packets of addresses that they gave. */
+export type Cloud = 'aws' | 'azure' | 'gcp'
 
 export interface PodRow extends PodRef {
   readonly nodeName: string
@@ -71,6 +84,13 @@ export interface IpcacheRow {
   /** An address of the node itself, not of its pods. */
   readonly host?: true
   readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
+  /** Why this way, for people: `same link`. */
+  readonly why: string
+}
+
+/** An address of a pod of this node that another CNI attached: reached through the host's stack and its routes. */
+export interface FormerPodRow {
+  readonly address: Address
 }
 
 /** An address of this node itself. */
@@ -107,6 +127,12 @@ export interface NativeRangeRow {
   readonly owner: string
 }
 
+/** A NetworkPolicy (networking.k8s.io/v1), of which nothing more is used yet. */
+export interface NetworkPolicyRow {
+  readonly namespace: string
+  readonly name: string
+}
+
 /** An IPv6 prefix whose addresses stand for IPv4 ones outside (RFC 6052): this node translates what pods send there. */
 export interface Nat64PrefixRow {
   /** Of 96 bits. */
@@ -125,9 +151,11 @@ export interface Tables {
   readonly backendLoads: Table<BackendLoadRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
+  readonly formerPods: Table<FormerPodRow>
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
   readonly namespaces: Table<NamespaceRow>
+  readonly networkPolicies: Table<NetworkPolicyRow>
   readonly egressPolicies: Table<EgressPolicyRow>
   readonly egressPaths: Table<EgressPathRow>
   readonly nat64Prefixes: Table<Nat64PrefixRow>
@@ -146,9 +174,11 @@ export function createTables(): Tables {
     backendLoads: new Table('backendLoads', r => r.key),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
+    formerPods: new Table('formerPods', r => r.address),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
     namespaces: new Table('namespaces', r => r.name),
+    networkPolicies: new Table('networkPolicies', r => `${r.namespace}/${r.name}`),
     egressPolicies: new Table('egressPolicies', r => r.name),
     egressPaths: new Table('egressPaths', r => r.source),
     nat64Prefixes: new Table('nat64Prefixes', r => r.prefix),

@@ -58,7 +58,7 @@ export type OutcomeTold =
   /** To the node itself. */
   | { readonly kind: 'host' }
   /** The host's stack goes on with it, for that reason. */
-  | { readonly kind: 'stack'; readonly why: 'via-stack' | 'too-long' | 'not-ours' | 'no-way' }
+  | { readonly kind: 'stack'; readonly why: 'via-stack' | 'former-pod' | 'too-long' | 'not-ours' | 'no-way' }
   /** In the service's stead, back to its sender. */
   | { readonly kind: 'answered' }
   | {
@@ -293,6 +293,7 @@ function leftToStack(parts: OutcomeParts, { entry }: Run, packet: TracePacket, f
   if (entry.program === 'uplink_out') return byRoute(parts, destination, nodeBehind(tables, destination)?.node)
   if ((flags & CtFlags.CT_VIA_STACK) !== 0) return { kind: 'stack', why: 'via-stack' }
   if (tables.hostAddresses.get(destination) !== undefined || isGateway(destination)) return { kind: 'host' }
+  if (tables.formerPods.get(destination) !== undefined) return { kind: 'stack', why: 'former-pod' }
   if (entry.program === 'uplink_in') return { kind: 'stack', why: 'not-ours' }
   const far = nodeBehind(tables, destination)
   const mtu = far?.path.kind === 'overlay' ? overlay?.mtu : mtuOf(parts, destination)

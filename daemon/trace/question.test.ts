@@ -39,8 +39,8 @@ function world(): Tables {
     hostNetwork: true,
   })
   tables.nodes.put({ name: 'n2', addresses: ['192.0.2.2'], podCidrs: ['10.2.0.0/24'], labels: {} })
-  tables.ipcache.put({ prefix: '10.2.0.0/24', node: 'n2', path: { kind: 'overlay', tunnel: '192.0.2.2' } })
-  tables.ipcache.put({ prefix: '192.0.2.2/32', node: 'n2', host: true, path: { kind: 'native' } })
+  tables.ipcache.put({ prefix: '10.2.0.0/24', node: 'n2', path: { kind: 'overlay', tunnel: '192.0.2.2' }, why: '' })
+  tables.ipcache.put({ prefix: '192.0.2.2/32', node: 'n2', host: true, path: { kind: 'native' }, why: '' })
   tables.hostAddresses.put({ address: '192.0.2.1', prefixLength: 24, scope: 'global', device: 'eth0' })
   tables.uplinks.put(UPLINK)
   tables.services.put({ ...PLAIN_SERVICE, name: 'headless' })

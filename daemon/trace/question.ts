@@ -29,7 +29,7 @@ export interface TraceQuestion {
 
 export type TraceTables = Pick<
   Tables,
-  'endpoints' | 'pods' | 'hostAddresses' | 'nodes' | 'uplinks' | 'ipcache' | 'frontends' | 'services'
+  'endpoints' | 'pods' | 'hostAddresses' | 'formerPods' | 'nodes' | 'uplinks' | 'ipcache' | 'frontends' | 'services'
 >
 
 export interface QuestionParts {

@@ -94,7 +94,7 @@ test('TLS, addresses and API servers reach configuration and probes', () => {
   const { data } = findManifest(manifests, 'ConfigMap', 'causeway') as unknown as { data: Record<string, string> }
   const [cluster = ''] = (data['config.yaml'] ?? '').split('families:')
   assert.equal(
-    cluster.slice(0, cluster.indexOf('cluster-pool')),
+    cluster.slice(0, cluster.indexOf('cloud:')),
     [
       'cluster:',
       '  source: kubernetes',

@@ -37,6 +37,7 @@ const EVERYTHING: Values = {
     rules: { enabled: true, labels: { a: 'b' } },
     dashboard: { enabled: true },
   },
+  admissionPolicy: { enabled: true },
   networkPolicy: { enabled: true, from: [{ namespaceSelector: { matchLabels: { a: 'b' } } }] },
 }
 

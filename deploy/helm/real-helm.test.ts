@@ -47,6 +47,7 @@ releases.set('everything', {
     rules: { enabled: true, labels: { a: 'b' } },
     dashboard: { enabled: true },
   },
+  admissionPolicy: { enabled: true },
   networkPolicy: { enabled: true, from: [{ podSelector: {} }] },
 })
 releases.set('to uninstall', { daemon: { uninstall: true } })

@@ -110,6 +110,7 @@ const root = keys({
   daemon,
   operator,
   monitoring,
+  admissionPolicy: keys({ enabled: flag }),
   networkPolicy: keys({ enabled: flag, from: list }),
 })
 

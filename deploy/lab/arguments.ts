@@ -11,20 +11,23 @@ export const HELP = `npm run lab [-- VERB] [OPTIONS]
   check               run the connectivity matrix; exit status 0 only if every row holds
   load                what connections notice of backends that come and go, pods that drain, a daemon that dies
   status              nodes, pods, addresses, health of the daemons
-  exec NAME -- CMD    run a command in a pod (node1-a), a node (node1) or the outside host (outside)
+  pods                start the pods of a lab that was built bare
+  exec NAME -- CMD    run a command in a pod (node1-a), a node (node1), the host outside (outside) or beside the API server
+                      (control), where there are kubectl and helm
   down                remove the lab, also one that was killed half-way
 
   --nodes N           nodes (2)
   --pods N            pods on each node (2)
   --far N             so many of the nodes, the last ones, are in another subnet behind a router (0)
   --kubernetes        with an API server and operators in place of a folder of manifests
+  --bare              with --kubernetes: helm installs the project afterwards, and the verb pods starts pods
   --set KEY=VALUE     any key of the daemon's configuration, such as routing.mode=overlay; repeatable
   --daemon FILE       a program in the daemon's place, such as test/support/reference-daemon.ts
   --name NAME         several labs side by side (lab)
   --json              one JSON object a row (check, load) or a node (status)
 `
 
-const VERBS = ['default', 'up', 'check', 'load', 'status', 'exec', 'down', 'help'] as const
+const VERBS = ['default', 'up', 'check', 'load', 'status', 'pods', 'exec', 'down', 'help'] as const
 export type Verb = (typeof VERBS)[number]
 
 export interface Arguments {
@@ -52,6 +55,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       pods: { type: 'string' },
       far: { type: 'string' },
       kubernetes: { type: 'boolean', default: false },
+      bare: { type: 'boolean', default: false },
       set: { type: 'string', multiple: true },
       daemon: { type: 'string' },
       name: { type: 'string', default: 'lab' },
@@ -67,11 +71,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
     set: values.set ?? [],
     ...(values.far === undefined ? {} : { far: whole('--far', values.far, 0, nodes) }),
     ...(values.kubernetes ? { kubernetes: true as const } : {}),
+    ...(values.bare ? { bare: true as const } : {}),
     ...(values.daemon === undefined ? {} : { daemon: resolve(values.daemon) }),
   }
   const asked =
-    values.kubernetes || [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
+    values.kubernetes ||
+    values.bare ||
+    [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
   const command = end < 0 ? rest : [...rest, ...argv.slice(end + 1)]
+  if (values.bare && !values.kubernetes) throw new Error('--bare takes --kubernetes')
   if (!isVerb(verb)) throw new Error(`no verb ${verb}; there are ${VERBS.slice(1).join(', ')}`)
   if (verb === 'exec' && (target === '' || command.length === 0)) throw new Error('exec takes NAME -- COMMAND')
   if (asked && verb !== 'default' && verb !== 'up')

@@ -16,6 +16,8 @@ export interface LabOptions {
   readonly far?: number
   /** Nodes learn of the cluster from an API server, and operators assign what they have. */
   readonly kubernetes?: true
+  /** With `kubernetes`: nothing of the project is installed; what a chart then installs is run. */
+  readonly bare?: true
   /** `key.in.the.configuration=value`, merged into every node's; values are YAML. */
   readonly set: readonly string[]
   /** A program that takes the daemon's place; absolute path. */
@@ -33,6 +35,8 @@ export function daemonConfiguration(
   const cgroup = nodeCgroupPath(lab.name, node.name)
   const tree: Tree = {
     nodeName: node.name,
+    // The links are the lab's own, whatever machine it is on.
+    cloud: 'none',
     // Never the machine's own cgroup: a node's programs see the sockets of that node.
     paths: { ...node.paths, ...(cgroup !== undefined && { cgroup }) },
     services: { socket: cgroup !== undefined },
@@ -41,6 +45,8 @@ export function daemonConfiguration(
     masquerade: {},
   }
   for (const assignment of set) assign(tree, assignment)
+  // Both would serve the same pool.
+  if ('node-cidr' in tree) delete tree['cluster-pool']
   return tree
 }
 

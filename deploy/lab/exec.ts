@@ -2,11 +2,16 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { inNamespace } from './command.ts'
 import { inStation } from './inside.ts'
+import { controlPlaneOf } from './kubernetes/control-plane.ts'
 import type { Lab } from './state.ts'
 
 /** Where set-up puts the command `causeway`, which finds the node's daemon by its configuration. */
 const BIN = fileURLToPath(new URL('../../build/bin', import.meta.url))
+
+/** Where it puts kubectl and helm. */
+const KUBERNETES = fileURLToPath(new URL('../../build/kubernetes', import.meta.url))
 
 /** Long enough for a command to end in good order; a second Ctrl-C reaches it through the terminal by itself. */
 const END_TIMEOUT_MS = 5000
@@ -16,15 +21,23 @@ const END_TIMEOUT_MS = 5000
  * Throws when the lab has no such pod or node.
  */
 export async function execIn(lab: Lab, name: string, command: readonly string[], signal: AbortSignal): Promise<number> {
+  if (name === 'control' && lab.options.kubernetes) {
+    const { kubeconfig } = controlPlaneOf(lab.layout)
+    return await runHere(inNamespace(lab.layout.control.netns, command), { KUBECONFIG: kubeconfig }, signal)
+  }
   const station = lab.stations.find(s => s.name === name)
   if (station === undefined)
     throw new Error(`no pod or node ${name}; there are ${lab.stations.map(s => s.name).join(', ')}`)
   const node = lab.nodes.find(n => n.name === station.node)
-  const [file = '', ...args] = inStation(lab, station, command)
-  const child = spawn(file, args, {
-    stdio: 'inherit',
-    env: { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ''}`, ...(node && { CAUSEWAY_CONFIG: node.config }) },
-  })
+  const own = node === undefined ? {} : { CAUSEWAY_CONFIG: node.config }
+  return await runHere(inStation(lab, station, command), own, signal)
+}
+
+/** With this terminal. */
+async function runHere(command: readonly string[], own: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
+  const [file = '', ...args] = command
+  const path = [BIN, KUBERNETES, process.env.PATH ?? ''].join(':')
+  const child = spawn(file, args, { stdio: 'inherit', env: { ...process.env, PATH: path, ...own } })
   const end = (): void => {
     child.kill('SIGTERM')
     setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS).unref()

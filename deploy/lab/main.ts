@@ -11,7 +11,7 @@ import { removeLab } from './own.ts'
 import { type Lab, loadLab } from './state.ts'
 import { labStatus, statusText } from './status.ts'
 import { heading, jsonLine, line, loadHeading, loadLine } from './table.ts'
-import { bringUp } from './up.ts'
+import { bringUp, populate } from './up.ts'
 
 const startedMs = performance.now()
 
@@ -69,6 +69,13 @@ async function checkAndLoad(lab: Lab, json: boolean, signal: AbortSignal): Promi
   return canLoad(lab) ? Math.max(checked, await load(lab, json, signal)) : checked
 }
 
+async function pods(lab: Lab, signal: AbortSignal): Promise<void> {
+  await warmThreadPool()
+  using kernel = new LinuxKernel()
+  const { stations } = await populate(lab.layout, lab.options, { kernel, built: builtProject(), signal, say })
+  say(`up: ${lab.nodes.length} nodes, ${stations.filter(s => s.kind === 'pod').length} pods`)
+}
+
 async function down(name: string, signal: AbortSignal): Promise<number> {
   await removeLab(name, signal)
   say('down')
@@ -104,6 +111,9 @@ async function dispatch(args: Arguments, signal: AbortSignal): Promise<number> {
     }
     case 'status':
       return await status(present(args.name), args.json, signal)
+    case 'pods':
+      await pods(present(args.name), signal)
+      return 0
     case 'exec':
       return await execIn(present(args.name), args.target, args.command, signal)
     case 'down':

@@ -98,20 +98,35 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
   const { kubernetes = false } = options
   await layWires(layout, nodes, context.kernel, kubernetes ? [layout.outside, layout.control] : [layout.outside])
   mkdirSync(layout.cluster, { recursive: true })
-  if (kubernetes) writeManifest(layout, 'pool', poolManifest())
+  if (kubernetes && !options.bare) writeManifest(layout, 'pool', poolManifest())
   for (const node of nodes) writeManifest(layout, node.name, kubernetes ? newNodeManifest(node) : nodeManifest(node))
   if (kubernetes) {
     say('starting the control plane')
-    await startControlPlane(layout, built, signal)
+    await startControlPlane(layout, options, built, signal)
   }
   await together(nodes.map(n => prepareNode(layout, n, built, options)))
+  if (options.bare) {
+    const saved = { options, fingerprint: built.fingerprint, pods: {} }
+    await together([...nodes, layout.outside].map(place => startProbe(layout, place, built, signal)))
+    saveLab(layout, saved)
+    return describeLab(layout, saved)
+  }
   say(`starting ${count(nodes.length, 'daemon')}`)
   await together(nodes.map(n => startDaemon(layout, n, built, signal)))
+  const places = [...nodes, layout.outside]
+  await together(places.map(place => startProbe(layout, place, built, signal)))
+  return await populate(layout, options, context)
+}
+
+/** Starts the pods of a lab whose daemons are ready, and the services that they have. */
+export async function populate(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
+  const { built, signal, say } = context
+  const nodes = nodeLayouts(layout, options)
   say(`starting ${count(nodes.length * options.pods, 'pod')}`)
   const pods = await together(nodes.map(n => startPods(layout, n, options.pods, context)))
   const saved = { options, fingerprint: built.fingerprint, pods: Object.fromEntries(pods.flat()) }
   const lab = describeLab(layout, saved)
-  await together(lab.stations.map(s => startProbe(layout, s, built, signal)))
+  await together(lab.stations.filter(s => s.kind === 'pod').map(s => startProbe(layout, s, built, signal)))
   if (hasService(options)) await startService(lab, built.probe, signal)
   saveLab(layout, saved)
   return lab

@@ -269,3 +269,14 @@ suite('examples of the README', () => {
     })
   }
 })
+
+test('a node that has had no ranges for half a minute is a problem that names who assigns them', async () => {
+  await using n = await node(undefined, [])
+  const problems = () => n.parts.problems?.().map(({ message }) => message)
+  await n.clock.advance(29_999)
+  assert.deepEqual(problems(), [])
+  await n.clock.advance(1)
+  assert.match(problems()?.join() ?? '', /no pod ranges .* since 30 s.* the operator assigns them from the IPPools/)
+  n.podCidrs('10.64.1.0/24')
+  assert.deepEqual(problems(), [])
+})

@@ -122,6 +122,40 @@ test('leases of an earlier life are known before the node is', async () => {
   assert.equal((await n.take('b')).address, '10.64.1.2')
 })
 
+test('what the node itself and pods of another CNI have is not given, until they have it no more', async () => {
+  await using n = await node({ cooldownSeconds: 0 }, ['10.64.1.0/29'])
+  const { formerPods, hostAddresses } = n.host.tables
+  const host = (address: string) => ({ address, prefixLength: 24, scope: 'global', device: 'cni0' }) as const
+  const held = await n.take('a', { address: '10.64.1.3' })
+  hostAddresses.put(host('10.64.1.1'))
+  for (const address of ['10.64.1.2', held.address, 'fd00::2']) formerPods.put({ address })
+  assert.equal((await n.take('b')).address, '10.64.1.4')
+  assert.deepEqual(await n.take('a'), held, 'who had it before keeps it')
+  await assert.rejects(n.take('c', { address: '10.64.1.1' }), { code: 'ADDRESS_IN_USE' })
+  const [status] = n.ipam.status()
+  assert.deepEqual([status?.total, status?.used, status?.excluded, status?.free], [4, 2, 2, 2])
+  for (const owner of ['d', 'e']) await n.take(owner)
+  await assert.rejects(n.take('f'), {
+    message: 'pool default: 4 addresses in 10.64.1.0/29, 4 used, 0 cooling, 2 excluded',
+  })
+  await n.release(held)
+  await assert.rejects(n.take('f'), { code: 'POOL_EXHAUSTED' })
+  formerPods.delete('10.64.1.2')
+  assert.equal((await n.take('f')).address, '10.64.1.2')
+})
+
+test('nothing is given while it is not known which addresses pods of another CNI have', async () => {
+  await using n = await node({})
+  const known = n.host.tables.formerPods.initializer('test')
+  n.podCidrs('10.64.1.0/29')
+  assert.equal(await givenUp(n), 'pool default: addresses of pods of another CNI are not known yet')
+  const waiting = n.take('a')
+  await settle()
+  n.host.tables.formerPods.put({ address: '10.64.1.1' })
+  known()
+  assert.equal((await waiting).address, '10.64.1.2')
+})
+
 test('gauges bear the name of the plugin', async () => {
   await using n = await node({ exclude: ['10.64.1.4/30'] }, ['10.64.1.0/29'])
   await n.release(await n.take('a'))

@@ -9,6 +9,7 @@ export interface Counts {
   readonly total: bigint
   readonly used: number
   readonly cooling: number
+  /** By configuration, or because somebody else on the node has them. */
   readonly excluded: bigint
   /** Leases that are kept although no range gives their address any more. */
   readonly outside: number
@@ -23,6 +24,8 @@ export class Leases {
   readonly #byAddress = new Map<bigint, string>()
   /** When each may be given again; in order, as all cool down for the same time. */
   readonly #cooling = new Map<bigint, number>()
+  /** What somebody else on the node has. */
+  #foreign: ReadonlySet<bigint> = new Set()
 
   constructor(pool: string, family: Family) {
     this.#pool = pool
@@ -36,10 +39,19 @@ export class Leases {
     return this.#byOwner.size
   }
 
-  /** Replaces the ranges; what is held or cooling in them is marked taken. */
+  /** Replaces the ranges; what is held, cooling or somebody else's in them is marked taken. */
   setRanges(ranges: readonly AddressRange[]): void {
     this.#ranges = ranges
-    for (const value of [...this.#byAddress.keys(), ...this.#cooling.keys()]) this.#rangeOf(value)?.take(value)
+    for (const value of [...this.#byAddress.keys(), ...this.#cooling.keys(), ...this.#foreign])
+      this.#rangeOf(value)?.take(value)
+  }
+
+  /** Replaces what somebody else on the node has. It is not given; who holds some of it keeps it. */
+  setForeign(values: ReadonlySet<bigint>): void {
+    const former = this.#foreign
+    this.#foreign = values
+    for (const value of former) if (!this.#byAddress.has(value) && !this.#cooling.has(value)) this.#free(value)
+    for (const value of values) this.#rangeOf(value)?.take(value)
   }
 
   of(owner: string): Lease | undefined {
@@ -60,6 +72,10 @@ export class Leases {
   /** Whether some range gives this address at all. */
   gives(address: IpAddress): boolean {
     return address.family === this.#family && this.#ranges.some(range => range.gives(address))
+  }
+  /** Whether somebody else on the node has this address. */
+  isForeign(value: bigint): boolean {
+    return this.#foreign.has(value)
   }
   /** The lowest free address of the first range that has one. */
   lowestFree(): bigint | undefined {
@@ -87,7 +103,7 @@ export class Leases {
     const { value } = parseAddress(lease.address)
     this.#byOwner.delete(lease.owner)
     this.#byAddress.delete(value)
-    if (coolUntil === undefined) this.#rangeOf(value)?.free(value)
+    if (coolUntil === undefined) this.#free(value)
     else this.#cooling.set(value, coolUntil)
     return true
   }
@@ -104,24 +120,32 @@ export class Leases {
     for (const [value, until] of this.#cooling) {
       if (until > now) return
       this.#cooling.delete(value)
-      this.#rangeOf(value)?.free(value)
+      this.#free(value)
     }
   }
 
   counts(): Counts {
     const held = [...this.#byAddress.keys()]
     const used = held.filter(value => this.#given(value)).length
+    const foreign = [...this.#foreign].filter(
+      value => this.#given(value) && !this.#byAddress.has(value) && !this.#cooling.has(value),
+    )
     return {
-      total: this.#ranges.reduce((sum, range) => sum + range.usable, 0n),
+      total: this.#ranges.reduce((sum, range) => sum + range.usable, 0n) - BigInt(foreign.length),
       used,
       cooling: [...this.#cooling.keys()].filter(value => this.#given(value)).length,
-      excluded: this.#ranges.reduce((sum, range) => sum + range.excluded, 0n),
+      excluded: this.#ranges.reduce((sum, range) => sum + range.excluded, 0n) + BigInt(foreign.length),
       outside: held.length - used,
     }
   }
 
   #given(value: bigint): boolean {
     return this.gives({ family: this.#family, value })
+  }
+
+  /** Takes the mark off what nobody has. */
+  #free(value: bigint): void {
+    if (!this.#foreign.has(value)) this.#rangeOf(value)?.free(value)
   }
 
   #rangeOf(value: bigint): AddressRange | undefined {

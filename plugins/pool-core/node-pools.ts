@@ -1,5 +1,5 @@
 /** The pools of one plugin on this node, kept in step with the pod ranges of the node's row. */
-import { InvalidAddress, type IpPrefix, networkOf, parsePrefix } from '../../daemon/kernel/ip.ts'
+import { InvalidAddress, type IpPrefix, networkOf, parseAddress, parsePrefix } from '../../daemon/kernel/ip.ts'
 import {
   DEFAULT_POOL,
   type Host,
@@ -13,7 +13,7 @@ import type { Clock } from '../../daemon/state/clock.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import type { NodeRow } from '../../daemon/state/tables.ts'
 import type { PoolOptions } from './options.ts'
-import { Pool } from './pool.ts'
+import { noRanges, Pool } from './pool.ts'
 
 /** A node may be new; what assigns its ranges has this long before somebody is to be told. */
 const PATIENCE_MS = 30_000
@@ -33,6 +33,8 @@ export class NodePools implements Ipam {
   readonly #clock: Clock
   readonly #families: readonly Pool[]
   #node: NodeRow | undefined
+  /** Of the tables that tell what somebody else on the node has. */
+  #foreignSeen = ''
   /** Since when the node has had no pod ranges. */
   #lackingSince: number | undefined
 
@@ -52,9 +54,10 @@ export class NodePools implements Ipam {
     })
   }
 
-  /** Follows the node's row until the signal aborts. */
+  /** Follows the node's row, and what others on the node have, until the signal aborts. */
   run(signal: AbortSignal): Promise<void> {
-    return eachChange([this.#host.tables.nodes], () => this.#followNode(), signal)
+    const { nodes, hostAddresses, formerPods } = this.#host.tables
+    return eachChange([nodes, hostAddresses, formerPods], () => this.#followNode(), signal)
   }
 
   async allocate(request: Parameters<Ipam['allocate']>[0], signal: AbortSignal): Promise<Lease> {
@@ -97,14 +100,29 @@ export class NodePools implements Ipam {
   }
 
   #followNode(): void {
-    const node = this.#host.tables.nodes.get(this.#host.nodeName)
-    if (node === this.#node) return
+    const { nodes, formerPods } = this.#host.tables
+    const node = nodes.get(this.#host.nodeName)
+    const others = this.#followForeign()
+    if (node === this.#node && !others) return
     this.#node = node
     const podCidrs = (node?.podCidrs ?? []).flatMap(text => this.#podCidrOf(text))
     // A node without pod ranges is one that has not got them yet.
-    const known = podCidrs.length > 0
-    this.#lackingSince = known ? undefined : (this.#lackingSince ?? this.#clock.now())
-    for (const pool of this.#families) pool.setPodCidrs(known ? podCidrs : undefined)
+    this.#lackingSince = podCidrs.length > 0 ? undefined : (this.#lackingSince ?? this.#clock.now())
+    for (const pool of this.#families) {
+      if (podCidrs.length === 0) pool.setPodCidrs(noRanges(this.#host.nodeName))
+      else pool.setPodCidrs(formerPods.initialized ? podCidrs : 'addresses of pods of another CNI are not known yet')
+    }
+  }
+
+  /** True when somebody else has other addresses than before, or all of them are known now. */
+  #followForeign(): boolean {
+    const { hostAddresses, formerPods } = this.#host.tables
+    const seen = `${hostAddresses.revision} ${formerPods.revision} ${formerPods.initialized}`
+    if (seen === this.#foreignSeen) return false
+    this.#foreignSeen = seen
+    const addresses = [...hostAddresses.values(), ...formerPods.values()].map(row => parseAddress(row.address))
+    for (const pool of this.#families) pool.setForeign(addresses)
+    return true
   }
 
   #podCidrOf(text: string): IpPrefix[] {

@@ -42,12 +42,15 @@ export class Pool {
   readonly #parked = new Set<Parked>()
   /** The node's pod ranges; undefined while it has none of any family. */
   #podCidrs: readonly IpPrefix[] | undefined
+  /** What is not known yet, while there are no pod ranges. */
+  #lack: string
   #cancelTimer: (() => void) | undefined
 
   constructor(options: PoolOptions, family: Family, nodeName: string, clock: Clock) {
     this.name = options.name
     this.family = family
     this.#nodeName = nodeName
+    this.#lack = noRanges(nodeName)
     this.#clock = clock
     this.#cooldownMs = options.cooldownMs
     this.#exclude = options.exclude
@@ -64,12 +67,20 @@ export class Pool {
     return (this.#configured?.length ?? 0) > 0 || this.#leases.ranges.length > 0 || this.#leases.size > 0
   }
 
-  /** The node's pod ranges, of both families; undefined while the node is not known or has none. */
-  setPodCidrs(podCidrs: readonly IpPrefix[] | undefined): void {
-    this.#podCidrs = podCidrs
-    const prefixes = apart((podCidrs ?? []).flatMap(podCidr => this.#within(podCidr)))
+  /** The node's pod ranges, of both families; a text that says what is lacking while none can be given from. */
+  setPodCidrs(podCidrs: readonly IpPrefix[] | string): void {
+    const known = typeof podCidrs !== 'string'
+    this.#podCidrs = known ? podCidrs : undefined
+    this.#lack = known ? '' : podCidrs
+    const prefixes = apart((this.#podCidrs ?? []).flatMap(podCidr => this.#within(podCidr)))
     const before = new Map(this.#leases.ranges.map(range => [range.text, range]))
     this.#leases.setRanges(prefixes.map(p => before.get(formatPrefix(p)) ?? new AddressRange(p, this.#exclude)))
+    this.#serve()
+  }
+
+  /** Addresses, of both families, that somebody else on the node has; they are not given. */
+  setForeign(addresses: readonly IpAddress[]): void {
+    this.#leases.setForeign(new Set(addresses.filter(a => a.family === this.family).map(a => a.value)))
     this.#serve()
   }
 
@@ -196,6 +207,8 @@ export class Pool {
   #tryThis({ owner, address }: AddressRequest, wanted: IpAddress): Lease | undefined {
     const holder = this.#leases.holder(wanted.value)
     if (holder !== undefined) throw new AddressInUse(`${address} of pool ${this.name} is held by ${holder}`)
+    if (this.#leases.isForeign(wanted.value))
+      throw new AddressInUse(`${address} of pool ${this.name} is the node's own, or a pod's of another CNI`)
     if (this.#leases.gives(wanted))
       return this.#leases.coolUntil(wanted.value) === undefined ? this.#leases.take(owner, wanted.value) : undefined
     if (!this.#podCidrs) return undefined
@@ -215,7 +228,7 @@ export class Pool {
   }
 
   #waitingFor({ address }: AddressRequest): string {
-    if (!this.#podCidrs) return `pool ${this.name}: node ${this.#nodeName} has no pod ranges yet`
+    if (!this.#podCidrs) return `pool ${this.name}: ${this.#lack}`
     const until = address === undefined ? undefined : this.#leases.coolUntil(parseAddress(address).value)
     return until === undefined
       ? this.#numbers()
@@ -255,4 +268,9 @@ function apart(prefixes: readonly IpPrefix[]): IpPrefix[] {
   return prefixes.filter((prefix, i) =>
     prefixes.every((other, n) => n === i || !covers(other, prefix) || (other.length === prefix.length && n > i)),
   )
+}
+
+/** What is lacking of a node that is not known, or has no pod ranges. */
+export function noRanges(nodeName: string): string {
+  return `node ${nodeName} has no pod ranges yet`
 }

@@ -1,6 +1,5 @@
 /** `causeway uninstall`: refuses to take pods' network away unless told to, and then leaves the node as it was. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { closeSync, globSync } from 'node:fs'
 import { after, before, suite, test } from 'node:test'
 import { mapInfo } from '../../daemon/kernel/bpf/map-info.ts'
@@ -9,38 +8,12 @@ import { fdById } from '../../daemon/kernel/bpf/syscall.ts'
 import { labLayout, nodeLayout } from '../../deploy/lab/layout.ts'
 import { Cluster, ECHO_PORT } from '../support/cluster.ts'
 import type { ClusterNode } from '../support/cluster-node.ts'
+import { dumpNode } from '../support/dump-node.ts'
 import { eventually } from '../support/eventually.ts'
 import { NEEDS_TCX } from '../support/needs-tcx.ts'
 
 const NAME = 'cluninstall'
-const SYSCTLS = [
-  'ipv4/ip_forward',
-  'ipv4/conf/all/rp_filter',
-  'ipv4/conf/default/rp_filter',
-  'ipv6/conf/all/forwarding',
-]
-
-/** Everything in node1's namespace that could be left behind, as text. */
-function dump(): string {
-  const { netns } = nodeLayout(labLayout(NAME), 1)
-  const run = (...command: readonly string[]): string =>
-    execFileSync('nsenter', [`--net=${netns}`, ...command], { encoding: 'utf8' })
-  const links = (JSON.parse(run('ip', '-j', '-d', 'link')) as Record<string, unknown>[]).map(
-    l =>
-      `${String(l['ifname'])} mtu ${String(l['mtu'])} ${String(l['qdisc'])} ${String(l['flags'])} ${String(l['ifalias'])}`,
-  )
-  return [
-    ...links.sort(),
-    run('tc', 'qdisc', 'show'),
-    run('ip', 'address', 'show', 'scope', 'global').replace(/^\d+: /gm, ''),
-    run('ip', '-4', 'route', 'show', 'table', 'all'),
-    run('ip', '-6', 'route', 'show', 'table', 'all').replace(/^.*fe80::.*\n/gm, ''),
-    run('ip', 'rule'),
-    run('ip', '-6', 'rule'),
-    run('ip', 'neigh', 'show', 'nud', 'permanent'),
-    run('cat', ...SYSCTLS.map(name => `/proc/sys/net/${name}`)),
-  ].join('\n')
-}
+const NODE = nodeLayout(labLayout(NAME), 1)
 
 suite('uninstalling', () => {
   let cluster: Cluster
@@ -48,7 +21,7 @@ suite('uninstalling', () => {
   let pristine = ''
   before(async () => {
     cluster = await Cluster.start(NAME, { nodes: 2 }, text => {
-      if (text.startsWith('starting 2 daemons')) pristine = dump()
+      if (text.startsWith('starting 2 daemons')) pristine = dumpNode(NODE)
     })
     node = cluster.node('node1')
   })
@@ -84,7 +57,7 @@ suite('uninstalling', () => {
       const { status, stdout, stderr } = await node.causeway('uninstall', '--force')
       assert.equal(status, 0, stderr)
       assert.match(stdout, /devices of \d pods/)
-      assert.equal(dump(), pristine)
+      assert.equal(dumpNode(NODE), pristine)
       const { run, state, bpf, cniConf } = node.layout.paths
       assert.deepEqual(globSync([run, state, bpf, `${cniConf}/*`]), [])
       await eventually(() => !programs.some(exists('PROG_GET_FD_BY_ID')) && !maps.some(exists('MAP_GET_FD_BY_ID')), {

@@ -20,6 +20,8 @@ import { isGone } from '../support/bpf-ids.ts'
 import { eventually } from '../support/eventually.ts'
 
 const TIMES = 10
+/** Forty daemons have the kernel verify all programs, which takes a machine of two cores a minute. */
+const PATIENT = { timeout: 300_000 }
 /** Each flow that lasts sends something in so much time. */
 const BUSY_MS = 500
 
@@ -42,7 +44,7 @@ suite('an upgrade and its rollback', () => {
     for (const map of CHANGED_MAPS) assert.deepEqual(pinsOf(node, map), [`${map}_v${version}`], node.name)
   }
 
-  test('ten times up and down: no reset, no lost request, no lost datagram, no forgotten flow', async () => {
+  test('ten times up and down: no reset, no lost request, no lost datagram, no forgotten flow', PATIENT, async () => {
     await using traffic = await UpgradeTraffic.hold(cluster)
     const known = new Map(await Promise.all(cluster.nodes.map(async node => [node, await busyFlows(node)] as const)))
     await traffic.ask()

@@ -45,7 +45,7 @@ for (const mode of ['native', 'overlay'])
       const set = [`routing.mode=${mode}`, `cni.chained=${JSON.stringify(CHAINED)}`]
       cluster = await CriCluster.up(NAME, { set })
       ;[first, second] = cluster.runtimes as [Containerd, Containerd]
-      server = await runPod(first, 'server', PORTS)
+      server = await runPod(first, 'server', { portMappings: PORTS })
       clients = await allClients()
     })
     after(() => cluster?.[Symbol.asyncDispose]())

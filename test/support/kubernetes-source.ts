@@ -3,21 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { definitionOf, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
 import { ApiClient } from '../../daemon/cluster/kubernetes/client.ts'
 import { ApiConnection } from '../../daemon/cluster/kubernetes/connection.ts'
+import { KnownCluster } from '../../daemon/cluster/kubernetes/known-cluster.ts'
 import { createKubernetesSource } from '../../daemon/cluster/kubernetes/source.ts'
-import type { ClusterSource } from '../../daemon/cluster/source.ts'
 import { systemClock } from '../../daemon/state/clock.ts'
 import { createTables, type Tables } from '../../daemon/state/tables.ts'
 import type { ApiServerOptions } from '../../deploy/lab/api-server/server.ts'
 import { type TestApi, startTestApi } from './api-server.ts'
 import { FakeLog } from './fake-log.ts'
 
-export interface SourceWorld extends AsyncDisposable {
+export interface SourceWorld extends RunningSource {
   readonly api: TestApi
-  readonly client: ApiClient
-  readonly source: ClusterSource
   readonly tables: Tables
-  readonly log: FakeLog
-  readonly restarts: string[]
 }
 
 export interface SourceWorldOptions extends ApiServerOptions {
@@ -28,6 +24,11 @@ export interface SourceWorldOptions extends ApiServerOptions {
   readonly idleMs?: number
   /** Servers that are tried before the real one. */
   readonly before?: readonly string[]
+  /** Where what is known is kept; nowhere unless given. */
+  readonly folder?: string
+  readonly bootId?: string
+  /** Another world's server in place of one of its own. */
+  readonly api?: TestApi
   /** Without the definitions of the own kinds. */
   readonly bare?: boolean
 }
@@ -80,14 +81,41 @@ function insistent(api: TestApi): TestApi {
 /** Server and source; the source runs until it is disposed of. */
 export async function startSource(options: SourceWorldOptions = {}): Promise<SourceWorld> {
   await using stack = new AsyncDisposableStack()
-  const api = stack.use(await startOwnApi(options))
+  const api = options.api ?? stack.use(await startOwnApi(options))
   const tables = options.tables ?? createTables()
+  const running = stack.use(runSource(api, tables, options.nodeName ?? 'n1', options))
+  const owned = stack.move()
+  return { ...running, api, tables, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+export interface RunningSource extends AsyncDisposable {
+  readonly client: ApiClient
+  readonly source: ReturnType<typeof createKubernetesSource>
+  readonly log: FakeLog
+  readonly restarts: string[]
+}
+
+/** The source of a node, until it is disposed of. */
+export function runSource(
+  api: TestApi,
+  tables: Tables,
+  nodeName: string,
+  options: Pick<SourceWorldOptions, 'token' | 'before' | 'idleMs' | 'folder' | 'bootId'> = {},
+): RunningSource {
   const { client, connection, log } = clientOf(api, options)
-  stack.use(connection)
   const restarts: string[] = []
+  const kept = {
+    folder: options.folder ?? '',
+    nodeName,
+    bootId: options.bootId ?? 'this',
+    tables,
+    log,
+    clock: systemClock,
+  }
   const source = createKubernetesSource({
     client,
-    nodeName: options.nodeName ?? 'n1',
+    ...(options.folder !== undefined && { known: new KnownCluster(kept) }),
+    nodeName,
     tables,
     log,
     clock: systemClock,
@@ -96,10 +124,10 @@ export async function startSource(options: SourceWorldOptions = {}): Promise<Sou
   })
   const stop = new AbortController()
   const running = source.run(stop.signal)
-  stack.defer(async () => {
+  const dispose = async (): Promise<void> => {
     stop.abort()
     await running
-  })
-  const owned = stack.move()
-  return { api, client, source, tables, log, restarts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+    connection[Symbol.dispose]()
+  }
+  return { client, source, log, restarts, [Symbol.asyncDispose]: dispose }
 }

@@ -9,6 +9,7 @@ export const noPrograms: Programs = {
   runDaemon: refuse,
   runOperator: refuse,
   preflight: refuse,
+  installedDefinitions: refuse,
   install: refuse,
   mountOnNode: refuse,
   uninstall: refuse,

@@ -12,7 +12,7 @@ export const configPrint: CommandSpec = {
   options: { ...formatOption, ...configOptions },
   async run(context) {
     const loaded = await load(context)
-    const { sections, plugins, file: _, ...settings } = loaded.config
+    const { sections, plugins, file: _file, layers: _layers, ...settings } = loaded.config
     const value = { ...settings, ...sections, ...(plugins.length === 0 ? {} : { plugins: plugins.map(flat) }) }
     context.out(context.format === 'json' ? `${JSON.stringify(value, undefined, 2)}\n` : withPlaces(value, loaded))
     return 0

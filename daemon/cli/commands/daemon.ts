@@ -1,7 +1,8 @@
 /** `causeway daemon` and `causeway operator`: the programs that go on until they are told to stop. */
+import type { LoadedConfig, SettingsLayer } from '../../config/load.ts'
 import { isConfigError } from '../../errors.ts'
 import { type CommandContext, type CommandSpec, configOptions } from '../command.ts'
-import { loadWith, type Programs } from '../programs.ts'
+import { loadWith } from '../programs.ts'
 
 /** A stop that takes longer has gone wrong; pods keep their network all the same. */
 const STOP_MS = 9500
@@ -11,7 +12,10 @@ export const daemon: CommandSpec = {
   summary: 'Run the daemon of this node.',
   about: 'SIGTERM and SIGINT stop it within 10 s, a second one at once. Traffic goes on without it.',
   options: configOptions,
-  run: context => runUntilStopped(context, 'daemon', (config, signal) => context.programs.runDaemon(config, signal)),
+  run: context =>
+    untilStopped(context, 'daemon', () =>
+      context.programs.runDaemon(layers => loadOf(context, layers), context.signal),
+    ),
 }
 
 export const operator: CommandSpec = {
@@ -22,16 +26,35 @@ export const operator: CommandSpec = {
     'leads, the others wait. It needs cluster.source: kubernetes. Nodes and pods go on without it.',
   options: configOptions,
   run: context =>
-    runUntilStopped(context, 'operator', (config, signal) => context.programs.runOperator(config, signal)),
+    untilStopped(context, 'operator', () =>
+      context.programs.runOperator(layers => loadOf(context, layers), context.signal),
+    ),
 }
 
-async function runUntilStopped(
-  { options, env, programs, signal, err }: CommandContext,
+async function loadOf(
+  { options, env, programs }: CommandContext,
+  layers: readonly SettingsLayer[],
+): Promise<LoadedConfig> {
+  const loaded = await loadWith(programs, { file: options.text('config'), set: options.texts('set'), layers }, env)
+  // What plugins say of their own sections is found out when they are set up.
+  if (layers.length > 0) await explained(loaded, () => programs.checkPlugins(loaded.config))
+  return loaded
+}
+
+/** A ConfigError of `work` with the place of its key added. */
+async function explained(loaded: LoadedConfig, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw isConfigError(error) ? loaded.explain(error) : error
+  }
+}
+
+async function untilStopped(
+  { signal, err }: CommandContext,
   what: 'daemon' | 'operator',
-  run: Programs['runDaemon' | 'runOperator'],
+  run: () => Promise<void>,
 ): Promise<number> {
-  const input = { file: options.text('config'), set: options.texts('set') }
-  const loaded = await loadWith(programs, input, env)
   let limit: NodeJS.Timeout | undefined
   // Not kept alive by it, a process that ends in good order never sees its end. One that something a plugin left
   // behind keeps alive would otherwise serve nothing for ever, and nobody would start it anew.
@@ -43,10 +66,8 @@ async function runUntilStopped(
   }
   signal.addEventListener('abort', mustEnd, { once: true })
   try {
-    await run(loaded.config, signal)
+    await run()
     return 0
-  } catch (error) {
-    throw isConfigError(error) ? loaded.explain(error) : error
   } finally {
     mustEnd()
     signal.removeEventListener('abort', mustEnd)

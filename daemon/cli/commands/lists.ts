@@ -40,11 +40,11 @@ export const nodes: CommandSpec = {
     const client = context.client()
     const rows = await client.json<NodeRow[]>('/v1/tables/nodes')
     const entries = await client.json<IpcacheRow[]>('/v1/tables/ipcache')
-    const list = rows.map(row => ({ ...row, paths: pathsTo(row.name, entries) }))
+    const list = rows.map(row => ({ ...row, paths: pathsTo(row.name, entries), why: whyTo(row.name, entries) }))
     print(context, list, all =>
       textTable(
-        ['name', 'addresses', 'pod ranges', 'paths'],
-        all.map(row => [row.name, row.addresses.join(', '), row.podCidrs.join(', '), row.paths.join(', ')]),
+        ['name', 'addresses', 'pod ranges', 'paths', 'why'],
+        all.map(row => [row.name, ...[row.addresses, row.podCidrs, row.paths, row.why].map(list => list.join(', '))]),
       ),
     )
     return 0
@@ -72,4 +72,8 @@ function pathsTo(node: string, rows: readonly IpcacheRow[]): string[] {
     .filter(row => row.node === node)
     .map(({ path }) => (path.kind === 'overlay' ? `overlay to ${path.tunnel}` : path.kind))
   return [...new Set(paths)]
+}
+
+function whyTo(node: string, rows: readonly IpcacheRow[]): string[] {
+  return [...new Set(rows.filter(row => row.node === node).map(({ why }) => why))]
 }

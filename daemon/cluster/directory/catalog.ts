@@ -5,7 +5,7 @@
  */
 import type { EgressPolicyRow, NamespaceRow } from '../../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../state/service-rows.ts'
-import type { NodeRow, PodRow } from '../../state/tables.ts'
+import type { NetworkPolicyRow, NodeRow, PodRow } from '../../state/tables.ts'
 import { joinNode } from '../join-node.ts'
 import { ObjectError, ObjectField } from '../object-field.ts'
 import { type ParsedObject, parseObjects } from '../parse.ts'
@@ -32,6 +32,7 @@ export interface Contents {
   readonly services: readonly ServiceRow[]
   readonly endpointSlices: readonly EndpointSliceRow[]
   readonly namespaces: readonly NamespaceRow[]
+  readonly networkPolicies: readonly NetworkPolicyRow[]
   readonly egressPolicies: readonly EgressPolicyRow[]
   readonly problems: readonly SourceProblem[]
   /** Kinds that are not used, such as `v1 Secret`. */
@@ -107,6 +108,7 @@ export class Catalog {
       pods: winners.flatMap(object => (object.kind === 'Pod' ? [object.row] : [])),
       services: winners.flatMap(object => (object.kind === 'Service' ? [object.row] : [])),
       endpointSlices: winners.flatMap(object => (object.kind === 'EndpointSlice' ? [object.row] : [])),
+      networkPolicies: winners.flatMap(object => (object.kind === 'NetworkPolicy' ? [object.row] : [])),
       namespaces: winners.flatMap(object => (object.kind === 'Namespace' ? [object.row] : [])),
       egressPolicies: winners.flatMap(object => (object.kind === 'EgressPolicy' ? [object.row] : [])),
       problems,

@@ -14,7 +14,10 @@ import { Catalog, type Contents } from './catalog.ts'
 
 export interface DirectorySourceOptions {
   readonly directory: string
-  readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'egressPolicies'>
+  readonly tables: Pick<
+    Tables,
+    'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'networkPolicies' | 'egressPolicies'
+  >
   readonly log: Logger
   /** Longest time between two scans. */
   readonly rescanMs?: number
@@ -27,8 +30,8 @@ const PATIENCE = 40
 
 /** Declares itself to all its tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
 export function createDirectorySource(options: DirectorySourceOptions): ClusterSource {
-  const { nodes, pods, services, endpointSlices, namespaces, egressPolicies } = options.tables
-  const synced = [nodes, pods, services, endpointSlices, namespaces, egressPolicies].map(table =>
+  const { nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies } = options.tables
+  const synced = [nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies].map(table =>
     table.initializer('cluster/directory'),
   )
   const scan = new Scan(options)
@@ -42,6 +45,7 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
     replaceRows(services, contents.services)
     replaceRows(endpointSlices, contents.endpointSlices)
     replaceRows(namespaces, contents.namespaces)
+    replaceRows(networkPolicies, contents.networkPolicies)
     replaceRows(egressPolicies, contents.egressPolicies)
     if (contents.unknown.length === 0 && all) {
       waiting = undefined

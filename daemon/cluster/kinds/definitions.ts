@@ -3,7 +3,7 @@ import { stringify } from 'yaml'
 import { resourceName } from '../kubernetes/resources.ts'
 import { egressPolicy } from './egress-policy.ts'
 import { ipPool } from './ip-pool.ts'
-import type { Kind } from './kind.ts'
+import { type Kind, REVISION_ANNOTATION } from './kind.ts'
 import { nodeNetwork } from './node-network.ts'
 import { nodeSettings } from './node-settings.ts'
 import { group, text } from './shape.ts'
@@ -11,7 +11,7 @@ import { group, text } from './shape.ts'
 export const KINDS: readonly Kind[] = [egressPolicy, ipPool, nodeNetwork, nodeSettings]
 
 export function definitionOf(kind: Kind): object {
-  const { resource, shortNames, about, spec, status, columns } = kind
+  const { resource, revision, shortNames, about, spec, status, columns } = kind
   const schema = group(
     { apiVersion: text(), kind: text(), metadata: { type: 'object' }, 'spec!': spec, status },
     { description: about },
@@ -25,7 +25,11 @@ export function definitionOf(kind: Kind): object {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: resourceName(resource), labels: { 'app.kubernetes.io/part-of': 'causeway' } },
+    metadata: {
+      name: resourceName(resource),
+      labels: { 'app.kubernetes.io/part-of': 'causeway' },
+      annotations: { [REVISION_ANNOTATION]: String(revision) },
+    },
     spec: {
       group: resource.group,
       scope: resource.namespaced ? 'Namespaced' : 'Cluster',

@@ -5,6 +5,7 @@ import { address, conditions, group, labelSelector, list, prefix, rule, text, wh
 
 export const egressPolicy: Kind = {
   resource: RESOURCES.egressPolicies,
+  revision: 1,
   shortNames: ['cwegress'],
   about: 'Pods that it selects reach destinations outside the cluster by chosen nodes, with chosen addresses.',
   spec: group({
@@ -41,10 +42,15 @@ export const egressPolicy: Kind = {
       description: 'Of policies that name the same destination the higher wins.',
     }),
   }),
-  status: group({ conditions }),
+  status: group({
+    gateways: whole(0, Number.MAX_SAFE_INTEGER, { format: 'int64', description: 'Nodes that are gateways.' }),
+    conditions,
+  }),
   columns: [
     { name: 'Destinations', type: 'string', jsonPath: '.spec.destinations' },
     { name: 'Priority', type: 'integer', jsonPath: '.spec.priority' },
+    { name: 'Gateways', type: 'integer', jsonPath: '.status.gateways' },
     conditionColumn('Ready'),
+    { ...conditionColumn('SelectsPods'), wide: true },
   ],
 }

@@ -5,6 +5,7 @@ import { conditions, group, labelSelector, list, prefix, rule, whole } from './s
 
 export const ipPool: Kind = {
   resource: RESOURCES.ipPools,
+  revision: 1,
   shortNames: ['cwpool'],
   about: 'Ranges of which each node that it selects gets one of each family for its pods.',
   spec: group({
@@ -53,5 +54,6 @@ export const ipPool: Kind = {
     { name: 'Free', type: 'integer', jsonPath: '.status.free' },
     conditionColumn('Ready'),
     conditionColumn('Exhausted'),
+    { ...conditionColumn('Contradicted'), wide: true },
   ],
 }

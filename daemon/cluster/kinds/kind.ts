@@ -4,6 +4,8 @@ import type { Shape } from './shape.ts'
 
 export interface Kind {
   readonly resource: ApiResource
+  /** Raised with every change of what the definition prints; `revisions.test.ts` says when it was forgotten. */
+  readonly revision: number
   readonly shortNames: readonly string[]
   /** A sentence or two for `kubectl explain`. */
   readonly about: string
@@ -12,6 +14,9 @@ export interface Kind {
   /** What `kubectl get` shows, apart from name and age. */
   readonly columns: readonly PrinterColumn[]
 }
+
+/** Annotation of a definition: the revision that it was printed from. */
+export const REVISION_ANNOTATION = 'causeway.dev/revision'
 
 export interface PrinterColumn {
   readonly name: string

@@ -1,10 +1,12 @@
 /** NodeNetwork: the network of one node, named as its Node. The operator writes its spec, the node's daemon its status. */
+import { MOST_POD_ADDRESSES } from '../join-node.ts'
 import { RESOURCES } from '../kubernetes/resources.ts'
 import { conditionColumn, type Kind } from './kind.ts'
-import { conditions, group, list, prefix, rule, text, whole } from './shape.ts'
+import { conditions, group, list, prefix, rule, text, whole, word } from './shape.ts'
 
 export const nodeNetwork: Kind = {
   resource: RESOURCES.nodeNetworks,
+  revision: 2,
   shortNames: ['cwn'],
   about: 'The network of one node, named as its Node. The operator assigns it, the daemon of the node reports on it.',
   spec: group(
@@ -27,6 +29,15 @@ export const nodeNetwork: Kind = {
   status: group({
     version: text({ maxLength: 64, description: 'Of the daemon.' }),
     bootId: text({ maxLength: 64, description: 'Of the kernel that the daemon runs on.' }),
+    cloud: word(['aws', 'azure', 'gcp', 'none'], { description: "Whose network the node's links are." }),
+    nativeNetwork: text({
+      maxLength: 128,
+      description: 'routing.nativeNetwork of the daemon; a label or annotation of the Node comes first.',
+    }),
+    podAddresses: list(text({ maxLength: 45 }), MOST_POD_ADDRESSES, {
+      description: "Addresses of its pods outside the node's ranges; other nodes route each by itself.",
+      'x-kubernetes-list-type': 'set',
+    }),
     addresses: list(
       group({
         'pool!': text({ maxLength: 63 }),
@@ -44,6 +55,7 @@ export const nodeNetwork: Kind = {
     conditionColumn('Degraded'),
     { name: 'Pod ranges', type: 'string', jsonPath: '.spec.podCidrs' },
     { name: 'Pool', type: 'string', jsonPath: '.spec.pool' },
+    { name: 'Cloud', type: 'string', jsonPath: '.status.cloud', wide: true },
     { name: 'Version', type: 'string', jsonPath: '.status.version', wide: true },
     {
       name: 'Reason',

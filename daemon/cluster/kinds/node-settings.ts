@@ -5,6 +5,7 @@ import { conditions, group, labelSelector, rule, whole } from './shape.ts'
 
 export const nodeSettings: Kind = {
   resource: RESOURCES.nodeSettings,
+  revision: 1,
   shortNames: ['cwset'],
   about: 'Keys of the configuration for the nodes that it selects, over those of the configuration file.',
   spec: group({

@@ -5,20 +5,30 @@ import { type ApiResource, RESOURCES, resourceName } from './resources.ts'
 
 const VERBS = ['list', 'watch'] as const
 
-/** A problem for each resource of which a verb is refused; none when the server does not say. */
-export async function missingAccess(
+export interface Access {
+  /** By resource, of which a verb is refused. */
+  readonly refused: ReadonlyMap<ApiResource, SourceProblem>
+  /** The server said of every verb whether it is allowed. */
+  readonly answered: boolean
+}
+
+/** What is not found out is no refusal. */
+export async function askAccess(
   client: Pick<ApiClient, 'create'>,
   resources: readonly ApiResource[],
   signal: AbortSignal,
-): Promise<SourceProblem[]> {
-  const found = await Promise.all(
+): Promise<Access> {
+  const asked = await Promise.all(
     resources.map(async resource => {
       const allowed = await Promise.all(VERBS.map(verb => isAllowed(client, resource, verb, signal)))
-      const refused = VERBS.filter((_, n) => allowed[n] === false)
-      return refused.length === 0 ? [] : [problemOf(resource, refused)]
+      return { resource, allowed, refused: VERBS.filter((_, n) => allowed[n] === false) }
     }),
   )
-  return found.flat()
+  const lacking = asked.filter(({ refused }) => refused.length > 0)
+  return {
+    refused: new Map(lacking.map(({ resource, refused }) => [resource, problemOf(resource, refused)])),
+    answered: asked.every(({ allowed }) => !allowed.includes(undefined)),
+  }
 }
 
 function problemOf(resource: ApiResource, verbs: readonly string[]): SourceProblem {
@@ -29,7 +39,7 @@ function problemOf(resource: ApiResource, verbs: readonly string[]): SourceProbl
   }
 }
 
-/** Undefined when it cannot be found out, which is no refusal. */
+/** Undefined when it cannot be found out. */
 async function isAllowed(
   client: Pick<ApiClient, 'create'>,
   { group, plural }: ApiResource,

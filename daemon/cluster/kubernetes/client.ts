@@ -44,21 +44,25 @@ const REQUEST_MS = 30_000
 /** client-go's page; a page of Nodes with their images and labels is then some megabytes. */
 const PAGE = 500
 
-/** Every method throws ApiError, ApiUnreachable, or the reason of its signal. */
+type Asked = Pick<ApiConnection, 'ask' | 'server' | 'onConnected'>
+
+/** Every method that asks throws ApiError, ApiUnreachable, or the reason of its signal. */
 export class ApiClient {
-  readonly #connection: Pick<ApiConnection, 'ask' | 'server'>
+  readonly #connection: Asked
   readonly #count: (question: Question, status: number) => void
 
-  constructor(
-    connection: Pick<ApiConnection, 'ask' | 'server'>,
-    count: (question: Question, status: number) => void = () => undefined,
-  ) {
+  constructor(connection: Asked, count: (question: Question, status: number) => void = () => undefined) {
     this.#connection = connection
     this.#count = count
   }
 
   get server(): string {
     return this.#connection.server
+  }
+
+  /** Calls back whenever there is a connection again; what is returned ends that. */
+  onConnected(listener: () => void): () => void {
+    return this.#connection.onConnected(listener)
   }
 
   async get(resource: ApiResource, place: ObjectPlace, signal: AbortSignal): Promise<unknown> {
@@ -77,7 +81,7 @@ export class ApiClient {
       // The version and how it is to be matched belong to the first page; the token has them.
       const { resourceVersion, resourceVersionMatch, ...rest } = query
       const first = next === undefined ? { resourceVersion, resourceVersionMatch } : {}
-      const path = `${pathOf(resource)}${queryText({ ...rest, ...first, limit: PAGE, continue: next })}`
+      const path = `${pathOf(resource)}${queryText({ limit: PAGE, ...rest, ...first, continue: next })}`
       const { metadata, items } = asList(await this.#json({ method: 'GET', path, accept }, signal))
       next = metadata.continue === '' ? undefined : metadata.continue
       yield { items, resourceVersion: metadata.resourceVersion ?? '', more: next !== undefined }
@@ -134,10 +138,15 @@ export class ApiClient {
     )
   }
 
-  /** What is not there is deleted. */
-  async delete(resource: ApiResource, place: ObjectPlace, signal: AbortSignal): Promise<void> {
+  /** What is not there is deleted. With a uid only the object that has it; another is a conflict. */
+  async delete(
+    resource: ApiResource,
+    { uid, ...place }: ObjectPlace & { readonly uid?: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const only = uid !== undefined && { body: JSON.stringify({ preconditions: { uid } }) }
     try {
-      await this.#json({ method: 'DELETE', path: pathOf(resource, place) }, signal)
+      await this.#json({ method: 'DELETE', path: pathOf(resource, place), ...only }, signal)
     } catch (error) {
       if (!(error instanceof ApiError && error.missing)) throw error
     }

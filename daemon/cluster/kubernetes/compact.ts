@@ -3,7 +3,7 @@
  * of JSON is a new string each time, and a row that outlives its text would keep it.
  */
 import type { EndpointSliceRow, ServiceRow, SliceEndpoint } from '../../state/service-rows.ts'
-import type { NodeRow } from '../../state/tables.ts'
+import type { NodeObject } from '../join-node.ts'
 
 /** What is only an object's history, and often the longest part of it. */
 const NOT_KEPT = ['kubectl.kubernetes.io/last-applied-configuration']
@@ -14,7 +14,7 @@ export class Compactor {
   readonly #texts = new Map<string, string>()
   readonly #none: readonly never[] = Object.freeze([])
 
-  node(row: NodeRow): NodeRow {
+  node(row: NodeObject): NodeObject {
     return { ...row, name: this.#text(row.name), labels: this.#record(Object.entries(row.labels)) }
   }
 

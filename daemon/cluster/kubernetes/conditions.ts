@@ -21,6 +21,10 @@ export interface StatusUpdate {
   readonly conditions: readonly Condition[]
   /** Other fields of the status; null takes one away. */
   readonly fields?: Readonly<Record<string, unknown>>
+  /** That of the object which was judged; of the object as it is now unless given. */
+  readonly generation?: number
+  /** Looks at the object as it is now, and throws when it is not to be written. */
+  readonly guard?: (object: unknown) => void
 }
 
 /** Others may write to the same status: so often it is read again before that counts as a failure. */
@@ -28,7 +32,7 @@ const ATTEMPTS = 5
 
 /**
  * Brings an object's status to these conditions and fields and leaves those of others. False when it was so already.
- * Throws ApiError (404 when there is no such object) or ApiUnreachable.
+ * Throws ApiError (404 when there is no such object), ApiUnreachable, or what its guard does.
  */
 export async function writeStatus(
   client: Pick<ApiClient, 'get' | 'patch'>,
@@ -38,7 +42,9 @@ export async function writeStatus(
 ): Promise<boolean> {
   const place = { name, ...(namespace !== undefined && { namespace }) }
   for (let attempt = 1; ; attempt++) {
-    const object = asStatusObject(await client.get(resource, place, signal))
+    const found = await client.get(resource, place, signal)
+    update.guard?.(found)
+    const object = asStatusObject(found)
     const status = merged(object, update, new Date())
     if (status === undefined) return false
     const patch = { metadata: { resourceVersion: object.metadata?.resourceVersion }, status }
@@ -64,7 +70,7 @@ function asStatusObject(object: unknown): StatusObject {
 /** The patch of the status; undefined when nothing would change. Exported for its test. */
 export function merged(
   { metadata, status }: StatusObject,
-  { conditions, fields = {} }: StatusUpdate,
+  { conditions, fields = {}, generation = metadata?.generation }: StatusUpdate,
   now: Date,
 ): object | undefined {
   const have = status?.conditions ?? []
@@ -72,7 +78,7 @@ export function merged(
   const written = conditions.map(condition => {
     const old = have.find(({ type }) => type === condition.type)
     const since = old?.status === condition.status ? old.lastTransitionTime : now.toISOString().replace(/\.\d+Z$/, 'Z')
-    const seen = metadata?.generation === undefined ? {} : { observedGeneration: metadata.generation }
+    const seen = generation === undefined ? {} : { observedGeneration: generation }
     return { ...condition, lastTransitionTime: since, ...seen }
   })
   const all = [...kept, ...written]

@@ -58,6 +58,7 @@ export class ApiConnection implements Disposable {
   /** Index of the server in use, or to be tried first. */
   #server = 0
   #closed = false
+  readonly #listeners = new Set<() => void>()
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -66,6 +67,12 @@ export class ApiConnection implements Disposable {
   /** The server in use, or to be tried next. */
   get server(): string {
     return this.#options.credentials.servers[this.#server]?.host ?? ''
+  }
+
+  /** Calls back whenever there is a connection again; what is returned ends that. */
+  onConnected(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** Resolves when the answer begins. Throws ApiUnreachable, or the signal's reason. */
@@ -120,6 +127,7 @@ export class ApiConnection implements Disposable {
       try {
         const session = await this.#connectTo(server)
         this.#options.log.info({ server: server.host }, 'connected to the API server')
+        for (const listener of this.#listeners) listener()
         return session
       } catch (error) {
         problems.push(`${server.host}: ${messageOf(error)}`)

@@ -62,8 +62,8 @@ export class EventRecorder {
   ): Promise<void> {
     const { client, component, instance } = this.#options
     const place = { namespace: namespace === '' ? 'default' : namespace }
-    // The same thing said by whoever leads next is the same Event.
-    const own = `${name}.${createHash('sha256').update(`${component} ${instance} ${key}`).digest('hex').slice(0, 16)}`
+    // The same thing said by another node, or by whoever leads next, is the same Event.
+    const own = `${name}.${createHash('sha256').update(`${component} ${key}`).digest('hex').slice(0, 16)}`
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
     const object = {
       metadata: { name: own, ...place },
@@ -82,7 +82,8 @@ export class EventRecorder {
       await client.create(RESOURCES.events, place, object, signal)
     } catch (error) {
       if (!(error instanceof ApiError && error.conflict)) throw error
-      await client.patch(RESOURCES.events, { ...place, name: own, patch: { lastTimestamp: now, count } }, signal)
+      const patch = { lastTimestamp: now, ...(count > 1 && { count }) }
+      await client.patch(RESOURCES.events, { ...place, name: own, patch }, signal)
     }
   }
 }

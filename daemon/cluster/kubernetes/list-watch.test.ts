@@ -30,10 +30,12 @@ const refused = (status: number, reason: string, cause?: string): ApiError =>
     JSON.stringify({ kind: 'Status', reason, details: { causes: [{ reason: cause }] } }),
   )
 
-/** Plays the answers and returns what the sink was told and the questions in short, until nothing more happens in `ms`. */
+/** Plays the answers and returns what the sink was told and the questions in short, until nothing more happens in `ms`. With
+ * `connects` there is a connection at the end, which some other watch has made. */
 async function played(
   answers: readonly Answer[],
   ms = 1000,
+  connects = false,
 ): Promise<{ told: string[]; asked: string[]; watch: ListWatch }> {
   const told: string[] = []
   const asked: string[] = []
@@ -48,7 +50,12 @@ async function played(
         yield ('page' in item ? { items: item.page, resourceVersion: item.version, more: false } : item) as T
     }
   }
-  const client: Pick<ApiClient, 'list' | 'watch'> = {
+  const connected: (() => void)[] = []
+  const client: Pick<ApiClient, 'list' | 'watch' | 'onConnected'> = {
+    onConnected(listener) {
+      connected.push(listener)
+      return () => undefined
+    },
     list(_resource, query, { signal }) {
       asked.push(`list ${brief(query)}`)
       return next(signal, () => undefined)
@@ -78,6 +85,8 @@ async function played(
   const stop = new AbortController()
   const running = watch.run(stop.signal)
   await clock.advance(ms)
+  if (connects) for (const listener of connected) listener()
+  await clock.advance(0)
   stop.abort()
   await running
   return { told, asked, watch }
@@ -164,4 +173,14 @@ test('attempts that fail come ever more slowly', async () => {
   const failures = Array.from({ length: 100 }, (): Answer => [new ApiUnreachable('no')])
   const { asked } = await played(failures, 120_000)
   assert.ok(asked.length > 8 && asked.length < 20, `${asked.length} attempts in two minutes`)
+})
+
+test('a connection that another has made ends the wait for a server that was away, and no other wait', async () => {
+  const away = Array.from({ length: 8 }, (): Answer => [new ApiUnreachable('no')])
+  const alone = await played([...away, [listed('5'), 'hang']], 15_000)
+  assert.equal(alone.watch.synced, false)
+  const told = await played([...away, [listed('5'), 'hang']], 15_000, true)
+  assert.equal(told.watch.synced, true)
+  const busy = new ApiError('GET /api/v1/nodes', 429, 'too many requests', '60')
+  assert.equal((await played([[busy], [listed('5'), 'hang']], 15_000, true)).watch.synced, false)
 })

@@ -26,7 +26,7 @@ export interface Sink {
 }
 
 export interface ListWatchOptions {
-  readonly client: Pick<ApiClient, 'list' | 'watch'>
+  readonly client: Pick<ApiClient, 'list' | 'watch' | 'onConnected'>
   readonly resource: ApiResource
   /** Which of its objects; `fieldSelector` and `labelSelector`. */
   readonly query?: Query
@@ -67,6 +67,8 @@ export class ListWatch {
   #synced = false
   #heardAt: number
   #problem: string | undefined = 'its first answer'
+  /** The last attempt found no server, or lost its connection. */
+  #unreachable = false
 
   constructor(options: ListWatchOptions) {
     this.#options = options
@@ -95,18 +97,24 @@ export class ListWatch {
   async run(signal: AbortSignal): Promise<void> {
     const rest = new Rest(this.#options.clock)
     signal.addEventListener('abort', rest.wake, { once: true })
+    // Who finds the server first tells the others, which may have half a minute to wait.
+    const forget = this.#options.client.onConnected(() => {
+      if (this.#unreachable) rest.wake()
+    })
     while (!signal.aborted) {
       rest.begin()
       const waitMs = await this.#attempt(signal)
       if (signal.aborted) break
       await rest.until(this.#options.clock.now() + waitMs)
     }
+    forget()
     signal.removeEventListener('abort', rest.wake)
   }
 
   /** One list or watch to its end; how long to wait before the next. */
   async #attempt(signal: AbortSignal): Promise<number> {
     using idle = new IdleLimit(this.#options, signal)
+    this.#unreachable = false
     try {
       if (this.#version !== undefined) await this.#watch(this.#version, idle)
       else if (this.#paged) await this.#listInPages(idle)
@@ -231,6 +239,7 @@ export class ListWatch {
   #afterError(error: unknown): number {
     const { log, restarted } = this.#options
     const known = error instanceof ApiError ? error : undefined
+    this.#unreachable = known === undefined
     restarted?.(known === undefined ? 'unreachable' : known.expired ? 'expired' : `status ${known.status}`)
     if (known?.expired) {
       this.#version = undefined

@@ -3,15 +3,44 @@ import { isDeepStrictEqual } from 'node:util'
 import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
 import type { NodeRow } from '../../state/tables.ts'
-import { joinNode, type NodeNetwork } from '../join-node.ts'
+import { joinNode, type NodeNetwork, type NodeObject, parseNodeNetwork } from '../join-node.ts'
+import type { ObjectField } from '../object-field.ts'
+import { parseNode } from '../parse.ts'
 import type { RowTarget } from './row-sink.ts'
+
+/** A row, and the uid of the Node that it is of or belongs to; empty when it is not known. */
+interface OfNode<T> {
+  readonly row: T
+  readonly uid: string
+  /** Its own. */
+  readonly ownUid: string
+}
+
+/** This node's objects, which are others once they were made anew. */
+export interface OwnUids {
+  readonly node: string
+  /** Of its NodeNetwork; empty while there is none. */
+  readonly network: string
+}
+
+export function nodeWithUid(object: ObjectField): OfNode<NodeObject> {
+  const uid = object.at('metadata').at('uid').text() ?? ''
+  return { row: parseNode(object), uid, ownUid: uid }
+}
+
+export function networkOfNode(object: ObjectField): OfNode<NodeNetwork> {
+  const owners = object.at('metadata').at('ownerReferences').items()
+  const owner = owners.find(item => item.at('kind').text() === 'Node')
+  const ownUid = object.at('metadata').at('uid').text() ?? ''
+  return { row: parseNodeNetwork(object), uid: owner?.at('uid').text() ?? '', ownUid }
+}
 
 export class NodeJoin {
   readonly #table: Table<NodeRow>
-  #nodes: ReadonlyMap<string, NodeRow> = new Map()
-  #networks: ReadonlyMap<string, NodeNetwork> = new Map()
-  readonly nodes: RowTarget<NodeRow>
-  readonly networks: RowTarget<NodeNetwork>
+  #nodes: ReadonlyMap<string, OfNode<NodeObject>> = new Map()
+  #networks: ReadonlyMap<string, OfNode<NodeNetwork>> = new Map()
+  readonly nodes: RowTarget<OfNode<NodeObject>>
+  readonly networks: RowTarget<OfNode<NodeNetwork>>
 
   constructor(table: Table<NodeRow>) {
     this.#table = table
@@ -20,9 +49,17 @@ export class NodeJoin {
     this.networks = new Part(rows => (this.#networks = rows), written)
   }
 
+  /** Undefined while there is no Node of that name. */
+  uidsOf(name: string): OwnUids | undefined {
+    const node = this.#nodes.get(name)
+    return node && { node: node.ownUid, network: this.#networks.get(name)?.ownUid ?? '' }
+  }
+
   #writeAll(): void {
-    const join = (node: NodeRow): NodeRow => joinNode(node, this.#networks.get(node.name))
-    replaceRows(this.#table, [...this.#nodes.values()].map(join))
+    replaceRows(
+      this.#table,
+      [...this.#nodes.values()].map(node => this.#joined(node)),
+    )
   }
 
   #write(name: string): void {
@@ -31,8 +68,15 @@ export class NodeJoin {
       this.#table.delete(name)
       return
     }
-    const row = joinNode(node, this.#networks.get(name))
+    const row = this.#joined(node)
     if (!isDeepStrictEqual(this.#table.get(name), row)) this.#table.put(row)
+  }
+
+  /** The NodeNetwork of another Node that had the name says nothing of this one. */
+  #joined({ row, uid }: OfNode<NodeObject>): NodeRow {
+    const network = this.#networks.get(row.name)
+    const isOwn = network !== undefined && (network.uid === '' || uid === '' || network.uid === uid)
+    return joinNode(row, isOwn ? network.row : undefined)
   }
 }
 

@@ -34,6 +34,20 @@ export const RESOURCES = {
     plural: 'networkpolicies',
     namespaced: true,
   },
+  serviceCidrs: {
+    kind: 'ServiceCIDR',
+    group: 'networking.k8s.io',
+    version: 'v1',
+    plural: 'servicecidrs',
+    namespaced: false,
+  },
+  definitions: {
+    kind: 'CustomResourceDefinition',
+    group: 'apiextensions.k8s.io',
+    version: 'v1',
+    plural: 'customresourcedefinitions',
+    namespaced: false,
+  },
   leases: { kind: 'Lease', group: 'coordination.k8s.io', version: 'v1', plural: 'leases', namespaced: true },
   accessReviews: {
     kind: 'SelfSubjectAccessReview',

@@ -18,71 +18,99 @@ export interface RowTarget<T> {
   replace(rows: ReadonlyMap<string, T>): void
 }
 
+/** An object that cannot be read: which one, and why. */
+export interface UnusableObject {
+  readonly name: string
+  readonly uid: string
+  readonly generation: number
+  /** Such as `spec.cidrs[0].cidr: …`. */
+  readonly message: string
+}
+
 export interface RowSinkOptions<T> {
   readonly kind: string
   /** Undefined: the object is of no use here. Throws ObjectError. */
   readonly parse: (object: ObjectField) => T | undefined
   readonly target: RowTarget<T>
+  /** Takes those that cannot be read. */
+  readonly unusable?: RowTarget<UnusableObject>
 }
 
 export class RowSink<T> implements Sink {
   readonly #options: RowSinkOptions<T>
-  #problems = new Map<string, SourceProblem>()
+  /** Objects that cannot be read, by their names. */
+  #unusable = new Map<string, UnusableObject>()
   /** A whole state that is coming in. */
-  #coming: { readonly rows: Map<string, T>; readonly problems: Map<string, SourceProblem> } | undefined
+  #coming: { readonly rows: Map<string, T>; readonly unusable: Map<string, UnusableObject> } | undefined
 
   constructor(options: RowSinkOptions<T>) {
     this.#options = options
   }
 
   get problems(): readonly SourceProblem[] {
-    return [...this.#problems.values()]
+    const { kind } = this.#options
+    return [...this.#unusable].map(([name, { message }]) => ({ place: `${kind} ${name}`, message }))
   }
 
   begin(): void {
-    this.#coming = { rows: new Map(), problems: new Map() }
+    this.#coming = { rows: new Map(), unusable: new Map() }
   }
 
   put(object: unknown): void {
     if (this.#coming === undefined) return
-    const { rows, problems } = this.#coming
+    const { rows, unusable } = this.#coming
     const { name } = nameAndVersion(object)
-    const row = this.#read(name, object, problems) ?? (problems.has(name) ? this.#options.target.get(name) : undefined)
+    const row = this.#read(name, object, unusable) ?? (unusable.has(name) ? this.#options.target.get(name) : undefined)
     if (row !== undefined) rows.set(name, row)
   }
 
   finish(): void {
     if (this.#coming === undefined) return
-    const { rows, problems } = this.#coming
+    const { rows, unusable } = this.#coming
     this.#coming = undefined
-    this.#problems = problems
+    this.#unusable = unusable
     this.#options.target.replace(rows)
+    this.#options.unusable?.replace(unusable)
   }
 
   change(object: unknown): void {
     const { name } = nameAndVersion(object)
-    const row = this.#read(name, object, this.#problems)
+    const row = this.#read(name, object, this.#unusable)
+    const problem = this.#unusable.get(name)
     if (row !== undefined) this.#options.target.put(name, row)
-    else if (!this.#problems.has(name)) this.#options.target.delete(name)
+    else if (problem === undefined) this.#options.target.delete(name)
+    if (problem === undefined) this.#options.unusable?.delete(name)
+    else this.#options.unusable?.put(name, problem)
   }
 
   remove(object: unknown): void {
     const { name } = nameAndVersion(object)
-    this.#problems.delete(name)
+    this.#unusable.delete(name)
     this.#options.target.delete(name)
+    this.#options.unusable?.delete(name)
   }
 
-  /** Undefined when the object is of no use, or cannot be read, which is then a problem. */
-  #read(name: string, object: unknown, problems: Map<string, SourceProblem>): T | undefined {
-    const place = (): string => `${this.#options.kind} ${name}`
+  /** Undefined when the object is of no use, or cannot be read, which is then noted. */
+  #read(name: string, object: unknown, unusable: Map<string, UnusableObject>): T | undefined {
     try {
-      const row = this.#options.parse(new ObjectField(object, place))
-      problems.delete(name)
+      const row = this.#options.parse(new ObjectField(object, () => `${this.#options.kind} ${name}`))
+      unusable.delete(name)
       return row
     } catch (error) {
       if (!(error instanceof ObjectError)) throw error
-      problems.set(name, { place: place(), message: `${error.field}: ${error.problem}` })
+      unusable.set(name, unusableObject(object, `${error.field}: ${error.problem}`))
       return undefined
     }
+  }
+}
+
+function unusableObject(object: unknown, message: string): UnusableObject {
+  const { metadata } = Object(object) as { readonly metadata?: unknown }
+  const { name, uid, generation } = Object(metadata) as Readonly<Record<string, unknown>>
+  return {
+    name: String(name),
+    uid: typeof uid === 'string' ? uid : '',
+    generation: typeof generation === 'number' ? generation : 0,
+    message,
   }
 }

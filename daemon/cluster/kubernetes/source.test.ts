@@ -1,6 +1,7 @@
 /** The source as the daemon runs it, against an API server that can be made to fail. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { definitionOf, KINDS } from '../kinds/definitions.ts'
 import type { FaultOptions } from '../../../deploy/lab/api-server/faults/fault.ts'
 import { node, type TestApi } from '../../../test/support/api-server.ts'
 import { eventually } from '../../../test/support/eventually.ts'
@@ -10,6 +11,7 @@ import { nameAndVersion } from './resource-version.ts'
 import { RESOURCES } from './resources.ts'
 
 const NODES = '/api/v1/nodes'
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 const NETWORKS = '/apis/causeway.dev/v1alpha1/nodenetworks'
 const pods = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`
 
@@ -152,6 +154,10 @@ test('missing rights are named one by one, with the rule to add', async () => {
       ),
     ),
   )
+  const all = [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }]
+  await admin.patch(`/apis/${group}/v1/clusterroles/c`, { rules: all })
+  await synced(world)
+  assert.deepEqual(world.source.problems(), [], 'what is given since is not named any more')
 })
 
 test('a cluster without the own kinds is waited for, saying what is missing', async () => {
@@ -159,9 +165,26 @@ test('a cluster without the own kinds is waited for, saying what is missing', as
   await eventually(() => world.tables.pods.initialized)
   assert.equal(world.tables.nodes.initialized, false)
   await eventually(() =>
-    /nodenetworks.*CustomResourceDefinitions are not installed/.test(world.source.waitingFor() ?? ''),
+    /nodenetworks.*CustomResourceDefinition is not installed/.test(world.source.waitingFor() ?? ''),
   )
+  for (const kind of KINDS) await world.api.admin.create(DEFINITIONS, definitionOf(kind))
+  await synced(world)
+  assert.equal(world.tables.nodes.initialized, true, 'they were installed since')
 })
+
+for (const [what, from, until, verdict] of [
+  ['not valid yet', 60, 120, 'is not valid yet'],
+  ['no longer valid', -120, -60, 'has ended'],
+] as const)
+  test(`a certificate that is ${what} is told with its dates and this node's time`, async () => {
+    const at = (minutes: number): Date => new Date(Math.floor(Date.now() / 1000) * 1000 + minutes * 60_000)
+    const validity = { from: at(from), until: at(until) }
+    await using world = await startSource({ validity, bare: true })
+    const span = `valid from ${validity.from.toISOString()} to ${validity.until.toISOString()}`
+    await eventually(
+      () => world.source.waitingFor()?.includes(`its certificate (${span}) ${verdict} by this node's clock`) === true,
+    )
+  })
 
 test('the next server of the list is taken where one cannot be reached', async () => {
   await using world = await startSource({ before: ['https://127.0.0.1:1'] })

@@ -2,31 +2,41 @@
  * An API server as cluster source: each collection that this node needs is listed and watched by itself. While the server
  * is away everything known stays; a table is complete once all that it is made of has been listed.
  */
+import { aborted } from '../../abort.ts'
+import { pause } from '../../state/pause.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
-import { parseNodeNetwork } from '../join-node.ts'
 import type { ObjectField } from '../object-field.ts'
 import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
-import { parseNamespace, parseNode, parsePod } from '../parse.ts'
+import { parseNamespace, parseNetworkPolicy, parsePod } from '../parse.ts'
+import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
-import { missingAccess } from './access.ts'
+import { type Access, askAccess } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
-import { NodeJoin } from './node-join.ts'
+import type { KnownCluster } from './known-cluster.ts'
+import { networkOfNode, NodeJoin, nodeWithUid, type OwnUids } from './node-join.ts'
 import { type ApiResource, RESOURCES } from './resources.ts'
 import type { RowTarget } from './row-sink.ts'
 import { byProblem, type Collection, rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
 
 export interface KubernetesSourceOptions extends WatchOptions {
   readonly nodeName: string
-  readonly tables: Pick<Tables, 'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'egressPolicies'>
+  /** What was known before, for a start without the API server. */
+  readonly known?: Pick<KnownCluster, 'keep' | 'recall'>
+  readonly tables: Pick<
+    Tables,
+    'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'networkPolicies' | 'egressPolicies'
+  >
 }
 
-/** Services of other proxies, and slices that no service address leads to (kube-proxy leaves the same out). */
-const SERVED = '!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless'
+/** The first lists take so long at most where the API server answers, but for the largest clusters. */
+const RECALL_MS = 2000
+/** A server that did not say what is allowed is asked again after so long. */
+const ACCESS_MS = 30_000
 
 /** A table to which a writer declares itself. */
 type Declared = Pick<Table<unknown>, 'initializer'>
@@ -37,21 +47,32 @@ interface Group {
   readonly tables: readonly Declared[]
 }
 
+export interface OwnNode {
+  /** Undefined while this node has no Node. */
+  ownUids(): OwnUids | undefined
+}
+
 /** Declares itself to all its tables; nothing is asked before `run`. */
-export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource {
+export function createKubernetesSource(options: KubernetesSourceOptions): ClusterSource & OwnNode {
   return new KubernetesSource(options)
 }
 
-class KubernetesSource implements ClusterSource {
+class KubernetesSource implements ClusterSource, OwnNode {
   readonly name = 'kubernetes'
   readonly #options: KubernetesSourceOptions
+  readonly #join: NodeJoin
   readonly #parts: readonly Part[]
   readonly #pending: Map<Group, readonly (() => void)[]>
+  /** Everything has been listed. */
+  readonly #synced = Promise.withResolvers<void>()
+  /** Since when what was known counts; undefined where the API server answered. */
+  #recalled: Date | undefined
   /** What the API server says we may not do. */
-  #refused: readonly SourceProblem[] = []
+  #refused: Access['refused'] = new Map()
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
+    this.#join = new NodeJoin(options.tables.nodes)
     this.#parts = this.#makeParts()
     const groups = new Set(this.#parts.map(part => part.group))
     this.#pending = new Map(
@@ -59,20 +80,31 @@ class KubernetesSource implements ClusterSource {
     )
   }
 
+  ownUids(): OwnUids | undefined {
+    return this.#join.uidsOf(this.#options.nodeName)
+  }
+
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#checkAccess(signal), ...this.#parts.map(part => part.watch.run(signal))])
+    const kept = [this.#recall(signal), this.#keep(signal)]
+    await Promise.all([this.#checkAccess(signal), ...kept, ...this.#parts.map(part => part.watch.run(signal))])
   }
 
   waitingFor(): string | undefined {
     const waiting = byProblem(this.#parts.filter(part => !part.watch.synced))
     if (waiting.length === 0) return undefined
-    return waiting.map(({ names, problem }) => `${names} (${problem})`).join('; ')
+    const since =
+      this.#recalled === undefined ? '' : `; pods start by what was known at ${this.#recalled.toISOString()}`
+    return `${waiting.map(({ names, problem }) => `${names} (${problem})`).join('; ')}${since}`
   }
 
   problems(): readonly SourceProblem[] {
     const away = byProblem(this.#parts.filter(part => part.watch.synced && part.watch.problem !== undefined))
+    const heard = this.#parts.filter(part => part.watch.synced && part.watch.problem === undefined)
     return [
-      ...this.#refused,
+      // A resource that is heard has been allowed since.
+      ...[...this.#refused]
+        .filter(([name]) => !heard.some(part => part.resource === name))
+        .map(([, problem]) => problem),
       ...away.map(({ names, problem }) => ({
         place: `API server ${this.#options.client.server}`,
         message: `${names}: ${problem}; what is known stays, and is brought up to date when it answers`,
@@ -81,33 +113,60 @@ class KubernetesSource implements ClusterSource {
     ]
   }
 
-  /** Said once at start, where it is not known yet what a refusal would mean. */
+  /** A daemon whose API server does not answer soon goes by what was known. */
+  async #recall(signal: AbortSignal): Promise<void> {
+    const { known, clock, log } = this.#options
+    await Promise.race([pause(clock, RECALL_MS, signal), this.#synced.promise])
+    if (known === undefined || signal.aborted || this.#pending.size === 0) return
+    this.#recalled = await known.recall()
+    if (this.#recalled !== undefined)
+      log.warn(
+        { since: this.#recalled.toISOString() },
+        'the API server does not answer: what was known of the cluster counts',
+      )
+  }
+
+  async #keep(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#synced.promise, aborted(signal)])
+    if (!signal.aborted) await this.#options.known?.keep(signal)
+  }
+
+  /** Said at start, where it is not known yet what a refusal would mean; asked again of a server that did not say. */
   async #checkAccess(signal: AbortSignal): Promise<void> {
-    const { client, log } = this.#options
+    const { client, clock, log } = this.#options
     const resources = this.#parts.map(part => part.resource)
-    this.#refused = await missingAccess(client, resources, signal)
-    for (const problem of this.#refused) log.error({ ...problem }, 'cluster source: a right is missing')
+    for (let answered = false; !answered && !signal.aborted; ) {
+      const access = await askAccess(client, resources, signal)
+      this.#refused = access.refused
+      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
+      answered = access.answered
+      if (!answered) await pause(clock, ACCESS_MS, signal)
+    }
   }
 
   #makeParts(): readonly Part[] {
     const { nodeName, tables } = this.#options
-    const { nodes, pods, services, endpointSlices, namespaces, egressPolicies } = tables
+    const { nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies } = tables
     const keep = new Compactor()
-    const join = new NodeJoin(nodes)
     const own = { fieldSelector: `spec.nodeName=${nodeName}` }
-    const query = { labelSelector: SERVED }
+    const query = { labelSelector: SERVED_SELECTOR }
     // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
     const first = new FirstTogether()
     const state: Group = { tables: [nodes, services, endpointSlices] }
     const part = <T>(resource: ApiResource, parse: Collection<T>['parse'], target: RowTarget<T>, of?: Query): Part =>
       this.#part(state, { resource, parse, target: first.add(target), ...(of !== undefined && { query: of }) })
     return [
-      part(RESOURCES.nodes, o => keep.node(parseNode(o)), join.nodes),
-      part(RESOURCES.nodeNetworks, parseNodeNetwork, join.networks),
+      part(RESOURCES.nodes, nodesOf(keep), this.#join.nodes),
+      part(RESOURCES.nodeNetworks, networkOfNode, this.#join.networks),
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
       this.#rows(namespaces, { resource: RESOURCES.namespaces, extent: 'metadata', parse: parseNamespace }),
+      this.#rows(networkPolicies, {
+        resource: RESOURCES.networkPolicies,
+        extent: 'metadata',
+        parse: parseNetworkPolicy,
+      }),
       this.#rows(egressPolicies, { resource: RESOURCES.egressPolicies, parse: parseEgressPolicy }),
     ]
   }
@@ -127,6 +186,14 @@ class KubernetesSource implements ClusterSource {
       this.#pending.delete(group)
       for (const done of tables) done()
     }
+    if (this.#pending.size === 0) this.#synced.resolve()
+  }
+}
+
+function nodesOf(keep: Compactor): typeof nodeWithUid {
+  return object => {
+    const of = nodeWithUid(object)
+    return { ...of, row: keep.node(of.row) }
   }
 }
 

@@ -9,8 +9,8 @@ import type { SourceProblem } from '../source.ts'
 import type { ApiClient, Extent, Query } from './client.ts'
 import { ListWatch } from './list-watch.ts'
 import type { ApiMetrics } from './metrics.ts'
-import { type ApiResource, OWN_GROUP } from './resources.ts'
-import { RowSink, type RowTarget } from './row-sink.ts'
+import { type ApiResource, OWN_GROUP, OWN_VERSION } from './resources.ts'
+import { RowSink, type RowTarget, type UnusableObject } from './row-sink.ts'
 
 /** What all collections that are watched over one client have in common. */
 export interface WatchOptions {
@@ -30,6 +30,8 @@ export interface Collection<T> {
   /** Undefined: the object is of no use here. Throws ObjectError. */
   readonly parse: (object: ObjectField) => T | undefined
   readonly target: RowTarget<T>
+  /** Takes those that cannot be read. */
+  readonly unusable?: RowTarget<UnusableObject>
   /** Called once everything has been listed. */
   readonly synced?: () => void
 }
@@ -44,10 +46,10 @@ export interface WatchedRows {
 /** Nothing is asked before the watch runs. */
 export function watchRows<T>(
   options: WatchOptions,
-  { resource, query, extent = 'whole', parse, target, synced }: Collection<T>,
+  { resource, query, extent = 'whole', parse, target, unusable, synced }: Collection<T>,
 ): WatchedRows {
   const { client, log, clock, idleMs, metrics } = options
-  const sink = new RowSink({ kind: resource.kind, parse, target })
+  const sink = new RowSink({ kind: resource.kind, parse, target, ...(unusable !== undefined && { unusable }) })
   const watch = new ListWatch({
     client,
     resource,
@@ -90,5 +92,5 @@ export function byProblem(
 
 function absentKinds({ group }: ApiResource, problem: string | undefined): string {
   if (group !== OWN_GROUP || problem === undefined || !problem.includes(': 404 ')) return ''
-  return '; the CustomResourceDefinitions are not installed, or are older: causeway crds | kubectl apply -f -'
+  return `; its CustomResourceDefinition is not installed (causeway crds | kubectl apply --server-side -f -), or does not serve ${OWN_VERSION} any more: causeway crds --check`
 }

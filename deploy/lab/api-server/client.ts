@@ -1,5 +1,6 @@
 /** A small client of an API server, for the lab and for tests: HTTP/2, one connection, nothing done twice. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { isObject, type Json, type JsonObject } from './objects/json.ts'
 
 export interface ClientOptions {
@@ -7,6 +8,8 @@ export interface ClientOptions {
   /** PEM text. */
   readonly ca: string
   readonly token: string
+  /** Path of a socket that leads to the server, where its address cannot be reached. */
+  readonly socket?: string
 }
 
 export interface RequestOptions {
@@ -114,7 +117,9 @@ export class ApiClient implements AsyncDisposable {
 
   #connected(): ClientHttp2Session {
     if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) return this.#session
-    const session = connect(this.#options.url, { ca: this.#options.ca })
+    const { url, ca, socket } = this.#options
+    const through = socket === undefined ? {} : { createConnection: () => throughSocket(socket, url, ca) }
+    const session = connect(url, { ca, ...through })
     // Streams tell it to whoever waits for them.
     session.on('error', () => {})
     this.#session = session
@@ -125,6 +130,11 @@ export class ApiClient implements AsyncDisposable {
 /** A stream that its connection took with it ends as if it were whole, but for its code. */
 function checkEnd(stream: ClientHttp2Stream): void {
   if (stream.rstCode !== 0) throw new Error(`the connection ended in the middle of an answer (code ${stream.rstCode})`)
+}
+
+/** The server's certificate must be good for the URL all the same. */
+function throughSocket(path: string, url: string, ca: string): TLSSocket {
+  return connectTls({ path, ca, host: new URL(url).hostname, ALPNProtocols: ['h2'] })
 }
 
 async function headersOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {

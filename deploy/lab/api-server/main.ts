@@ -1,9 +1,9 @@
 /**
  * `main.ts --listen HOST:PORT --state FOLDER [--name HOST]… [--advertise HOST] [--service-account NAMESPACE/NAME]… [--bookmark-ms N]
- * [--history N]`: the API server as a process of its own.
+ * [--history N] [--valid-from TIME] [--valid-until TIME]`: the API server as a process of its own.
  *
  * `--name` adds names and addresses to its certificate, `--advertise` is the one that kubeconfigs name (by default that it
- * listens at). In FOLDER it keeps its certificate authority, what its tokens are derived from and, from one run to the next, the
+ * listens at), the times (RFC 3339) are those of its certificate. In FOLDER it keeps its certificate authority, what its tokens are derived from and, from one run to the next, the
  * objects (they are written when it is told to stop). It writes there `kubeconfig` and `admin-token` for the administrator and, for every
  * service account named, `serviceaccounts/NAMESPACE/NAME/` as a pod has it mounted: `token`, `ca.crt`, `namespace`, and
  * `kubeconfig` besides. It prints `listening at URL` once it can be spoken to, and ends with SIGTERM or SIGINT.
@@ -13,6 +13,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Validity } from './serve/tls.ts'
 import { type ApiServer, startApiServer } from './server.ts'
 
 interface Options {
@@ -24,6 +25,8 @@ interface Options {
   readonly accounts: readonly (readonly [namespace: string, name: string])[]
   readonly bookmarkMs: number
   readonly historyLimit: number
+  /** Undefined where nothing is said of it. */
+  readonly validity: Validity | undefined
 }
 
 function readArguments(): Options {
@@ -36,6 +39,8 @@ function readArguments(): Options {
       'service-account': { type: 'string', multiple: true, default: [] },
       'bookmark-ms': { type: 'string', default: '60000' },
       history: { type: 'string', default: '20000' },
+      'valid-from': { type: 'string' },
+      'valid-until': { type: 'string' },
     },
   })
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(values.listen) ?? []
@@ -55,6 +60,7 @@ function readArguments(): Options {
     }),
     bookmarkMs: positive('--bookmark-ms', values['bookmark-ms']),
     historyLimit: positive('--history', values.history),
+    validity: validityOf(values['valid-from'], values['valid-until']),
   }
 }
 
@@ -64,8 +70,16 @@ function positive(option: string, text: string): number {
   throw new Error(`${option} takes a number from 1, not ${text}`)
 }
 
+function validityOf(from: string | undefined, until: string | undefined): Validity | undefined {
+  if (from === undefined && until === undefined) return undefined
+  if (from === undefined || until === undefined) throw new Error('--valid-from and --valid-until belong together')
+  const [first, last] = [new Date(from), new Date(until)]
+  if (!(first < last)) throw new Error(`--valid-from and --valid-until take two times, not ${from} and ${until}`)
+  return { from: first, until: last }
+}
+
 async function start(options: Options): Promise<ApiServer> {
-  const { folder, host, port, names, advertise, bookmarkMs, historyLimit } = options
+  const { folder, host, port, names, advertise, bookmarkMs, historyLimit, validity } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const file = join(folder, 'secret')
   if (!existsSync(file)) await writeFile(file, randomBytes(24).toString('hex'), { mode: 0o600 })
@@ -81,6 +95,7 @@ async function start(options: Options): Promise<ApiServer> {
     bookmarkMs,
     historyLimit,
     ...(objects === undefined ? {} : { saved: objects }),
+    ...(validity === undefined ? {} : { validity }),
   })
 }
 

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { ROOT } from '../built.ts'
-import { bare, type LabLayout } from '../layout.ts'
+import type { LabOptions } from '../configuration.ts'
+import { bare as addressOf, type LabLayout } from '../layout.ts'
 import { type Built, spawnInside } from '../node.ts'
 
 const PORT = 6443
@@ -30,7 +31,7 @@ export function controlPlaneOf(lab: LabLayout): ControlPlane {
   const state = join(lab.root, 'control')
   const [address = ''] = lab.control.addresses
   return {
-    url: `https://${bare(address)}:${PORT}`,
+    url: `https://${addressOf(address)}:${PORT}`,
     state,
     socket: join(state, 'api.sock'),
     kubeconfig: join(state, 'kubeconfig'),
@@ -45,32 +46,43 @@ export function clusterSection(lab: LabLayout, account: 'causeway' | 'causeway-o
 }
 
 /** Starts it; resolves once the manifests of the lab are objects of the API server. */
-export async function startControlPlane(lab: LabLayout, built: Built, signal: AbortSignal): Promise<void> {
+export async function startControlPlane(
+  lab: LabLayout,
+  { bare, nodes, far = 0 }: Pick<LabOptions, 'bare' | 'nodes' | 'far'>,
+  built: Built,
+  signal: AbortSignal,
+): Promise<void> {
   const plane = controlPlaneOf(lab)
   mkdirSync(plane.state, { recursive: true, mode: 0o700 })
   await startApiServer(lab, signal)
   const around = join(plane.state, 'around.log')
   const options = ['--url', plane.url, '--state', plane.state, '--manifests', lab.cluster, '--socket', plane.socket]
+  if (bare) options.push('--workloads', lab.name, '--nodes', `${nodes}`, '--far', `${far}`)
   spawnInside(lab, lab.control, [process.execPath, join(ROOT, 'deploy/lab/kubernetes/main.ts'), ...options], around)
   await says(around, 'ready', signal)
-  for (const name of OPERATORS) startOperator(lab, name, built)
+  if (!bare) for (const name of OPERATORS) startOperator(lab, name, built)
 }
 
-/** The API server, as it was before if there was one. */
-export async function startApiServer(lab: LabLayout, signal: AbortSignal): Promise<void> {
+/** The API server, as it was before if there was one; with further options of its command. */
+export async function startApiServer(lab: LabLayout, signal: AbortSignal, more: readonly string[] = []): Promise<void> {
   const { url, state } = controlPlaneOf(lab)
   const { host } = new URL(url)
   const accounts = ['causeway', 'causeway-operator'].flatMap(name => ['--service-account', `${NAMESPACE}/${name}`])
   const log = join(state, `api-server.log`)
   const before = existsSync(log) ? readFileSync(log, 'utf8').split('listening at').length : 1
-  const options = ['--listen', host, '--state', state, ...accounts]
+  const options = ['--listen', host, '--state', state, ...accounts, ...more]
   spawnInside(lab, lab.control, [process.execPath, join(ROOT, 'deploy/lab/api-server/main.ts'), ...options], log)
   await says(log, 'listening at', signal, before)
 }
 
+/** The configuration file of an operator. */
+export function operatorConfig(lab: LabLayout, name: OperatorName): string {
+  return join(controlPlaneOf(lab).state, `${name}.yaml`)
+}
+
 export function startOperator(lab: LabLayout, name: OperatorName, built: Pick<Built, 'daemon'>): void {
   const { state } = controlPlaneOf(lab)
-  const config = join(state, `${name}.yaml`)
+  const config = operatorConfig(lab, name)
   const lease = { durationSeconds: 5, renewSeconds: 3, retrySeconds: 1 }
   const operator = { namespace: NAMESPACE, lease, listen: `127.0.0.1:${9963 + OPERATORS.indexOf(name)}` }
   writeFileSync(config, stringify({ cluster: clusterSection(lab, 'causeway-operator'), operator }))

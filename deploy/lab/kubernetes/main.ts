@@ -1,6 +1,6 @@
 /**
- * `main.ts --url URL --state FOLDER --manifests FOLDER --socket PATH`: what a cluster has around its API server, as a
- * process of its own in the same namespace. It installs the project as its chart does, carries the folder's manifests to
+ * `main.ts --url URL --state FOLDER --manifests FOLDER --socket PATH [--workloads LAB --nodes N --far N]`: what a cluster has around its API server, as a
+ * process of its own in the same namespace. It installs the project as its chart does (or runs what a chart installs later), carries the folder's manifests to
  * the API server, and hands connections to the socket on to it, since the namespace cannot be entered from outside. It
  * prints `ready` once all that has been done once.
  */
@@ -8,6 +8,9 @@ import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { builtProject } from '../built.ts'
+import { labLayout, nodeLayouts } from '../layout.ts'
+import { Workloads } from './workloads.ts'
 import { ApiClient } from '../api-server/client.ts'
 import { installChart } from './install-chart.ts'
 import { Mirror } from './mirror.ts'
@@ -18,6 +21,9 @@ const { values } = parseArgs({
     state: { type: 'string', default: '' },
     manifests: { type: 'string', default: '' },
     socket: { type: 'string', default: '' },
+    workloads: { type: 'string' },
+    nodes: { type: 'string', default: '0' },
+    far: { type: 'string', default: '0' },
   },
 })
 const stop = new AbortController()
@@ -33,9 +39,24 @@ const door = createServer(inside => {
 
 const read = (file: string): string => readFileSync(join(values.state, file), 'utf8').trim()
 await using admin = new ApiClient({ url: values.url, ca: read('ca.crt'), token: read('admin-token') })
-await installChart(admin)
+// The own kinds come with the chart, and so does the pool.
+if (values.workloads === undefined) await installChart(admin)
 const mirror = new Mirror(admin, values.manifests)
 await mirror.bring()
 process.stdout.write('ready\n')
-await mirror.run(stop.signal)
+/** Progress, for the log. */
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+await Promise.all([
+  mirror.run(stop.signal),
+  values.workloads === undefined ? undefined : runWorkloads(values.workloads),
+])
 door.close()
+
+async function runWorkloads(name: string): Promise<void> {
+  const lab = labLayout(name)
+  const nodes = nodeLayouts(lab, { nodes: Number(values.nodes), far: Number(values.far) })
+  await new Workloads({ lab, nodes, built: builtProject(), admin, say }).run(stop.signal)
+}

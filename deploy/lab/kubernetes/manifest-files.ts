@@ -21,7 +21,7 @@ export class ManifestFiles {
 
   /** All objects as of now, in the order of their files. */
   async read(): Promise<readonly KubeManifest[]> {
-    const names = (await readdir(this.#folder)).filter(name => /^[^.].*\.yaml$/.test(name)).sort()
+    const names = (await readdir(this.#folder)).filter(name => /^[^.].*\.(ya?ml|json)$/.test(name)).sort()
     for (const name of this.#files.keys()) if (!names.includes(name)) this.#files.delete(name)
     for (const name of names) await this.#readFile(name)
     return names.flatMap(name => this.#files.get(name)?.objects ?? [])

@@ -19,6 +19,7 @@ const PLACES: Readonly<
   Service: { path: '/api/v1', plural: 'services', namespaced: true },
   EndpointSlice: { path: '/apis/discovery.k8s.io/v1', plural: 'endpointslices', namespaced: true },
   NetworkPolicy: { path: '/apis/networking.k8s.io/v1', plural: 'networkpolicies', namespaced: true },
+  NodeNetwork: { path: '/apis/causeway.dev/v1alpha1', plural: 'nodenetworks', namespaced: false },
   EgressPolicy: { path: '/apis/causeway.dev/v1alpha1', plural: 'egresspolicies', namespaced: false },
   IPPool: { path: '/apis/causeway.dev/v1alpha1', plural: 'ippools', namespaced: false },
   NodeSettings: { path: '/apis/causeway.dev/v1alpha1', plural: 'nodesettings', namespaced: false },
@@ -39,13 +40,13 @@ export class Mirror {
     this.#files = new ManifestFiles(folder)
   }
 
-  /** Until the signal aborts. Throws when the API server refuses an object. */
+  /** Until the signal aborts. Throws when the API server refuses an object; one that is away is tried again. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const changed = new AbortController()
       const watcher = watch(this.#folder, () => changed.abort())
       try {
-        await this.bring()
+        await this.bring().catch(unlessRefused)
         await delay(LOOK_MS, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => undefined)
       } finally {
         watcher.close()
@@ -53,7 +54,7 @@ export class Mirror {
     }
   }
 
-  /** Brings the API server to what the folder holds now. */
+  /** Brings the API server to what the folder holds now. Throws when it is away or refuses an object. */
   async bring(): Promise<void> {
     const wanted = new Map((await this.#files.read()).map(object => [keyOf(object), object]))
     for (const [key, object] of this.#applied)
@@ -69,21 +70,34 @@ export class Mirror {
   }
 
   async #apply(object: KubeManifest): Promise<void> {
-    const { status, metadata: given, ...others } = object
+    const { status, metadata: given, ...content } = object
     // Which is the API server's to give.
     const { uid: _, ...metadata } = given
-    const rest = { ...others, metadata }
+    // A node registers with its status; of others a first apply has none.
+    const rest = { ...content, metadata, ...(object.kind === 'Node' && status !== undefined && { status }) }
     const path = pathOf(object)
     const type = 'application/apply-patch+yaml'
     expect(await this.#admin.patch(`${path}?${APPLY}`, rest, type), [200, 201])
     if (status === undefined) return
-    const body = { apiVersion: object.apiVersion, kind: object.kind, metadata: { name: metadata.name }, status }
+    const { addresses, ...others } = status as { readonly addresses?: unknown }
+    const own = object.kind === 'Node' ? others : status
+    const body = { apiVersion: object.apiVersion, kind: object.kind, metadata: { name: metadata.name }, status: own }
     expect(await this.#admin.patch(`${path}/status?${APPLY}`, body, type), [200, 201])
+    // Their merge key is the type, of which a node has one for each family: kubelet replaces them as a whole, too.
+    if (object.kind === 'Node')
+      expect(await this.#admin.patch(`${path}/status`, { status: { addresses: addresses ?? null } }), [200])
   }
 }
 
+/** What the API server says of an object of ours. */
+class RefusedError extends Error {}
+
 function expect({ status, text }: Response, allowed: readonly number[]): void {
-  if (!allowed.includes(status)) throw new Error(`the API server answers ${status}: ${text}`)
+  if (!allowed.includes(status)) throw new RefusedError(`the API server answers ${status}: ${text}`)
+}
+
+function unlessRefused(error: unknown): void {
+  if (error instanceof RefusedError) throw error
 }
 
 function keyOf({ kind, metadata }: KubeManifest): string {

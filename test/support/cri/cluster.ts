@@ -33,18 +33,20 @@ export interface ClusterOptions {
   readonly release?: ContainerdRelease
   /** `key=value` of the daemons' configuration. */
   readonly set?: readonly string[]
+  /** Nodes learn of the cluster from an API server. */
+  readonly kubernetes?: true
 }
 
 export class CriCluster implements AsyncDisposable {
   readonly lab: Lab
   readonly runtimes: readonly Containerd[]
-  readonly #built: Built
+  readonly built: Built
   readonly #owned: AsyncDisposableStack
 
   private constructor(lab: Lab, runtimes: readonly Containerd[], built: Built, owned: AsyncDisposableStack) {
     this.lab = lab
     this.runtimes = runtimes
-    this.#built = built
+    this.built = built
     this.#owned = owned
   }
 
@@ -57,7 +59,8 @@ export class CriCluster implements AsyncDisposable {
     const signal = AbortSignal.timeout(UP_TIMEOUT_MS)
     await using stack = new AsyncDisposableStack()
     const own = stack.use(await ownLab(name, signal))
-    const labOptions = { nodes: options.nodes ?? 2, pods: 0, set: options.set ?? [] }
+    const { nodes = 2, set = [], kubernetes } = options
+    const labOptions = { nodes, pods: 0, set, ...(kubernetes === undefined ? {} : { kubernetes }) }
     const lab = await buildLab(own.layout, labOptions, { kernel, built, signal, say: () => {} })
     const runtimes = lab.nodes.map(n => stack.use(new Containerd(lab.layout, n, release)))
     const files = await nodeFiles(join(lab.layout.root, 'images'))
@@ -83,7 +86,7 @@ export class CriCluster implements AsyncDisposable {
   }
   /** Starts it again; resolves once it is ready. */
   async startDaemon(node: NodeLayout): Promise<void> {
-    await startDaemon(this.lab.layout, node, this.#built, AbortSignal.timeout(60_000))
+    await startDaemon(this.lab.layout, node, this.built, AbortSignal.timeout(60_000))
   }
 
   /** A JSON answer of a node's daemon. */

@@ -24,17 +24,19 @@ export interface CriPod {
 
 export type Protocol = 'tcp' | 'udp' | 'icmp'
 
-export function podSpec(name: string, portMappings: readonly PortMapping[] = []): PodSpec {
-  return { namespace: 'default', name, uid: `uid-of-${name}`, portMappings }
+export interface PodOptions {
+  readonly portMappings?: readonly PortMapping[]
+  /** Of its Pod object, where there is one. */
+  readonly uid?: string
+}
+
+export function podSpec(name: string, { portMappings = [], uid = `uid-of-${name}` }: PodOptions = {}): PodSpec {
+  return { namespace: 'default', name, uid, portMappings }
 }
 
 /** Resolves once the pod serves. */
-export async function runPod(
-  runtime: Containerd,
-  name: string,
-  portMappings: readonly PortMapping[] = [],
-): Promise<CriPod> {
-  const spec = podSpec(name, portMappings)
+export async function runPod(runtime: Containerd, name: string, options: PodOptions = {}): Promise<CriPod> {
+  const spec = podSpec(name, options)
   const sandbox = await runtime.cri.runSandbox(spec)
   const { addresses, netns } = await runtime.cri.sandboxStatus(sandbox)
   const serve = { name: 'probe', image: POD_IMAGE, command: ['/bin/cw-probe', 'serve', `${POD_PORT}`] }

@@ -90,3 +90,15 @@ test('who applies says who they are', async () => {
     /^422 Invalid: .*fieldManager: Required value: is required for apply patch$/,
   )
 })
+
+test('a set of which nothing is applied any more is there, and empty', async () => {
+  const path = '/api/v1/nodes/emptied?fieldManager=a'
+  const body = (finalizers: readonly string[]): object => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: 'emptied', finalizers },
+  })
+  await api.admin.patch(path, body(['a.example/one']), APPLY)
+  const { json } = await api.admin.patch(path, body([]), APPLY)
+  assert.deepEqual(valueAt(json, 'metadata', 'finalizers'), [])
+})

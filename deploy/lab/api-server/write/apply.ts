@@ -71,10 +71,12 @@ function mergeApplied(cluster: Cluster, call: Call, me: Manager, was: KubeObject
   const others = before.filter(other => !isSame(other, me))
   const contested = conflictsOf(was, applied, entry, others)
   if (contested.length > 0 && !isTrue(call.query.get('force'))) throw conflictError(contested)
-  const merged = mergeValue(was, applied, call.resource.shape) as KubeObject
+  const kept = copy(was)
   const previous = before.find(other => isSame(other, me))
   for (const [key, path] of previous?.fields ?? [])
-    if (!entry.fields.has(key) && !others.some(other => other.fields.has(key))) removeAt(merged, path)
+    if (!entry.fields.has(key) && !others.some(other => other.fields.has(key))) removeAt(kept, path)
+  // Last, so that what is applied as empty is there.
+  const merged = mergeValue(kept, applied, call.resource.shape) as KubeObject
   const lost = new Set(contested.map(({ key }) => key))
   writeManaged(merged, [...others.map(other => without(other, key => lost.has(key))), entry])
   return unchangedKept(was, merged)

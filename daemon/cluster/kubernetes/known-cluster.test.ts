@@ -1,0 +1,92 @@
+/** A daemon that starts while the API server is away. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { node } from '../../../test/support/api-server.ts'
+import { eventually } from '../../../test/support/eventually.ts'
+import { type SourceWorld, startOwnApi, startSource } from '../../../test/support/kubernetes-source.ts'
+
+const NODES = '/api/v1/nodes'
+
+/** A cluster that one daemon has known, and whose API server is away by then. */
+async function known() {
+  const folder = mkdtempDisposableSync(join(tmpdir(), 'cw-known-'))
+  const api = await startOwnApi()
+  for (const [name, range] of [
+    ['n1', '10.0.1.0/24'],
+    ['n2', '10.0.2.0/24'],
+  ] as const)
+    await api.admin.create(NODES, node(name, { spec: { podCIDRs: [range] } }))
+  {
+    await using world = await startSource({ api, folder: folder.path })
+    await eventually(() => world.source.waitingFor() === undefined)
+    await eventually(() =>
+      ['known-node.json', 'known-cluster.jsonl'].every(file => existsSync(join(folder.path, file))),
+    )
+  }
+  await api.server.down()
+  const start = (bootId: string): Promise<SourceWorld> => startSource({ api, folder: folder.path, bootId })
+  const dispose = async (): Promise<void> => {
+    await api[Symbol.asyncDispose]()
+    folder.remove()
+  }
+  return { api, folder: folder.path, start, [Symbol.asyncDispose]: dispose }
+}
+const nodes = ({ tables }: SourceWorld): string =>
+  [...tables.nodes.values()]
+    .map(row => row.name)
+    .sort()
+    .join(' ')
+
+test('the own node is known, and that is all as long as the kernel lives', async () => {
+  await using before = await known()
+  await using world = await before.start('this')
+  await eventually(() => nodes(world) === 'n1')
+  assert.deepEqual(world.tables.nodes.get('n1')?.podCidrs, ['10.0.1.0/24'])
+  assert.match(world.source.waitingFor() ?? '', /pods start by what was known at 20/)
+  assert.equal(world.tables.nodes.initialized, false, 'nothing may be pruned because of what was known')
+})
+
+test('after the node has started again everything is known that was', async () => {
+  await using before = await known()
+  await using world = await before.start('another')
+  await eventually(() => nodes(world) === 'n1 n2')
+  assert.ok(
+    Object.values(world.tables).every(table => !['nodes', 'services'].includes(table.name) || !table.initialized),
+  )
+})
+
+test('what was known and is not any more goes once the API server answers', async () => {
+  await using before = await known()
+  await using world = await before.start('another')
+  await eventually(() => nodes(world) === 'n1 n2')
+  await before.api.server.up()
+  await before.api.admin.delete(`${NODES}/n2`)
+  await eventually(() => world.source.waitingFor() === undefined && nodes(world) === 'n1')
+  assert.equal(world.tables.nodes.initialized, true)
+})
+
+test('a file that cannot be read is no reason not to start', async () => {
+  await using before = await known()
+  writeFileSync(join(before.folder, 'known-node.json'), '{"row": ')
+  await using world = await before.start('this')
+  await eventually(() => world.log.lines.some(line => line.includes('what was known of the cluster cannot be read')))
+  assert.equal(nodes(world), '')
+})
+
+test('a change of the own node is kept at once', async () => {
+  const folder = mkdtempDisposableSync(join(tmpdir(), 'cw-known-'))
+  using _folder = { [Symbol.dispose]: () => folder.remove() }
+  await using world = await startSource({ folder: folder.path })
+  const { admin } = world.api
+  await admin.create(NODES, node('n1', { spec: { podCIDRs: ['10.0.1.0/24'] } }))
+  const kept = (): string => {
+    const file = join(folder.path, 'known-node.json')
+    return existsSync(file) ? readFileSync(file, 'utf8') : ''
+  }
+  await eventually(() => kept().includes('10.0.1.0/24'))
+  await admin.patch(`${NODES}/n1`, { metadata: { labels: { cloud: 'aws' } } })
+  await eventually(() => kept().includes('aws'))
+})

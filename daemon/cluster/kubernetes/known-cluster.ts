@@ -1,0 +1,139 @@
+/**
+ * What is known of the cluster, on disk, for a daemon that starts while the API server is away. This node's own row is
+ * enough to start pods. The rest is only for a node that has started again: as long as its kernel lives, routes and maps
+ * there are newer than anything on disk. Rows that come from here leave their tables incomplete, so that nothing is ever
+ * taken away because of them.
+ */
+import { createReadStream, readFileSync } from 'node:fs'
+import { mkdir, open, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { messageOf } from '../../errors.ts'
+import type { Logger } from '../../plugin.ts'
+import type { Clock } from '../../state/clock.ts'
+import { eachChange } from '../../state/each-change.ts'
+import { pause } from '../../state/pause.ts'
+import type { Table } from '../../state/table.ts'
+import type { NodeRow, Tables } from '../../state/tables.ts'
+
+const KEPT = ['nodes', 'pods', 'services', 'endpointSlices', 'namespaces', 'networkPolicies', 'egressPolicies'] as const
+type KeptTables = Pick<Tables, (typeof KEPT)[number]>
+
+export interface KnownClusterOptions {
+  readonly folder: string
+  readonly nodeName: string
+  /** Of the running kernel. */
+  readonly bootId: string
+  readonly tables: KeptTables
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+/** Between two writings of everything at least so long, and a hundred times what one takes. */
+const WRITE_MS = 60_000
+const WRITE_SHARE = 100
+/** Rows written before other work gets its turn. */
+const SLICE = 200
+
+export class KnownCluster {
+  readonly #options: KnownClusterOptions
+
+  constructor(options: KnownClusterOptions) {
+    this.#options = options
+  }
+
+  /** Writes what the tables hold, as it changes, until the signal aborts. They must be complete. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { tables } = this.#options
+    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 })
+    await Promise.all([
+      eachChange([tables.nodes], () => this.#keepOwn(), signal),
+      eachChange(
+        KEPT.map(name => tables[name]),
+        () => this.#keepAll(signal),
+        signal,
+      ),
+    ])
+  }
+
+  /** Puts what was known into tables that are not complete; tells since when it was, undefined when nothing was known. */
+  async recall(): Promise<Date | undefined> {
+    const { tables, log } = this.#options
+    try {
+      const own = JSON.parse(readFileSync(this.#ownFile, 'utf8')) as { row: NodeRow; at: string; bootId: string }
+      if (own.bootId !== this.#options.bootId) await this.#recallAll()
+      if (!tables.nodes.initialized && tables.nodes.get(own.row.name) === undefined) tables.nodes.put(own.row)
+      return new Date(own.at)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        log.warn({ error: messageOf(error) }, 'what was known of the cluster cannot be read')
+      return undefined
+    }
+  }
+
+  get #ownFile(): string {
+    return join(this.#options.folder, 'known-node.json')
+  }
+  get #allFile(): string {
+    return join(this.#options.folder, 'known-cluster.jsonl')
+  }
+
+  #ownText: string | undefined
+
+  async #keepOwn(): Promise<void> {
+    const { tables, nodeName, bootId } = this.#options
+    const row = tables.nodes.get(nodeName)
+    // A Node that is gone for a moment may be one that is registered anew.
+    if (row === undefined || JSON.stringify(row) === this.#ownText) return
+    this.#ownText = JSON.stringify(row)
+    await this.#write(this.#ownFile, async file => {
+      await writeFile(file, JSON.stringify({ bootId, at: new Date().toISOString(), row }), { mode: 0o600 })
+    })
+  }
+
+  /** And rests, so that a cluster in which something always changes does not keep the disk busy. */
+  async #keepAll(signal: AbortSignal): Promise<void> {
+    const { clock, tables } = this.#options
+    const began = clock.now()
+    await this.#write(this.#allFile, async path => {
+      await using file = await open(path, 'w', 0o600)
+      for (const name of KEPT) await this.#writeRows(file, name, tables[name])
+    })
+    await pause(clock, Math.max(WRITE_MS, WRITE_SHARE * (clock.now() - began)), signal)
+  }
+
+  async #writeRows(
+    file: { appendFile(text: string): Promise<void> },
+    name: string,
+    table: Pick<Table<unknown>, 'values'>,
+  ): Promise<void> {
+    let text = ''
+    let rows = 0
+    for (const row of table.values()) {
+      text += `${JSON.stringify([name, row])}\n`
+      if (++rows % SLICE !== 0) continue
+      await file.appendFile(text)
+      text = ''
+    }
+    await file.appendFile(text)
+  }
+
+  /** The file takes its name when it is whole; a disk that is full is no reason to stop. */
+  async #write(file: string, write: (temporary: string) => Promise<void>): Promise<void> {
+    try {
+      await write(`${file}.tmp`)
+      await rename(`${file}.tmp`, file)
+    } catch (error) {
+      this.#options.log.warn({ file, error: messageOf(error) }, 'what is known of the cluster could not be kept')
+    }
+  }
+
+  async #recallAll(): Promise<void> {
+    for await (const line of createInterface({ input: createReadStream(this.#allFile) })) {
+      const [name, row] = JSON.parse(line) as [(typeof KEPT)[number], unknown]
+      // Written above; a table of a newer build may not be there.
+      const table: Pick<Table<unknown>, 'put' | 'initialized'> | undefined = this.#options.tables[name]
+      if (table !== undefined && !table.initialized) table.put(row)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** What a node's daemon tells the others, which see neither its configuration nor its pods. Pure. */
+import type { Settings } from '../config/schema.ts'
+import { covers, parseAddress, parsePrefix } from '../kernel/ip.ts'
+import type { Address, Prefix } from '../kernel/kernel.ts'
+import type { Cloud, EndpointRow, Tables } from '../state/tables.ts'
+import { MOST_POD_ADDRESSES } from './join-node.ts'
+
+/** Fields of NodeNetwork.status; null where there is nothing to tell. */
+/** What of the configuration is published. */
+export interface FactSettings extends Pick<Settings, 'nodeName'> {
+  readonly routing: Pick<Settings['routing'], 'nativeNetwork'>
+}
+
+export interface NodeFacts {
+  readonly cloud: Cloud | 'none'
+  readonly nativeNetwork: string | null
+  /** Absent while the node's ranges are not known: what was told before stays. */
+  readonly podAddresses?: readonly Address[] | null
+}
+
+/** Addresses that the others should know and are not told, as problems for `status`. */
+export function untold(
+  nodeName: string,
+  { nodes, endpoints }: Pick<Tables, 'nodes' | 'endpoints'>,
+): readonly { readonly place: string; readonly message: string }[] {
+  const own = nodes.get(nodeName)
+  const rest = own === undefined ? 0 : outsideOf(own.podCidrs, endpoints.values()).length - MOST_POD_ADDRESSES
+  if (rest <= 0) return []
+  const message = `${rest + MOST_POD_ADDRESSES} addresses of pods lie outside its ranges, of which other nodes are told ${MOST_POD_ADDRESSES}: start some of these pods anew`
+  return [{ place: `NodeNetwork ${nodeName}`, message }]
+}
+
+export function nodeFacts(
+  { nodeName, routing }: FactSettings,
+  { nodes, endpoints }: Pick<Tables, 'nodes' | 'endpoints'>,
+  cloud: Cloud | 'none',
+): NodeFacts {
+  const own = nodes.get(nodeName)
+  const outside = own && outsideOf(own.podCidrs, endpoints.values()).slice(0, MOST_POD_ADDRESSES).sort(byText)
+  return {
+    cloud,
+    nativeNetwork: routing.nativeNetwork || null,
+    ...(outside !== undefined && { podAddresses: outside.length === 0 ? null : outside }),
+  }
+}
+
+/** Addresses of endpoints in none of the ranges, the oldest first: where only some can be told, these stay the same. */
+function outsideOf(ranges: readonly Prefix[], endpoints: Iterable<EndpointRow>): readonly Address[] {
+  const parsed = ranges.map(parsePrefix)
+  const isOutside = (address: Address): boolean => !parsed.some(range => covers(range, parseAddress(address)))
+  return [...endpoints].sort((a, b) => a.id - b.id).flatMap(({ addresses }) => addresses.filter(isOutside))
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : 1
+}

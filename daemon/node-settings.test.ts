@@ -1,0 +1,130 @@
+/** A daemon that is run with the settings which the cluster has for its node, against an API server. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { stringify } from 'yaml'
+import { node } from '../test/support/api-server.ts'
+import { eventually } from '../test/support/eventually.ts'
+import { FakeLog } from '../test/support/fake-log.ts'
+import { startOwnApi, startSource } from '../test/support/kubernetes-source.ts'
+import { SettingsFollower } from './cluster/kubernetes/follow-settings.ts'
+import { type LoadedConfig, loadConfig, type SettingsLayer } from './config/load.ts'
+import { runWithSettings } from './node-settings.ts'
+import { systemClock } from './state/clock.ts'
+
+const SETTINGS = '/apis/causeway.dev/v1alpha1/nodesettings'
+const settings = (name: string, tree: object, spec: object = {}): object => ({
+  apiVersion: 'causeway.dev/v1alpha1',
+  kind: 'NodeSettings',
+  metadata: { name },
+  spec: { settings: tree, ...spec },
+})
+
+/** A node's folder with a configuration that finds an API server; what each run of the daemon was given. */
+async function world() {
+  const folder = mkdtempSync(join(tmpdir(), 'cw-settings-'))
+  const api = await startOwnApi()
+  await api.admin.create('/api/v1/nodes', node('n1', { metadata: { name: 'n1', labels: { cloud: 'aws' } } }))
+  for (const [file, text] of Object.entries({ token: api.server.adminToken, 'ca.crt': api.server.ca }))
+    writeFileSync(join(folder, file), text)
+  const kubernetes = { servers: [api.server.url], serviceAccount: folder }
+  const file = join(folder, 'config.yaml')
+  const tree = {
+    nodeName: 'n1',
+    paths: { state: folder },
+    logLevel: 'error',
+    cluster: { source: 'kubernetes', kubernetes },
+  }
+  writeFileSync(file, stringify(tree))
+  const load = (layers: readonly SettingsLayer[]): Promise<LoadedConfig> =>
+    Promise.resolve().then(() => loadConfig({ pluginNames: [], file, layers }))
+  /** The routing modes that runs had, the first ones ending for other settings. */
+  const modes = async (runs = 1): Promise<string[]> => {
+    const seen: string[] = []
+    await runWithSettings(
+      {
+        load,
+        run: async config => {
+          seen.push(config.routing.mode)
+          return seen.length < runs ? 'changed' : 'stopped'
+        },
+      },
+      new AbortController().signal,
+    )
+    return seen
+  }
+  const dispose = async (): Promise<void> => {
+    await api[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true })
+  }
+  return { api, modes, [Symbol.asyncDispose]: dispose }
+}
+
+test('settings of the node count over its file, those of other nodes do not', async () => {
+  await using w = await world()
+  await w.api.admin.create(
+    SETTINGS,
+    settings('aws', { routing: { mode: 'overlay' } }, { nodeSelector: { matchLabels: { cloud: 'aws' } } }),
+  )
+  await w.api.admin.create(
+    SETTINGS,
+    settings('gcp', { routing: { mode: 'native' } }, { priority: 9, nodeSelector: { matchLabels: { cloud: 'gcp' } } }),
+  )
+  assert.deepEqual(await w.modes(), ['overlay'])
+})
+
+test('a daemon that ends for other settings is run again with them', async () => {
+  await using w = await world()
+  await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
+  assert.deepEqual(await w.modes(2), ['overlay', 'overlay'])
+})
+
+test('without an API server the settings of the last time count', async () => {
+  await using w = await world()
+  await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
+  assert.deepEqual(await w.modes(), ['overlay'])
+  await w.api.server.down()
+  assert.deepEqual(await w.modes(), ['overlay'])
+})
+
+test('settings that cannot be used are left out', async () => {
+  await using w = await world()
+  await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'sideways' } }))
+  assert.deepEqual(await w.modes(), ['auto'])
+})
+
+test('a change is noticed, one that cannot be used is told and changes nothing', async () => {
+  await using world = await startSource()
+  const { admin } = world.api
+  await admin.create('/api/v1/nodes', node('n1'))
+  const follower = new SettingsFollower({
+    client: world.client,
+    nodeName: 'n1',
+    nodes: world.tables.nodes,
+    current: [],
+    refusal: layers => Promise.resolve(JSON.stringify(layers).includes('bad') ? 'mode: bad is not allowed' : undefined),
+    log: new FakeLog(),
+    clock: systemClock,
+    idleMs: 10_000,
+    random: () => 0,
+  })
+  let changed = false
+  void follower.changed.then(() => {
+    changed = true
+  })
+  const stop = new AbortController()
+  const running = follower.run(stop.signal)
+  await admin.create(SETTINGS, settings('a', { routing: { mode: 'bad' } }))
+  await eventually(() => follower.problems.length > 0)
+  assert.deepEqual(follower.problems, [
+    { place: 'NodeSettings a', message: 'mode: bad is not allowed; the daemon goes on with what it had' },
+  ])
+  assert.equal(changed, false)
+  await admin.patch(`${SETTINGS}/a`, { spec: { settings: { routing: { mode: 'native' } } } })
+  await eventually(() => changed)
+  assert.deepEqual(follower.problems, [])
+  stop.abort()
+  await running
+})

@@ -1,0 +1,61 @@
+/** Runs a daemon with the settings that the cluster has for its node, and again when they change. */
+import { join } from 'node:path'
+import type { Refusal } from './cluster-side.ts'
+import { askSettings, keepSettings } from './cluster/kubernetes/ask-settings.ts'
+import { connectApi } from './cluster/kubernetes/connect.ts'
+import type { Config, LoadedConfig, SettingsLayer } from './config/load.ts'
+import { isConfigError, messageOf } from './errors.ts'
+import { buildInfo } from './observe/build.ts'
+import { createLogger } from './observe/log.ts'
+
+export interface SettledRun {
+  /** The configuration with these layers over its file. Throws ConfigError, also for what plugins refuse. */
+  readonly load: (layers: readonly SettingsLayer[]) => Promise<LoadedConfig>
+  readonly run: (config: Config, signal: AbortSignal, refusal: Refusal) => Promise<'stopped' | 'changed'>
+}
+
+/** Until the signal aborts. Throws what the configuration without settings of the cluster, or the daemon, throws. */
+export async function runWithSettings({ load, run }: SettledRun, signal: AbortSignal): Promise<void> {
+  const refusal = refusalBy(load)
+  for (;;) {
+    const base = await load([])
+    const { config, explain } = await withSettings(base, load, signal)
+    try {
+      if ((await run(config, signal, refusal)) === 'stopped') return
+    } catch (error) {
+      throw isConfigError(error) ? explain(error) : error
+    }
+  }
+}
+
+/** What loading a configuration says of layers. */
+export function refusalBy(load: SettledRun['load']): Refusal {
+  return async layers => {
+    try {
+      await load(layers)
+      return undefined
+    } catch (error) {
+      return messageOf(error)
+    }
+  }
+}
+
+/** What cannot be used is left out, and the daemon that follows the settings says so. */
+async function withSettings(base: LoadedConfig, load: SettledRun['load'], signal: AbortSignal): Promise<LoadedConfig> {
+  const { cluster, paths, nodeName, logLevel } = base.config
+  if (cluster.source !== 'kubernetes') return base
+  const log = createLogger(logLevel).child('settings')
+  const keptFile = join(paths.state, 'node-settings.json')
+  const metrics = { requested: () => undefined }
+  using api = await connectApi({ settings: cluster.kubernetes, build: buildInfo(), log, metrics })
+  const layers = await askSettings({ client: api.client, nodeName, keptFile, log }, signal)
+  if (layers.length === 0) return base
+  try {
+    const loaded = await load(layers)
+    keepSettings(keptFile, layers)
+    return loaded
+  } catch (error) {
+    log.error({ error }, 'the NodeSettings of this node cannot be used')
+    return base
+  }
+}
