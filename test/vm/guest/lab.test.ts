@@ -11,7 +11,7 @@ import { buildLab } from '../../../deploy/lab/up.ts'
 
 /** One packet, and many: the others take a guest's time and show nothing more of a kernel. */
 const SIZES = [1, 64_000]
-const TIMEOUT_MS = 140_000
+const TIMEOUT_MS = 280_000
 
 for (const mode of ['native', 'overlay'])
   test(`every row holds by routing.mode=${mode}`, { timeout: TIMEOUT_MS }, async () => {
