@@ -1,0 +1,417 @@
+/**
+ * All nodes of one cloud: whose turn it is when budgets allow a call, and what a look at everything means for each. Without
+ * a clock and without I/O: times are given, and what is to be done comes out of `take`. Whoever carries it out writes what
+ * a node publishes before it makes the node's calls, and tells the fleet what became of them.
+ */
+import { Bucket } from './bucket.ts'
+import { Composure, type Mode } from './composure.ts'
+import { Due } from './due.ts'
+import { Leftovers } from './leftovers.ts'
+import { type CallKind, type Failure, type Limits, type NicId, NO_DEMAND, type Policy, type Reply } from './model.ts'
+import type { NodeState, Pending, Published } from './node-state.ts'
+import { plan, shortage, type World } from './plan.ts'
+import type { Budget, Sweep } from './provider.ts'
+import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
+import { Subnets } from './subnets.ts'
+import { have, target } from './target.ts'
+
+export interface FleetOptions {
+  readonly budget: (kind: CallKind | 'sweep') => Budget
+  /** Looks at everything come so often, a quarter more or less. */
+  readonly sweepMs: number
+  /** From 0 up to 1. */
+  readonly random: () => number
+}
+
+export interface FleetNode {
+  readonly name: string
+  readonly uid: string
+  /** As the cloud calls it. */
+  readonly machine: string
+  readonly policy: Policy
+  /** Subnets that its new interfaces may be in. */
+  readonly subnets: readonly string[]
+}
+
+/** What is to be done for a node: first to publish, then to call. */
+export interface NodeWork {
+  readonly node: string
+  readonly publish: Published | undefined
+  readonly calls: readonly Pending[]
+}
+
+export interface Work {
+  readonly nodes: readonly NodeWork[]
+  readonly leftovers: readonly NicId[]
+  /** Nodes whose limits are to be found out. */
+  readonly limits: readonly string[]
+  readonly sweep: boolean
+}
+
+/** Demands that come one after another are answered together. */
+const WINDOW_MS = 20
+/** So long a call takes, about, besides waiting for its turn. */
+const CALL_MS = 1000
+/** So many nodes that are to be looked at are looked at by a sweep. */
+const SWEEP_FROM = 8
+const LIMITS_RETRY_MS = 30_000
+
+interface Member {
+  readonly node: FleetNode
+  state: NodeState
+  /** What was published last. */
+  told: NodeState | undefined
+  wants: ReadonlySet<CallKind>
+}
+
+export class Fleet {
+  readonly #options: FleetOptions
+  readonly #members = new Map<string, Member>()
+  readonly #buckets = new Map<string, Bucket>()
+  readonly #subnets = new Subnets()
+  readonly #leftovers = new Leftovers()
+  readonly #composure = new Composure()
+  /** Nodes whose plan is to be made anew, and when. */
+  readonly #due = new Due()
+  /** Nodes by what they want a turn for. */
+  readonly #wanting = new Map<CallKind, Set<string>>()
+  readonly #unlimited = new Map<string, number>()
+  /** Leftovers that wait for their turn. */
+  readonly #left = new Set<NicId>()
+  #sweepDueMs: number
+  #sweeping = false
+
+  constructor(options: FleetOptions, nowMs: number) {
+    this.#options = options
+    this.#sweepDueMs = nowMs
+  }
+
+  get nodes(): readonly { readonly node: FleetNode; readonly state: NodeState }[] {
+    return [...this.#members.values()]
+  }
+  state(name: string): NodeState | undefined {
+    return this.#members.get(name)?.state
+  }
+  get subnets(): Subnets {
+    return this.#subnets
+  }
+  get leftovers(): number {
+    return this.#leftovers.count
+  }
+  mode(nowMs: number): Mode {
+    return this.#composure.mode(nowMs)
+  }
+  /** The last error of the cloud while there are only errors. */
+  get failure(): Failure | undefined {
+    return this.#composure.failure
+  }
+  budgets(): ReadonlyMap<string, Bucket> {
+    return this.#buckets
+  }
+  /** Nodes that wait for their turn, by kind of call. */
+  queued(): ReadonlyMap<CallKind, number> {
+    return new Map([...this.#wanting].map(([kind, nodes]) => [kind, nodes.size]))
+  }
+  shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
+    const member = this.#members.get(name)
+    return member && shortage(member.state, this.#world(member.node, nowMs), nowMs)
+  }
+
+  /** A node that is new, or that is to have another policy or other subnets. */
+  put(node: FleetNode, before: Published, nowMs: number): void {
+    const member = this.#members.get(node.name)
+    if (member?.node.uid === node.uid && member.node.machine === node.machine) {
+      this.#members.set(node.name, { ...member, node })
+      this.#apply(node.name, { kind: 'policy', policy: node.policy }, nowMs)
+      return
+    }
+    const state = firstState(node, before, nowMs)
+    this.#members.set(node.name, { node, state, told: state, wants: new Set() })
+    this.#unlimited.set(node.name, nowMs)
+    this.#due.at(node.name, nowMs)
+  }
+
+  /** What it leaves in the cloud is collected by later looks. */
+  delete(name: string): void {
+    this.#members.delete(name)
+    this.#unlimited.delete(name)
+    this.#due.delete(name)
+    for (const nodes of this.#wanting.values()) nodes.delete(name)
+  }
+
+  demand(name: string, event: DemandEvent, nowMs: number): void {
+    this.#apply(name, event, nowMs)
+  }
+
+  limits(name: string, limits: Limits | Failure, nowMs: number): void {
+    if ('kind' in limits) {
+      if (this.#members.has(name)) this.#unlimited.set(name, nowMs + LIMITS_RETRY_MS)
+    } else this.#apply(name, { kind: 'limits', limits }, nowMs)
+  }
+
+  replied(name: string, id: number, reply: Reply, nowMs: number): void {
+    this.#settled(name, id, undefined, nowMs)
+    this.#apply(name, { kind: 'replied', id, reply }, nowMs)
+  }
+
+  failed(name: string, id: number, failure: Failure, nowMs: number): void {
+    this.#settled(name, id, failure, nowMs)
+    this.#apply(name, { kind: 'failed', id, failure }, nowMs)
+  }
+
+  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+    this.#sweepEnded(undefined, nowMs)
+    this.#subnets.saw(subnets)
+    const byMachine = Map.groupBy(nics, nic => nic.machine)
+    const byNode = Map.groupBy(
+      nics.filter(nic => nic.machine === ''),
+      nic => nic.node,
+    )
+    for (const { node } of this.#members.values()) {
+      const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
+      this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
+    }
+    const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
+    for (const id of this.#leftovers.look(nics, states, startedMs)) this.#left.add(id)
+  }
+
+  sweepFailed(failure: Failure, nowMs: number): void {
+    this.#sweepEnded(failure, nowMs)
+  }
+
+  leftoverSettled(id: NicId, failure: Failure | undefined, nowMs: number): void {
+    this.#count('delete', failure, nowMs)
+    this.#leftovers.settled(id, failure === undefined || failure.kind === 'gone')
+  }
+
+  /** When `take` has something to say without anything else happening; undefined when never. */
+  nextMs(nowMs: number): number {
+    let next = this.#sweeping ? Infinity : Math.max(this.#sweepDueMs, this.#bucket('sweep', nowMs).readyMs(nowMs))
+    next = Math.min(next, this.#due.nextMs() ?? Infinity)
+    for (const [kind, nodes] of this.#wanting)
+      if (nodes.size > 0 && this.#mayMake(kind, nowMs)) next = Math.min(next, this.#bucket(kind, nowMs).readyMs(nowMs))
+    if (this.#left.size > 0) next = Math.min(next, this.#bucket('delete', nowMs).readyMs(nowMs))
+    for (const atMs of this.#unlimited.values()) next = Math.min(next, atMs)
+    return Math.max(nowMs, next)
+  }
+
+  /** All that is to be done now; it is under way from here on. */
+  take(nowMs: number): Work {
+    for (const name of this.#due.take(nowMs)) this.#replan(name, nowMs)
+    const sweep = this.#takeSweep(nowMs)
+    const calls = new Map<string, Pending[]>()
+    for (const kind of this.#kinds()) this.#grant(kind, calls, nowMs)
+    const leftovers = this.#takeLeftovers(nowMs)
+    return { nodes: this.#work(calls), leftovers, limits: this.#takeUnlimited(nowMs), sweep }
+  }
+
+  #apply(name: string, event: NodeEvent, nowMs: number): void {
+    const member = this.#members.get(name)
+    if (member === undefined) return
+    const { state } = step(member.state, event, nowMs)
+    member.state = state
+    const soon = event.kind === 'demand' ? nowMs + WINDOW_MS : nowMs
+    this.#due.at(name, soon)
+  }
+
+  /** Lets time pass for a node and finds out what it wants. */
+  #replan(name: string, nowMs: number): void {
+    const member = this.#members.get(name)
+    if (member === undefined) return
+    const world = this.#world(member.node, nowMs)
+    member.state = step(member.state, { kind: 'tick', world }, nowMs).state
+    const wants = new Set(plan(member.state, world, nowMs).map(({ kind }) => kind))
+    for (const kind of member.wants) if (!wants.has(kind)) this.#wanting.get(kind)?.delete(name)
+    for (const kind of wants) this.#wanting.set(kind, (this.#wanting.get(kind) ?? new Set()).add(name))
+    member.wants = wants
+    const { restUntilMs, doubtMs = 0 } = member.state
+    const later = Math.max(restUntilMs, doubtMs)
+    if (later > nowMs) this.#due.at(name, later)
+    else if (hasDraining(member.state)) this.#due.at(name, nowMs + DRAINING_LOOK_MS)
+  }
+
+  #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
+    if (!this.#mayMake(kind, nowMs)) return
+    const bucket = this.#bucket(kind, nowMs)
+    const reserve = this.#reserve(kind)
+    let growing = GROWING.has(kind) ? this.#composure.growthCalls(nowMs) : Infinity
+    if (bucket.tokens(nowMs) <= reserve) return
+    for (const member of this.#byNeed(kind, nowMs)) {
+      const world = this.#world(member.node, nowMs)
+      while (growing > 0 && bucket.tokens(nowMs) > reserve) {
+        const next = step(member.state, { kind: 'granted', call: kind, world }, nowMs)
+        if (next.calls.length === 0) break
+        bucket.take(nowMs, reserve)
+        member.state = next.state
+        calls.set(member.node.name, [...(calls.get(member.node.name) ?? []), ...next.calls])
+        growing--
+        if (GROWING.has(kind)) this.#composure.grew(nowMs)
+      }
+      this.#replan(member.node.name, nowMs)
+      if (growing <= 0 || bucket.tokens(nowMs) <= reserve) return
+    }
+  }
+
+  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then by what is lacking. */
+  #byNeed(kind: CallKind, nowMs: number): Member[] {
+    const members = [...(this.#wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
+    if (members.length <= 1) return members
+    const refillMs = this.#refillMs(nowMs)
+    const ranked = members.map(member => {
+      const { waitingSinceMs } = member.state
+      const lacking = target(member.state, refillMs, nowMs) - have(member.state)
+      return { member, waits: starved(member.state) ? (waitingSinceMs ?? Infinity) : Infinity, lacking }
+    })
+    ranked.sort(
+      (a, b) =>
+        compare(a.waits, b.waits) || b.lacking - a.lacking || (a.member.node.name < b.member.node.name ? -1 : 1),
+    )
+    return ranked.map(({ member }) => member)
+  }
+
+  #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
+    const work: NodeWork[] = []
+    for (const [name, member] of this.#members) {
+      const made = calls.get(name) ?? []
+      const news = member.told === undefined || publishesOther(member.told, member.state)
+      if (!news && made.length === 0) continue
+      work.push({ node: name, publish: news ? published(member.state) : undefined, calls: made })
+      member.told = member.state
+    }
+    return work
+  }
+
+  #takeSweep(nowMs: number): boolean {
+    if (this.#sweeping) return false
+    const many = (this.#wanting.get('observe')?.size ?? 0) >= SWEEP_FROM
+    if (nowMs < this.#sweepDueMs && !many) return false
+    if (!this.#bucket('sweep', nowMs).take(nowMs)) return false
+    this.#sweeping = true
+    return true
+  }
+
+  #sweepEnded(failure: Failure | undefined, nowMs: number): void {
+    this.#sweeping = false
+    this.#count('sweep', failure, nowMs)
+    const share = failure === undefined ? 0.75 + this.#options.random() / 2 : 0.1
+    this.#sweepDueMs = nowMs + Math.floor(this.#options.sweepMs * share)
+  }
+
+  #takeLeftovers(nowMs: number): NicId[] {
+    const taken: NicId[] = []
+    if (this.#composure.mode(nowMs) !== 'normal') return taken
+    for (const id of this.#left) {
+      if (!this.#bucket('delete', nowMs).take(nowMs)) break
+      this.#left.delete(id)
+      this.#leftovers.asked(id)
+      taken.push(id)
+    }
+    return taken
+  }
+
+  #takeUnlimited(nowMs: number): string[] {
+    const taken = [...this.#unlimited].filter(([, atMs]) => atMs <= nowMs).map(([name]) => name)
+    for (const name of taken) this.#unlimited.delete(name)
+    return taken
+  }
+
+  #settled(name: string, id: number, failure: Failure | undefined, nowMs: number): void {
+    const state = this.#members.get(name)?.state
+    const call = state?.pending.get(id)?.call
+    if (state === undefined || call === undefined) return
+    this.#count(call.kind, failure, nowMs)
+    const again = failure && this.#subnets.failed(state, call, failure, nowMs)
+    // Whoever could not have some of it since wants it then.
+    if (again !== undefined)
+      for (const other of this.#members.keys()) this.#due.at(other, other === name ? nowMs : again)
+  }
+
+  #count(kind: CallKind | 'sweep', failure: Failure | undefined, nowMs: number): void {
+    const bucket = this.#bucket(kind, nowMs)
+    if (failure?.kind === 'throttled') bucket.throttled(nowMs, failure.retryAfterMs)
+    else bucket.answered()
+    if (failure === undefined) this.#composure.answered()
+    else this.#composure.failed(failure, nowMs)
+  }
+
+  /** While everything is being looked at, nobody is looked at alone. */
+  #mayMake(kind: CallKind, nowMs: number): boolean {
+    if (kind === 'observe') return !this.#sweeping
+    return !GROWING.has(kind) || this.#composure.growthCalls(nowMs) > 0
+  }
+
+  #world(node: FleetNode, nowMs: number): World {
+    const mode = this.#composure.mode(nowMs)
+    return {
+      subnets: this.#subnets.all,
+      choices: this.#subnets.byRoom(node.subnets),
+      refillMs: this.#refillMs(nowMs),
+      growth: this.#composure.growthCalls(nowMs) > 0,
+      releases: mode === 'normal',
+    }
+  }
+
+  /** How long a node that has nothing waits for the next addresses. */
+  #refillMs(nowMs: number): number {
+    const waits = (['assign', 'write'] as const).map(kind => {
+      const waiting = this.#wanting.get(kind)?.size ?? 0
+      return waiting === 0 ? 0 : this.#bucket(kind, nowMs).waitMs(nowMs, waiting)
+    })
+    return CALL_MS + Math.max(...waits)
+  }
+
+  /** Where giving back is paid from the same budget, something is left for it: what is not given back is lacking elsewhere. */
+  #reserve(kind: CallKind): number {
+    if (!GROWING.has(kind)) return 0
+    const { name } = this.#options.budget(kind)
+    const shared = GIVING_BACK.some(k => (this.#wanting.get(k)?.size ?? 0) > 0 && this.#options.budget(k).name === name)
+    return shared ? 1 : 0
+  }
+
+  #bucket(kind: CallKind | 'sweep', nowMs: number): Bucket {
+    const { name, rate } = this.#options.budget(kind)
+    const bucket = this.#buckets.get(name) ?? new Bucket(rate, nowMs)
+    this.#buckets.set(name, bucket)
+    return bucket
+  }
+
+  /** What is under way is brought to its end before something else begins. */
+  #kinds(): CallKind[] {
+    return ORDER.filter(kind => (this.#wanting.get(kind)?.size ?? 0) > 0)
+  }
+}
+
+const ORDER: readonly CallKind[] = [
+  'observe',
+  'protect',
+  'attach',
+  'write',
+  'assign',
+  'create',
+  'release',
+  'detach',
+  'delete',
+]
+const GROWING: ReadonlySet<CallKind> = new Set(['assign', 'create', 'write'])
+const GIVING_BACK: readonly CallKind[] = ['release', 'detach', 'delete']
+/** A node that was asked to give a block back may not answer. */
+const DRAINING_LOOK_MS = 60_000
+
+function publishesOther(a: NodeState, b: NodeState): boolean {
+  return a.nics !== b.nics || a.blocks !== b.blocks || a.intents !== b.intents
+}
+
+function hasDraining({ blocks }: NodeState): boolean {
+  for (const { phase } of blocks.values()) if (phase === 'draining') return true
+  return false
+}
+
+/** Pods wait and nothing that is under way will help them. */
+function starved(state: NodeState): boolean {
+  const { assigned, waiting, cooling } = state.demand.get(4) ?? NO_DEMAND
+  return waiting > 0 && have(state) < assigned + waiting + cooling
+}
+
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}

@@ -1,0 +1,46 @@
+/** What is known of subnets: how much they have left by the last look, and what they have just refused. */
+import type { Call, Failure, SeenSubnet, SubnetId } from './model.ts'
+import type { NodeState } from './node-state.ts'
+import type { SubnetState } from './plan.ts'
+
+/** A subnet that had nothing is asked again after so long; EC2's own CNI waits as long, but for a whole node. */
+export const PAUSE_MS = 120_000
+
+export class Subnets {
+  readonly #known = new Map<SubnetId, SubnetState>()
+
+  get all(): ReadonlyMap<SubnetId, SubnetState> {
+    return this.#known
+  }
+
+  saw(subnets: readonly SeenSubnet[]): void {
+    for (const { id, free } of subnets) this.#known.set(id, { ...this.#of(id), free })
+  }
+
+  /** Keeps in mind what a call has found its subnet to lack; when that is over, else undefined. */
+  failed(state: NodeState, call: Call, { kind }: Failure, nowMs: number): number | undefined {
+    if (kind !== 'full' && kind !== 'fragmented') return undefined
+    const id = subnetOf(state, call)
+    if (id === undefined) return undefined
+    const until = nowMs + PAUSE_MS
+    const paused = kind === 'full' ? { fullUntilMs: until, free: 0 } : { fragmentedUntilMs: until }
+    this.#known.set(id, { ...this.#of(id), ...paused })
+    return until
+  }
+
+  /** Those of `ids`, most room first; alike ones by name. */
+  byRoom(ids: Iterable<SubnetId>): readonly SubnetId[] {
+    return [...ids].sort((a, b) => this.#of(b).free - this.#of(a).free || (a < b ? -1 : 1))
+  }
+
+  #of(id: SubnetId): SubnetState {
+    return this.#known.get(id) ?? { id, free: 0, fullUntilMs: 0, fragmentedUntilMs: 0 }
+  }
+}
+
+/** That of a call's interface; of a write, which may be about several, that of the first it adds to. */
+function subnetOf(state: NodeState, call: Call): SubnetId | undefined {
+  if (call.kind === 'create') return call.subnet
+  const nic = call.kind === 'assign' ? call.nic : call.kind === 'write' ? call.add[0]?.nic : undefined
+  return nic === undefined ? undefined : state.nics.get(nic)?.subnet
+}
