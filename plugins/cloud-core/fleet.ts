@@ -3,6 +3,7 @@
  * a clock and without I/O: times are given, and what is to be done comes out of `take`. Whoever carries it out writes what
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
+import { arrives } from './arrivals.ts'
 import { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
@@ -55,6 +56,7 @@ const CALL_MS = 1000
 /** So many nodes that are to be looked at are looked at by a sweep. */
 const SWEEP_FROM = 8
 const LIMITS_RETRY_MS = 30_000
+const COUNT_MS = 1000
 
 interface Member {
   readonly node: FleetNode
@@ -73,11 +75,14 @@ export class Fleet {
   readonly #composure = new Composure()
   /** Nodes whose plan is to be made anew, and when. */
   readonly #due = new Due()
+  /** Nodes that may have something to publish. */
+  readonly #changed = new Set<string>()
   /** Nodes by what they want a turn for. */
   readonly #wanting = new Map<CallKind, Set<string>>()
   readonly #unlimited = new Map<string, number>()
   /** Leftovers that wait for their turn. */
   readonly #left = new Set<NicId>()
+  #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
 
@@ -218,6 +223,7 @@ export class Fleet {
   #replan(name: string, nowMs: number): void {
     const member = this.#members.get(name)
     if (member === undefined) return
+    this.#changed.add(name)
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     const wants = new Set(plan(member.state, world, nowMs).map(({ kind }) => kind))
@@ -252,26 +258,35 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then by what is lacking. */
+  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
   #byNeed(kind: CallKind, nowMs: number): Member[] {
     const members = [...(this.#wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
     if (members.length <= 1) return members
     const refillMs = this.#refillMs(nowMs)
     const ranked = members.map(member => {
       const { waitingSinceMs } = member.state
+      const starved = waitingSinceMs !== undefined && spare(member.state) < 0
       const lacking = target(member.state, refillMs, nowMs) - have(member.state)
-      return { member, waits: starved(member.state) ? (waitingSinceMs ?? Infinity) : Infinity, lacking }
+      const waits = starved ? waitingSinceMs : Infinity
+      return { member, waits, spare: starved ? 0 : spare(member.state), lacking }
     })
     ranked.sort(
       (a, b) =>
-        compare(a.waits, b.waits) || b.lacking - a.lacking || (a.member.node.name < b.member.node.name ? -1 : 1),
+        compare(a.waits, b.waits) ||
+        a.spare - b.spare ||
+        b.lacking - a.lacking ||
+        (a.member.node.name < b.member.node.name ? -1 : 1),
     )
     return ranked.map(({ member }) => member)
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
     const work: NodeWork[] = []
-    for (const [name, member] of this.#members) {
+    const changed = [...this.#changed].sort()
+    this.#changed.clear()
+    for (const name of changed) {
+      const member = this.#members.get(name)
+      if (member === undefined) continue
       const made = calls.get(name) ?? []
       const news = member.told === undefined || publishesOther(member.told, member.state)
       if (!news && made.length === 0) continue
@@ -351,13 +366,24 @@ export class Fleet {
     }
   }
 
-  /** How long a node that has nothing waits for the next addresses. */
+  /** When a node that gets a call now can get the next: all that grow take turns. */
   #refillMs(nowMs: number): number {
+    const growing = this.#growing(nowMs)
     const waits = (['assign', 'write'] as const).map(kind => {
-      const waiting = this.#wanting.get(kind)?.size ?? 0
-      return waiting === 0 ? 0 : this.#bucket(kind, nowMs).waitMs(nowMs, waiting)
+      const before = Math.max(growing, this.#wanting.get(kind)?.size ?? 0)
+      return before === 0 ? 0 : this.#bucket(kind, nowMs).waitMs(nowMs, before)
     })
     return CALL_MS + Math.max(...waits)
+  }
+
+  /** Nodes that pods have come to lately; counted once a second, for there may be thousands. */
+  #growing(nowMs: number): number {
+    if (nowMs - this.#counted.atMs >= COUNT_MS) {
+      let growing = 0
+      for (const { state } of this.#members.values()) if (arrives(state.arrivals, nowMs)) growing++
+      this.#counted = { atMs: nowMs, growing }
+    }
+    return this.#counted.growing
   }
 
   /** Where giving back is paid from the same budget, something is left for it: what is not given back is lacking elsewhere. */
@@ -406,10 +432,10 @@ function hasDraining({ blocks }: NodeState): boolean {
   return false
 }
 
-/** Pods wait and nothing that is under way will help them. */
-function starved(state: NodeState): boolean {
+/** Addresses that are free or under way, beyond those that somebody waits for; less than none where pods are starved. */
+function spare(state: NodeState): number {
   const { assigned, waiting, cooling } = state.demand.get(4) ?? NO_DEMAND
-  return waiting > 0 && have(state) < assigned + waiting + cooling
+  return have(state) - assigned - waiting - cooling
 }
 
 function compare(a: number, b: number): number {
