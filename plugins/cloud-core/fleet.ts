@@ -4,17 +4,18 @@
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
 import { arrives } from './arrivals.ts'
-import { Bucket } from './bucket.ts'
+import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
-import { type CallKind, type Failure, type Limits, type NicId, NO_DEMAND, type Policy, type Reply } from './model.ts'
+import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
-import { have, target } from './target.ts'
+import { have, spare, target } from './target.ts'
+import { GROWING, Turns } from './turns.ts'
 
 export interface FleetOptions {
   readonly budget: (kind: CallKind | 'sweep') => Budget
@@ -63,13 +64,12 @@ interface Member {
   state: NodeState
   /** What was published last. */
   told: NodeState | undefined
-  wants: ReadonlySet<CallKind>
 }
 
 export class Fleet {
   readonly #options: FleetOptions
   readonly #members = new Map<string, Member>()
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #turns: Turns
   readonly #subnets = new Subnets()
   readonly #leftovers = new Leftovers()
   readonly #composure = new Composure()
@@ -77,8 +77,6 @@ export class Fleet {
   readonly #due = new Due()
   /** Nodes that may have something to publish. */
   readonly #changed = new Set<string>()
-  /** Nodes by what they want a turn for. */
-  readonly #wanting = new Map<CallKind, Set<string>>()
   readonly #unlimited = new Map<string, number>()
   /** Leftovers that wait for their turn. */
   readonly #left = new Set<NicId>()
@@ -88,6 +86,7 @@ export class Fleet {
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
+    this.#turns = new Turns(options.budget)
     this.#sweepDueMs = nowMs
   }
 
@@ -111,11 +110,11 @@ export class Fleet {
     return this.#composure.failure
   }
   budgets(): ReadonlyMap<string, Bucket> {
-    return this.#buckets
+    return this.#turns.buckets
   }
   /** Nodes that wait for their turn, by kind of call. */
   queued(): ReadonlyMap<CallKind, number> {
-    return new Map([...this.#wanting].map(([kind, nodes]) => [kind, nodes.size]))
+    return new Map([...this.#turns.wanting].map(([kind, nodes]) => [kind, nodes.size]))
   }
   shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
     const member = this.#members.get(name)
@@ -131,7 +130,7 @@ export class Fleet {
       return
     }
     const state = firstState(node, before, nowMs)
-    this.#members.set(node.name, { node, state, told: state, wants: new Set() })
+    this.#members.set(node.name, { node, state, told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
   }
@@ -141,7 +140,7 @@ export class Fleet {
     this.#members.delete(name)
     this.#unlimited.delete(name)
     this.#due.delete(name)
-    for (const nodes of this.#wanting.values()) nodes.delete(name)
+    this.#turns.want(name, new Set())
   }
 
   demand(name: string, event: DemandEvent, nowMs: number): void {
@@ -191,11 +190,11 @@ export class Fleet {
 
   /** When `take` has something to say without anything else happening; undefined when never. */
   nextMs(nowMs: number): number {
-    let next = this.#sweeping ? Infinity : Math.max(this.#sweepDueMs, this.#bucket('sweep', nowMs).readyMs(nowMs))
+    let next = this.#sweeping ? Infinity : Math.max(this.#sweepDueMs, this.#turns.bucket('sweep', nowMs).readyMs(nowMs))
     next = Math.min(next, this.#due.nextMs() ?? Infinity)
-    for (const [kind, nodes] of this.#wanting)
-      if (nodes.size > 0 && this.#mayMake(kind, nowMs)) next = Math.min(next, this.#bucket(kind, nowMs).readyMs(nowMs))
-    if (this.#left.size > 0) next = Math.min(next, this.#bucket('delete', nowMs).readyMs(nowMs))
+    for (const kind of this.#turns.kinds())
+      if (this.#mayMake(kind, nowMs)) next = Math.min(next, this.#turns.bucket(kind, nowMs).readyMs(nowMs))
+    if (this.#left.size > 0) next = Math.min(next, this.#turns.bucket('delete', nowMs).readyMs(nowMs))
     for (const atMs of this.#unlimited.values()) next = Math.min(next, atMs)
     return Math.max(nowMs, next)
   }
@@ -205,7 +204,7 @@ export class Fleet {
     for (const name of this.#due.take(nowMs)) this.#replan(name, nowMs)
     const sweep = this.#takeSweep(nowMs)
     const calls = new Map<string, Pending[]>()
-    for (const kind of this.#kinds()) this.#grant(kind, calls, nowMs)
+    for (const kind of this.#turns.kinds()) this.#grant(kind, calls, nowMs)
     const leftovers = this.#takeLeftovers(nowMs)
     return { nodes: this.#work(calls), leftovers, limits: this.#takeUnlimited(nowMs), sweep }
   }
@@ -226,10 +225,7 @@ export class Fleet {
     this.#changed.add(name)
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
-    const wants = new Set(plan(member.state, world, nowMs).map(({ kind }) => kind))
-    for (const kind of member.wants) if (!wants.has(kind)) this.#wanting.get(kind)?.delete(name)
-    for (const kind of wants) this.#wanting.set(kind, (this.#wanting.get(kind) ?? new Set()).add(name))
-    member.wants = wants
+    this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
     const { restUntilMs, doubtMs = 0 } = member.state
     const later = Math.max(restUntilMs, doubtMs)
     if (later > nowMs) this.#due.at(name, later)
@@ -238,8 +234,8 @@ export class Fleet {
 
   #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
     if (!this.#mayMake(kind, nowMs)) return
-    const bucket = this.#bucket(kind, nowMs)
-    const reserve = this.#reserve(kind)
+    const bucket = this.#turns.bucket(kind, nowMs)
+    const reserve = this.#turns.reserve(kind)
     let growing = GROWING.has(kind) ? this.#composure.growthCalls(nowMs) : Infinity
     if (bucket.tokens(nowMs) <= reserve) return
     for (const member of this.#byNeed(kind, nowMs)) {
@@ -260,7 +256,7 @@ export class Fleet {
 
   /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
   #byNeed(kind: CallKind, nowMs: number): Member[] {
-    const members = [...(this.#wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
+    const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
     if (members.length <= 1) return members
     const refillMs = this.#refillMs(nowMs)
     const ranked = members.map(member => {
@@ -298,9 +294,9 @@ export class Fleet {
 
   #takeSweep(nowMs: number): boolean {
     if (this.#sweeping) return false
-    const many = (this.#wanting.get('observe')?.size ?? 0) >= SWEEP_FROM
+    const many = this.#turns.count('observe') >= SWEEP_FROM
     if (nowMs < this.#sweepDueMs && !many) return false
-    if (!this.#bucket('sweep', nowMs).take(nowMs)) return false
+    if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
     return true
   }
@@ -316,7 +312,7 @@ export class Fleet {
     const taken: NicId[] = []
     if (this.#composure.mode(nowMs) !== 'normal') return taken
     for (const id of this.#left) {
-      if (!this.#bucket('delete', nowMs).take(nowMs)) break
+      if (!this.#turns.bucket('delete', nowMs).take(nowMs)) break
       this.#left.delete(id)
       this.#leftovers.asked(id)
       taken.push(id)
@@ -342,7 +338,7 @@ export class Fleet {
   }
 
   #count(kind: CallKind | 'sweep', failure: Failure | undefined, nowMs: number): void {
-    const bucket = this.#bucket(kind, nowMs)
+    const bucket = this.#turns.bucket(kind, nowMs)
     if (failure?.kind === 'throttled') bucket.throttled(nowMs, failure.retryAfterMs)
     else bucket.answered()
     if (failure === undefined) this.#composure.answered()
@@ -368,12 +364,7 @@ export class Fleet {
 
   /** When a node that gets a call now can get the next: all that grow take turns. */
   #refillMs(nowMs: number): number {
-    const growing = this.#growing(nowMs)
-    const waits = (['assign', 'write'] as const).map(kind => {
-      const before = Math.max(growing, this.#wanting.get(kind)?.size ?? 0)
-      return before === 0 ? 0 : this.#bucket(kind, nowMs).waitMs(nowMs, before)
-    })
-    return CALL_MS + Math.max(...waits)
+    return CALL_MS + this.#turns.waitMs(this.#growing(nowMs), nowMs)
   }
 
   /** Nodes that pods have come to lately; counted once a second, for there may be thousands. */
@@ -385,41 +376,8 @@ export class Fleet {
     }
     return this.#counted.growing
   }
-
-  /** Where giving back is paid from the same budget, something is left for it: what is not given back is lacking elsewhere. */
-  #reserve(kind: CallKind): number {
-    if (!GROWING.has(kind)) return 0
-    const { name } = this.#options.budget(kind)
-    const shared = GIVING_BACK.some(k => (this.#wanting.get(k)?.size ?? 0) > 0 && this.#options.budget(k).name === name)
-    return shared ? 1 : 0
-  }
-
-  #bucket(kind: CallKind | 'sweep', nowMs: number): Bucket {
-    const { name, rate } = this.#options.budget(kind)
-    const bucket = this.#buckets.get(name) ?? new Bucket(rate, nowMs)
-    this.#buckets.set(name, bucket)
-    return bucket
-  }
-
-  /** What is under way is brought to its end before something else begins. */
-  #kinds(): CallKind[] {
-    return ORDER.filter(kind => (this.#wanting.get(kind)?.size ?? 0) > 0)
-  }
 }
 
-const ORDER: readonly CallKind[] = [
-  'observe',
-  'protect',
-  'attach',
-  'write',
-  'assign',
-  'create',
-  'release',
-  'detach',
-  'delete',
-]
-const GROWING: ReadonlySet<CallKind> = new Set(['assign', 'create', 'write'])
-const GIVING_BACK: readonly CallKind[] = ['release', 'detach', 'delete']
 /** A node that was asked to give a block back may not answer. */
 const DRAINING_LOOK_MS = 60_000
 
@@ -430,12 +388,6 @@ function publishesOther(a: NodeState, b: NodeState): boolean {
 function hasDraining({ blocks }: NodeState): boolean {
   for (const { phase } of blocks.values()) if (phase === 'draining') return true
   return false
-}
-
-/** Addresses that are free or under way, beyond those that somebody waits for; less than none where pods are starved. */
-function spare(state: NodeState): number {
-  const { assigned, waiting, cooling } = state.demand.get(4) ?? NO_DEMAND
-  return have(state) - assigned - waiting - cooling
 }
 
 function compare(a: number, b: number): number {
