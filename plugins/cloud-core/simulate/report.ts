@@ -1,0 +1,93 @@
+/** What a scenario has shown, as figures and as a table. Pure. */
+import { type ApiCalls, type Outcome, quantile, type Scenario } from './scenario.ts'
+
+export interface Figures {
+  readonly algorithm: string
+  /** Milliseconds; null where some pod never had an address. */
+  readonly p50Ms: number | null
+  readonly p99Ms: number | null
+  readonly lastMs: number | null
+  readonly unserved: number
+  readonly changes: number
+  readonly reads: number
+  readonly throttled: number
+  readonly calls: readonly ApiCalls[]
+  readonly held: Outcome['held']
+}
+
+export interface SimulationReport {
+  readonly scenario: Pick<Scenario, 'seed' | 'nodes' | 'pods' | 'withinMs' | 'prefixes'>
+  readonly figures: readonly Figures[]
+}
+
+export function reportOf(scenario: Scenario, outcomes: readonly Outcome[]): SimulationReport {
+  const { seed, nodes, pods, withinMs, prefixes } = scenario
+  return { scenario: { seed, nodes, pods, withinMs, prefixes }, figures: outcomes.map(figuresOf) }
+}
+
+function figuresOf(outcome: Outcome): Figures {
+  const { algorithm, unserved, calls, held } = outcome
+  const of = (share: number): number | null => {
+    const ms = quantile(outcome, share)
+    return ms === Infinity ? null : ms
+  }
+  const reads = sum(calls.filter(isRead))
+  return {
+    algorithm,
+    p50Ms: of(0.5),
+    p99Ms: of(0.99),
+    lastMs: of(1),
+    unserved,
+    changes: sum(calls) - reads,
+    reads,
+    throttled: calls.reduce((total, call) => total + call.throttled, 0),
+    calls,
+    held,
+  }
+}
+
+/** Seconds with what can be told apart: `0.47`, `15.7`, `174`. */
+export function secondsText(ms: number | null): string {
+  if (ms === null) return 'never'
+  const seconds = ms / 1000
+  return seconds.toFixed(seconds < 10 ? 2 : seconds < 100 ? 1 : 0)
+}
+
+export const COLUMNS = [
+  'algorithm',
+  'p50 s',
+  'p99 s',
+  'last s',
+  'changes',
+  'reads',
+  'throttled',
+  'held before',
+  'held after',
+]
+
+export function rowsOf({ figures }: SimulationReport): string[][] {
+  return figures.map(f => [
+    f.algorithm,
+    secondsText(f.p50Ms),
+    secondsText(f.p99Ms),
+    secondsText(f.lastMs),
+    `${f.changes}`,
+    `${f.reads}`,
+    `${f.throttled}`,
+    `${f.held.before}`,
+    `${f.held.after}`,
+  ])
+}
+
+/** Calls of one algorithm, by API. */
+export function callRows({ calls }: Pick<Figures, 'calls'>): string[][] {
+  return calls.map(({ api, calls: count, throttled }) => [api, `${count}`, `${throttled}`])
+}
+
+function isRead({ api }: ApiCalls): boolean {
+  return /^(Describe|Get|List)/.test(api)
+}
+
+function sum(calls: readonly ApiCalls[]): number {
+  return calls.reduce((total, call) => total + call.calls, 0)
+}
