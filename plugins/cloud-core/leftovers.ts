@@ -12,14 +12,20 @@ export class Leftovers {
   /** When a look found each first. */
   #found = new Map<NicId, number>()
   readonly #asked = new Set<NicId>()
+  /** To be deleted. */
+  #due: readonly NicId[] = []
 
+  /** Whether there are some to be deleted now. */
+  get due(): boolean {
+    return this.#due.length > 0
+  }
   /** Found and not deleted yet. */
   get count(): number {
     return this.#found.size
   }
 
-  /** Takes in a look at all interfaces and says which of them are to be deleted now. */
-  look(nics: readonly SeenNic[], nodes: ReadonlyMap<string, NodeState>, startedMs: number): readonly NicId[] {
+  /** Takes in a look at all interfaces. */
+  look(nics: readonly SeenNic[], nodes: ReadonlyMap<string, NodeState>, startedMs: number): void {
     const found = new Map<NicId, number>()
     for (const nic of nics) if (isLeft(nic, nodes)) found.set(nic.id, this.#found.get(nic.id) ?? startedMs)
     this.#found = found
