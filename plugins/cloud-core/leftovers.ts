@@ -29,13 +29,16 @@ export class Leftovers {
     const found = new Map<NicId, number>()
     for (const nic of nics) if (isLeft(nic, nodes)) found.set(nic.id, this.#found.get(nic.id) ?? startedMs)
     this.#found = found
-    return [...found]
-      .filter(([id, firstMs]) => startedMs - firstMs >= SAGA_MS && !this.#asked.has(id))
-      .map(([id]) => id)
+    const old = [...found].filter(([id, firstMs]) => startedMs - firstMs >= SAGA_MS && !this.#asked.has(id))
+    this.#due = old.map(([id]) => id)
   }
 
-  asked(id: NicId): void {
-    this.#asked.add(id)
+  /** Takes out those that are to be deleted now, each when it may be. */
+  take(may: () => boolean): readonly NicId[] {
+    const taken = this.#due.filter(may)
+    for (const id of taken) this.#asked.add(id)
+    this.#due = this.#due.filter(id => !this.#asked.has(id))
+    return taken
   }
 
   /** The answer to it; one that was not deleted is asked for again at the next look. */
