@@ -76,7 +76,8 @@ export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
   agenda.run(settleMs(scenario))
   const before = counted(contender)
   beganMs = agenda.now()
-  const came = arrivals(scenario, contender)
+  const times = burstTimes(scenario)
+  schedule(contender, times)
   const total = scenario.nodes * scenario.pods
   const endMs = beganMs + scenario.withinMs + LIMIT_MS
   while (waits.length < total && agenda.now() < endMs) agenda.run(agenda.now() + 1000)
@@ -87,7 +88,7 @@ export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
     unserved: total - waits.length,
     calls: difference(before.calls, after.calls),
     held: { before: before.held, after: after.held },
-    came,
+    came: times.flat().sort((a, b) => a - b),
     served,
   }
 }
@@ -107,17 +108,17 @@ function make(scenario: Scenario, algorithm: Algorithm, onAddress: Ground['onAdd
   return algorithm === 'cilium' ? new Cilium(ground) : new VpcCni(ground, ALGORITHMS[algorithm])
 }
 
-/** When pods come, in order; the same for every algorithm. */
-function arrivals({ seed, nodes, pods, withinMs }: Scenario, contender: Contender): number[] {
+/** When pods come to each node, in milliseconds from the beginning and in order; the same for every algorithm. */
+export function burstTimes({ seed, nodes, pods, withinMs }: Scenario): number[][] {
   const random = randomOf(seed + 1)
-  const came: number[] = []
-  for (let n = 0; n < nodes; n++)
-    for (let pod = 0; pod < pods; pod++) {
-      const atMs = Math.floor(random() * withinMs)
-      came.push(atMs)
-      contender.agenda.after(atMs, () => contender.add(`node-${n}`, `burst-${pod}`))
-    }
-  return came.sort((a, b) => a - b)
+  const times = (): number[] => Array.from({ length: pods }, () => Math.floor(random() * withinMs))
+  return Array.from({ length: nodes }, () => times().sort((a, b) => a - b))
+}
+
+function schedule(contender: Contender, times: readonly (readonly number[])[]): void {
+  times.forEach((ofNode, n) =>
+    ofNode.forEach((atMs, pod) => contender.agenda.after(atMs, () => contender.add(`node-${n}`, `burst-${pod}`))),
+  )
 }
 
 function counted({ cloud }: Contender) {
