@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { enabledPlugins, setUpPlugins } from '../../daemon/run.ts'
 import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { fakeHost } from '../../test/support/fake-host.ts'
+import { FakeNotes } from '../../test/support/fake-notes.ts'
 import { ipamCompliance } from '../../test/support/ipam-compliance.ts'
 import { givenUp, type PoolNode, poolNode } from '../../test/support/pool-node.ts'
 import { plugins } from '../index.ts'
@@ -117,7 +118,7 @@ test('a family that the node has no range of is refused with what it has', async
 
 test('leases of an earlier life are known before the node is', async () => {
   await using n = await node({})
-  await n.ipam.restore([{ owner: 'a', family: 4, address: '10.64.1.1', pool: 'default' }], [])
+  await n.ipam.restore([{ owner: 'a', family: 4, address: '10.64.1.1', pool: 'default' }], [], new FakeNotes().open())
   n.podCidrs('10.64.1.0/24')
   assert.equal((await n.take('b')).address, '10.64.1.2')
 })
