@@ -1,29 +1,15 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempDisposableSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { TLSSocket } from 'node:tls'
+import { makeCertificates } from '../../test/support/certificates.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { Router } from './router.ts'
 import { serveApi } from './server.ts'
 import { readCredentials, TlsFilesWrong } from './tls.ts'
-
-/** Makes an authority `ca`, certificates of it for `server`, `renewed` and `client`, and one that is its own: `stranger`. */
-function makeCertificates(folder: string): void {
-  const file = (name: string): string => join(folder, name)
-  const make = (name: string, ...rest: readonly string[]): void => {
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
-    const files = ['-keyout', file(`${name}.key`), '-out', file(`${name}.crt`), '-subj', `/CN=${name}`]
-    execFileSync('openssl', ['req', '-x509', ...curve, ...files, ...rest], { stdio: 'ignore' })
-  }
-  make('ca')
-  for (const name of ['server', 'renewed', 'client'])
-    make(name, '-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-addext', 'subjectAltName=IP:127.0.0.1')
-  make('stranger')
-}
 
 interface Answer {
   readonly status: number | undefined
