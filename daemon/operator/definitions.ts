@@ -49,8 +49,8 @@ export class Definitions {
   #log({ name, state, message }: InstalledDefinition): void {
     const { log } = this.#options
     if (GOOD_STATES.includes(state))
-      log.info({ definition: name, message }, `the definition of an own kind is ${state}`)
-    else log.warn({ definition: name, message }, 'the definition of an own kind is not that of this build')
+      log.info({ definition: name, found: message }, `the definition of an own kind is ${state}`)
+    else log.warn({ definition: name, found: message }, 'the definition of an own kind is not that of this build')
   }
 
   /** At each look: the recorder says the same thing once in a while. */

@@ -59,8 +59,8 @@ export class Rights {
     })
     const before = new Set(this.#problems.map(({ message }) => message))
     this.#problems = asked.filter(({ verbs }) => verbs.length > 0).map(problemOf)
-    for (const problem of this.#problems)
-      if (!before.has(problem.message)) log.error({ ...problem }, 'a right of the operator is missing')
+    for (const { message } of this.#problems)
+      if (!before.has(message)) log.error({ right: message }, 'the operator lacks a right')
     return unknown || this.#problems.length > 0 ? SOON_MS : AGAIN_MS
   }
 }
