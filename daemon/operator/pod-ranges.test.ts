@@ -47,50 +47,41 @@ function start(fill: (tables: OperatorTables) => void, client: Partial<Client> =
 }
 const pool = poolRow('p', [['10.0.0.0/23', 24]])
 
-test('what the watch tells of a NodeNetwork while it is written outlives the answer', async () => {
+/** The NodeNetwork of a node is being given its range, and the answer comes when it is told to. */
+async function startWriting(create?: Client['create']) {
   const written = Promise.withResolvers<void>()
-  await using world = start(
-    tables => {
-      tables.pools.put(pool)
-      tables.nodes.put(nodeRow('a'))
-      tables.networks.put(networkRow('a', [], { uid: 'u', pool: '' }))
-    },
-    {
-      patch: async (_r, { patch }) => {
-        await written.promise
-        return answer(patch as object, 'u')
-      },
-    },
-  )
-  const { tables, clock } = world
-  await clock.advance(0)
-  tables.networks.put(networkRow('a', ['10.0.0.0/24'], { uid: 'u', ready: true, bootId: 'b' }))
-  written.resolve()
-  await clock.advance(0)
-  assert.deepEqual(tables.networks.get('a'), networkRow('a', ['10.0.0.0/24'], { uid: 'u', ready: true, bootId: 'b' }))
+  const fill = (tables: OperatorTables): void => {
+    tables.pools.put(pool)
+    tables.nodes.put(nodeRow('a'))
+    tables.networks.put(networkRow('a', [], { uid: 'u', pool: '' }))
+  }
+  const patch: Client['patch'] = async (_r, sent) => {
+    await written.promise
+    return answer(sent.patch as object, 'u')
+  }
+  const world = start(fill, { patch, ...(create !== undefined && { create }) })
+  await world.clock.advance(0)
+  const end = async (): Promise<void> => {
+    written.resolve()
+    await world.clock.advance(0)
+  }
+  return Object.assign(world, { end })
+}
+
+test('what the watch tells of a NodeNetwork while it is written outlives the answer', async () => {
+  await using world = await startWriting()
+  const { tables, end } = world
+  const told = networkRow('a', ['10.0.0.0/24'], { uid: 'u', ready: true, bootId: 'b' })
+  tables.networks.put(told)
+  await end()
+  assert.deepEqual(tables.networks.get('a'), told)
 })
 
 test('a NodeNetwork that is deleted while it is written does not come back by the answer', async () => {
-  const written = Promise.withResolvers<void>()
-  await using world = start(
-    tables => {
-      tables.pools.put(pool)
-      tables.nodes.put(nodeRow('a'))
-      tables.networks.put(networkRow('a', [], { uid: 'u', pool: '' }))
-    },
-    {
-      patch: async (_r, { patch }) => {
-        await written.promise
-        return answer(patch as object, 'u')
-      },
-      create: () => Promise.reject(new ApiError('POST nodenetworks', 409, '')),
-    },
-  )
-  const { tables, clock } = world
-  await clock.advance(0)
+  await using world = await startWriting(() => Promise.reject(new ApiError('POST nodenetworks', 409, '')))
+  const { tables, end } = world
   tables.networks.delete('a')
-  written.resolve()
-  await clock.advance(0)
+  await end()
   assert.equal(tables.networks.get('a'), undefined)
 })
 
