@@ -120,7 +120,7 @@ export class Leadership {
     log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
     jobs.run('pod ranges', until => ranges.run(until))
     jobs.run('NodeNetworks without their Node', until => strays.run(until))
-    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log }, until))
+    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log, clock }, until))
     await Promise.race([this.#whole.promise, stopped.promise, jobs.failed])
     if (signal.aborted) return
     log.info({ nodes: tables.nodes.size }, 'the operator has seen the whole cluster')

@@ -1,4 +1,5 @@
 /** Gives nodes their pod ranges: what `assign` wants is written to NodeNetworks, what it finds wrong is told. */
+import { Backoff } from '../cluster/kubernetes/backoff.ts'
 import type { ApiClient } from '../cluster/kubernetes/client.ts'
 import { AGAIN_MS, type EventRecorder } from '../cluster/kubernetes/events.ts'
 import { RESOURCES } from '../cluster/kubernetes/resources.ts'
@@ -26,7 +27,6 @@ export interface PodRangesOptions {
 
 /** A range that was given back is not given again for so long: other nodes may still send there. */
 const RESTING_MS = 60_000
-const RETRY_MS = 2000
 /** Requests under way: the API server's own limit for one client is some tens (API Priority and Fairness). */
 const AT_ONCE = 16
 
@@ -38,6 +38,7 @@ export class PodRanges {
   /** What could not be written, of the last attempt. */
   #failures: readonly string[] = []
   readonly #foreign: ForeignOf
+  readonly #backoff = new Backoff(Math.random)
   /** Nudged when `uses` may have changed. */
   readonly changed = new Nudge()
 
@@ -84,8 +85,12 @@ export class PodRanges {
     const failures = await mapAtOnce(this.#last.wanted, AT_ONCE, wanted => this.#write(wanted, signal))
     this.changed.nudge()
     await this.#warn(signal)
+    const before = new Set(this.#failures)
     this.#failures = failures.filter(failure => failure !== undefined)
-    if (this.#failures.length > 0) return RETRY_MS
+    for (const failure of this.#failures)
+      if (!before.has(failure)) this.#options.log.warn({ failure }, 'pod ranges could not be written')
+    if (this.#failures.length > 0) return this.#backoff.next()
+    this.#backoff.succeeded()
     const { starved, overlaps } = this.#last
     if (starved.length > 0 && this.#resting.size > 0) return RESTING_MS
     // The API server forgets what it was told, and nothing else may change.
@@ -114,7 +119,6 @@ export class PodRanges {
       return undefined
     } catch (error) {
       signal.throwIfAborted()
-      log.warn({ node: name, error }, 'pod ranges could not be written')
       return `NodeNetwork ${name}: ${messageOf(error)}`
     }
   }
