@@ -16,13 +16,15 @@ import type { SourceProblem } from '../cluster/source.ts'
 import { Jobs } from '../jobs.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Table } from '../state/table.ts'
+import { CloudAddresses, type CloudSetup } from './cloud/addresses.ts'
+import type { MadeCall } from './cloud/allocator.ts'
+import { networksTarget, parseNetworkRows } from './cloud/cloud-network.ts'
 import { Definitions } from './definitions.ts'
 import { markReadyNodes } from './node-readiness.ts'
 import { OwnStatus } from './own-status.ts'
 import {
   parseClusterNode,
   parseIpPool,
-  parseNetwork,
   parseSettings,
   parsePolicy,
   parsePolicyName,
@@ -37,6 +39,9 @@ import { Strays } from './strays.ts'
 export interface LeadOptions extends WatchOptions {
   readonly identity: string
   readonly refusal: Refusal
+  /** Whose addresses pods get, where they are a cloud's. */
+  readonly cloud?: CloudSetup
+  readonly onCall?: (made: MadeCall) => void
 }
 
 export class Leadership {
@@ -51,19 +56,20 @@ export class Leadership {
   #ranges: PodRanges | undefined
   #status: OwnStatus | undefined
   #definitions: Definitions | undefined
+  #addresses: CloudAddresses | undefined
 
   constructor(options: LeadOptions) {
     this.#options = options
-    const { nodes, networks, pools, settings, egressPolicies, namespaces, services, policies } = this.#tables
+    const { nodes, pools, settings, egressPolicies, namespaces, services, policies } = this.#tables
     this.#placing = [
-      this.#watch(RESOURCES.nodes, parseClusterNode, nodes),
-      this.#watch(RESOURCES.nodeNetworks, parseNetwork, networks),
-      this.#watch(RESOURCES.services, parseServiceAddresses, services),
+      this.#watch(RESOURCES.nodes, parseClusterNode, rowsOf(nodes)),
+      this.#watch(RESOURCES.nodeNetworks, parseNetworkRows, networksTarget(this.#tables)),
+      this.#watch(RESOURCES.services, parseServiceAddresses, rowsOf(services)),
       this.#own(RESOURCES.ipPools, parseIpPool, pools),
     ]
     this.#judging = [
-      this.#watch(RESOURCES.namespaces, parseNamespace, namespaces),
-      this.#watch(RESOURCES.networkPolicies, parsePolicyName, policies),
+      this.#watch(RESOURCES.namespaces, parseNamespace, rowsOf(namespaces)),
+      this.#watch(RESOURCES.networkPolicies, parsePolicyName, rowsOf(policies)),
       this.#own(RESOURCES.nodeSettings, parseSettings, settings),
       this.#own(RESOURCES.egressPolicies, parsePolicy, egressPolicies),
     ]
@@ -85,12 +91,18 @@ export class Leadership {
       ...(this.#ranges?.problems ?? []).map(message => ({ place: 'pod ranges', message })),
       ...(this.#status?.problems ?? []),
       ...(this.#definitions?.problems ?? []),
+      ...(this.#addresses?.problems ?? []),
     ]
   }
 
   /** Free ranges by pool. */
   uses(): PodRanges['uses'] {
     return this.#ranges?.uses ?? []
+  }
+
+  /** Addresses from the cloud, where the operator gives some and leads. */
+  get addresses(): CloudAddresses | undefined {
+    return this.#addresses
   }
 
   /** Until the signal aborts; rejects with the first loop that fails. */
@@ -119,6 +131,19 @@ export class Leadership {
     if (signal.aborted) return
     log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
     jobs.run('pod ranges', until => ranges.run(until))
+    const { cloud, onCall } = this.#options
+    if (cloud !== undefined) {
+      const addresses = new CloudAddresses({
+        setup: cloud,
+        client,
+        tables,
+        log: log.child('cloud'),
+        clock,
+        ...(onCall && { onCall }),
+      })
+      this.#addresses = addresses
+      jobs.run('addresses from the cloud', until => addresses.run(until))
+    }
     jobs.run('NodeNetworks without their Node', until => strays.run(until))
     jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log, clock }, until))
     await Promise.race([this.#whole.promise, stopped.promise, jobs.failed])
@@ -132,18 +157,18 @@ export class Leadership {
   #watch<T>(
     resource: ApiResource,
     parse: Collection<T>['parse'],
-    table: Table<T>,
+    target: RowTarget<T>,
     unusable?: RowTarget<UnusableObject>,
   ): WatchedRows {
     const synced = (): void => this.#look()
-    const collection = { resource, parse, target: rowsOf(table), synced, ...(unusable !== undefined && { unusable }) }
+    const collection = { resource, parse, target, synced, ...(unusable !== undefined && { unusable }) }
     return watchRows(this.#options, collection)
   }
 
   /** Of an own kind, whose objects say themselves when they cannot be read. */
   #own<T>(resource: ApiResource, parse: Collection<T>['parse'], table: Table<T>): WatchedRows {
     const { unusable } = this.#tables
-    return this.#watch(resource, parse, table, {
+    return this.#watch(resource, parse, rowsOf(table), {
       get: name => unusable.get(`${resource.kind} ${name}`),
       put: (_, object) => void unusable.put({ ...object, resource }),
       delete: name => void unusable.delete(`${resource.kind} ${name}`),

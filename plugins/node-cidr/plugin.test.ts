@@ -132,6 +132,7 @@ test('an address that was given back twice keeps no other from being given when 
   await n.ipam.restore(
     [],
     [released('a', '10.64.1.1', 20_000), released('b', '10.64.1.2', 18_000), released('c', '10.64.1.1', 5000)],
+    new FakeNotes().open(),
   )
   await n.clock.advance(12_000)
   assert.equal((await n.take('d')).address, '10.64.1.2')
