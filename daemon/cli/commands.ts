@@ -6,6 +6,7 @@ import { crds } from './commands/crds.ts'
 import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { ipamSimulate } from './commands/ipam-simulate.ts'
 import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
 import { install } from './commands/install.ts'
@@ -26,6 +27,7 @@ export const commands: readonly CommandSpec[] = [
   health,
   endpoints,
   pools,
+  ipamSimulate,
   nodes,
   services,
   servicesExplain,

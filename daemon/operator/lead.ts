@@ -137,7 +137,7 @@ export class Leadership {
         setup: cloud,
         client,
         tables,
-        log: log.child('cloud'),
+        log,
         clock,
         ...(onCall && { onCall }),
       })

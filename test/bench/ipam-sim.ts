@@ -28,31 +28,36 @@ export const ipamSim: Bench = {
 }
 
 /** 1 → 110 pods at once. */
-function* oneNode(what: string, prefixes: boolean, limits: { lastMs: number; changes: number }): Iterable<Result> {
+async function* oneNode(
+  what: string,
+  prefixes: boolean,
+  limits: { lastMs: number; changes: number },
+): AsyncIterable<Result> {
   const scenario = scenarioOf({ nodes: 1, pods: MAX_PODS - 1, withinMs: 0, before: 1, prefixes })
-  const ours = figuresOf(scenario, 'causeway')
+  const ours = await figuresOf(scenario, 'causeway')
   const of = `1 → ${MAX_PODS} pods, ${what}`
   yield limited(`${of}, last address`, 's', seconds(ours.lastMs), limits.lastMs / 1000)
   yield limited(`${of}, mutating calls`, 'calls', ours.changes, limits.changes)
   yield { bench: NAME, case: `${of}, addresses held`, ours: ours.held.after, unit: 'addresses', samples: 1 }
-  for (const peer of PEERS) if (!prefixes || !peer.includes('WARM')) yield* shown(of, peer, figuresOf(scenario, peer))
+  for (const peer of PEERS)
+    if (!prefixes || !peer.includes('WARM')) yield* shown(of, peer, await figuresOf(scenario, peer))
 }
 
 /** +30 pods on each node within a minute, each with 16 free addresses. */
-function* manyNodes(nodes: number): Iterable<Result> {
+async function* manyNodes(nodes: number): AsyncIterable<Result> {
   const scenario = scenarioOf({ nodes, pods: 30, withinMs: 60_000, before: 0, prefixes: true })
-  const ours = figuresOf(scenario, 'causeway')
+  const ours = await figuresOf(scenario, 'causeway')
   const of = `${nodes} nodes, +30 pods in 60 s`
   yield limited(`${of}, p99`, 's', seconds(ours.p99Ms), 5)
   yield limited(`${of}, throttled`, 'calls', ours.throttled, 0)
   yield { bench: NAME, case: `${of}, mutating calls`, ours: ours.changes, unit: 'calls', samples: 1 }
-  for (const peer of PEERS) if (!peer.includes('WARM')) yield* shown(of, peer, figuresOf(scenario, peer))
+  for (const peer of PEERS) if (!peer.includes('WARM')) yield* shown(of, peer, await figuresOf(scenario, peer))
 }
 
 /** The same on so many nodes that the cloud's budget is what pods wait for. */
-function* atTheLimit(nodes: number): Iterable<Result> {
+async function* atTheLimit(nodes: number): AsyncIterable<Result> {
   const scenario = scenarioOf({ nodes, pods: 30, withinMs: 60_000, before: 0, prefixes: true })
-  const ours = figuresOf(scenario, 'causeway')
+  const ours = await figuresOf(scenario, 'causeway')
   const of = `${nodes} nodes, +30 pods in 60 s`
   const free = 16
   const beyond = burstTimes(scenario).map(times => times.slice(free))
@@ -98,8 +103,8 @@ function scenarioOf(of: Pick<Scenario, 'nodes' | 'pods' | 'withinMs' | 'before' 
   }
 }
 
-function figuresOf(scenario: Scenario, algorithm: Algorithm): Figures {
-  const [figures] = reportOf(scenario, [runScenario(scenario, algorithm)]).figures
+async function figuresOf(scenario: Scenario, algorithm: Algorithm): Promise<Figures> {
+  const [figures] = reportOf(scenario, [await runScenario(scenario, algorithm)]).figures
   if (figures === undefined) throw new Error(`the scenario of ${algorithm} has no figures`)
   return figures
 }

@@ -58,7 +58,20 @@ const SETTLE_MS = 600_000
 const LIMIT_MS = 1_800_000
 const SUBNETS = Array.from({ length: 8 }, (_, i) => ({ id: `subnet-${i}`, cidr: `10.${i}.0.0/16`, zone: 'a' }))
 
-export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
+export interface RunOptions {
+  readonly signal?: AbortSignal
+  /** Told now and then how much of the scenario has passed, from 0 to 1. */
+  readonly onProgress?: (share: number) => void
+}
+
+/** Other work of the event loop has its turn so often. Rejects when the signal aborts. */
+const TURN_MS = 50
+
+export async function runScenario(
+  scenario: Scenario,
+  algorithm: Algorithm,
+  { signal, onProgress }: RunOptions = {},
+): Promise<Outcome> {
   const waits: number[] = []
   const served: number[] = []
   let beganMs = Infinity
@@ -68,19 +81,37 @@ export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
     served.push(contender.agenda.now() - beganMs)
   })
   const { agenda } = contender
+  let turned = performance.now()
+  const passTo = async (untilMs: number, done: () => boolean, share: () => number): Promise<void> => {
+    while (agenda.now() < untilMs && !done()) {
+      agenda.run(Math.min(untilMs, agenda.now() + 1000))
+      if (performance.now() - turned < TURN_MS) continue
+      await new Promise<void>(resolve => setImmediate(resolve))
+      signal?.throwIfAborted()
+      onProgress?.(share())
+      turned = performance.now()
+    }
+  }
   for (let n = 0; n < scenario.nodes; n++) {
     const name = `node-${n}`
     contender.addNode(name, SUBNETS[n % SUBNETS.length]?.id ?? '')
     for (let pod = 0; pod < scenario.before; pod++) contender.add(name, `before-${pod}`)
   }
-  agenda.run(settleMs(scenario))
+  await passTo(
+    settleMs(scenario),
+    () => false,
+    () => 0,
+  )
   const before = counted(contender)
   beganMs = agenda.now()
   const times = burstTimes(scenario)
   schedule(contender, times)
   const total = scenario.nodes * scenario.pods
-  const endMs = beganMs + scenario.withinMs + LIMIT_MS
-  while (waits.length < total && agenda.now() < endMs) agenda.run(agenda.now() + 1000)
+  await passTo(
+    beganMs + scenario.withinMs + LIMIT_MS,
+    () => waits.length >= total,
+    () => waits.length / total,
+  )
   const after = counted(contender)
   return {
     algorithm,
