@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Refusal } from './cluster-side.ts'
-import { Router } from './api/router.ts'
+import { ApiError, Router } from './api/router.ts'
 import { addMonitoringRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
 import type { ApiClient } from './cluster/kubernetes/client.ts'
@@ -56,6 +56,7 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   const router = addMonitoringRoutes(new Router(), { health, metrics }).add('GET', '/v1/status', () => ({
     json: operatorStatus({ build, identity, election, leadership, problems: problems() }),
   }))
+  router.add('GET', '/v1/ipam', () => ({ json: leadership?.addresses?.status() ?? refuseIpam(election) }))
   const listen = parseListen(config.operator.listen)
   if (listen !== undefined)
     stack.use(await serveApi({ ...listen, tls: tlsFilesOf(config.metrics.tls) }, router, log.child('api')))
@@ -96,4 +97,14 @@ function candidacy(
   })
   const rights = new Rights({ client, lease: { namespace, name: lease.name }, log: log.child('rights'), clock })
   return { election, rights }
+}
+
+/** Only who leads knows, where there is something to know. */
+function refuseIpam({ leading, holder }: Election): never {
+  if (leading) throw new ApiError(404, 'NO_CLOUD', 'pods get no addresses of a cloud: no plugin of one is enabled')
+  throw new ApiError(
+    404,
+    'NOT_LEADING',
+    `this operator does not lead; ${holder === '' ? 'none does' : `${holder} does`}`,
+  )
 }

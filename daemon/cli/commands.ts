@@ -6,6 +6,7 @@ import { crds } from './commands/crds.ts'
 import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { ipam } from './commands/ipam.ts'
 import { ipamSimulate } from './commands/ipam-simulate.ts'
 import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
@@ -27,6 +28,7 @@ export const commands: readonly CommandSpec[] = [
   health,
   endpoints,
   pools,
+  ipam,
   ipamSimulate,
   nodes,
   services,

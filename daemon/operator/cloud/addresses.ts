@@ -14,6 +14,7 @@ import { eachChange } from '../../state/each-change.ts'
 import { Nudge } from '../../state/nudge.ts'
 import type { ClusterNodeRow, OperatorTables } from '../rows.ts'
 import { Allocator, type CloudNode, type MadeCall } from './allocator.ts'
+import { type IpamStatus, ipamStatus } from './ipam-status.ts'
 import { type CloudPart, cloudSpecOf } from './cloud-network.ts'
 
 export interface CloudSetup {
@@ -63,6 +64,11 @@ export class CloudAddresses {
   /** For people: nodes that cannot take part. */
   get problems(): readonly { readonly place: string; readonly message: string }[] {
     return this.#problems
+  }
+
+  status(): IpamStatus {
+    const { setup, clock } = this.#options
+    return ipamStatus(setup.provider.name, this.allocator.fleet, Math.floor(clock.now()))
   }
 
   /** Until the signal aborts. The tables must hold the whole cluster. */
