@@ -75,7 +75,9 @@ function subnetsOf(fleet: Fleet, nowMs: number): SubnetStatus[] {
     .map(({ id, free, fullUntilMs, fragmentedUntilMs }) => {
       const zone = fleet.subnets.seen.get(id)?.zone ?? ''
       return {
-        ...{ id, zone, free },
+        id,
+        zone,
+        free,
         ...(fullUntilMs > nowMs && { fullSeconds: rest(fullUntilMs) }),
         ...(fragmentedUntilMs > nowMs && { fragmentedSeconds: rest(fragmentedUntilMs) }),
       }
@@ -86,7 +88,8 @@ function subnetsOf(fleet: Fleet, nowMs: number): SubnetStatus[] {
 function nodeOf(state: NodeState, machine: string, shortage: string | undefined, nowMs: number): IpamNode {
   const { name, waitingSinceMs, failure } = state
   return {
-    ...{ name, machine },
+    name,
+    machine,
     interfaces: state.nics.size,
     addresses: addressesOf(state),
     has: have(state),
