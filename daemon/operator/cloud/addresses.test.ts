@@ -5,7 +5,7 @@ import { node, type TestApi } from '../../../test/support/api-server.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { FakeLog } from '../../../test/support/fake-log.ts'
 import { clientOf, startOwnApi } from '../../../test/support/kubernetes-source.ts'
-import { type Json, listAt, valueAt } from '../../../deploy/lab/api-server/objects/json.ts'
+import { type Json, listAt, textAt, valueAt } from '../../../deploy/lab/api-server/objects/json.ts'
 import { AWS_BUDGETS, MemoryAws } from '../../../plugins/cloud-core/memory/aws.ts'
 import type { Failure } from '../../../plugins/cloud-core/model.ts'
 import { CloudFailure, type CloudProvider } from '../../../plugins/cloud-core/provider.ts'
@@ -94,7 +94,7 @@ async function join(api: TestApi, memory: MemoryAws, name: string): Promise<void
 const cloudOf = async (api: TestApi, name: string): Promise<Json | undefined> =>
   valueAt((await api.admin.get(`${OWN}/nodenetworks/${name}`)).json, 'spec', 'cloud')
 const blocksOf = async (api: TestApi, name: string): Promise<string[]> =>
-  listAt(await cloudOf(api, name), 'blocks').map(block => `${valueAt(block, 'block')} ${valueAt(block, 'phase')}`)
+  listAt(await cloudOf(api, name), 'blocks').map(block => `${textAt(block, 'block')} ${textAt(block, 'phase')}`)
 
 async function say(api: TestApi, name: string, cloudAddresses: object): Promise<void> {
   const answer = await api.admin.patch(`${OWN}/nodenetworks/${name}/status`, { status: { cloudAddresses } })
