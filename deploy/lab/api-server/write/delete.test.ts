@@ -138,3 +138,15 @@ test('a collection is deleted as far as it is selected', async () => {
   await api.admin.delete(`${MAPS}?labelSelector=set%3Dx`)
   assert.deepEqual(namesIn(await api.admin.get(`${MAPS}?labelSelector=set`)), ['c3'])
 })
+
+test('a grace that is no number is refused', async () => {
+  const pods = '/api/v1/namespaces/default/pods'
+  await api.admin.create(pods, { metadata: { name: 'graced' }, spec: { nodeName: 'n1', containers: [] } })
+  for (const answer of [
+    await api.admin.delete(`${pods}/graced?gracePeriodSeconds=soon`),
+    await api.admin.delete(`${pods}/graced`, { gracePeriodSeconds: 'soon' }),
+  ])
+    assert.match(refusalOf(answer), /^400 BadRequest: gracePeriodSeconds: .*"soon"/)
+  assert.equal((await api.admin.delete(`${pods}/graced?gracePeriodSeconds=0`)).status, 200)
+  assert.equal(await gone(`${pods}/graced`), true)
+})

@@ -10,7 +10,7 @@ import { existing } from '../read/get.ts'
 import { list, readPage } from '../read/list.ts'
 import { readListOptions } from '../read/options.ts'
 import { represent } from '../read/represent.ts'
-import { conflict, deleted, noSuchPath } from '../status.ts'
+import { badRequest, conflict, deleted, noSuchPath } from '../status.ts'
 import { readOptions } from './body.ts'
 import { isDryRun } from './commit.ts'
 import { remove } from './remove.ts'
@@ -45,11 +45,14 @@ export interface DeleteWish {
 
 function how(call: Call, options: Json): DeleteWish {
   const policy = textAt(options, 'propagationPolicy') || call.query.get('propagationPolicy')
-  const grace = valueAt(options, 'gracePeriodSeconds') ?? call.query.get('gracePeriodSeconds')
+  const grace = valueAt(options, 'gracePeriodSeconds') ?? call.query.get('gracePeriodSeconds') ?? undefined
+  const graceSeconds = grace === undefined ? undefined : Number(grace)
+  if (graceSeconds !== undefined && !Number.isInteger(graceSeconds))
+    throw badRequest(`gracePeriodSeconds: strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`)
   const orphans = valueAt(options, 'orphanDependents') === true
   return {
     propagation: policy === 'Foreground' || policy === 'Orphan' ? policy : orphans ? 'Orphan' : 'Background',
-    graceSeconds: grace === null || grace === undefined ? undefined : Number(grace),
+    graceSeconds,
   }
 }
 
