@@ -150,3 +150,20 @@ test('a grace that is no number is refused', async () => {
   assert.equal((await api.admin.delete(`${pods}/graced?gracePeriodSeconds=0`)).status, 200)
   assert.equal(await gone(`${pods}/graced`), true)
 })
+
+test('a server that starts again goes on with a deletion that waits for what is owned', async () => {
+  const finalizers = ['a.example/x']
+  let saved = ''
+  {
+    await using first = await startTestApi()
+    const { json } = await first.admin.create(MAPS, configMap('owner'))
+    const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: textAt(json, 'metadata', 'uid') }
+    await first.admin.create(MAPS, configMap('owned', {}, { finalizers, ownerReferences: [reference] }))
+    await first.admin.delete(`${MAPS}/owner`, { propagationPolicy: 'Foreground' })
+    await eventually(async () => (await first.admin.get(`${MAPS}/owned`)).text.includes('deletionTimestamp'))
+    saved = first.server.save()
+  }
+  await using second = await startTestApi({ saved })
+  await second.admin.patch(`${MAPS}/owned`, { metadata: { finalizers: null } })
+  await eventually(async () => namesIn(await second.admin.get(MAPS)).length === 0)
+})
