@@ -23,6 +23,7 @@ import { commitNew, commitUpdate } from './commit.ts'
 import { deleteOne } from './delete.ts'
 import { trackUpdate } from './managed-fields.ts'
 
+/** @throws ApiError 409 when it is there, 404 or 403 when its namespace is not or ends, 422 when it may not be so */
 export function create(cluster: Cluster, call: Call): Answer {
   const { route, resource } = call
   if (route.subresource !== '') return createSubresource(cluster, call)

@@ -15,6 +15,7 @@ import { readOptions } from './body.ts'
 import { isDryRun } from './commit.ts'
 import { remove } from './remove.ts'
 
+/** DELETE of an object: what is left of it, or that it is gone. @throws ApiError 404, 409 */
 export function deleteOne(cluster: Cluster, call: Call): Answer {
   if (call.route.subresource !== '' && call.route.subresource !== 'eviction') throw noSuchPath()
   const stored = existing(cluster, call)
@@ -28,6 +29,7 @@ export function deleteOne(cluster: Cluster, call: Call): Answer {
   return { code: 200, body: [represent(resource, left, call.accept, cluster.now())] }
 }
 
+/** DELETE of a collection: the list of what was deleted. */
 export function deleteCollection(cluster: Cluster, call: Call): Answer {
   const options = readListOptions(call)
   const answer = list(cluster, call)
