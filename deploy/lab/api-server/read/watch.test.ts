@@ -170,3 +170,18 @@ test('the client says of a watch that is refused what it was answered', async ()
     /the watch is refused: 403 .*cannot watch resource/,
   )
 })
+
+test('a version that is none is refused before the watch begins', async () => {
+  await using api = await withNodes()
+  assert.match(
+    refusalOf(await api.admin.get('/api/v1/nodes?watch=1&resourceVersion=new')),
+    /^400 BadRequest: resourceVersion: /,
+  )
+})
+
+test('a watch that is to last for years does not end at once', async () => {
+  await using api = await withNodes({ bookmarkMs: 10 })
+  const watch = api.admin.watch('/api/v1/nodes?watch=1&timeoutSeconds=100000000&allowWatchBookmarks=1')
+  const types = (await take(watch, 5)).map(event => event.type)
+  assert.deepEqual(types, ['ADDED', 'ADDED', 'BOOKMARK', 'BOOKMARK', 'BOOKMARK'])
+})
