@@ -23,6 +23,8 @@ async function mirrored(): Promise<Mirrored> {
   await using stack = new AsyncDisposableStack()
   const api = stack.use(await startTestApi())
   const folder = stack.use(mkdtempDisposableSync(join(tmpdir(), 'causeway-mirror-')))
+  // A fault cuts a whole connection.
+  const asks = api.client(api.server.adminToken)
   const said: string[] = []
   const stop = new AbortController()
   const running = new Mirror(api.admin, folder.path, text => said.push(text)).run(stop.signal)
@@ -37,7 +39,7 @@ async function mirrored(): Promise<Mirrored> {
     said,
     write: (file, text) => writeFileSync(join(folder.path, file), text),
     remove: file => rmSync(join(folder.path, file)),
-    has: (name, has = true) => eventually(async () => namesIn(await api.admin.get(NAMESPACES)).includes(name) === has),
+    has: (name, has = true) => eventually(async () => namesIn(await asks.get(NAMESPACES)).includes(name) === has),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
