@@ -49,6 +49,10 @@ export class ApiClient implements AsyncDisposable {
     let text = ''
     for await (const chunk of stream.setEncoding('utf8')) text += chunk as string
     checkEnd(stream)
+    // The code can be that of a good end.
+    const { 'content-length': length } = headers
+    if (length !== undefined && Buffer.byteLength(text) < Number(length))
+      throw new Error('the connection ended in the middle of an answer')
     return { status: Number(headers[':status']), headers, text, json: readJson(text) }
   }
 
