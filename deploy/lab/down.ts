@@ -6,9 +6,9 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { mustRun } from './command.ts'
-import { removeCgroups, removeIfEmpty } from './cgroup.ts'
+import { pidsInCgroups, removeCgroups, removeIfEmpty } from './cgroup.ts'
 import type { LabLayout } from './layout.ts'
-import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn, send } from './namespaces.ts'
+import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn, processOf, send } from './namespaces.ts'
 
 /** A daemon stops within 10 s; what is still there afterwards is killed. */
 const TERMINATE_TIMEOUT_MS = 12_000
@@ -25,7 +25,9 @@ export function exists(lab: LabLayout): boolean {
 export async function takeDown(lab: LabLayout): Promise<void> {
   rmSync(lab.complete, { force: true })
   const namespaces = listNamespaces(lab.netnsPrefix)
-  await endProcesses(processesIn(namespaces))
+  // One that was just started may not have entered its namespace, whose name must not go before. Each is told once.
+  const pids = new Set([...processesIn(namespaces).map(({ pid }) => pid), ...pidsInCgroups(lab.name)])
+  await endProcesses([...pids].map(processOf))
   for (const target of mountsBelow(lab.root)) await mustRun(['umount', target])
   await Promise.all(namespaces.map(deleteNamespace))
   await removeCgroups(lab.name)

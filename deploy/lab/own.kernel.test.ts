@@ -1,8 +1,12 @@
 /** A lab of one process: what was left is gone, nobody else comes in, and nothing stays. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { enterCgroup, nodeCgroup } from './cgroup.ts'
+import { withParent } from './command.ts'
 import { exists } from './down.ts'
 import { labLayout } from './layout.ts'
 import { addNamespace, listNamespaces } from './namespaces.ts'
@@ -33,4 +37,14 @@ test("a node's folder alone is something that is there", async t => {
   t.after(() => removeLab(NAME, soon()))
   mkdirSync(join(layout.root, 'node1/state'), { recursive: true })
   assert.equal(exists(layout), true)
+})
+
+test('a program that has not entered its namespace yet ends with the lab', async t => {
+  t.after(() => removeLab(NAME, soon()))
+  const [file = '', ...args] = withParent(['sleep', '60'])
+  const child = spawn(file, args, { stdio: 'ignore' })
+  const ended = once(child, 'exit')
+  enterCgroup(nodeCgroup(NAME, 'node1'), child.pid)
+  await removeLab(NAME, soon())
+  assert.deepEqual(await ended, [null, 'SIGTERM'])
 })
