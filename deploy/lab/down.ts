@@ -25,7 +25,7 @@ export function exists(lab: LabLayout): boolean {
 export async function takeDown(lab: LabLayout): Promise<void> {
   rmSync(lab.complete, { force: true })
   const namespaces = listNamespaces(lab.netnsPrefix)
-  await endProcesses(processesIn(namespaces))
+  await endAllIn(namespaces)
   for (const target of mountsBelow(lab.root)) await mustRun(['umount', target])
   await Promise.all(namespaces.map(deleteNamespace))
   await removeCgroups(lab.name)
@@ -37,6 +37,20 @@ export async function takeDown(lab: LabLayout): Promise<void> {
 export function removeFolder(lab: LabLayout): void {
   rmSync(lab.root, { recursive: true, force: true })
   removeIfEmpty(dirname(lab.root))
+}
+
+/** How often those are looked for that others started while they were told to end, such as a daemon by what restarts it. */
+const ROUNDS = 5
+
+/** Rejects when processes go on coming. */
+async function endAllIn(namespaces: readonly string[]): Promise<void> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const processes = processesIn(namespaces)
+    if (processes.length === 0) return
+    await endProcesses(processes)
+  }
+  const left = processesIn(namespaces).map(p => p.pid)
+  if (left.length > 0) throw new Error(`processes ${left.join(', ')} were started while others were ended`)
 }
 
 /** SIGTERM, and SIGKILL for those that do not end. Rejects when even that leaves one running. */
