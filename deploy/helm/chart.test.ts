@@ -10,7 +10,6 @@ import { HOST_MOUNTS } from '../image/mounts.ts'
 import { MANIFESTS, manifestFiles } from './manifests.ts'
 import { chartReadme } from './readme.ts'
 import { CHART, renderManifests } from './render.ts'
-import { TemplateError } from './subset.ts'
 import { ValuesRefused } from './values.ts'
 import { valuesSchema } from './values-schema.ts'
 import { containersOf, findManifest } from './workloads.ts'
@@ -189,10 +188,6 @@ for (const [what, values, problem] of refused)
       () => renderManifests({ values: [values as Record<string, unknown>] }),
       error => error instanceof ValuesRefused && problem.test(error.message),
     ))
-
-test('a misspelt value in a template is named with its place', () => {
-  assert.ok(new TemplateError({ file: 'a.yaml', line: 3 }, 'x').message === 'a.yaml:3: x')
-})
 
 const parser = spawnSync('apparmor_parser', ['--version']).error === undefined
 test('the AppArmor profile is one that its compiler takes', {
