@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { enterCgroup, nodeCgroup } from './cgroup.ts'
@@ -32,6 +32,29 @@ test('is empty at first and at last, and nobody else gets it meanwhile', async (
   await removeLab(NAME, soon())
   assert.equal(existsSync(layout.root), false)
 })
+
+test('what a process starts while it is told to end is ended too', async t => {
+  t.after(() => removeLab(NAME, soon()))
+  const netns = `${layout.netnsPrefix}stubborn`
+  await addNamespace(netns)
+  const script = 'trap "sleep 60 & exit" TERM; echo ready; while :; do sleep 0.05; done'
+  const child = spawn('ip', ['netns', 'exec', netns, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
+  await once(child.stdout, 'data')
+  const inode = statSync(`/run/netns/${netns}`).ino
+  await removeLab(NAME, soon())
+  const left = readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && namespaceOf(pid) === `net:[${inode}]`)
+  for (const pid of left) process.kill(Number(pid), 'SIGKILL')
+  assert.deepEqual(left, [])
+})
+
+/** Of a process; undefined when it has ended. */
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`)
+  } catch {
+    return undefined
+  }
+}
 
 test("a node's folder alone is something that is there", async t => {
   t.after(() => removeLab(NAME, soon()))
