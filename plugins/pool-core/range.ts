@@ -29,16 +29,22 @@ export class AddressRange {
   readonly #pieces = new Map<bigint, Piece>()
   /** No address below this offset is free. */
   #lowest = 0n
+  #taken = 0
 
-  /** `prefix` has no host bits; exclusions may lie anywhere. */
-  constructor(prefix: IpPrefix, exclusions: readonly IpPrefix[]) {
+  /** `prefix` has no host bits; exclusions may lie anywhere. `whole`: the family keeps none of its addresses from hosts. */
+  constructor(prefix: IpPrefix, exclusions: readonly IpPrefix[], whole = false) {
     this.prefix = prefix
     this.text = formatPrefix(prefix)
-    const reserved = reservedOf(prefix)
+    const reserved = whole ? [] : reservedOf(prefix)
     this.#never = merge([...reserved, ...exclusions.flatMap(exclusion => within(prefix, exclusion))])
     const never = this.#never.reduce((sum, { from, to }) => sum + to - from + 1n, 0n)
     this.usable = sizeOf(prefix) - never
     this.excluded = never - BigInt(reserved.length)
+  }
+
+  /** Share of its addresses that are taken, from 0 to 1. */
+  get fill(): number {
+    return this.usable === 0n ? 1 : this.#taken / Number(this.usable)
   }
 
   /** Whether the address lies in the range, given or not. */
@@ -107,6 +113,7 @@ export class AddressRange {
     if (((word & mask) !== 0) === taken) return
     piece.words[bit >>> 5] = word ^ mask
     piece.taken += taken ? 1 : -1
+    this.#taken += taken ? 1 : -1
     if (piece.taken === 0) this.#pieces.delete(index)
     else this.#pieces.set(index, piece)
   }
