@@ -31,11 +31,14 @@ export class AddressRange {
   #lowest = 0n
   #taken = 0
 
-  /** `prefix` has no host bits; exclusions may lie anywhere. `whole`: the family keeps none of its addresses from hosts. */
+  /**
+   * `prefix` has no host bits; exclusions may lie anywhere. `whole`: it is a block that a cloud routes to the node, of
+   * which IPv4 keeps no address from hosts.
+   */
   constructor(prefix: IpPrefix, exclusions: readonly IpPrefix[], whole = false) {
     this.prefix = prefix
     this.text = formatPrefix(prefix)
-    const reserved = whole ? [] : reservedOf(prefix)
+    const reserved = whole && prefix.family === 4 ? [] : reservedOf(prefix)
     this.#never = merge([...reserved, ...exclusions.flatMap(exclusion => within(prefix, exclusion))])
     const never = this.#never.reduce((sum, { from, to }) => sum + to - from + 1n, 0n)
     this.usable = sizeOf(prefix) - never

@@ -136,6 +136,10 @@ export class CloudNode implements AsyncDisposable {
     const { assigned, waiting, cooling } = this.report.demand.find(({ family }) => family === 4) ?? assert.fail()
     return `${assigned} ${waiting} ${cooling}`
   }
+  /** Lives of blocks that it says it has given up, as `block born`. */
+  get drained(): string {
+    return this.report.drained.map(({ block, born }) => `${block} ${born}`).join()
+  }
   get problems(): readonly string[] {
     return (this.parts.problems?.() ?? []).map(({ place, message }) => `${place}: ${message}`)
   }
@@ -143,6 +147,17 @@ export class CloudNode implements AsyncDisposable {
   take(owner: string, more: Partial<AddressRequest> = {}, signal = this.#never): Promise<Lease> {
     const pod = { namespace: 'test', name: owner, uid: '' }
     return this.ipam.allocate({ owner, pod, family: 4, ...more }, signal)
+  }
+  /** What a request says that is given up after a while. */
+  async givenUp(owner = 'impatient'): Promise<string> {
+    const patience = new AbortController()
+    const answer = this.take(owner, {}, patience.signal).then(
+      lease => `got ${lease.address}`,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    )
+    await settle()
+    patience.abort()
+    return await answer
   }
   release(lease: Lease): Promise<void> {
     return this.ipam.release(lease, this.#never)
