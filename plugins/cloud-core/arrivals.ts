@@ -17,10 +17,18 @@ export function withArrivals(arrivals: Arrivals, count: number, nowMs: number): 
   return { part: partOf(nowMs), counts: [newest + count, ...older] }
 }
 
-/** Arrivals to expect in so many milliseconds if they go on as they have lately; rounded up. */
+/** Whether anybody has come lately. */
+export function arrives(arrivals: Arrivals, nowMs: number): boolean {
+  return partOf(nowMs) - arrivals.part < PARTS && arrivals.counts.some(count => count > 0)
+}
+
+/** Arrivals to expect in so many milliseconds if they go on as they have since they began; rounded up. */
 export function expectedArrivals(arrivals: Arrivals, nowMs: number, inMs: number): number {
-  const total = shifted(arrivals, nowMs).reduce((sum, count) => sum + count, 0)
-  return Math.ceil((total * inMs) / (PART_MS * PARTS))
+  const counts = shifted(arrivals, nowMs)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  // Of the newest part only so much has passed; what came at once is no rate.
+  const parts = counts.findLastIndex(count => count > 0)
+  return Math.ceil((total * inMs) / Math.max(PART_MS, parts * PART_MS + (nowMs % PART_MS)))
 }
 
 function shifted({ part, counts }: Arrivals, nowMs: number): number[] {

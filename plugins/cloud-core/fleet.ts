@@ -3,17 +3,19 @@
  * a clock and without I/O: times are given, and what is to be done comes out of `take`. Whoever carries it out writes what
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
-import { Bucket } from './bucket.ts'
+import { arrives } from './arrivals.ts'
+import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
-import { type CallKind, type Failure, type Limits, type NicId, NO_DEMAND, type Policy, type Reply } from './model.ts'
+import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
-import { have, target } from './target.ts'
+import { have, spare, target } from './target.ts'
+import { GROWING, Turns } from './turns.ts'
 
 export interface FleetOptions {
   readonly budget: (kind: CallKind | 'sweep') => Budget
@@ -55,34 +57,34 @@ const CALL_MS = 1000
 /** So many nodes that are to be looked at are looked at by a sweep. */
 const SWEEP_FROM = 8
 const LIMITS_RETRY_MS = 30_000
+const COUNT_MS = 1000
 
 interface Member {
   readonly node: FleetNode
   state: NodeState
   /** What was published last. */
   told: NodeState | undefined
-  wants: ReadonlySet<CallKind>
 }
 
 export class Fleet {
   readonly #options: FleetOptions
   readonly #members = new Map<string, Member>()
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #turns: Turns
   readonly #subnets = new Subnets()
   readonly #leftovers = new Leftovers()
   readonly #composure = new Composure()
   /** Nodes whose plan is to be made anew, and when. */
   readonly #due = new Due()
-  /** Nodes by what they want a turn for. */
-  readonly #wanting = new Map<CallKind, Set<string>>()
+  /** Nodes that may have something to publish. */
+  readonly #changed = new Set<string>()
   readonly #unlimited = new Map<string, number>()
-  /** Leftovers that wait for their turn. */
-  readonly #left = new Set<NicId>()
+  #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
+    this.#turns = new Turns(options.budget)
     this.#sweepDueMs = nowMs
   }
 
@@ -106,11 +108,11 @@ export class Fleet {
     return this.#composure.failure
   }
   budgets(): ReadonlyMap<string, Bucket> {
-    return this.#buckets
+    return this.#turns.buckets
   }
   /** Nodes that wait for their turn, by kind of call. */
   queued(): ReadonlyMap<CallKind, number> {
-    return new Map([...this.#wanting].map(([kind, nodes]) => [kind, nodes.size]))
+    return new Map([...this.#turns.wanting].map(([kind, nodes]) => [kind, nodes.size]))
   }
   shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
     const member = this.#members.get(name)
@@ -126,7 +128,7 @@ export class Fleet {
       return
     }
     const state = firstState(node, before, nowMs)
-    this.#members.set(node.name, { node, state, told: state, wants: new Set() })
+    this.#members.set(node.name, { node, state, told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
   }
@@ -136,7 +138,15 @@ export class Fleet {
     this.#members.delete(name)
     this.#unlimited.delete(name)
     this.#due.delete(name)
-    for (const nodes of this.#wanting.values()) nodes.delete(name)
+    this.#turns.want(name, new Set())
+  }
+
+  /** What the node was to publish last could not be written: it is to be published again, whatever changes. */
+  unpublished(name: string, nowMs: number): void {
+    const member = this.#members.get(name)
+    if (member === undefined) return
+    member.told = undefined
+    this.#due.at(name, nowMs)
   }
 
   demand(name: string, event: DemandEvent, nowMs: number): void {
@@ -172,7 +182,7 @@ export class Fleet {
       this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
     }
     const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    for (const id of this.#leftovers.look(nics, states, startedMs)) this.#left.add(id)
+    this.#leftovers.look(nics, states, startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -186,11 +196,11 @@ export class Fleet {
 
   /** When `take` has something to say without anything else happening; undefined when never. */
   nextMs(nowMs: number): number {
-    let next = this.#sweeping ? Infinity : Math.max(this.#sweepDueMs, this.#bucket('sweep', nowMs).readyMs(nowMs))
+    let next = this.#sweeping ? Infinity : Math.max(this.#sweepDueMs, this.#turns.bucket('sweep', nowMs).readyMs(nowMs))
     next = Math.min(next, this.#due.nextMs() ?? Infinity)
-    for (const [kind, nodes] of this.#wanting)
-      if (nodes.size > 0 && this.#mayMake(kind, nowMs)) next = Math.min(next, this.#bucket(kind, nowMs).readyMs(nowMs))
-    if (this.#left.size > 0) next = Math.min(next, this.#bucket('delete', nowMs).readyMs(nowMs))
+    for (const kind of this.#turns.kinds())
+      if (this.#mayMake(kind, nowMs)) next = Math.min(next, this.#turns.bucket(kind, nowMs).readyMs(nowMs))
+    if (this.#leftovers.due) next = Math.min(next, this.#turns.bucket('delete', nowMs).readyMs(nowMs))
     for (const atMs of this.#unlimited.values()) next = Math.min(next, atMs)
     return Math.max(nowMs, next)
   }
@@ -200,7 +210,7 @@ export class Fleet {
     for (const name of this.#due.take(nowMs)) this.#replan(name, nowMs)
     const sweep = this.#takeSweep(nowMs)
     const calls = new Map<string, Pending[]>()
-    for (const kind of this.#kinds()) this.#grant(kind, calls, nowMs)
+    for (const kind of this.#turns.kinds()) this.#grant(kind, calls, nowMs)
     const leftovers = this.#takeLeftovers(nowMs)
     return { nodes: this.#work(calls), leftovers, limits: this.#takeUnlimited(nowMs), sweep }
   }
@@ -218,12 +228,10 @@ export class Fleet {
   #replan(name: string, nowMs: number): void {
     const member = this.#members.get(name)
     if (member === undefined) return
+    this.#changed.add(name)
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
-    const wants = new Set(plan(member.state, world, nowMs).map(({ kind }) => kind))
-    for (const kind of member.wants) if (!wants.has(kind)) this.#wanting.get(kind)?.delete(name)
-    for (const kind of wants) this.#wanting.set(kind, (this.#wanting.get(kind) ?? new Set()).add(name))
-    member.wants = wants
+    this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
     const { restUntilMs, doubtMs = 0 } = member.state
     const later = Math.max(restUntilMs, doubtMs)
     if (later > nowMs) this.#due.at(name, later)
@@ -232,8 +240,8 @@ export class Fleet {
 
   #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
     if (!this.#mayMake(kind, nowMs)) return
-    const bucket = this.#bucket(kind, nowMs)
-    const reserve = this.#reserve(kind)
+    const bucket = this.#turns.bucket(kind, nowMs)
+    const reserve = this.#turns.reserve(kind)
     let growing = GROWING.has(kind) ? this.#composure.growthCalls(nowMs) : Infinity
     if (bucket.tokens(nowMs) <= reserve) return
     for (const member of this.#byNeed(kind, nowMs)) {
@@ -252,26 +260,35 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then by what is lacking. */
+  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
   #byNeed(kind: CallKind, nowMs: number): Member[] {
-    const members = [...(this.#wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
+    const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
     if (members.length <= 1) return members
     const refillMs = this.#refillMs(nowMs)
     const ranked = members.map(member => {
       const { waitingSinceMs } = member.state
+      const starved = waitingSinceMs !== undefined && spare(member.state) < 0
       const lacking = target(member.state, refillMs, nowMs) - have(member.state)
-      return { member, waits: starved(member.state) ? (waitingSinceMs ?? Infinity) : Infinity, lacking }
+      const waits = starved ? waitingSinceMs : Infinity
+      return { member, waits, spare: starved ? 0 : spare(member.state), lacking }
     })
     ranked.sort(
       (a, b) =>
-        compare(a.waits, b.waits) || b.lacking - a.lacking || (a.member.node.name < b.member.node.name ? -1 : 1),
+        compare(a.waits, b.waits) ||
+        a.spare - b.spare ||
+        b.lacking - a.lacking ||
+        (a.member.node.name < b.member.node.name ? -1 : 1),
     )
     return ranked.map(({ member }) => member)
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
     const work: NodeWork[] = []
-    for (const [name, member] of this.#members) {
+    const changed = [...this.#changed].sort()
+    this.#changed.clear()
+    for (const name of changed) {
+      const member = this.#members.get(name)
+      if (member === undefined) continue
       const made = calls.get(name) ?? []
       const news = member.told === undefined || publishesOther(member.told, member.state)
       if (!news && made.length === 0) continue
@@ -283,9 +300,9 @@ export class Fleet {
 
   #takeSweep(nowMs: number): boolean {
     if (this.#sweeping) return false
-    const many = (this.#wanting.get('observe')?.size ?? 0) >= SWEEP_FROM
+    const many = this.#turns.count('observe') >= SWEEP_FROM
     if (nowMs < this.#sweepDueMs && !many) return false
-    if (!this.#bucket('sweep', nowMs).take(nowMs)) return false
+    if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
     return true
   }
@@ -297,16 +314,9 @@ export class Fleet {
     this.#sweepDueMs = nowMs + Math.floor(this.#options.sweepMs * share)
   }
 
-  #takeLeftovers(nowMs: number): NicId[] {
-    const taken: NicId[] = []
-    if (this.#composure.mode(nowMs) !== 'normal') return taken
-    for (const id of this.#left) {
-      if (!this.#bucket('delete', nowMs).take(nowMs)) break
-      this.#left.delete(id)
-      this.#leftovers.asked(id)
-      taken.push(id)
-    }
-    return taken
+  #takeLeftovers(nowMs: number): readonly NicId[] {
+    if (this.#composure.mode(nowMs) !== 'normal') return []
+    return this.#leftovers.take(() => this.#turns.bucket('delete', nowMs).take(nowMs))
   }
 
   #takeUnlimited(nowMs: number): string[] {
@@ -327,7 +337,7 @@ export class Fleet {
   }
 
   #count(kind: CallKind | 'sweep', failure: Failure | undefined, nowMs: number): void {
-    const bucket = this.#bucket(kind, nowMs)
+    const bucket = this.#turns.bucket(kind, nowMs)
     if (failure?.kind === 'throttled') bucket.throttled(nowMs, failure.retryAfterMs)
     else bucket.answered()
     if (failure === undefined) this.#composure.answered()
@@ -351,49 +361,22 @@ export class Fleet {
     }
   }
 
-  /** How long a node that has nothing waits for the next addresses. */
+  /** When a node that gets a call now can get the next: all that grow take turns. */
   #refillMs(nowMs: number): number {
-    const waits = (['assign', 'write'] as const).map(kind => {
-      const waiting = this.#wanting.get(kind)?.size ?? 0
-      return waiting === 0 ? 0 : this.#bucket(kind, nowMs).waitMs(nowMs, waiting)
-    })
-    return CALL_MS + Math.max(...waits)
+    return CALL_MS + this.#turns.waitMs(this.#growing(nowMs), nowMs)
   }
 
-  /** Where giving back is paid from the same budget, something is left for it: what is not given back is lacking elsewhere. */
-  #reserve(kind: CallKind): number {
-    if (!GROWING.has(kind)) return 0
-    const { name } = this.#options.budget(kind)
-    const shared = GIVING_BACK.some(k => (this.#wanting.get(k)?.size ?? 0) > 0 && this.#options.budget(k).name === name)
-    return shared ? 1 : 0
-  }
-
-  #bucket(kind: CallKind | 'sweep', nowMs: number): Bucket {
-    const { name, rate } = this.#options.budget(kind)
-    const bucket = this.#buckets.get(name) ?? new Bucket(rate, nowMs)
-    this.#buckets.set(name, bucket)
-    return bucket
-  }
-
-  /** What is under way is brought to its end before something else begins. */
-  #kinds(): CallKind[] {
-    return ORDER.filter(kind => (this.#wanting.get(kind)?.size ?? 0) > 0)
+  /** Nodes that pods have come to lately; counted once a second, for there may be thousands. */
+  #growing(nowMs: number): number {
+    if (nowMs - this.#counted.atMs >= COUNT_MS) {
+      let growing = 0
+      for (const { state } of this.#members.values()) if (arrives(state.arrivals, nowMs)) growing++
+      this.#counted = { atMs: nowMs, growing }
+    }
+    return this.#counted.growing
   }
 }
 
-const ORDER: readonly CallKind[] = [
-  'observe',
-  'protect',
-  'attach',
-  'write',
-  'assign',
-  'create',
-  'release',
-  'detach',
-  'delete',
-]
-const GROWING: ReadonlySet<CallKind> = new Set(['assign', 'create', 'write'])
-const GIVING_BACK: readonly CallKind[] = ['release', 'detach', 'delete']
 /** A node that was asked to give a block back may not answer. */
 const DRAINING_LOOK_MS = 60_000
 
@@ -404,12 +387,6 @@ function publishesOther(a: NodeState, b: NodeState): boolean {
 function hasDraining({ blocks }: NodeState): boolean {
   for (const { phase } of blocks.values()) if (phase === 'draining') return true
   return false
-}
-
-/** Pods wait and nothing that is under way will help them. */
-function starved(state: NodeState): boolean {
-  const { assigned, waiting, cooling } = state.demand.get(4) ?? NO_DEMAND
-  return waiting > 0 && have(state) < assigned + waiting + cooling
 }
 
 function compare(a: number, b: number): number {

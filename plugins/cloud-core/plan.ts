@@ -115,11 +115,12 @@ function requests(state: NodeState, world: World, nowMs: number, limits: Limits)
     if (!isUsable(state, nic) || nic.phase !== 'ready') continue
     if (state.policy.families.includes(6)) found.push(...firstOf6(state, nic, limits))
     const [length] = lengthsIn(state, world, nowMs, limits, nic.subnet)
-    if (need <= 0 || length === undefined || isAsked(state, nic.id, 4)) continue
+    if (need <= 0 || length === undefined) continue
     const room = limits.slots - slotsTaken(state, nic.id, 4)
     const count = Math.min(room, Math.ceil(need / sizeOfLength(4, length)))
     if (count <= 0) continue
-    found.push({ nic: nic.id, length, family: 4, count })
+    // One that is being given something is asked again afterwards: nothing else is needed for what it has room for.
+    if (!isAsked(state, nic.id, 4)) found.push({ nic: nic.id, length, family: 4, count })
     need -= count * sizeOfLength(4, length)
   }
   return { requests: found, need }

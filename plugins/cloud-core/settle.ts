@@ -156,14 +156,8 @@ function withMade(state: NodeState, seen: SeenNic, token: string, nowMs: number)
   const { id, mac, subnet, addresses } = seen
   const intents = new Map<string, Intent>(state.intents)
   intents.delete(token)
-  const nic: NicState = {
-    ...{ id, mac, subnet, addresses, token },
-    index: -1,
-    phase: 'made',
-    sinceMs: nowMs,
-    missed: 0,
-    missedMs: 0,
-  }
+  const since = { sinceMs: nowMs, missed: 0, missedMs: 0 }
+  const nic: NicState = { id, mac, subnet, addresses, token, index: -1, phase: 'made', ...since }
   return withNew({ ...state, intents, nics: new Map(state.nics).set(id, nic) }, id, seen.blocks, nowMs)
 }
 

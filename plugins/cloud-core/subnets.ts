@@ -8,12 +8,19 @@ export const PAUSE_MS = 120_000
 
 export class Subnets {
   readonly #known = new Map<SubnetId, SubnetState>()
+  #seen: ReadonlyMap<SubnetId, SeenSubnet> = new Map()
 
   get all(): ReadonlyMap<SubnetId, SubnetState> {
     return this.#known
   }
 
+  /** As the last look has shown them. */
+  get seen(): ReadonlyMap<SubnetId, SeenSubnet> {
+    return this.#seen
+  }
+
   saw(subnets: readonly SeenSubnet[]): void {
+    this.#seen = new Map(subnets.map(subnet => [subnet.id, subnet]))
     for (const { id, free } of subnets) this.#known.set(id, { ...this.#of(id), free })
   }
 

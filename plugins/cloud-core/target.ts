@@ -31,6 +31,12 @@ export function have(state: NodeState): number {
   return sum
 }
 
+/** Addresses that are free or under way, beyond those that somebody waits for; less than none where pods are starved. */
+export function spare(state: NodeState): number {
+  const { assigned, waiting, cooling } = state.demand.get(4) ?? NO_DEMAND
+  return have(state) - assigned - waiting - cooling
+}
+
 /** Blocks that an interface has no room for any more because others are there, come, or have not been seen gone. */
 export function slotsTaken(state: NodeState, nic: string, family: 4 | 6): number {
   let taken = blocksOn(state, nic).filter(b => b.family === family && !(b.phase === 'released' && b.missed > 0)).length

@@ -140,7 +140,8 @@ class KubernetesSource implements ClusterSource, OwnNode {
     for (let answered = false; !answered && !signal.aborted; ) {
       const access = await askAccess(client, resources, signal)
       this.#refused = access.refused
-      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
+      for (const { message } of access.refused.values())
+        log.error({ right: message }, 'cluster source: a right is missing')
       answered = access.answered
       if (!answered) await pause(clock, ACCESS_MS, signal)
     }

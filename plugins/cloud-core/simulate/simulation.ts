@@ -5,6 +5,7 @@ import type { Failure, Limits, Policy, SubnetId } from '../model.ts'
 import { NOTHING_PUBLISHED, type Pending, type Published } from '../node-state.ts'
 import { Agenda } from './agenda.ts'
 import { Agent } from './agent.ts'
+import type { Contender } from './contender.ts'
 import { randomOf } from './random.ts'
 
 export interface SimulationOptions {
@@ -21,7 +22,7 @@ export interface SimulationOptions {
 const API_SERVER_MS = 10
 const SWEEP_MS = 120_000
 
-export class Simulation {
+export class Simulation implements Contender {
   readonly agenda = new Agenda()
   readonly cloud: MemoryAws
   readonly agents = new Map<string, Agent>()
@@ -60,6 +61,13 @@ export class Simulation {
     this.cloud.addMachine({ id: machine, node: name, limits }, subnet)
     for (const nic of this.cloud.nics.values()) if (nic.machine === machine) agent.device(nic.id, true)
     this.#join(name)
+  }
+
+  add(node: string, pod: string): void {
+    this.agents.get(node)?.add(pod)
+  }
+  remove(node: string, pod: string): void {
+    this.agents.get(node)?.remove(pod)
   }
 
   /** The leader is gone in the middle of what it does; another one begins with what was written down. */
