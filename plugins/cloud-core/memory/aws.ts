@@ -128,7 +128,7 @@ export class MemoryAws {
     const work = (): Sweep => {
       const nics = [...this.#past.keys()].flatMap(id => this.#shown(id) ?? [])
       const subnets = this.#options.subnets.map(({ id, cidr, zone }) => {
-        return { id, zone, cidrs: [cidr], free: this.#spaceOf(id).free, reserved: [] }
+        return { id, zone, cidrs: [cidr], free: this.#spaceOf(id).free, forNics: true, reserved: [] }
       })
       return { nics, subnets }
     }
