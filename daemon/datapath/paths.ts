@@ -32,6 +32,8 @@ export interface WaysInput {
   readonly ranges: ReadonlyMap<string, readonly Prefix[]>
   /** Prefixes of pods outside them by node. */
   readonly strays: ReadonlyMap<string, readonly Prefix[]>
+  /** Of network interfaces of this machine, which pods have addresses of; none when absent. */
+  readonly blocks?: readonly Prefix[]
   /** By which the node's routes lead to an address; undefined where none does. */
   readonly gateway: (address: Address) => Gateway | undefined
 }
@@ -102,7 +104,7 @@ export function findWays(input: WaysInput): Ways {
   })
   return {
     ways,
-    ends: served(ranges.get(self) ?? [], input).map(p => p.prefix),
+    ends: [...new Set(served([...(ranges.get(self) ?? []), ...(input.blocks ?? [])], input).map(p => p.prefix))],
     overlay: overlayOf(ways),
     sources: { 4: sourceOf(own, input, 4), 6: sourceOf(own, input, 6) },
     problems: ways.flatMap(way => problemsOf(way, input)),

@@ -14,7 +14,7 @@ import { type Layer, packet, payload } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
 import { tcp, udp } from '../support/packet-transport.ts'
 import { counts } from './effects.ts'
-import { IN, type Nic, NicNode } from './nic-node.ts'
+import { IN, NicNode } from './nic-node.ts'
 import { compilePrograms } from './node.ts'
 import { giveAddresses, KNOWING } from './outside.ts'
 import { BACKEND_PORT, clearServices, makeService, SERVICE_PORT } from './service-maps.ts'
@@ -78,14 +78,13 @@ for (const f of FAMILIES)
       await at.leaves('first', ...between(f, B, OUTSIDE, 63))
     })
 
-    for (const [what, way, sent, to] of [
-      ['comes in by the first', ['uplink_in', 'uplink'], [IN.first, OUTSIDE], A],
-      ['comes in by the second', ['uplink_in', 'nic'], [IN.second, OUTSIDE], A],
-      ['a pod of the other sends', ['pod_out', 'a'], [fromPod(A), A], B],
+    for (const [what, program, device, frame, from, to] of [
+      ['comes in by the first', 'uplink_in', 'uplink', IN.first, OUTSIDE, A],
+      ['comes in by the second', 'uplink_in', 'nic', IN.second, OUTSIDE, A],
+      ['a pod of the other sends', 'pod_out', 'a', fromPod(A), A, B],
     ] as const)
       test(`what ${what} for a pod of the node goes to it`, () => {
-        const [frame, from] = sent
-        const result = at.node.send(...way, [frame, ...between(f, from, to)])
+        const result = at.node.send(program, device, [frame, ...between(f, from, to)])
         assert.equal(result.verdict, 'redirect')
         assert.equal(packetText(result.bytes), packetText(packet(toPod(to), ...between(f, from, to, 63))))
       })
