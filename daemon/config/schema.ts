@@ -187,6 +187,12 @@ export const schema = section('', {
       byDefault: '/proc/sys',
       about: 'Where kernel settings are changed; in a container, which sees its own read-only, a mount of the node’s.',
     }),
+    networkd: path({
+      byDefault: '/run/systemd/network',
+      about:
+        'Where systemd-networkd is told to leave network interfaces alone whose addresses pods have; used only where there are some.',
+    }),
+    networkManager: path({ byDefault: '/run/NetworkManager/conf.d', about: 'Where NetworkManager is told so.' }),
     cgroup: path({
       byDefault: () => cgroupMount() ?? '/sys/fs/cgroup',
       shownDefault: 'where the cgroup2 file system is mounted',

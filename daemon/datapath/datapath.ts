@@ -26,8 +26,8 @@ import { endpointTarget, formerPodTarget, hostAddressTarget, ipcacheTarget } fro
 import { recordedSysctls } from './former-sysctls.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
-import { declareNicDevices, followNicDevices, nicProblems } from './nic-devices.ts'
-import { nicWayTarget } from './nic-ways.ts'
+import { declareNicDevices } from './nic-devices.ts'
+import { Nics } from './nics.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
 import { removeOverlay } from './overlay.ts'
 import { hasOverlay, planPrograms } from './program-plan.ts'
@@ -86,7 +86,7 @@ export class Datapath implements AsyncDisposable {
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
   readonly #services: DatapathServices
   readonly #devicesKnown: () => void
-  readonly #nicsKnown: () => void
+  readonly #nics: Nics
   readonly #formerPods: FormerPods
   readonly #looks: Attempts
   readonly #sysctls: Attempts
@@ -128,7 +128,6 @@ export class Datapath implements AsyncDisposable {
     this.#tcx = parts.tcx
     this.#xdp = parts.xdp
     this.#devicesKnown = declareNodeDevices(tables)
-    this.#nicsKnown = parts.nicsKnown
     const { nodeName, routing } = options.settings
     this.#formerPods = new FormerPods({ tables, nodeName, ranges: routing.formerRanges })
     this.#looks = new Attempts('links and addresses of the node could not be read', log)
@@ -184,18 +183,20 @@ export class Datapath implements AsyncDisposable {
       target: egressPathTarget(() => this.#set.egressPaths),
     })
     const egress = [...egressReconcilers({ ...common, current: () => this.#set, tables }), this.egressPaths]
-    const nics = new Reconciler({
+    this.#nics = new Nics({
       ...common,
-      name: 'nic-way-map',
-      table: tables.cloudDevices,
-      target: nicWayTarget(() => this.#set.nicWays, tables.cloudDevices),
+      kernel,
+      settings: options.settings,
+      tables,
+      current: () => this.#set.nicWays,
+      known: parts.nicsKnown,
     })
     this.#reconcilers = [
       this.endpoints,
       hosts,
       former,
       ipcache,
-      nics,
+      ...this.#nics.reconcilers,
       ...egress,
       this.#services.reconciler,
       this.#routes,
@@ -215,7 +216,7 @@ export class Datapath implements AsyncDisposable {
     return [
       ...missingUplinks(settings.uplinks, [...tables.uplinks.values()]),
       ...routingProblems(settings.routing, this.#options.cloud(), tables.nodes.get(settings.nodeName)),
-      ...nicProblems(tables.cloudDevices.values()),
+      ...this.#nics.problems,
       ...this.#planner.problems,
       ...this.#xdp.problems,
       ...failures,
@@ -236,6 +237,7 @@ export class Datapath implements AsyncDisposable {
       uplinks: uplinks === '' ? 'none' : uplinks,
       hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
       xdp: this.#xdp.fact,
+      nics: this.#nics.fact,
       cloud: cloudFact(this.#options.cloud(), tables.nodes.get(settings.nodeName)),
       routing: routingFact(settings.routing.mode, this.#planner.ways),
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
@@ -269,7 +271,7 @@ export class Datapath implements AsyncDisposable {
     await Promise.all([
       ...this.#reconcilers.map(r => r.start(signal)),
       this.#followDevices(signal),
-      this.#followNics(signal),
+      this.#nics.run(signal),
       this.#formerPods.run(signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => this.#sysctls.make(() => setSysctls(this.#options)), signal),
@@ -322,13 +324,6 @@ export class Datapath implements AsyncDisposable {
       onFirst: this.#devicesKnown,
     }
     return followNodeDevices({ ...nodeDevices(this.#options, this.#pins), ...follow }, signal)
-  }
-
-  #followNics(signal: AbortSignal): Promise<void> {
-    const { kernel, settings, tables, log } = this.#options
-    const sysctls = recordedSysctls(kernel, settings.paths.state)
-    const options = { net: kernel.net, sysctls, tables, families: familiesOf(settings), log }
-    return followNicDevices(options, this.#nicsKnown, signal)
   }
 
   #followRoutes(): void {

@@ -10,7 +10,7 @@ import type { Cloud, HostAddressRow, NodeRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
 import { Gateways } from './gateways.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
-import { findWays, planPaths, type RoutingMode, type Way, type Ways } from './paths.ts'
+import { findWays, PATH_ROUTES, planPaths, type RoutingMode, type Way, type Ways } from './paths.ts'
 import { grantRanges, type Ranges } from './ranges.ts'
 import { StrayPods, straysOf } from './stray-pods.ts'
 
@@ -280,7 +280,7 @@ export class PathPlanner implements Disposable {
     const { tables } = this.#options
     const paths = planPaths(ways, mtu)
     this.#ways = ways.ways
-    replaceRows(tables.routes, paths.routes)
+    replaceRows(tables.routes, paths.routes, row => row.owner === PATH_ROUTES)
     replaceRows(tables.ipcache, paths.ipcache)
     this.#report([...this.#ranges.problems, ...ways.problems])
   }
