@@ -214,6 +214,11 @@ export const schema = section('', {
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {
+    name: text(/^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$/, 'a name of letters, digits, . _ and -, or nothing', {
+      byDefault: '',
+      about:
+        'Name of the cluster, no other one’s in the same account of a cloud: what is made there bears it. Needed by `aws-eni`.',
+    }),
     source: oneOf(['directory', 'kubernetes'], {
       byDefault: 'directory',
       about: 'Kind of source: a directory of manifests, or the API server of a cluster.',
