@@ -23,6 +23,8 @@ export interface FleetOptions {
   readonly sweepMs: number
   /** From 0 up to 1. */
   readonly random: () => number
+  /** Whoever led before has not called for so long, and so budgets have filled; by default for long enough. */
+  readonly quietMs?: number
 }
 
 export interface FleetNode {
@@ -81,10 +83,11 @@ export class Fleet {
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  #swept = true
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
-    this.#turns = new Turns(options.budget)
+    this.#turns = new Turns(options.budget, nowMs, options.quietMs ?? Infinity)
     this.#sweepDueMs = nowMs
   }
 
@@ -300,7 +303,8 @@ export class Fleet {
 
   #takeSweep(nowMs: number): boolean {
     if (this.#sweeping) return false
-    const many = this.#turns.count('observe') >= SWEEP_FROM
+    // After one that failed nodes are looked at one by one.
+    const many = this.#swept && this.#turns.count('observe') >= SWEEP_FROM
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
@@ -310,6 +314,7 @@ export class Fleet {
   #sweepEnded(failure: Failure | undefined, nowMs: number): void {
     this.#sweeping = false
     this.#count('sweep', failure, nowMs)
+    this.#swept = failure === undefined
     const share = failure === undefined ? 0.75 + this.#options.random() / 2 : 0.1
     this.#sweepDueMs = nowMs + Math.floor(this.#options.sweepMs * share)
   }

@@ -92,6 +92,10 @@ capabilities:
 - name: netns
   mountPath: /var/run/netns
   mountPropagation: HostToContainer
+- name: networkd
+  mountPath: {{ .Values.config.paths.networkd }}
+- name: network-manager
+  mountPath: {{ .Values.config.paths.networkManager }}
 # A container's own /proc/sys is read-only unless it is privileged.
 - name: sysctl
   mountPath: {{ .Values.config.paths.sysctl }}/net
