@@ -14,7 +14,6 @@
  *                    addresses
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
- *   cloudNics        from the cloud's plugin      (plugins/)
  *   cloudDevices     from cloudNics, the kernel   (datapath/)   → eBPF map `nic_ways`, devices, rules
  *   formerPods       from pods, endpoints         (datapath/)   → eBPF map `endpoints`
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
@@ -32,9 +31,8 @@
 import { joined } from '../kernel/joined.ts'
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
-import type { CloudBlockRow, CloudMachineRow, CloudNicRow, CloudReportRow } from './cloud-rows.ts'
+import type { CloudBlockRow, CloudDeviceRow, CloudMachineRow, CloudNicRow, CloudReportRow } from './cloud-rows.ts'
 import type { EgressPathRow, EgressPolicyRow, NamespaceRow } from './egress-rows.ts'
-import type { CloudDeviceRow, CloudNicRow } from './nic-rows.ts'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
 
@@ -168,7 +166,6 @@ export interface Tables {
   readonly cloudReports: Table<CloudReportRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
-  readonly cloudNics: Table<CloudNicRow>
   readonly cloudDevices: Table<CloudDeviceRow>
   readonly formerPods: Table<FormerPodRow>
   readonly egress: Table<EgressRow>
@@ -197,7 +194,6 @@ export function createTables(): Tables {
     cloudReports: new Table('cloudReports', () => 'own'),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
-    cloudNics: new Table('cloudNics', r => r.id),
     cloudDevices: new Table('cloudDevices', r => r.id),
     formerPods: new Table('formerPods', r => r.address),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
