@@ -137,6 +137,11 @@ const operator = section('The operator, of which one leads and the others wait (
     byDefault: 'kube-system',
     about: 'Where the lease is that says which operator leads.',
   }),
+  taintWithoutAddresses: flag({
+    byDefault: false,
+    about:
+      'Taint nodes that have no address of the cloud left for a pod, and get none, with `causeway.dev/no-addresses:NoSchedule`; it is taken off again.',
+  }),
   lease: section('Leader election; the defaults are those of Kubernetes itself.', {
     name: text(OBJECT_NAME, 'the name of an object (RFC 1123, lower case)', {
       byDefault: 'causeway-operator',
