@@ -1,6 +1,6 @@
 /** A daemon that is run with the settings which the cluster has for its node, against an API server. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -59,7 +59,7 @@ async function world() {
     await api[Symbol.asyncDispose]()
     rmSync(folder, { recursive: true })
   }
-  return { api, modes, [Symbol.asyncDispose]: dispose }
+  return { api, folder, modes, [Symbol.asyncDispose]: dispose }
 }
 
 test('settings of the node count over its file, those of other nodes do not', async () => {
@@ -86,6 +86,39 @@ test('without an API server the settings of the last time count', async () => {
   await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
   assert.deepEqual(await w.modes(), ['overlay'])
   await w.api.server.down()
+  assert.deepEqual(await w.modes(), ['overlay'])
+})
+
+test('settings that were taken away do not come back with the API server away', async () => {
+  await using w = await world()
+  await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
+  assert.deepEqual(await w.modes(), ['overlay'])
+  await w.api.admin.delete(`${SETTINGS}/a`)
+  assert.deepEqual(await w.modes(), ['auto'])
+  await w.api.server.down()
+  assert.deepEqual(await w.modes(), ['auto'])
+})
+
+test('settings that cannot be kept count all the same', async () => {
+  await using w = await world()
+  mkdirSync(join(w.folder, 'node-settings.json'))
+  await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
+  assert.deepEqual(await w.modes(), ['overlay'])
+})
+
+for (const text of ['null', '[7]', '[{"name": "a", "settings": null}]', '[{'])
+  test(`settings that are kept as ${text} are none`, async () => {
+    await using w = await world()
+    writeFileSync(join(w.folder, 'node-settings.json'), text)
+    await w.api.server.down()
+    assert.deepEqual(await w.modes(), ['auto'])
+  })
+
+test('instead of settings that cannot be used the last ones that could count', async () => {
+  await using w = await world()
+  await w.api.admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
+  assert.deepEqual(await w.modes(), ['overlay'])
+  await w.api.admin.patch(`${SETTINGS}/a`, { spec: { settings: { routing: { mode: 'sideways' } } } })
   assert.deepEqual(await w.modes(), ['overlay'])
 })
 
