@@ -13,7 +13,7 @@ import { parseService } from '../parse-service.ts'
 import { parseNamespace, parseNetworkPolicy, parsePod } from '../parse.ts'
 import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
-import { type Access, askAccess } from './access.ts'
+import { type Access, askAccess, DAEMON_RIGHTS, type Right, watching } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
@@ -35,7 +35,7 @@ export interface KubernetesSourceOptions extends WatchOptions {
 
 /** The first lists take so long at most where the API server answers, but for the largest clusters. */
 const RECALL_MS = 2000
-/** A server that did not say what is allowed is asked again after so long. */
+/** What is not allowed, or was not said, is asked again after so long. */
 const ACCESS_MS = 30_000
 
 /** A table to which a writer declares itself. */
@@ -103,7 +103,7 @@ class KubernetesSource implements ClusterSource, OwnNode {
     return [
       // A resource that is heard has been allowed since.
       ...[...this.#refused]
-        .filter(([name]) => !heard.some(part => part.resource === name))
+        .filter(([right]) => !(right.verbs.includes('watch') && heard.some(part => part.resource === right.resource)))
         .map(([, problem]) => problem),
       ...away.map(({ names, problem }) => ({
         place: `API server ${this.#options.client.server}`,
@@ -131,16 +131,18 @@ class KubernetesSource implements ClusterSource, OwnNode {
     if (!signal.aborted) await this.#options.known?.keep(signal)
   }
 
-  /** Said at start, where it is not known yet what a refusal would mean; asked again of a server that did not say. */
+  /** Said at start, where it is not known yet what a refusal would mean, and until everything is allowed. */
   async #checkAccess(signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.#options
-    const resources = this.#parts.map(part => part.resource)
-    for (let answered = false; !answered && !signal.aborted; ) {
-      const access = await askAccess(client, resources, signal)
-      this.#refused = access.refused
-      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
-      answered = access.answered
-      if (!answered) await pause(clock, ACCESS_MS, signal)
+    let open: readonly Right[] = [...this.#parts.map(part => watching(part.resource)), ...DAEMON_RIGHTS]
+    while (open.length > 0 && !signal.aborted) {
+      const access = await askAccess(client, open, signal)
+      for (const [right, problem] of access.refused)
+        if (!this.#refused.has(right)) log.error({ ...problem }, 'cluster source: a right is missing')
+      this.#refused = access.answered ? access.refused : new Map([...this.#refused, ...access.refused])
+      // Of a server that did not say all is asked again.
+      open = access.answered ? [...access.refused.keys()] : open
+      if (open.length > 0) await pause(clock, ACCESS_MS, signal)
     }
   }
 
