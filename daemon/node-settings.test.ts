@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { stringify } from 'yaml'
 import { node } from '../test/support/api-server.ts'
 import { eventually } from '../test/support/eventually.ts'
+import { FakeClock } from '../test/support/fake-clock.ts'
 import { FakeLog } from '../test/support/fake-log.ts'
 import { startOwnApi, startSource } from '../test/support/kubernetes-source.ts'
 import { SettingsFollower } from './cluster/kubernetes/follow-settings.ts'
@@ -160,4 +161,64 @@ test('a change is noticed, one that cannot be used is told and changes nothing',
   assert.deepEqual(follower.problems, [])
   stop.abort()
   await running
+})
+
+/** A follower of n1's settings whose clock stands still. */
+async function following(options: Parameters<typeof startSource>[0] = {}) {
+  const world = await startSource(options)
+  const clock = new FakeClock()
+  const log = new FakeLog()
+  let [received, changed] = [0, false]
+  const follower = new SettingsFollower({
+    client: world.client,
+    nodeName: 'n1',
+    nodes: world.tables.nodes,
+    current: [],
+    refusal: () => Promise.resolve(undefined),
+    log,
+    clock,
+    idleMs: 1e9,
+    random: () => 1,
+    metrics: { received: (_, bytes) => (received += bytes), restarted: () => undefined },
+  })
+  void follower.changed.then(() => {
+    changed = true
+  })
+  const stop = new AbortController()
+  const running = follower.run(stop.signal)
+  /** Resolves when what was changed by then has arrived. */
+  const heard = async (change: Promise<unknown>): Promise<void> => {
+    const before = received
+    await change
+    await eventually(() => received > before)
+  }
+  const dispose = async (): Promise<void> => {
+    stop.abort()
+    await running
+    await world[Symbol.asyncDispose]()
+  }
+  return { world, follower, clock, log, heard, changed: () => changed, [Symbol.asyncDispose]: dispose }
+}
+
+test('a change that is taken back before its turn changes nothing', async () => {
+  await using f = await following()
+  const { admin } = f.world.api
+  const noticed = (count: number): boolean => f.log.lines.filter(line => line.includes('starts anew')).length === count
+  await admin.create('/api/v1/nodes', node('n1'))
+  await admin.create(SETTINGS, settings('a', { routing: { mode: 'overlay' } }))
+  await eventually(() => noticed(1))
+  await f.heard(admin.delete(`${SETTINGS}/a`))
+  await f.clock.advance(10_000)
+  assert.equal(f.changed(), false)
+  await admin.create(SETTINGS, settings('b', { routing: { mode: 'native' } }))
+  await eventually(() => noticed(2))
+  await f.clock.advance(10_000)
+  assert.equal(f.changed(), true)
+})
+
+test('settings that cannot be asked for are a problem', async () => {
+  await using f = await following({ bare: true })
+  await eventually(() => f.follower.problems.length > 0)
+  const [problem] = f.follower.problems
+  assert.match(problem?.message ?? '', /^nodesettings\.causeway\.dev: .*404.*CustomResourceDefinition is not installed/)
 })

@@ -71,7 +71,7 @@ export class ListWatch {
   #synced = false
   /** When the attempt that runs began. */
   #beganMs = 0
-  #problem: string | undefined = 'its first answer'
+  #problem: string | undefined
   /** The last attempt found no server, or lost its connection. */
   #unreachable = false
 
