@@ -4,6 +4,7 @@
  */
 import { aborted } from '../../abort.ts'
 import { pause } from '../../state/pause.ts'
+import { Rest } from '../../state/rest.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
 import type { ObjectField } from '../object-field.ts'
@@ -67,12 +68,15 @@ class KubernetesSource implements ClusterSource, OwnNode {
   readonly #synced = Promise.withResolvers<void>()
   /** Since when what was known counts; undefined where the API server answered. */
   #recalled: Date | undefined
+  /** Between two questions what we may do. */
+  readonly #access: Rest
   /** What the API server says we may not do. */
   #refused: Access['refused'] = new Map()
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
     this.#join = new NodeJoin(options.tables.nodes)
+    this.#access = new Rest(options.clock)
     this.#parts = this.#makeParts()
     const groups = new Set(this.#parts.map(part => part.group))
     this.#pending = new Map(
@@ -135,15 +139,19 @@ class KubernetesSource implements ClusterSource, OwnNode {
   async #checkAccess(signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.#options
     let open: readonly Right[] = [...this.#parts.map(part => watching(part.resource)), ...DAEMON_RIGHTS]
+    signal.addEventListener('abort', this.#access.wake, { once: true })
     while (open.length > 0 && !signal.aborted) {
+      this.#access.begin()
       const access = await askAccess(client, open, signal)
       for (const [right, problem] of access.refused)
         if (!this.#refused.has(right)) log.error({ ...problem }, 'cluster source: a right is missing')
       this.#refused = access.answered ? access.refused : new Map([...this.#refused, ...access.refused])
       // Of a server that did not say all is asked again.
       open = access.answered ? [...access.refused.keys()] : open
-      if (open.length > 0) await pause(clock, ACCESS_MS, signal)
+      if (open.length > 0 && !signal.aborted) await this.#access.until(clock.now() + ACCESS_MS)
     }
+    this.#access.end()
+    signal.removeEventListener('abort', this.#access.wake)
   }
 
   #makeParts(): readonly Part[] {
@@ -183,6 +191,8 @@ class KubernetesSource implements ClusterSource, OwnNode {
 
   /** Tells the tables of which everything has been listed. */
   #settle(): void {
+    // Who may list it now has perhaps been given more.
+    this.#access.wake()
     for (const [group, tables] of this.#pending) {
       if (!this.#parts.every(part => part.watch.synced || part.group !== group)) continue
       this.#pending.delete(group)
