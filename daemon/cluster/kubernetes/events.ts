@@ -63,7 +63,7 @@ export class EventRecorder {
     const { client, component, instance } = this.#options
     const place = { namespace: namespace === '' ? 'default' : namespace }
     // The same thing said by another node, or by whoever leads next, is the same Event.
-    const own = `${name}.${createHash('sha256').update(`${component} ${key}`).digest('hex').slice(0, 16)}`
+    const own = eventName(name, createHash('sha256').update(`${component} ${key}`).digest('hex').slice(0, 16))
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
     const object = {
       metadata: { name: own, ...place },
@@ -86,4 +86,10 @@ export class EventRecorder {
       await client.patch(RESOURCES.events, { ...place, name: own, patch }, signal)
     }
   }
+}
+
+/** Names of objects end at 253 letters (RFC 1123 subdomain): for one that is nearly as long the hash has to do. */
+function eventName(object: string, hash: string): string {
+  const name = `${object}.${hash}`
+  return name.length <= 253 ? name : `object.${hash}`
 }
