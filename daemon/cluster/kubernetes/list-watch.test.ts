@@ -46,8 +46,7 @@ async function played(
       if (item === 'hang') await once(signal, 'abort')
       signal.throwIfAborted()
       heard(1)
-      if (item !== 'hang')
-        yield ('page' in item ? { items: item.page, resourceVersion: item.version, more: false } : item) as T
+      if (item !== 'hang') yield ('page' in item ? { items: item.page, resourceVersion: item.version } : item) as T
     }
   }
   const connected: (() => void)[] = []
