@@ -83,6 +83,17 @@ test('the same is said again after half an hour', async () => {
   assert.equal(await say(), 2)
 })
 
+test('what had to wait before it was written is said again after half an hour all the same', async () => {
+  await using all = recording()
+  const { warnings, written, clock } = all
+  for (let n = 0; n < 35; n++) warnings.warn(warningOf(`p${n}`, 'text'))
+  warnings.warn(warningOf('last', 'text'))
+  await clock.advance(30 * 60_000)
+  warnings.warn(warningOf('last', 'text'))
+  await clock.advance(1000)
+  assert.equal(written.filter(line => line === 'last: text').length, 2)
+})
+
 test('an Event bears the uid of its object, which need not be known, and two nodes that say the same make one', async () => {
   await using api = await startOwnApi()
   const { json } = await api.admin.create('/api/v1/nodes', node('a'))
