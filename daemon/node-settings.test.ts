@@ -42,7 +42,7 @@ async function world() {
   const load = (layers: readonly SettingsLayer[]): Promise<LoadedConfig> =>
     Promise.resolve().then(() => loadConfig({ pluginNames: [], file, layers }))
   /** The routing modes that runs had, the first ones ending for other settings. */
-  const modes = async (runs = 1): Promise<string[]> => {
+  const modes = async (runs = 1, signal = new AbortController().signal): Promise<string[]> => {
     const seen: string[] = []
     await runWithSettings(
       {
@@ -52,7 +52,7 @@ async function world() {
           return seen.length < runs ? 'changed' : 'stopped'
         },
       },
-      new AbortController().signal,
+      signal,
     )
     return seen
   }
@@ -88,6 +88,12 @@ test('without an API server the settings of the last time count', async () => {
   assert.deepEqual(await w.modes(), ['overlay'])
   await w.api.server.down()
   assert.deepEqual(await w.modes(), ['overlay'])
+})
+
+test('a daemon that is told to stop while the API server does not answer stops, and has not run', async () => {
+  await using w = await world()
+  w.api.server.halfOpen(true)
+  assert.deepEqual(await w.modes(1, AbortSignal.timeout(200)), [])
 })
 
 test('settings that were taken away do not come back with the API server away', async () => {

@@ -19,12 +19,23 @@ export async function runWithSettings({ load, run }: SettledRun, signal: AbortSi
   const refusal = refusalBy(load)
   for (;;) {
     const base = await load([])
-    const { config, explain } = await withSettings(base, load, signal)
+    const settled = await unlessStopped(withSettings(base, load, signal), signal)
+    if (settled === undefined) return
     try {
-      if ((await run(config, signal, refusal)) === 'stopped') return
+      if ((await run(settled.config, signal, refusal)) === 'stopped') return
     } catch (error) {
-      throw isConfigError(error) ? explain(error) : error
+      throw isConfigError(error) ? settled.explain(error) : error
     }
+  }
+}
+
+/** To be told to stop is no failure: undefined. */
+async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error
+    return undefined
   }
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type TestApi } from '../../../test/support/api-server.ts'
+import { eventually } from '../../../test/support/eventually.ts'
 import { FakeLog } from '../../../test/support/fake-log.ts'
 import { startOwnApi } from '../../../test/support/kubernetes-source.ts'
 import { ApiError, ApiUnreachable } from './api-error.ts'
@@ -50,4 +51,18 @@ test('the path of a server comes before all others', async () => {
   await assert.rejects(asked, (error: unknown) => error instanceof ApiError && error.missing)
   using atRoot = connectionTo(api, '/')
   await new ApiClient(atRoot).get(RESOURCES.namespaces, { name: 'kube-system' }, signal)
+})
+
+test('a connection that is closed before it is one does not wait for its server', async () => {
+  await using api = await startOwnApi()
+  api.server.halfOpen(true)
+  const connection = connectionTo(api)
+  const asked = connection.ask({ method: 'GET', path: '/api/v1/nodes' }, signal)
+  const refused = assert.rejects(asked, /was closed/)
+  // The handshake has begun by then, and would be given 5 s.
+  await eventually(() => api.server.counters().connections === 1)
+  const began = performance.now()
+  connection[Symbol.dispose]()
+  await refused
+  assert.ok(performance.now() - began < 2000)
 })

@@ -62,6 +62,8 @@ interface Open {
 export class ApiConnection implements Disposable {
   readonly #options: ConnectionOptions
   #session: Promise<Open> | undefined
+  /** One that has not found its server yet. */
+  #connecting: ClientHttp2Session | undefined
   /** Index of the server in use, or to be tried first. */
   #server = 0
   #closed = false
@@ -147,10 +149,13 @@ export class ApiConnection implements Disposable {
 
   async #connectTo(server: URL): Promise<ClientHttp2Session> {
     const tls = await this.#options.credentials.tls()
+    if (this.#closed) throw new ApiUnreachable(CLOSED)
     const session = connect(server, { ...tls, settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => reject(new Error('no answer')), this.#options.connectTimeoutMs ?? 5000)
     session.once('connect', () => resolve())
+    session.once('close', () => reject(new ApiUnreachable(CLOSED)))
+    this.#connecting = session
     // Without a listener an error that comes later would end the process; whoever asks learns it from its stream.
     session.on('error', reject)
     try {
@@ -160,10 +165,7 @@ export class ApiConnection implements Disposable {
       throw await explainTls(error, server)
     } finally {
       clearTimeout(timer)
-    }
-    if (this.#closed) {
-      session.destroy()
-      throw new ApiUnreachable(CLOSED)
+      this.#connecting = undefined
     }
     session.setLocalWindowSize(4 * WINDOW_BYTES)
     this.#watchOver(session)
@@ -193,6 +195,7 @@ export class ApiConnection implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed = true
+    this.#connecting?.destroy()
     const session = this.#session
     this.#session = undefined
     session?.then(
