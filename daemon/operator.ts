@@ -5,8 +5,10 @@ import type { Refusal } from './cluster-side.ts'
 import { Router } from './api/router.ts'
 import { addMonitoringRoutes } from './api/routes.ts'
 import { serveApi } from './api/server.ts'
+import type { ApiClient } from './cluster/kubernetes/client.ts'
 import { connectApi } from './cluster/kubernetes/connect.ts'
 import { apiMetrics } from './cluster/kubernetes/metrics.ts'
+import type { SourceProblem } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
 import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
@@ -14,11 +16,12 @@ import { Jobs } from './jobs.ts'
 import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
 import { buildInfo } from './observe/build.ts'
 import { exposeHealth, Health } from './observe/health.ts'
-import { createLogger } from './observe/log.ts'
+import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { Election } from './operator/election.ts'
 import { Leadership } from './operator/lead.ts'
 import { operatorMetrics } from './operator/metrics.ts'
+import { Rights } from './operator/rights.ts'
 import { operatorStatus } from './operator/status.ts'
 import { systemClock } from './state/clock.ts'
 
@@ -38,37 +41,27 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   const identity = `${hostname()}_${randomUUID()}`
   const settings = config.cluster.kubernetes
   const { client } = stack.use(await connectApi({ settings, build, log: log.child('cluster'), metrics: counted }))
-  const { namespace, lease } = config.operator
-  const election = new Election({
-    client,
-    namespace,
-    lease: lease.name,
-    identity,
-    leaseMs: lease.durationSeconds * 1000,
-    renewMs: lease.renewSeconds * 1000,
-    retryMs: lease.retrySeconds * 1000,
-    log: log.child('election'),
-    clock: systemClock,
-  })
+  const { election, rights } = candidacy(config, { client, identity, log })
   let leadership: Leadership | undefined
+  const problems = (): readonly SourceProblem[] => [...rights.problems, ...(leadership?.problems() ?? [])]
   operatorMetrics(metrics, {
     leading: () => election.leading,
     uses: () => leadership?.uses() ?? [],
-    problems: () => leadership?.problems() ?? [],
+    problems,
     policies: () => leadership?.tables.policies.size ?? 0,
   })
   const health = new Health()
   health.ask('leader', () => (election.holder === '' ? 'nobody leads, or the API server does not answer' : undefined))
   exposeHealth(metrics, health)
-  const status = (): object => operatorStatus({ build, identity, election, leadership })
+  const router = addMonitoringRoutes(new Router(), { health, metrics }).add('GET', '/v1/status', () => ({
+    json: operatorStatus({ build, identity, election, leadership, problems: problems() }),
+  }))
   const listen = parseListen(config.operator.listen)
-  if (listen !== undefined) {
-    const router = addMonitoringRoutes(new Router(), { health, metrics })
-    router.add('GET', '/v1/status', () => ({ json: status() }))
+  if (listen !== undefined)
     stack.use(await serveApi({ ...listen, tls: tlsFilesOf(config.metrics.tls) }, router, log.child('api')))
-  }
   log.info({ identity, version: build.version }, 'the operator runs')
   const jobs = stack.use(new Jobs())
+  jobs.run('rights', until => rights.run(until))
   jobs.run('memory', until => giveBackWhenQuiet(log.child('memory'), until))
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
@@ -82,4 +75,25 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error
   }
+}
+
+/** The operator among others: whether it leads, and whether it may do what it does then. */
+function candidacy(
+  { operator: { namespace, lease } }: Config,
+  { client, identity, log }: { readonly client: ApiClient; readonly identity: string; readonly log: RootLogger },
+): { readonly election: Election; readonly rights: Rights } {
+  const clock = systemClock
+  const election = new Election({
+    client,
+    namespace,
+    lease: lease.name,
+    identity,
+    leaseMs: lease.durationSeconds * 1000,
+    renewMs: lease.renewSeconds * 1000,
+    retryMs: lease.retrySeconds * 1000,
+    log: log.child('election'),
+    clock,
+  })
+  const rights = new Rights({ client, lease: { namespace, name: lease.name }, log: log.child('rights'), clock })
+  return { election, rights }
 }

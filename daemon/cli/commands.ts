@@ -9,6 +9,7 @@ import { endpoints, nodes, pools } from './commands/lists.ts'
 import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
 import { install } from './commands/install.ts'
+import { operatorStatus } from './commands/operator-status.ts'
 import { preflight } from './commands/preflight.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
@@ -20,6 +21,7 @@ import { version } from './commands/version.ts'
 export const commands: readonly CommandSpec[] = [
   daemon,
   operator,
+  operatorStatus,
   status,
   health,
   endpoints,

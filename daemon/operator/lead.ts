@@ -41,9 +41,13 @@ export interface LeadOptions extends WatchOptions {
 
 export class Leadership {
   readonly #options: LeadOptions
-  readonly #watches: readonly WatchedRows[]
   readonly #tables: OperatorTables = createOperatorTables()
-  readonly #synced = Promise.withResolvers<void>()
+  /** What pod ranges are given by: a range that is missing there would be given twice. */
+  readonly #placing: readonly WatchedRows[]
+  /** What objects are judged by besides. */
+  readonly #judging: readonly WatchedRows[]
+  readonly #placed = Promise.withResolvers<void>()
+  readonly #whole = Promise.withResolvers<void>()
   #ranges: PodRanges | undefined
   #status: OwnStatus | undefined
   #definitions: Definitions | undefined
@@ -51,16 +55,22 @@ export class Leadership {
   constructor(options: LeadOptions) {
     this.#options = options
     const { nodes, networks, pools, settings, egressPolicies, namespaces, services, policies } = this.#tables
-    this.#watches = [
+    this.#placing = [
       this.#watch(RESOURCES.nodes, parseClusterNode, nodes),
       this.#watch(RESOURCES.nodeNetworks, parseNetwork, networks),
-      this.#watch(RESOURCES.namespaces, parseNamespace, namespaces),
       this.#watch(RESOURCES.services, parseServiceAddresses, services),
-      this.#watch(RESOURCES.networkPolicies, parsePolicyName, policies),
       this.#own(RESOURCES.ipPools, parseIpPool, pools),
+    ]
+    this.#judging = [
+      this.#watch(RESOURCES.namespaces, parseNamespace, namespaces),
+      this.#watch(RESOURCES.networkPolicies, parsePolicyName, policies),
       this.#own(RESOURCES.nodeSettings, parseSettings, settings),
       this.#own(RESOURCES.egressPolicies, parsePolicy, egressPolicies),
     ]
+  }
+
+  get #watches(): readonly WatchedRows[] {
+    return [...this.#placing, ...this.#judging]
   }
 
   get tables(): OperatorTables {
@@ -101,14 +111,19 @@ export class Leadership {
     await using jobs = new Jobs()
     for (const { watch } of this.#watches) jobs.run(`the watch of ${watch.name}`, until => watch.run(until))
     jobs.run('definitions of own kinds', until => definitions.run(until))
+    const services = Promise.withResolvers<void>()
+    const known = services.resolve
+    jobs.run('ranges of services', until => followServiceRanges({ client, tables, log, known }, until))
     // What is not known yet may have been given already.
-    await Promise.race([this.#synced.promise, stopped.promise, jobs.failed])
+    await Promise.race([Promise.all([this.#placed.promise, services.promise]), stopped.promise, jobs.failed])
     if (signal.aborted) return
-    log.info({ nodes: tables.nodes.size }, 'the operator has seen the whole cluster')
-    jobs.run('ranges of services', until => followServiceRanges({ client, tables, log }, until))
+    log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
     jobs.run('pod ranges', until => ranges.run(until))
     jobs.run('NodeNetworks without their Node', until => strays.run(until))
-    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log }, until))
+    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log, clock }, until))
+    await Promise.race([this.#whole.promise, stopped.promise, jobs.failed])
+    if (signal.aborted) return
+    log.info({ nodes: tables.nodes.size }, 'the operator has seen the whole cluster')
     jobs.run('status of own kinds', until => status.run(until))
     jobs.run('warnings of NetworkPolicies', until => warnOfPolicies({ tables, events }, until))
     await Promise.race([stopped.promise, jobs.failed]).finally(() => signal.removeEventListener('abort', stop))
@@ -140,6 +155,7 @@ export class Leadership {
   }
 
   #look(): void {
-    if (this.#watches.every(({ watch }) => watch.synced)) this.#synced.resolve()
+    if (this.#placing.every(({ watch }) => watch.synced)) this.#placed.resolve()
+    if (this.#watches.every(({ watch }) => watch.synced)) this.#whole.resolve()
   }
 }

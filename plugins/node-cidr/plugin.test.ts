@@ -122,6 +122,22 @@ test('leases of an earlier life are known before the node is', async () => {
   assert.equal((await n.take('b')).address, '10.64.1.2')
 })
 
+test('an address that was given back twice keeps no other from being given when its own rest is over', async () => {
+  await using n = await node({}, ['10.64.1.0/30'])
+  const released = (owner: string, address: string, agoMs: number) => {
+    const lease = { owner, family: 4, address, pool: 'default' } as const
+    return { lease, agoMs }
+  }
+  await n.ipam.restore(
+    [],
+    [released('a', '10.64.1.1', 20_000), released('b', '10.64.1.2', 18_000), released('c', '10.64.1.1', 5000)],
+  )
+  await n.clock.advance(12_000)
+  assert.equal((await n.take('d')).address, '10.64.1.2')
+  await n.clock.advance(13_000)
+  assert.equal((await n.take('e')).address, '10.64.1.1')
+})
+
 test('what the node itself and pods of another CNI have is not given, until they have it no more', async () => {
   await using n = await node({ cooldownSeconds: 0 }, ['10.64.1.0/29'])
   const { formerPods, hostAddresses } = n.host.tables

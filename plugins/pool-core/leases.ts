@@ -111,6 +111,8 @@ export class Leases {
   /** Lets an address that nobody holds cool down until then; to be called in order of time. */
   rest(value: bigint, until: number): void {
     if (this.#byAddress.has(value)) return
+    // A key that is set again would keep its former place.
+    this.#cooling.delete(value)
     this.#cooling.set(value, until)
     this.#rangeOf(value)?.take(value)
   }

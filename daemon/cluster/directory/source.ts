@@ -86,7 +86,9 @@ function missing(unknown: readonly string[]): string {
 function reportProblems(log: Logger, before: readonly SourceProblem[], now: readonly SourceProblem[]): void {
   const text = (problem: SourceProblem): string => `${problem.place} ${problem.message}`
   const known = new Set(before.map(text))
-  for (const problem of now) if (!known.has(text(problem))) log.warn({ ...problem }, 'cluster source: unusable input')
+  for (const problem of now)
+    if (!known.has(text(problem)))
+      log.warn({ place: problem.place, problem: problem.message }, 'cluster source: unusable input')
   if (before.length > 0 && now.length === 0) log.info({}, 'cluster source: all problems are solved')
 }
 

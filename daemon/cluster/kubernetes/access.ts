@@ -5,15 +5,15 @@ import { type ApiResource, RESOURCES, resourceName } from './resources.ts'
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch'
 
-/** What must be allowed. */
-export interface Right {
+/** Verbs that must be allowed. */
+export interface Rights {
   readonly resource: ApiResource
   readonly subresource?: string
   readonly verbs: readonly Verb[]
 }
 
 /** What a daemon does besides watching what its source is made of: settings, the report of its node, Events. */
-export const DAEMON_RIGHTS: readonly Right[] = [
+export const DAEMON_RIGHTS: readonly Rights[] = [
   watching(RESOURCES.nodeSettings),
   { resource: RESOURCES.nodes, verbs: ['get'] },
   { resource: RESOURCES.nodeNetworks, verbs: ['get'] },
@@ -25,13 +25,13 @@ export const DAEMON_RIGHTS: readonly Right[] = [
   { resource: RESOURCES.egressPolicies, verbs: ['get'] },
 ]
 
-export function watching(resource: ApiResource): Right {
+export function watching(resource: ApiResource): Rights {
   return { resource, verbs: ['list', 'watch'] }
 }
 
 export interface Access {
   /** By right, of which a verb is refused. */
-  readonly refused: ReadonlyMap<Right, SourceProblem>
+  readonly refused: ReadonlyMap<Rights, SourceProblem>
   /** The server said of every verb whether it is allowed. */
   readonly answered: boolean
 }
@@ -39,13 +39,14 @@ export interface Access {
 /** What is not found out is no refusal. */
 export async function askAccess(
   client: Pick<ApiClient, 'create'>,
-  rights: readonly Right[],
+  rights: readonly Rights[],
   signal: AbortSignal,
 ): Promise<Access> {
   const asked = await Promise.all(
     rights.map(async right => {
-      const allowed = await Promise.all(right.verbs.map(verb => isAllowed(client, right, verb, signal)))
-      return { right, allowed, refused: right.verbs.filter((_, n) => allowed[n] === false) }
+      const { verbs, ...what } = right
+      const allowed = await Promise.all(verbs.map(verb => isAllowed(client, { ...what, verb }, signal)))
+      return { right, allowed, refused: verbs.filter((_, n) => allowed[n] === false) }
     }),
   )
   const lacking = asked.filter(({ refused }) => refused.length > 0)
@@ -55,23 +56,29 @@ export async function askAccess(
   }
 }
 
-function problemOf({ resource, subresource }: Right, verbs: readonly Verb[]): SourceProblem {
+function problemOf({ resource, subresource }: Rights, verbs: readonly Verb[]): SourceProblem {
   const part = subresource === undefined ? '' : `/${subresource}`
   const rule = `apiGroups: [${JSON.stringify(resource.group)}], resources: [${resource.plural}${part}], verbs: [${verbs.join(', ')}]`
   const what = `${subresource === undefined ? '' : `the ${subresource} of `}${resourceName(resource)}`
   return { place: 'RBAC', message: `may not ${verbs.join(' or ')} ${what}; add to the ClusterRole: {${rule}}` }
 }
 
+/** What somebody may do; in all namespaces, and with objects of all names, unless one is given. */
+export interface Right {
+  readonly resource: ApiResource
+  readonly subresource?: string
+  readonly verb: string
+  readonly namespace?: string
+  readonly name?: string
+}
+
 /** Undefined when it cannot be found out. */
-async function isAllowed(
+export async function isAllowed(
   client: Pick<ApiClient, 'create'>,
-  { resource: { group, plural }, subresource }: Right,
-  verb: Verb,
+  { resource: { group, plural }, ...rest }: Right,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  const spec = {
-    resourceAttributes: { group, resource: plural, ...(subresource !== undefined && { subresource }), verb },
-  }
+  const spec = { resourceAttributes: { group, resource: plural, ...rest } }
   const answer = await client.create(RESOURCES.accessReviews, {}, { spec }, signal).catch(() => undefined)
   const { status } = Object(answer) as { readonly status?: { readonly allowed?: unknown } }
   const allowed = status?.allowed

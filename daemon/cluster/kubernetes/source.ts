@@ -14,7 +14,7 @@ import { parseService } from '../parse-service.ts'
 import { parseNamespace, parseNetworkPolicy, parsePod } from '../parse.ts'
 import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
-import { type Access, askAccess, DAEMON_RIGHTS, type Right, watching } from './access.ts'
+import { type Access, askAccess, DAEMON_RIGHTS, type Rights, watching } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
@@ -138,13 +138,13 @@ class KubernetesSource implements ClusterSource, OwnNode {
   /** Said at start, where it is not known yet what a refusal would mean, and until everything is allowed. */
   async #checkAccess(signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.#options
-    let open: readonly Right[] = [...this.#parts.map(part => watching(part.resource)), ...DAEMON_RIGHTS]
+    let open: readonly Rights[] = [...this.#parts.map(part => watching(part.resource)), ...DAEMON_RIGHTS]
     signal.addEventListener('abort', this.#access.wake, { once: true })
     while (open.length > 0 && !signal.aborted) {
       this.#access.begin()
       const access = await askAccess(client, open, signal)
       for (const [right, problem] of access.refused)
-        if (!this.#refused.has(right)) log.error({ ...problem }, 'cluster source: a right is missing')
+        if (!this.#refused.has(right)) log.error({ right: problem.message }, 'cluster source: a right is missing')
       this.#refused = access.answered ? access.refused : new Map([...this.#refused, ...access.refused])
       // Of a server that did not say all is asked again.
       open = access.answered ? [...access.refused.keys()] : open
