@@ -60,6 +60,8 @@ const CALL_MS = 1000
 const SWEEP_FROM = 8
 const LIMITS_RETRY_MS = 30_000
 const COUNT_MS = 1000
+/** More than a node makes. */
+const CALLS_OF_LIFE = 2 ** 32
 
 interface Member {
   readonly node: FleetNode
@@ -84,6 +86,7 @@ export class Fleet {
   #sweepDueMs: number
   #sweeping = false
   #swept = true
+  #lives = 0
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
@@ -130,7 +133,8 @@ export class Fleet {
       this.#apply(node.name, { kind: 'policy', policy: node.policy }, nowMs)
       return
     }
-    const state = firstState(node, before, nowMs)
+    // An answer to a node that was there before under this name must not be taken for this one's.
+    const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
     this.#members.set(node.name, { node, state, told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)

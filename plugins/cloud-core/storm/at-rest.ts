@@ -12,7 +12,7 @@ export function checkRest(storm: Storm): void {
   }
   for (const [api, { throttled, injected }] of cloud.tallies)
     if (throttled > injected) throw new Violation(`${throttled - injected} calls of ${api} were beyond the budget`)
-  if (cloud.overlapping > 0 && !storm.disturbed)
+  if (cloud.overlapping > 0 && !storm.died)
     throw new Violation(`${cloud.overlapping} writes came while another was under way`)
 }
 
