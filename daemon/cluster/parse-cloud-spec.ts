@@ -35,9 +35,9 @@ export function parseCloudSpec(network: ObjectField): CloudSpec | undefined {
       network: network.at('metadata').at('uid').text() ?? '',
       shortage: cloud.at('shortage').text() ?? '',
     },
-    nics: nics
-      .filter(({ phase }) => phase === 'ready')
-      .map(({ phase: _, ...nic }) => ({ ...nic, blocks: (standing.get(nic.id) ?? []).map(row => row.block) })),
+    nics: nics.flatMap(({ phase, ...nic }) =>
+      phase === 'ready' ? [{ ...nic, blocks: (standing.get(nic.id) ?? []).map(row => row.block) }] : [],
+    ),
     blocks,
   }
 }

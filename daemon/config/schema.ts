@@ -191,6 +191,12 @@ export const schema = section('', {
       byDefault: '/proc/sys',
       about: 'Where kernel settings are changed; in a container, which sees its own read-only, a mount of the node’s.',
     }),
+    networkd: path({
+      byDefault: '/run/systemd/network',
+      about:
+        'Where systemd-networkd is told to leave network interfaces alone whose addresses pods have; used only where there are some.',
+    }),
+    networkManager: path({ byDefault: '/run/NetworkManager/conf.d', about: 'Where NetworkManager is told so.' }),
     cgroup: path({
       byDefault: () => cgroupMount() ?? '/sys/fs/cgroup',
       shownDefault: 'where the cgroup2 file system is mounted',
@@ -208,6 +214,11 @@ export const schema = section('', {
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {
+    name: text(/^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$/, 'a name of letters, digits, . _ and -, or nothing', {
+      byDefault: '',
+      about:
+        'Name of the cluster, no other one’s in the same account of a cloud: what is made there bears it. Needed by `aws-eni`.',
+    }),
     source: oneOf(['directory', 'kubernetes'], {
       byDefault: 'directory',
       about: 'Kind of source: a directory of manifests, or the API server of a cluster.',
@@ -265,6 +276,12 @@ export const schema = section('', {
           'A label or annotation causeway.dev/native-network of the Node comes first. Empty: that of the cloud, if any.',
       },
     ),
+    cloudEgress: oneOf(['ebpf', 'rules'], {
+      byDefault: 'ebpf',
+      about:
+        'What chooses the network interface of the machine by which packets of pods leave whose addresses are of one: ' +
+        'ebpf: the programs, by the source; rules: routing rules of the kernel, one a block, for where the programs shall not.',
+    }),
     overlay: section('The VXLAN device.', {
       port: whole(1, 65_535, { byDefault: 8472, about: 'UDP port, the same on all nodes.' }),
       vni: whole(1, 0xffffff, { byDefault: 1, about: 'VXLAN network identifier, the same on all nodes.' }),

@@ -16,7 +16,7 @@ export const OVERLAY_GATEWAY: Readonly<Record<Family, Address>> = { 4: '169.254.
 export const OVERLAY_DEVICE = 'cw-vxlan'
 /** Of the routes that end this node's own ranges: every other route to the same prefix comes before. */
 export const LAST_RESORT = 0xffff_fffe
-const OWNER = 'paths'
+export const PATH_ROUTES = 'paths'
 const FAMILIES: readonly Family[] = [4, 6]
 
 export interface WaysInput {
@@ -32,6 +32,8 @@ export interface WaysInput {
   readonly ranges: ReadonlyMap<string, readonly Prefix[]>
   /** Prefixes of pods outside them by node. */
   readonly strays: ReadonlyMap<string, readonly Prefix[]>
+  /** Of network interfaces of this machine, which pods have addresses of; none when absent. */
+  readonly blocks?: readonly Prefix[]
   /** By which the node's routes lead to an address; undefined where none does. */
   readonly gateway: (address: Address) => Gateway | undefined
 }
@@ -102,7 +104,7 @@ export function findWays(input: WaysInput): Ways {
   })
   return {
     ways,
-    ends: served(ranges.get(self) ?? [], input).map(p => p.prefix),
+    ends: [...new Set(served([...(ranges.get(self) ?? []), ...(input.blocks ?? [])], input).map(p => p.prefix))],
     overlay: overlayOf(ways),
     sources: { 4: sourceOf(own, input, 4), 6: sourceOf(own, input, 6) },
     problems: ways.flatMap(way => problemsOf(way, input)),
@@ -233,7 +235,7 @@ function problemsOf({ node, hops, prefixes }: Way, { mode }: Pick<WaysInput, 'mo
 
 /** Ends a range of this node: what no pod has is answered here, else it would leave by the default route. */
 function endOf(dst: Prefix): RouteRow {
-  return { dst, type: 'unreachable', metric: LAST_RESORT, protocol: CAUSEWAY_PROTOCOL, owner: OWNER }
+  return { dst, type: 'unreachable', metric: LAST_RESORT, protocol: CAUSEWAY_PROTOCOL, owner: PATH_ROUTES }
 }
 
 /** The host's route to a prefix; none where the fabric leads there. */
@@ -243,7 +245,7 @@ function routeOf(
   by: { readonly source: Address | undefined; readonly mtu: number },
 ): RouteRow[] {
   const src = by.source === undefined ? {} : { src: by.source }
-  const common = { dst, protocol: CAUSEWAY_PROTOCOL, owner: OWNER, mtu: by.mtu, ...src }
+  const common = { dst, protocol: CAUSEWAY_PROTOCOL, owner: PATH_ROUTES, mtu: by.mtu, ...src }
   if (hop.kind === 'overlay')
     return [{ ...common, via: OVERLAY_GATEWAY[familyIn(dst)], link: OVERLAY_DEVICE, onlink: true }]
   const { kind: _kind, why: _why, via, ...rest } = hop

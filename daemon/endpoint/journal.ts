@@ -198,8 +198,9 @@ export class Journal {
 
   #noted({ of, key, text }: JournalNote): void {
     const name = `${of} ${key}`
-    if (text === undefined) this.#notes.delete(name)
-    else this.#notes.set(name, { of, key, text })
+    // One that is written anew is the newest.
+    this.#notes.delete(name)
+    if (text !== undefined) this.#notes.set(name, { of, key, text })
   }
 
   #release(lease: Lease, time: number | undefined): void {

@@ -22,7 +22,7 @@ export interface CloudNicRow {
   readonly id: string
   /** In lower case, with colons. */
   readonly mac: string
-  /** Its place in the machine, 0 for the first. */
+  /** Its place in the machine. The first, 0, is what the machine was booted with: its addresses and routes are the host's. */
   readonly index: number
   /** Of the subnet that it is in; the first address of one after that of the network is its gateway. */
   readonly subnetCidrs: readonly Prefix[]
@@ -30,6 +30,10 @@ export interface CloudNicRow {
   readonly addresses: readonly Address[]
   /** What pods have or may have addresses of: neither released nor about to be. */
   readonly blocks: readonly Prefix[]
+  /** Bytes; absent: that of the first. */
+  readonly mtu?: number
+  /** Routers of the subnet, at most one of each family; absent: the first address behind that of the subnet. */
+  readonly gateways?: readonly Address[]
 }
 
 /** The way of a block; of `draining` ones the node gives no more and says when nothing of them is in use. */
@@ -62,4 +66,24 @@ export interface CloudDemand {
   readonly assigned: number
   readonly waiting: number
   readonly cooling: number
+}
+
+/** The device of a NIC, and what leaves by it. */
+export interface CloudDeviceRow {
+  readonly id: string
+  /** The device is there and configured: its addresses may be given. */
+  readonly usable: boolean
+  /** Why it is not, for people; empty when it is. */
+  readonly why: string
+  /** Empty and 0 while there is no device. */
+  readonly name: string
+  readonly index: number
+  /** Bytes. */
+  readonly mtu: number
+  /** Its place in the machine. */
+  readonly place: number
+  readonly gateways: readonly Address[]
+  /** Its own and those of pods. */
+  readonly addresses: readonly Address[]
+  readonly blocks: readonly Prefix[]
 }

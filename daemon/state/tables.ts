@@ -14,6 +14,7 @@
  *                    addresses
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
+ *   cloudDevices     from cloudNics, the kernel   (datapath/)   → eBPF map `nic_ways`, devices, rules
  *   formerPods       from pods, endpoints         (datapath/)   → eBPF map `endpoints`
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
@@ -30,7 +31,7 @@
 import { joined } from '../kernel/joined.ts'
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
-import type { CloudBlockRow, CloudMachineRow, CloudNicRow, CloudReportRow } from './cloud-rows.ts'
+import type { CloudBlockRow, CloudDeviceRow, CloudMachineRow, CloudNicRow, CloudReportRow } from './cloud-rows.ts'
 import type { EgressPathRow, EgressPolicyRow, NamespaceRow } from './egress-rows.ts'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
@@ -165,6 +166,7 @@ export interface Tables {
   readonly cloudReports: Table<CloudReportRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
+  readonly cloudDevices: Table<CloudDeviceRow>
   readonly formerPods: Table<FormerPodRow>
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
@@ -192,6 +194,7 @@ export function createTables(): Tables {
     cloudReports: new Table('cloudReports', () => 'own'),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
+    cloudDevices: new Table('cloudDevices', r => r.id),
     formerPods: new Table('formerPods', r => r.address),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),
