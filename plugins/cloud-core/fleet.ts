@@ -8,13 +8,13 @@ import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
+import { byNeed } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
-import { have, spare, target } from './target.ts'
 import { GROWING, Turns } from './turns.ts'
 
 export interface FleetOptions {
@@ -267,26 +267,10 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
+  /** Who wants a call of that kind, in the order in which they get it. */
   #byNeed(kind: CallKind, nowMs: number): Member[] {
     const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
-    if (members.length <= 1) return members
-    const refillMs = this.#refillMs(nowMs)
-    const ranked = members.map(member => {
-      const { waitingSinceMs } = member.state
-      const starved = waitingSinceMs !== undefined && spare(member.state) < 0
-      const lacking = target(member.state, refillMs, nowMs) - have(member.state)
-      const waits = starved ? waitingSinceMs : Infinity
-      return { member, waits, spare: starved ? 0 : spare(member.state), lacking }
-    })
-    ranked.sort(
-      (a, b) =>
-        compare(a.waits, b.waits) ||
-        a.spare - b.spare ||
-        b.lacking - a.lacking ||
-        (a.member.node.name < b.member.node.name ? -1 : 1),
-    )
-    return ranked.map(({ member }) => member)
+    return members.length <= 1 ? members : byNeed(members, this.#refillMs(nowMs), nowMs)
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
@@ -396,8 +380,4 @@ function publishesOther(a: NodeState, b: NodeState): boolean {
 function hasDraining({ blocks }: NodeState): boolean {
   for (const { phase } of blocks.values()) if (phase === 'draining') return true
   return false
-}
-
-function compare(a: number, b: number): number {
-  return a === b ? 0 : a < b ? -1 : 1
 }
