@@ -11,7 +11,7 @@ import { Leftovers } from './leftovers.ts'
 import { byNeed } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
-import { plan, shortage, type World } from './plan.ts'
+import { laterMs, plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
@@ -239,10 +239,8 @@ export class Fleet {
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
-    const { restUntilMs, doubtMs = 0 } = member.state
-    const later = Math.max(restUntilMs, doubtMs)
-    if (later > nowMs) this.#due.at(name, later)
-    else if (hasDraining(member.state)) this.#due.at(name, nowMs + DRAINING_LOOK_MS)
+    const later = laterMs(member.state, nowMs)
+    if (later !== undefined) this.#due.at(name, later)
   }
 
   #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
@@ -370,14 +368,6 @@ export class Fleet {
   }
 }
 
-/** A node that was asked to give a block back may not answer. */
-const DRAINING_LOOK_MS = 60_000
-
 function publishesOther(a: NodeState, b: NodeState): boolean {
   return a.nics !== b.nics || a.blocks !== b.blocks || a.intents !== b.intents
-}
-
-function hasDraining({ blocks }: NodeState): boolean {
-  for (const { phase } of blocks.values()) if (phase === 'draining') return true
-  return false
 }
