@@ -17,8 +17,8 @@ export interface SupplyRules {
   readonly provider: Cloud
   /** Interfaces below this index are not for pods. */
   readonly firstInterface: number
-  /** Whether the kernel has a device of that MAC which is up. */
-  readonly hasDevice: (mac: string) => boolean
+  /** Whether an interface has a device on this node that is configured. */
+  readonly hasDevice: (nic: string) => boolean
   readonly gaveUp: (block: CloudBlockRow) => boolean
   /** Why what is said may be older than what this node has given up and forgotten. */
   readonly distrust?: string | undefined
@@ -44,5 +44,5 @@ export function isUsable(
   nic: CloudNicRow,
   { firstInterface, hasDevice }: Pick<SupplyRules, 'firstInterface' | 'hasDevice'>,
 ): boolean {
-  return nic.index >= firstInterface && hasDevice(nic.mac)
+  return nic.index >= firstInterface && hasDevice(nic.id)
 }
