@@ -3,7 +3,7 @@
  * `cloudBlocks`; what it needs and has given up it writes into `cloudReports`, by which the operator goes.
  */
 import { parseAddress } from '../../../daemon/kernel/ip.ts'
-import type { Prefix } from '../../../daemon/kernel/kernel.ts'
+import type { Family, Prefix } from '../../../daemon/kernel/kernel.ts'
 import {
   type AddressRequest,
   DEFAULT_POOL,
@@ -68,6 +68,7 @@ export class CloudPool implements Ipam {
   #seen: string | undefined
   #foreignSeen = ''
   #blocks: readonly CloudBlockRow[] = []
+  #index: Readonly<Record<Family, BlockIndex>> = indexOf([])
   #network = ''
   #lacking: { readonly revision: number; readonly pods: readonly PodRow[] } | undefined
 
@@ -260,11 +261,7 @@ export class CloudPool implements Ipam {
 
   #usesOf(pool: Pool): Uses & { readonly changesAt: number | undefined } {
     const { addresses, changesAt } = pool.occupied()
-    const index = new BlockIndex(
-      pool.family,
-      this.#blocks.map(row => row.block),
-    )
-    return { ...index.uses(addresses), changesAt }
+    return { ...this.#index[pool.family].uses(addresses), changesAt }
   }
 
   #assigned(): Assigned {
@@ -290,6 +287,7 @@ export class CloudPool implements Ipam {
     this.#seen = seen
     const assigned = this.#assigned()
     this.#blocks = assigned.blocks
+    this.#index = indexOf(assigned.blocks)
     this.#network = assigned.machine?.network ?? ''
     this.#supply = this.#supplyOf(assigned)
     for (const pool of this.#families) pool.setSupply(this.#supply)
@@ -338,4 +336,9 @@ export class CloudPool implements Ipam {
 
 function ownerOf({ owner, family }: Lease): string {
   return `${owner} ${family}`
+}
+
+function indexOf(rows: readonly CloudBlockRow[]): Readonly<Record<Family, BlockIndex>> {
+  const blocks = rows.map(row => row.block)
+  return { 4: new BlockIndex(4, blocks), 6: new BlockIndex(6, blocks) }
 }
