@@ -1,6 +1,8 @@
 /** The operator, built by hand in the order it starts: a client of the API server, an election, and what the elected does. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { awsSetup } from '../plugins/aws-eni/operator-setup.ts'
+import type { CloudSetup } from '../plugins/cloud-core/setup.ts'
 import type { Refusal } from './cluster-side.ts'
 import { ApiError, Router } from './api/router.ts'
 import { addMonitoringRoutes } from './api/routes.ts'
@@ -10,7 +12,7 @@ import { connectApi } from './cluster/kubernetes/connect.ts'
 import { apiMetrics } from './cluster/kubernetes/metrics.ts'
 import type { SourceProblem } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
-import { parseListen, tlsFilesOf } from './config/schema.ts'
+import { familiesOf, parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
 import { Jobs } from './jobs.ts'
 import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
@@ -41,6 +43,7 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   const identity = `${hostname()}_${randomUUID()}`
   const settings = config.cluster.kubernetes
   const { client } = stack.use(await connectApi({ settings, build, log: log.child('cluster'), metrics: counted }))
+  const cloud = cloudOf(config)
   const { election, rights } = candidacy(config, { client, identity, log })
   let leadership: Leadership | undefined
   const problems = (): readonly SourceProblem[] => [...rights.problems, ...(leadership?.problems() ?? [])]
@@ -66,7 +69,8 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   jobs.run('memory', until => giveBackWhenQuiet(log.child('memory'), until))
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
-    leadership = new Leadership({ client, log, clock: systemClock, idleMs, metrics: counted, identity, refusal })
+    const common = { client, log, clock: systemClock, idleMs, metrics: counted }
+    leadership = new Leadership({ ...common, identity, refusal, cloud })
     await leadership.run(until).finally(() => {
       leadership = undefined
     })
@@ -97,6 +101,15 @@ function candidacy(
   })
   const rights = new Rights({ client, lease: { namespace, name: lease.name }, log: log.child('rights'), clock })
   return { election, rights }
+}
+
+/** Of a cloud whose plugin is enabled; made anew for each term. Throws ConfigError. */
+function cloudOf({ cluster, sections, ...settings }: Config): (() => CloudSetup) | undefined {
+  if (!('aws-eni' in sections)) return undefined
+  const input = { section: sections['aws-eni'], cluster: cluster.name, families: familiesOf(settings) }
+  // What is wrong with it is said at start, also by one that does not lead.
+  awsSetup(input)
+  return () => awsSetup(input)
 }
 
 /** Only who leads knows, where there is something to know. */

@@ -214,6 +214,11 @@ export const schema = section('', {
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {
+    name: text(/^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$/, 'a name of letters, digits, . _ and -, or nothing', {
+      byDefault: '',
+      about:
+        'Name of the cluster, no other one’s in the same account of a cloud: what is made there bears it. Needed by `aws-eni`.',
+    }),
     source: oneOf(['directory', 'kubernetes'], {
       byDefault: 'directory',
       about: 'Kind of source: a directory of manifests, or the API server of a cluster.',
@@ -379,8 +384,11 @@ export function parseListen(value: string): { readonly host: string; readonly po
   return known ? { host: six ?? four, port: Number(port) } : undefined
 }
 
+/** Who we are is not said in a URL, which is shown and logged. */
 function isServer(text: string): boolean {
-  return URL.canParse(text) && new URL(text).protocol === 'https:'
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return protocol === 'https:' && username + password + search + hash === ''
 }
 
 function isPrefix(text: string): boolean {

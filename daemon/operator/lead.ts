@@ -1,4 +1,5 @@
 /** What the elected operator does, from a first look at the whole cluster until it does not lead any more. */
+import type { CloudSetup } from '../../plugins/cloud-core/setup.ts'
 import type { Refusal } from '../cluster-side.ts'
 import { EventRecorder } from '../cluster/kubernetes/events.ts'
 import { type ApiResource, RESOURCES } from '../cluster/kubernetes/resources.ts'
@@ -16,7 +17,7 @@ import type { SourceProblem } from '../cluster/source.ts'
 import { Jobs } from '../jobs.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Table } from '../state/table.ts'
-import { CloudAddresses, type CloudSetup } from './cloud/addresses.ts'
+import { CloudAddresses } from './cloud/addresses.ts'
 import type { MadeCall } from './cloud/allocator.ts'
 import { networksTarget, parseNetworkRows } from './cloud/cloud-network.ts'
 import { Definitions } from './definitions.ts'
@@ -40,7 +41,7 @@ export interface LeadOptions extends WatchOptions {
   readonly identity: string
   readonly refusal: Refusal
   /** Whose addresses pods get, where they are a cloud's. */
-  readonly cloud?: CloudSetup
+  readonly cloud?: (() => CloudSetup) | undefined
   readonly onCall?: (made: MadeCall) => void
 }
 
@@ -84,7 +85,7 @@ export class Leadership {
   }
 
   problems(): readonly SourceProblem[] {
-    const unheard = byProblem(this.#watches.filter(({ watch }) => watch.problem !== undefined))
+    const unheard = byProblem(this.#watches.filter(({ watch }) => !watch.synced || watch.problem !== undefined))
     return [
       ...unheard.map(({ names, problem }) => ({ place: names, message: problem })),
       ...this.#watches.flatMap(({ problems }) => problems()),
@@ -134,7 +135,7 @@ export class Leadership {
     const { cloud, onCall } = this.#options
     if (cloud !== undefined) {
       const addresses = new CloudAddresses({
-        setup: cloud,
+        setup: cloud(),
         client,
         tables,
         log,

@@ -5,6 +5,7 @@
 import type { Filter } from '@aws-sdk/client-ec2'
 import type { SeenSubnet, SubnetId } from '../cloud-core/model.ts'
 import type { Machine } from '../cloud-core/provider.ts'
+import { eachAtMost } from '../cloud-core/each-at-most.ts'
 import { APIS } from './provider-apis.ts'
 import type { Account } from './provider-clients.ts'
 import { type Asking, type Ec2, FILTER_VALUES, filter } from './provider-ec2.ts'
@@ -140,22 +141,4 @@ export function textOf(tags: Readonly<Record<string, string>>): string {
   return Object.entries(tags)
     .map(([key, value]) => `${key}=${value}`)
     .join(', ')
-}
-
-/** In order; so many at a time. */
-export async function eachAtMost<T, R>(
-  count: number,
-  items: readonly T[],
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = []
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let n = next++; n < items.length; n = next++) {
-      // The index is below the length.
-      results[n] = await work(items[n] as T)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(count, items.length) }, worker))
-  return results
 }

@@ -87,7 +87,7 @@ test('a plugin imports the contract, state, kernel, itself and what plugins shar
 function daemonMayImport(imported: string, file: string): boolean {
   if (!imported.startsWith('plugins/') || within('daemon/main.ts', 'daemon/operator.ts')(file)) return true
   // The operator gives addresses of clouds, and the command line simulates that; daemons do neither.
-  const gives = within('daemon/operator/cloud/', 'daemon/cli/programs.ts', 'daemon/cli/commands/ipam')(file)
+  const gives = within('daemon/operator/', 'daemon/cli/programs.ts', 'daemon/cli/commands/ipam')(file)
   return gives && imported.startsWith('plugins/cloud-core/')
 }
 

@@ -19,6 +19,7 @@ const DEFAULTS: CloudOptions = {
   fallbackPool: '',
   fallbackForAll: false,
   endpoint: '',
+  region: '',
   classes: [],
 }
 

@@ -11,7 +11,7 @@ import type { Failure } from '../../../plugins/cloud-core/model.ts'
 import { CloudFailure, type CloudProvider } from '../../../plugins/cloud-core/provider.ts'
 import { systemClock } from '../../state/clock.ts'
 import { Leadership } from '../lead.ts'
-import type { CloudSetup } from './addresses.ts'
+import type { CloudSetup } from '../../../plugins/cloud-core/setup.ts'
 
 const OWN = '/apis/causeway.dev/v1alpha1'
 const LIMITS = { nics: 4, slots: 9, lengths: { 4: [28, 32], 6: [80] }, wholeWrites: false } as const
@@ -76,7 +76,7 @@ function lead(api: TestApi, memory: MemoryAws, stack: AsyncDisposableStack) {
   const [stop, log] = [new AbortController(), new FakeLog()]
   const refusal = () => Promise.resolve(undefined)
   const options = { client, log, clock: systemClock, idleMs: 30_000, identity: 'operator', refusal }
-  const leader = new Leadership({ ...options, cloud: setupOf(memory) })
+  const leader = new Leadership({ ...options, cloud: () => setupOf(memory) })
   const running = leader.run(stop.signal)
   const end = async (): Promise<void> => {
     stop.abort()

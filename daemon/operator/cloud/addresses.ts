@@ -3,9 +3,9 @@
  * NodeNetworks. A node takes part once its Node says which machine it is and its NodeNetwork has been made.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Policy } from '../../../plugins/cloud-core/model.ts'
 import { NOTHING_PUBLISHED, type Published } from '../../../plugins/cloud-core/node-state.ts'
-import type { CloudProvider, Machine } from '../../../plugins/cloud-core/provider.ts'
+import type { Machine } from '../../../plugins/cloud-core/provider.ts'
+import type { CloudSetup } from '../../../plugins/cloud-core/setup.ts'
 import type { ApiClient } from '../../cluster/kubernetes/client.ts'
 import { RESOURCES } from '../../cluster/kubernetes/resources.ts'
 import type { Logger } from '../../plugin.ts'
@@ -16,13 +16,6 @@ import type { ClusterNodeRow, OperatorTables } from '../rows.ts'
 import { Allocator, type CloudNode, type MadeCall } from './allocator.ts'
 import { type IpamStatus, ipamStatus } from './ipam-status.ts'
 import { type CloudPart, cloudSpecOf } from './cloud-network.ts'
-
-export interface CloudSetup {
-  readonly provider: CloudProvider
-  /** The machine that a Node is; a text for people when it is none of this cloud. */
-  readonly machineOf: (node: ClusterNodeRow) => Machine | string
-  readonly policyOf: (node: ClusterNodeRow) => Policy
-}
 
 export interface CloudAddressesOptions {
   readonly setup: CloudSetup
@@ -63,7 +56,10 @@ export class CloudAddresses {
 
   /** For people: nodes that cannot take part. */
   get problems(): readonly { readonly place: string; readonly message: string }[] {
-    return this.#problems
+    const { provider } = this.#options.setup
+    const { failure } = this.allocator.fleet
+    const missing = this.allocator.missing.map(message => ({ place: provider.name, message }))
+    return [...this.#problems, ...missing, ...(failure ? [{ place: provider.name, message: failure.message }] : [])]
   }
 
   status(): IpamStatus {
@@ -75,10 +71,14 @@ export class CloudAddresses {
   async run(signal: AbortSignal): Promise<void> {
     const { nodes, cloudNetworks } = this.#options.tables
     this.#follow()
-    await Promise.all([
-      this.allocator.run(signal),
-      eachChange([nodes, cloudNetworks, this.#swept], () => this.#follow(), signal),
-    ])
+    try {
+      await Promise.all([
+        this.allocator.run(signal),
+        eachChange([nodes, cloudNetworks, this.#swept], () => this.#follow(), signal),
+      ])
+    } finally {
+      await this.#options.setup.provider.close?.()
+    }
   }
 
   #follow(): void {
@@ -98,8 +98,7 @@ export class CloudAddresses {
 
   #join(row: ClusterNodeRow, of: Machine, cloud: CloudPart): void {
     const { name, uid } = row
-    const seen = [...this.allocator.fleet.subnets.seen.values()]
-    const subnets = seen.filter(subnet => subnet.forNics && subnet.zone === of.zone).map(({ id }) => id)
+    const subnets = this.#subnetsFor(of)
     const node: CloudNode = { name, uid, machine: of.id, policy: this.#options.setup.policyOf(row), subnets, of }
     if (!isDeepStrictEqual(this.#joined.get(name), node)) {
       this.#joined.set(name, node)
@@ -110,6 +109,14 @@ export class CloudAddresses {
     if (cloud.demand === undefined || isDeepStrictEqual(this.#said.get(name), cloud.demand)) return
     this.#said.set(name, cloud.demand)
     this.allocator.demand(name, cloud.demand)
+  }
+
+  /** Where new interfaces of a machine may be. */
+  #subnetsFor(machine: Machine): readonly string[] {
+    const { provider } = this.#options.setup
+    if (provider.choices !== undefined) return provider.choices(machine)
+    const seen = [...this.allocator.fleet.subnets.seen.values()]
+    return seen.filter(subnet => subnet.forNics && subnet.zone === machine.zone).map(({ id }) => id)
   }
 
   #leave(name: string): void {

@@ -42,6 +42,8 @@ const PUBLISH_RETRY_MS = 2000
 
 export class Allocator {
   readonly fleet: Fleet
+  /** What the configuration names and the cloud does not have, by the last look. */
+  missing: readonly string[] = []
   readonly #options: AllocatorOptions
   readonly #rest: Rest
   readonly #nodes = new Map<string, CloudNode>()
@@ -171,7 +173,10 @@ export class Allocator {
     if (signal.aborted) return
     this.#tell(() => {
       if (answer instanceof CloudFailure) this.fleet.sweepFailed(answer.failure, this.#now())
-      else this.fleet.swept(answer, startedMs, this.#now())
+      else {
+        this.missing = answer.missing ?? []
+        this.fleet.swept(answer, startedMs, this.#now())
+      }
     })
   }
 

@@ -5,10 +5,18 @@
  */
 import { familyIn } from '../../../daemon/kernel/ip.ts'
 import type { Family, Prefix } from '../../../daemon/kernel/kernel.ts'
-import type { AssignCall, Call, CallKind, CreateCall, Failure, NicId, ReleaseCall, Reply, SeenNic } from '../model.ts'
+import type { AssignCall, Call, CreateCall, Failure, NicId, ReleaseCall, Reply, SeenNic } from '../model.ts'
 import type { SubnetId } from '../model.ts'
-import type { Budget, Sweep } from '../provider.ts'
-import type { Latencies, MemoryCloud, MemoryCloudOptions, MemoryMachine, NicChange } from './cloud.ts'
+import type { Sweep } from '../provider.ts'
+import {
+  type Budgets,
+  type Latencies,
+  type MemoryCloud,
+  type MemoryCloudOptions,
+  type MemoryMachine,
+  type NicChange,
+  withRate,
+} from './cloud.ts'
 import { Estate } from './estate.ts'
 import { type Faults, Frontend, refuse } from './frontend.ts'
 
@@ -34,7 +42,7 @@ const READING = { burst: 100, perSecond: 20 }
 /** The first four addresses of a subnet, and the last (VPC user guide, "Subnet CIDR reservations"). */
 const RESERVED = { first: 4, last: 1 }
 
-export const AWS_BUDGETS: Readonly<Record<CallKind | 'sweep', Budget>> = {
+export const AWS_BUDGETS: Budgets = {
   assign: { name: 'AssignPrivateIpAddresses', rate: MUTATING },
   release: { name: 'UnassignPrivateIpAddresses', rate: MUTATING },
   create: { name: 'CreateNetworkInterface', rate: MUTATING },
@@ -49,7 +57,7 @@ export const AWS_BUDGETS: Readonly<Record<CallKind | 'sweep', Budget>> = {
 
 export class MemoryAws implements MemoryCloud {
   readonly name = 'aws'
-  readonly budgets = AWS_BUDGETS
+  readonly budgets: Budgets
   readonly overlapping = 0
   onDevice: MemoryCloud['onDevice'] = () => {}
   readonly #options: MemoryCloudOptions
@@ -60,6 +68,7 @@ export class MemoryAws implements MemoryCloud {
 
   constructor(options: MemoryCloudOptions) {
     this.#options = options
+    this.budgets = withRate(AWS_BUDGETS, options.rate)
     this.#latencies = { ...LATENCIES, ...options.latencies }
     this.#frontend = new Frontend(options)
     this.#estate = new Estate({ ...options, reserved: RESERVED, nicPrefix: 'eni-' })
@@ -117,12 +126,12 @@ export class MemoryAws implements MemoryCloud {
 
   call(machine: string, call: Call, done: (answer: Reply | Failure) => void): void {
     const commit = (): Reply => ({ nics: this.#carryOut(machine, call) })
-    this.#frontend.request(AWS_BUDGETS[call.kind], this.#latencies[call.kind], { commit }, done)
+    this.#frontend.request(this.budgets[call.kind], this.#latencies[call.kind], { commit }, done)
   }
 
   sweep(done: (answer: Sweep | Failure) => void): void {
     const commit = (): Sweep => ({ nics: this.#estate.shown(), subnets: this.#estate.shownSubnets() })
-    this.#frontend.request(AWS_BUDGETS.sweep, this.#latencies.sweep, { commit }, done)
+    this.#frontend.request(this.budgets.sweep, this.#latencies.sweep, { commit }, done)
   }
 
   #carryOut(machine: string, call: Call): readonly SeenNic[] {

@@ -3,15 +3,14 @@
  * which is written as a whole: the interface of a machine by itself, the instance of a scale set. Budgets of Azure Resource
  * Manager (limits of a subscription and principal; figures of `reference/cloud-addresses`).
  */
-import type { CallKind } from '../model.ts'
 import type { Budget } from '../provider.ts'
-import type { MemoryCloudOptions } from './cloud.ts'
+import type { Budgets, MemoryCloudOptions } from './cloud.ts'
 import { MemoryWholeWrites } from './whole-writes.ts'
 
 const READS: Budget = { name: 'reads', rate: { burst: 250, perSecond: 25 } }
 const WRITES: Budget = { name: 'writes', rate: { burst: 200, perSecond: 10 } }
 
-export const AZURE_BUDGETS: Readonly<Record<CallKind | 'sweep', Budget>> = {
+export const AZURE_BUDGETS: Budgets = {
   assign: WRITES,
   release: WRITES,
   create: WRITES,

@@ -1,7 +1,7 @@
 /** What in-memory clouds have in common, for whoever runs against any of them. */
 import type { Prefix } from '../../../daemon/kernel/kernel.ts'
 import type { Call, CallKind, Failure, Limits, NicId, Reply, SeenNic, SubnetId } from '../model.ts'
-import type { Budget, CloudProvider, Sweep } from '../provider.ts'
+import type { Budget, CloudProvider, Rate, Sweep } from '../provider.ts'
 import type { Reservation } from './address-space.ts'
 import type { Faults, FrontendOptions, Tally } from './frontend.ts'
 
@@ -21,6 +21,8 @@ export interface MemoryCloudOptions extends FrontendOptions {
   readonly latencies?: Partial<Latencies>
   /** Reads show what was up to so long ago, each interface by itself. */
   readonly staleMs?: number
+  /** Of every budget, instead of the cloud's own. */
+  readonly rate?: Rate
 }
 
 /** Milliseconds that calls take. */
@@ -29,6 +31,27 @@ export interface Latencies extends Readonly<Record<CallKind | 'sweep', number>> 
   readonly device: number
   /** From when a detach is carried out until the interface is free. */
   readonly detached: number
+}
+
+export type Budgets = Readonly<Record<CallKind | 'sweep', Budget>>
+
+/** With another rate, if there is one. */
+export function withRate(budgets: Budgets, rate: Rate | undefined): Budgets {
+  if (rate === undefined) return budgets
+  const { assign, release, create, attach, protect, detach, delete: remove, write, observe, sweep } = budgets
+  const of = ({ name }: Budget): Budget => ({ name, rate })
+  return {
+    assign: of(assign),
+    release: of(release),
+    create: of(create),
+    attach: of(attach),
+    protect: of(protect),
+    detach: of(detach),
+    delete: of(remove),
+    write: of(write),
+    observe: of(observe),
+    sweep: of(sweep),
+  }
 }
 
 export interface MemoryMachine {
@@ -43,7 +66,7 @@ export type NicChange = (before: SeenNic | undefined, after: SeenNic | undefined
 
 export interface MemoryCloud {
   readonly name: CloudProvider['name']
-  readonly budgets: Readonly<Record<CallKind | 'sweep', Budget>>
+  readonly budgets: Budgets
   /** By name of the budget. */
   readonly tallies: ReadonlyMap<string, Tally>
   /** All interfaces, as they are. */

@@ -3,16 +3,15 @@
  * secondary range of their subnet; an interface is written as a whole with its fingerprint, one operation of an instance at
  * a time (reference of `instances.updateNetworkInterface`).
  */
-import type { CallKind } from '../model.ts'
 import type { Budget } from '../provider.ts'
-import type { MemoryCloudOptions } from './cloud.ts'
+import type { Budgets, MemoryCloudOptions } from './cloud.ts'
 import { MemoryWholeWrites } from './whole-writes.ts'
 
 /** A project's requests a minute are 1,500 of each group; a bucket of a second's worth of many. */
 const READS: Budget = { name: 'reads', rate: { burst: 100, perSecond: 20 } }
 const WRITES: Budget = { name: 'mutations', rate: { burst: 100, perSecond: 10 } }
 
-export const GCP_BUDGETS: Readonly<Record<CallKind | 'sweep', Budget>> = {
+export const GCP_BUDGETS: Budgets = {
   assign: WRITES,
   release: WRITES,
   create: WRITES,

@@ -3,17 +3,25 @@
  * somebody has written meanwhile (ETag of Azure, fingerprint of Google); one operation of a machine at a time.
  */
 import { familyIn } from '../../../daemon/kernel/ip.ts'
-import type { Call, CallKind, Failure, NicId, Reply, SeenNic, SubnetId, WriteCall } from '../model.ts'
-import type { Budget, Sweep } from '../provider.ts'
+import type { Call, Failure, NicId, Reply, SeenNic, SubnetId, WriteCall } from '../model.ts'
+import type { Sweep } from '../provider.ts'
 import type { Reserved } from './address-space.ts'
-import type { Latencies, MemoryCloud, MemoryCloudOptions, MemoryMachine, NicChange } from './cloud.ts'
+import {
+  type Budgets,
+  type Latencies,
+  type MemoryCloud,
+  type MemoryCloudOptions,
+  type MemoryMachine,
+  type NicChange,
+  withRate,
+} from './cloud.ts'
 import { Estate } from './estate.ts'
 import { type Faults, Frontend, refuse } from './frontend.ts'
 
 /** What one cloud has otherwise than the other. */
 export interface WholeWrites {
   readonly name: 'azure' | 'gcp'
-  readonly budgets: Readonly<Record<CallKind | 'sweep', Budget>>
+  readonly budgets: Budgets
   readonly latencies: Latencies
   readonly reserved: Reserved
   readonly nicPrefix: string
@@ -27,7 +35,7 @@ export interface WholeWrites {
 
 export class MemoryWholeWrites implements MemoryCloud {
   readonly name: 'azure' | 'gcp'
-  readonly budgets: Readonly<Record<CallKind | 'sweep', Budget>>
+  readonly budgets: Budgets
   onDevice: MemoryCloud['onDevice'] = () => {}
   readonly #cloud: WholeWrites
   readonly #frontend: Frontend
@@ -42,7 +50,7 @@ export class MemoryWholeWrites implements MemoryCloud {
   constructor(cloud: WholeWrites, options: MemoryCloudOptions) {
     this.#cloud = cloud
     this.name = cloud.name
-    this.budgets = cloud.budgets
+    this.budgets = withRate(cloud.budgets, options.rate)
     this.#latencies = { ...cloud.latencies, ...options.latencies }
     this.#frontend = new Frontend(options)
     this.#estate = new Estate({ ...options, ...cloud })

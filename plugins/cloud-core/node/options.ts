@@ -32,6 +32,8 @@ export interface NodeClass {
   readonly securityGroups?: Choice
   /** AWS only: the role that the operator takes on for these nodes, of their account. */
   readonly roleArn?: string
+  /** AWS only: what that role asks of whoever takes it on (sts:ExternalId). */
+  readonly externalId?: string
 }
 
 /** What the operator goes by, besides. */
@@ -50,6 +52,8 @@ export interface CloudOptions extends NodeOptions {
   readonly classes: readonly NodeClass[]
   /** URL of the cloud's API in place of its own; empty: its own. */
   readonly endpoint: string
+  /** AWS only: where interfaces are looked for whose nodes are all gone; empty: nowhere. */
+  readonly region: string
 }
 
 const choice = z.strictObject({
@@ -82,10 +86,14 @@ const COMMON = {
 }
 const CLASS = { nodeSelector: z.optional(nodeSelector), subnets: z.optional(choice) }
 /** Keys that only AWS has. */
-const AWS = { securityGroups: z.optional(choice) }
+const AWS = {
+  securityGroups: z.optional(choice),
+  region: z.optional(z.string().check(z.regex(/^([a-z]{2}(-[a-z]+)+-\d)?$/))),
+}
 const AWS_CLASS = {
   ...CLASS,
-  ...AWS,
+  securityGroups: z.optional(choice),
+  externalId: z.optional(z.string().check(z.regex(/^[\w+=,.@:/-]{2,1224}$/))),
   roleArn: z.optional(z.string().check(z.regex(/^arn:aws[a-z-]*:iam::\d{12}:role\/\S+$/))),
 }
 
@@ -118,6 +126,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   key: 'the name of a label',
   operator: 'In, NotIn, Exists or DoesNotExist',
   values: 'a list of texts',
+  region: 'the name of a region such as eu-west-1, or nothing',
+  externalId: 'a text of 2 to 1224 characters, as IAM has it',
   roleArn: 'the ARN of a role such as arn:aws:iam::123456789012:role/causeway',
 }
 
@@ -146,11 +156,13 @@ export function parseCloudOptions(section: 'aws-eni' | 'azure' | 'gcp', raw: unk
     fallbackPool: read.fallbackPool ?? '',
     fallbackForAll: read.fallbackForAll ?? false,
     endpoint: read.endpoint ?? '',
+    region: read.region ?? '',
     classes: (read.classes ?? []).map(each => ({
       nodeSelector: selectorOf(each.nodeSelector),
       ...(each.subnets && { subnets: choiceOf(each.subnets) }),
       ...(each.securityGroups && { securityGroups: choiceOf(each.securityGroups) }),
       ...(each.roleArn !== undefined && { roleArn: each.roleArn }),
+      ...(each.externalId !== undefined && { externalId: each.externalId }),
     })),
   }
 }

@@ -4,6 +4,7 @@ import { MemoryAws } from '../memory/aws.ts'
 import type { MemoryCloud, MemoryCloudOptions } from '../memory/cloud.ts'
 import type { Failure, Limits, Policy, SubnetId } from '../model.ts'
 import { NOTHING_PUBLISHED, type Pending, type Published } from '../node-state.ts'
+import type { Rate } from '../provider.ts'
 import type { DemandEvent } from '../step.ts'
 import { Agenda } from './agenda.ts'
 import { Agent } from './agent.ts'
@@ -19,6 +20,8 @@ export interface SimulationOptions {
   /** EC2 by default. */
   readonly cloud?: (options: MemoryCloudOptions) => MemoryCloud
   readonly staleMs?: number
+  /** Of every budget of the cloud, instead of its own. */
+  readonly rate?: Rate
   readonly onAddress?: (pod: string, node: string, waitedMs: number, address: number) => void
   /** Called wherever the leader may die, with what it has just done; true when it dies there. */
   readonly dies?: (done: LeaderStep) => boolean
@@ -61,8 +64,9 @@ export class Simulation implements Contender {
     this.#options = options
     this.#random = randomOf(options.seed)
     const make = options.cloud ?? (o => new MemoryAws(o))
-    const { subnets, staleMs = 0 } = options
-    this.cloud = make({ timer: this.agenda, random: this.#random, subnets, staleMs })
+    const { subnets, staleMs = 0, rate } = options
+    const rates = rate === undefined ? {} : { rate }
+    this.cloud = make({ timer: this.agenda, random: this.#random, subnets, staleMs, ...rates })
     this.cloud.onDevice = (machine, nic, there) => this.#nodeOf.get(machine)?.agent.device(nic.id, there)
     this.#fleet = this.#newFleet(Infinity)
   }

@@ -23,7 +23,6 @@ export interface StormOptions {
 }
 
 const CLOUDS = { aws: MemoryAws, azure: MemoryAzure, gcp: MemoryGcp } as const
-const EVENTS = 80
 /** Everything is tried again by then, and two looks at everything have been had. */
 export const CLEARED_MS = 900_000
 
@@ -45,7 +44,7 @@ export class Storm {
     this.weather = weatherOf(cloud, this.#dice)
     this.#trace = line => trace(`${(this.simulation.agenda.now() / 1000).toFixed(3)} ${line}`)
     this.#ledger = new Ledger(() => this.simulation)
-    const { policy, limits, cooldownMs, subnets, staleMs, deaths, faults, others } = this.weather
+    const { policy, limits, cooldownMs, subnets, staleMs, rate, deaths, deadly, faults, others } = this.weather
     this.simulation = new Simulation({
       seed: seed + 1_000_000,
       policy,
@@ -53,10 +52,11 @@ export class Storm {
       cooldownMs,
       subnets,
       staleMs,
+      ...(rate === undefined ? {} : { rate }),
       cloud: options => this.#watched(new CLOUDS[cloud](options)),
       onAddress: (pod, node, _waitedMs, address) => this.#ledger.gave(pod, node, address),
       dies: step => {
-        const dies = !this.#cleared && this.#dice.chance(deaths)
+        const dies = !this.#cleared && deadly.includes(step) && this.#dice.chance(deaths)
         if (dies) {
           this.disturbed = true
           this.#trace(`the leader dies, having ${step}`)
@@ -73,9 +73,10 @@ export class Storm {
   /** Until all is at rest, and right. */
   run(): void {
     const { agenda, cloud } = this.simulation
+    const { events, gapsMs } = this.weather
     for (let n = 0; n < this.weather.nodes; n++) this.#addNode()
-    for (let n = 0; n < EVENTS; n++) {
-      agenda.run(agenda.now() + this.#dice.below(this.#dice.of([100, 2000, 30_000])))
+    for (let n = 0; n < events; n++) {
+      agenda.run(agenda.now() + this.#dice.below(this.#dice.of(gapsMs)))
       this.#event()
     }
     this.#cleared = true
@@ -130,7 +131,7 @@ export class Storm {
   #addPods(node: string): void {
     const pods = this.#pods.get(node) ?? new Set()
     const room = this.weather.policy.maxPods - pods.size
-    const count = Math.min(room, this.#dice.of([1, 3, 20]))
+    const count = Math.min(room, this.#dice.of(this.weather.bursts))
     if (count > 0) this.#trace(`${node} gets ${count} pods`)
     for (let n = 0; n < count; n++) {
       const pod = `pod-${++this.#lastPod}`
@@ -141,7 +142,7 @@ export class Storm {
 
   #removePods(node: string): void {
     const pods = this.#pods.get(node) ?? new Set()
-    let count = this.#dice.of([1, 3, 20, 40])
+    let count = this.#dice.of([...this.weather.bursts, 40])
     this.#trace(`${node} loses ${Math.min(count, pods.size)} pods`)
     for (const pod of pods) {
       if (count-- <= 0) break
