@@ -120,6 +120,8 @@ export class CloudNode implements AsyncDisposable {
       born: 1,
       ...(typeof block === 'string' ? { block } : block),
     }))
+    const standing = (nic: string): string[] =>
+      rows.filter(row => row.nic === nic && row.phase !== 'releasing' && row.phase !== 'released').map(row => row.block)
     writeCloudSpec(this.host.tables, {
       machine: {
         provider: provider ?? this.#options.provider ?? 'aws',
@@ -127,7 +129,7 @@ export class CloudNode implements AsyncDisposable {
         network: network ?? 'u1',
         shortage: shortage ?? '',
       },
-      nics: (nics ?? [{}]).map(nic => ({ ...NIC, ...nic })),
+      nics: (nics ?? [{}]).map(nic => ({ ...NIC, ...nic, blocks: standing(nic.id ?? NIC.id) })),
       blocks: rows,
     })
     this.#look()

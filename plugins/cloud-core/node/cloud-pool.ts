@@ -294,17 +294,24 @@ export class CloudPool implements Ipam {
   }
 
   #supplyOf(assigned: Assigned): Supply {
-    const { cloudBlocks, cloudDevices, formerPods } = this.#host.tables
+    const { cloudBlocks, formerPods } = this.#host.tables
     if (!formerPods.initialized)
       return { prefixes: [], known: false, awaited: 'addresses of pods of another CNI are not known yet' }
     const forgotten = !this.#gaveUp.complete && !cloudBlocks.initialized
+    const carried = this.#carried()
     return supplyOf(assigned, {
       provider: this.#provider,
       firstInterface: this.#options.firstInterface,
-      hasDevice: nic => cloudDevices.get(nic)?.usable === true,
+      carries: row => carried.has(`${row.nic} ${row.block}`),
       gaveUp: row => this.#gaveUp.has(this.#network, row),
       distrust: forgotten ? DISTRUST : undefined,
     })
+  }
+
+  /** Blocks by their interfaces, where the datapath has a device that is configured. */
+  #carried(): ReadonlySet<string> {
+    const usable = [...this.#host.tables.cloudDevices.values()].filter(row => row.usable)
+    return new Set(usable.flatMap(({ id, blocks }) => blocks.map(block => `${id} ${block}`)))
   }
 
   /** What the node itself has, and pods of another CNI. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CloudReport } from '../../../daemon/cluster/kubernetes/cloud-report.ts'
 import { systemClock } from '../../../daemon/state/clock.ts'
+import { eachChange } from '../../../daemon/state/each-change.ts'
 import { createTables } from '../../../daemon/state/tables.ts'
 import { listAt, type Json } from '../../../deploy/lab/api-server/objects/json.ts'
 import { node } from '../../../test/support/api-server.ts'
@@ -36,8 +37,13 @@ test('demand of pods that are bound reaches the operator before their requests, 
   await admin.create(NETWORK, { ...kind, spec: { cloud: { provider: 'aws', nics: [NIC], blocks: [] } } })
   const host = { ...fakeHost(), tables }
   stack.defer(() => host.stop())
-  const device = { id: 'eni-1', usable: true, why: '', name: 'ens5', index: 2, mtu: 9001, place: 0 }
-  tables.cloudDevices.put({ ...device, addresses: [], blocks: [], gateways: [] })
+  // As the datapath does.
+  const device = { usable: true, why: '', name: 'ens5', index: 2, mtu: 9001, place: 0, gateways: [] }
+  const look = (): void => {
+    for (const { id, addresses, blocks } of tables.cloudNics.values())
+      tables.cloudDevices.put({ id, ...device, addresses, blocks })
+  }
+  const looking = eachChange([tables.cloudNics], look, host.signal)
   const parse = (raw: unknown) => parseCloudOptions('aws-eni', raw)
   const parts = await cloudPlugin({ name: 'aws-eni', provider: 'aws', parse }, systemClock).configure({})(host)
   const { ipam } = parts
@@ -54,7 +60,7 @@ test('demand of pods that are bound reaches the operator before their requests, 
     clock: systemClock,
   })
   const reporting = report.run(host.signal)
-  stack.defer(() => host.stop().then(() => reporting))
+  stack.defer(() => host.stop().then(async () => void (await Promise.all([reporting, looking]))))
 
   const network = async (): Promise<Json> => (await admin.get(`${NETWORK}/node-a`)).json
   const waiting = async (): Promise<Json | undefined> =>

@@ -51,7 +51,15 @@ class World implements AsyncDisposable {
 
   says(blocks: readonly (readonly [block: string, phase: Phase, born: number])[], shortage = ''): void {
     this.#spec = specOf(blocks, shortage)
-    writeCloudSpec(this.host.tables, this.#spec)
+    this.#write()
+  }
+
+  #write(): void {
+    const { tables } = this.host
+    writeCloudSpec(tables, this.#spec)
+    const blocks = this.#spec.blocks.map(row => row.block)
+    const device = { usable: true, why: '', name: 'ens5', index: 2, mtu: 9001, place: 0 }
+    tables.cloudDevices.put({ id: 'eni-1', ...device, blocks, addresses: [], gateways: [] })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,9 +70,7 @@ class World implements AsyncDisposable {
   #begin(): Ipam {
     const host = fakeHost()
     this.#hosts.push(host)
-    writeCloudSpec(host.tables, this.#spec)
-    const nic = { id: 'eni-1', place: 0, addresses: [], blocks: [], gateways: [] }
-    host.tables.cloudDevices.put({ ...nic, usable: true, why: '', name: 'ens5', index: 2, mtu: 9001 })
+    this.#write()
     const parse = () => parseCloudOptions('aws-eni', { cooldownSeconds: 0, ...Object(this.#section) })
     const parts = cloudPlugin({ name: 'aws-eni', provider: 'aws', parse }, systemClock).configure({})(host)
     assert.ok(!(parts instanceof Promise) && parts.ipam)
