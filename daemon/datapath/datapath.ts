@@ -33,7 +33,6 @@ import { removeOverlay } from './overlay.ts'
 import { hasOverlay, planPrograms } from './program-plan.ts'
 import { PathPlanner } from './path-planner.ts'
 import type { ProgramSet } from './program-set.ts'
-import { hasPinnedEntries } from './map-pins.ts'
 import { conntrackSizes, firstSizes } from './map-sizes.ts'
 import { Programs } from './programs.ts'
 import { blocksOf, programsOptions } from './programs-options.ts'
@@ -104,7 +103,7 @@ export class Datapath implements AsyncDisposable {
     setSysctls(options)
     ensureAnchor(kernel.net, blocksOf(settings))
     const xdp = new XdpHooks(kernel.net, { directory: pins.xdp, mode: settings.services.xdp })
-    const planner = newPlanner(options, pins)
+    const planner = newPlanner(options)
     planner.plan()
     const programs = stack.use(
       await Programs.start(
@@ -189,6 +188,7 @@ export class Datapath implements AsyncDisposable {
       settings: options.settings,
       tables,
       current: () => this.#set.nicWays,
+      ready: () => this.#set.constants['nic_flags'] !== 0,
       known: parts.nicsKnown,
     })
     this.#reconcilers = [
@@ -352,7 +352,7 @@ interface Parts {
   readonly nicsKnown: () => void
 }
 
-function newPlanner(options: DatapathOptions, pins: PinDirectories): PathPlanner {
+function newPlanner(options: DatapathOptions): PathPlanner {
   const { settings, tables, kernel, log, cloud } = options
   return new PathPlanner({
     tables,
@@ -364,7 +364,8 @@ function newPlanner(options: DatapathOptions, pins: PinDirectories): PathPlanner
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
     overlay: options.overlay ?? false,
-    formerNics: hasPinnedEntries(pins.maps, 'nic_ways'),
+    // Somebody is going to write some: pods may have had addresses of them before this daemon.
+    nics: !tables.cloudNics.initialized || tables.cloudNics.size > 0,
     formerRanges: settings.routing.formerRanges,
     log,
   })

@@ -88,6 +88,7 @@ async function machine(cloudEgress: 'ebpf' | 'rules') {
     },
     tables,
     current: () => map,
+    ready: () => true,
     known: declareNicDevices(tables),
   })
   const routes = new Reconciler({ ...common, name: 'kernel-routes', table: tables.routes, target: routeTarget(net) })

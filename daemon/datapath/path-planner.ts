@@ -25,8 +25,8 @@ export interface PathPlannerOptions {
   readonly formerRanges?: readonly Prefix[]
   /** More than paths to pods goes through the overlay, to any node. */
   readonly overlay?: boolean
-  /** The last daemon left ways by network interfaces whose addresses pods have. */
-  readonly formerNics?: boolean
+  /** Pods have addresses of network interfaces, which are not known yet. */
+  readonly nics?: boolean
   /** The cloud of this node, whose row may not say it yet. */
   readonly cloud: () => Cloud | 'none'
   /** The node's own routes lead to other nodes. */
@@ -93,10 +93,9 @@ export class PathPlanner implements Disposable {
     return this.#attempts.failure
   }
 
-  /** Pods have addresses of network interfaces, or had some when the last daemon ended. */
+  /** Pods have addresses of network interfaces. */
   get nics(): boolean {
-    const { cloudDevices } = this.#options.tables
-    return cloudDevices.size > 0 || (!cloudDevices.initialized && this.#options.formerNics === true)
+    return this.#options.nics === true || this.#options.tables.cloudDevices.size > 0
   }
 
   /** The network that routes this node's pods, as far as others know of it. */

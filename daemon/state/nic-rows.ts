@@ -1,4 +1,7 @@
-/** Rows of network interfaces of the machine (NICs) whose addresses pods have. */
+/**
+ * Rows of network interfaces of the machine (NICs) whose addresses pods have. Who writes `cloudNics` declares itself
+ * (`initializer`) in its set-up: the programs then go by interfaces from their first packet on.
+ */
 import type { Address, Prefix } from '../kernel/kernel.ts'
 
 /** A NIC that the cloud has attached and that pods may have addresses of. */
