@@ -121,14 +121,18 @@ const families = field(
   { byDefault: ['ipv4', 'ipv6'], about: 'Address families that pods get, the first one first in CNI results.' },
 )
 
-const listen = field(
-  z.string().check(z.refine(value => value === 'off' || parseListen(value) !== undefined)),
-  'off, or address:port with an IPv6 address in brackets',
-  { byDefault: 'off', about: 'TCP address for `/metrics`, `/v1/health` and `/v1/alive`, besides the unix socket.' },
-)
+function listen(about: string) {
+  return field(
+    z.string().check(z.refine(value => value === 'off' || parseListen(value) !== undefined)),
+    'off, or address:port with an IPv6 address in brackets',
+    { byDefault: 'off', about },
+  )
+}
 
 const operator = section('The operator, of which one leads and the others wait (`causeway operator`).', {
-  listen,
+  listen: listen(
+    'TCP address for `/metrics`, `/v1/health`, `/v1/alive` and `/v1/status` (`causeway operator status`).',
+  ),
   namespace: text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'the name of a namespace', {
     byDefault: 'kube-system',
     about: 'Where the lease is that says which operator leads.',
@@ -155,8 +159,8 @@ const tls = section('TLS at `metrics.listen` and `operator.listen`. Files that c
   certFile: optionalFile('PEM file with the certificate and those between it and its authority; empty: plain HTTP.'),
   keyFile: optionalFile('PEM file with the key of the certificate.'),
   clientCaFile: optionalFile(
-    'PEM file with the authorities of clients. With it, `/metrics` is only for who shows a certificate of theirs; ' +
-      '`/v1/health` and `/v1/alive`, which kubelet asks without one, are for all.',
+    'PEM file with the authorities of clients. With it, only who shows a certificate of theirs is answered, but for ' +
+      '`/v1/health` and `/v1/alive`, which kubelet asks without one.',
   ),
 })
 
@@ -210,6 +214,11 @@ export const schema = section('', {
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {
+    name: text(/^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$/, 'a name of letters, digits, . _ and -, or nothing', {
+      byDefault: '',
+      about:
+        'Name of the cluster, no other one’s in the same account of a cloud: what is made there bears it. Needed by `aws-eni`.',
+    }),
     source: oneOf(['directory', 'kubernetes'], {
       byDefault: 'directory',
       about: 'Kind of source: a directory of manifests, or the API server of a cluster.',
@@ -340,7 +349,10 @@ export const schema = section('', {
   }),
   datapath,
   cni,
-  metrics: section('Prometheus metrics.', { listen, tls }),
+  metrics: section('Prometheus metrics.', {
+    listen: listen('TCP address for `/metrics`, `/v1/health` and `/v1/alive`, besides the unix socket.'),
+    tls,
+  }),
   operator,
 })
 

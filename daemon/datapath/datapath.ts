@@ -33,6 +33,7 @@ import { removeOverlay } from './overlay.ts'
 import { hasOverlay, planPrograms } from './program-plan.ts'
 import { PathPlanner } from './path-planner.ts'
 import type { ProgramSet } from './program-set.ts'
+import { hasPinnedEntries } from './map-pins.ts'
 import { conntrackSizes, firstSizes } from './map-sizes.ts'
 import { Programs } from './programs.ts'
 import { blocksOf, programsOptions } from './programs-options.ts'
@@ -103,7 +104,7 @@ export class Datapath implements AsyncDisposable {
     setSysctls(options)
     ensureAnchor(kernel.net, blocksOf(settings))
     const xdp = new XdpHooks(kernel.net, { directory: pins.xdp, mode: settings.services.xdp })
-    const planner = newPlanner(options)
+    const planner = newPlanner(options, pins)
     planner.plan()
     const programs = stack.use(
       await Programs.start(
@@ -352,7 +353,7 @@ interface Parts {
   readonly nicsKnown: () => void
 }
 
-function newPlanner(options: DatapathOptions): PathPlanner {
+function newPlanner(options: DatapathOptions, pins: PinDirectories): PathPlanner {
   const { settings, tables, kernel, log, cloud } = options
   return new PathPlanner({
     tables,
@@ -364,8 +365,7 @@ function newPlanner(options: DatapathOptions): PathPlanner {
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
     overlay: options.overlay ?? false,
-    // Somebody is going to write some: pods may have had addresses of them before this daemon.
-    nics: !tables.cloudNics.initialized || tables.cloudNics.size > 0,
+    formerNics: hasPinnedEntries(pins.maps, 'nic_ways'),
     formerRanges: settings.routing.formerRanges,
     log,
   })

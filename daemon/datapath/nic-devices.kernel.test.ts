@@ -6,7 +6,7 @@ import { FakeLog } from '../../test/support/fake-log.ts'
 import { LinuxKernel } from '../kernel/linux.ts'
 import { NetlinkNet } from '../kernel/netlink/net.ts'
 import { openNewNetns } from '../kernel/netns/create.ts'
-import type { CloudNicRow } from '../state/nic-rows.ts'
+import type { CloudNicRow } from '../state/cloud-rows.ts'
 import { createTables } from '../state/tables.ts'
 import { declareNicDevices, followNicDevices, lookAtNics, nicProblems } from './nic-devices.ts'
 

@@ -5,7 +5,7 @@
 import type { Family, Kernel, LinkInfo, Net } from '../kernel/kernel.ts'
 import { type Clock, systemClock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
-import type { CloudDeviceRow, CloudNicRow } from '../state/nic-rows.ts'
+import type { CloudDeviceRow, CloudNicRow } from '../state/cloud-rows.ts'
 import { Nudge } from '../state/nudge.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Tables } from '../state/tables.ts'

@@ -11,7 +11,7 @@ import {
   type RouteInfo,
 } from '../kernel/kernel.ts'
 import { deviceSysctl } from '../kernel/sysctl-name.ts'
-import type { CloudNicRow } from '../state/nic-rows.ts'
+import type { CloudNicRow } from '../state/cloud-rows.ts'
 import { isOwnDevice } from './own-device.ts'
 import { isPodDevice } from './pod-device.ts'
 import type { Sysctl } from './sysctls.ts'

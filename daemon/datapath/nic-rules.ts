@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { canonicalPrefix, familyIn, hostPrefix } from '../kernel/ip.ts'
 import { CAUSEWAY_PROTOCOL, type Net, type NetRequest, type Prefix, type Rule } from '../kernel/kernel.ts'
-import type { CloudDeviceRow } from '../state/nic-rows.ts'
+import type { CloudDeviceRow } from '../state/cloud-rows.ts'
 import type { RouteRow } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 

@@ -1,7 +1,7 @@
 /** Carries the table `cloudDevices` into the map by which packets leave by the network interface that has their source. */
 import { familyIn, hostPrefix, toMapped16, toMappedPrefix } from '../kernel/ip.ts'
 import type { Address, BpfMap, Family } from '../kernel/kernel.ts'
-import type { CloudDeviceRow } from '../state/nic-rows.ts'
+import type { CloudDeviceRow } from '../state/cloud-rows.ts'
 import type { Tables } from '../state/tables.ts'
 import type { Target } from '../state/target.ts'
 import { Family as SharedFamily, type NicWay, type RangeKey } from './shared.gen.ts'

@@ -25,8 +25,8 @@ export interface PathPlannerOptions {
   readonly formerRanges?: readonly Prefix[]
   /** More than paths to pods goes through the overlay, to any node. */
   readonly overlay?: boolean
-  /** Pods have addresses of network interfaces, which are not known yet. */
-  readonly nics?: boolean
+  /** The last daemon left ways by network interfaces whose addresses pods have. */
+  readonly formerNics?: boolean
   /** The cloud of this node, whose row may not say it yet. */
   readonly cloud: () => Cloud | 'none'
   /** The node's own routes lead to other nodes. */
@@ -93,9 +93,11 @@ export class PathPlanner implements Disposable {
     return this.#attempts.failure
   }
 
-  /** Pods have addresses of network interfaces. */
+  /** Pods have addresses of network interfaces; before these are known, whether they had when the last daemon ended. */
   get nics(): boolean {
-    return this.#options.nics === true || this.#options.tables.cloudDevices.size > 0
+    const { cloudNics, cloudDevices } = this.#options.tables
+    const known = cloudNics.initialized && cloudDevices.initialized
+    return cloudNics.size + cloudDevices.size > 0 || (!known && this.#options.formerNics === true)
   }
 
   /** The network that routes this node's pods, as far as others know of it. */
@@ -165,7 +167,7 @@ export class PathPlanner implements Disposable {
    * and for a repair. Failures are logged, not fatal.
    */
   async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { nodes, pods, uplinks, hostAddresses, cloudDevices } = this.#options.tables
+    const { nodes, pods, uplinks, hostAddresses, cloudNics, cloudDevices } = this.#options.tables
     let cancel = (): void => {}
     let first = true
     const follow = async (): Promise<void> => {
@@ -177,7 +179,7 @@ export class PathPlanner implements Disposable {
       cancel = this.#clock.after(succeeded ? REPAIR_MS : RETRY_MS, () => this.repair())
     }
     try {
-      await eachChange([nodes, pods, uplinks, hostAddresses, cloudDevices, this.#again], follow, signal)
+      await eachChange([nodes, pods, uplinks, hostAddresses, cloudNics, cloudDevices, this.#again], follow, signal)
     } finally {
       cancel()
       this.#cancelLook()

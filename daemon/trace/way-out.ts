@@ -1,7 +1,7 @@
 /** By which device a traced packet leaves the node that no pod of it gets and the overlay does not take. */
 import { nicHas } from '../datapath/nic-plan.ts'
 import type { Address, RouteInfo } from '../kernel/kernel.ts'
-import type { CloudDeviceRow } from '../state/nic-rows.ts'
+import type { CloudDeviceRow } from '../state/cloud-rows.ts'
 import type { Tables } from '../state/tables.ts'
 
 export interface WayOut {

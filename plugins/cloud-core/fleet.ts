@@ -23,6 +23,8 @@ export interface FleetOptions {
   readonly sweepMs: number
   /** From 0 up to 1. */
   readonly random: () => number
+  /** Whoever led before has not called for so long, and so budgets have filled; by default for long enough. */
+  readonly quietMs?: number
 }
 
 export interface FleetNode {
@@ -78,15 +80,14 @@ export class Fleet {
   /** Nodes that may have something to publish. */
   readonly #changed = new Set<string>()
   readonly #unlimited = new Map<string, number>()
-  /** Leftovers that wait for their turn. */
-  readonly #left = new Set<NicId>()
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  #swept = true
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
-    this.#turns = new Turns(options.budget)
+    this.#turns = new Turns(options.budget, nowMs, options.quietMs ?? Infinity)
     this.#sweepDueMs = nowMs
   }
 
@@ -143,6 +144,14 @@ export class Fleet {
     this.#turns.want(name, new Set())
   }
 
+  /** What the node was to publish last could not be written: it is to be published again, whatever changes. */
+  unpublished(name: string, nowMs: number): void {
+    const member = this.#members.get(name)
+    if (member === undefined) return
+    member.told = undefined
+    this.#due.at(name, nowMs)
+  }
+
   demand(name: string, event: DemandEvent, nowMs: number): void {
     this.#apply(name, event, nowMs)
   }
@@ -176,7 +185,7 @@ export class Fleet {
       this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
     }
     const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    for (const id of this.#leftovers.look(nics, states, startedMs)) this.#left.add(id)
+    this.#leftovers.look(nics, states, startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -194,7 +203,7 @@ export class Fleet {
     next = Math.min(next, this.#due.nextMs() ?? Infinity)
     for (const kind of this.#turns.kinds())
       if (this.#mayMake(kind, nowMs)) next = Math.min(next, this.#turns.bucket(kind, nowMs).readyMs(nowMs))
-    if (this.#left.size > 0) next = Math.min(next, this.#turns.bucket('delete', nowMs).readyMs(nowMs))
+    if (this.#leftovers.due) next = Math.min(next, this.#turns.bucket('delete', nowMs).readyMs(nowMs))
     for (const atMs of this.#unlimited.values()) next = Math.min(next, atMs)
     return Math.max(nowMs, next)
   }
@@ -294,7 +303,8 @@ export class Fleet {
 
   #takeSweep(nowMs: number): boolean {
     if (this.#sweeping) return false
-    const many = this.#turns.count('observe') >= SWEEP_FROM
+    // After one that failed nodes are looked at one by one.
+    const many = this.#swept && this.#turns.count('observe') >= SWEEP_FROM
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
@@ -304,20 +314,14 @@ export class Fleet {
   #sweepEnded(failure: Failure | undefined, nowMs: number): void {
     this.#sweeping = false
     this.#count('sweep', failure, nowMs)
+    this.#swept = failure === undefined
     const share = failure === undefined ? 0.75 + this.#options.random() / 2 : 0.1
     this.#sweepDueMs = nowMs + Math.floor(this.#options.sweepMs * share)
   }
 
-  #takeLeftovers(nowMs: number): NicId[] {
-    const taken: NicId[] = []
-    if (this.#composure.mode(nowMs) !== 'normal') return taken
-    for (const id of this.#left) {
-      if (!this.#turns.bucket('delete', nowMs).take(nowMs)) break
-      this.#left.delete(id)
-      this.#leftovers.asked(id)
-      taken.push(id)
-    }
-    return taken
+  #takeLeftovers(nowMs: number): readonly NicId[] {
+    if (this.#composure.mode(nowMs) !== 'normal') return []
+    return this.#leftovers.take(() => this.#turns.bucket('delete', nowMs).take(nowMs))
   }
 
   #takeUnlimited(nowMs: number): string[] {

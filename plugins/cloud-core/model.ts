@@ -78,6 +78,8 @@ export interface SeenSubnet {
   readonly cidrs: readonly Prefix[]
   /** IPv4 addresses that nobody has. */
   readonly free: number
+  /** New interfaces may be in it; others are shown because machines have interfaces there. */
+  readonly forNics: boolean
   /** Parts that may be used for prefixes, or for none (CIDR reservations). */
   readonly reserved: readonly { readonly cidr: Prefix; readonly kind: 'prefix' | 'explicit' }[]
 }

@@ -82,26 +82,29 @@ function phaseShown(seen: SeenNic, before: NicPhase | undefined): NicPhase {
 function mergeBlocks(state: NodeState, { startedMs, nics }: Look, nowMs: number) {
   const blocks = new Map<Prefix, BlockState>()
   let born = state.lastBorn
-  const on = new Map(
-    nics.flatMap(nic => (state.nics.has(nic.id) ? nic.blocks.map(block => [block, nic.id] as const) : [])),
-  )
+  const shown = new Map(nics.map(nic => [nic.id, new Set(nic.blocks)]))
   for (const before of state.blocks.values()) {
-    const nic = on.get(before.block)
-    const next = nic === before.nic ? shownAgain(before, startedMs, nowMs) : lacking(before, state, startedMs)
+    const next =
+      shown.get(before.nic)?.has(before.block) === true
+        ? shownAgain(before, startedMs, nowMs)
+        : lacking(before, state, startedMs)
     if (next !== undefined) blocks.set(before.block, next)
   }
-  for (const [block, nic] of on) {
-    if (blocks.has(block) || state.nics.get(nic)?.phase === 'foreign') continue
-    blocks.set(block, { block, nic, phase: 'allocatable', born: ++born, sinceMs: nowMs, missed: 0, missedMs: 0 })
+  for (const [nic, on] of shown) {
+    const phase = state.nics.get(nic)?.phase
+    if (phase === undefined || phase === 'foreign') continue
+    for (const block of on)
+      if (!blocks.has(block))
+        blocks.set(block, { block, nic, phase: 'allocatable', born: ++born, sinceMs: nowMs, missed: 0, missedMs: 0 })
   }
   return { blocks, lastBorn: born }
 }
 
-/** Still there though it was given back: after a while that means that it must be given back again. */
+/** Still there though it was given back, after so long: the cloud has given it anew, to a request that was answered late or never. */
 function shownAgain(before: BlockState, startedMs: number, nowMs: number): BlockState {
   const late = startedMs >= before.sinceMs + LAG_MS
-  if (late && (before.phase === 'released' || before.phase === 'releasing'))
-    return { ...before, phase: 'drained', sinceMs: nowMs, missed: 0, missedMs: 0 }
+  if (late && before.phase === 'released')
+    return { ...before, phase: 'releasing', sinceMs: nowMs, missed: 0, missedMs: 0 }
   return before.missed === 0 ? before : { ...before, missed: 0, missedMs: 0 }
 }
 

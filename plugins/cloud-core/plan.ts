@@ -38,7 +38,11 @@ export function plan(state: NodeState, world: World, nowMs: number): readonly Ca
   if (observedMs === undefined) return observation(state)
   if (doubtMs !== undefined) return nowMs < doubtMs ? [] : observation(state)
   if (limits.wholeWrites) return state.pending.size > 0 ? [] : wholeWrite(state, world, nowMs, limits)
-  return [...sagas(state), ...growth(state, world, nowMs, limits), ...(world.releases ? releases(state, nowMs) : [])]
+  return [
+    ...sagas(state, limits),
+    ...growth(state, world, nowMs, limits),
+    ...(world.releases ? releases(state, nowMs) : []),
+  ]
 }
 
 /** Nobody can have more: what is still needed and why no call brings it. Undefined while all is well or under way. */
@@ -57,15 +61,19 @@ function observation(state: NodeState): readonly Call[] {
 }
 
 /** The next step of each interface that comes or goes. */
-function sagas(state: NodeState): Call[] {
+function sagas(state: NodeState, limits: Limits): Call[] {
   const calls: Call[] = []
   for (const { token, subnet, length, count } of state.intents.values())
     if (!isPending(state, call => call.kind === 'create' && call.token === token))
       calls.push({ kind: 'create', token, subnet, length, count })
   const taken = indicesTaken(state)
+  let room = limits.nics - taken.size
+  const full = room <= 0 && ![...state.nics.values()].some(({ phase }) => phase === 'leaving')
   for (const nic of byIndex(state)) {
     if (isPending(state, call => 'nic' in call && call.nic === nic.id && isSaga(call))) continue
-    if (nic.phase === 'made')
+    // Somebody else's interfaces have come to be where this one was to be.
+    if (nic.phase === 'made' && full) calls.push({ kind: 'delete', nic: nic.id })
+    if (nic.phase === 'made' && room-- > 0)
       calls.push({ kind: 'attach', nic: nic.id, index: lowestFree(taken, state.policy.firstNic), token: nic.token })
     if (nic.phase === 'attached') calls.push({ kind: 'protect', nic: nic.id })
     if (nic.phase === 'leaving') calls.push({ kind: 'detach', nic: nic.id })
@@ -101,7 +109,11 @@ function creation(
   for (const subnet of world.choices) {
     const [length] = lengthsIn(state, world, nowMs, limits, subnet)
     if (length === undefined) continue
-    const count = Math.min(limits.slots, Math.ceil(need / sizeOfLength(4, length)))
+    const count = Math.min(
+      limits.slots,
+      Math.ceil(need / sizeOfLength(4, length)),
+      new Single(world).atMost(subnet, length),
+    )
     return { kind: 'create', token: tokenOf(state.uid, state.lastIntent + n), subnet, length, count }
   }
   return undefined
@@ -110,16 +122,19 @@ function creation(
 /** What existing interfaces have room for, and how many addresses are still needed beyond that. */
 function requests(state: NodeState, world: World, nowMs: number, limits: Limits) {
   const found: Request[] = []
+  const single = new Single(world)
   let need = target(state, world.refillMs, nowMs) - have(state)
   for (const nic of byIndex(state)) {
     if (!isUsable(state, nic) || nic.phase !== 'ready') continue
     if (state.policy.families.includes(6)) found.push(...firstOf6(state, nic, limits))
     const [length] = lengthsIn(state, world, nowMs, limits, nic.subnet)
-    if (need <= 0 || length === undefined || isAsked(state, nic.id, 4)) continue
-    const room = limits.slots - slotsTaken(state, nic.id, 4)
+    if (need <= 0 || length === undefined) continue
+    const room = Math.min(limits.slots - slotsTaken(state, nic.id, 4), single.atMost(nic.subnet, length))
     const count = Math.min(room, Math.ceil(need / sizeOfLength(4, length)))
     if (count <= 0) continue
-    found.push({ nic: nic.id, length, family: 4, count })
+    single.asked(nic.subnet, length, count)
+    // One that is being given something is asked again afterwards: nothing else is needed for what it has room for.
+    if (!isAsked(state, nic.id, 4)) found.push({ nic: nic.id, length, family: 4, count })
     need -= count * sizeOfLength(4, length)
   }
   return { requests: found, need }
@@ -139,7 +154,7 @@ function releases(state: NodeState, nowMs: number): Call[] {
   return byIndex(state).flatMap((nic): Call[] => {
     if (nic.phase !== 'ready' || isAsked(state, nic.id, undefined)) return []
     const blocks = blocksOn(state, nic.id).filter(({ phase }) => phase !== 'released')
-    const drained = blocks.filter(({ phase }) => phase === 'drained')
+    const drained = blocks.filter(isToGo)
     const empty = drained.length === blocks.length && (blocks.length > 0 || nowMs - nic.sinceMs >= EMPTY_MS)
     if (nic.token !== '' && empty) return [{ kind: 'detach', nic: nic.id }]
     return drained.length === 0 ? [] : [{ kind: 'release', nic: nic.id, blocks: drained.map(b => b.block).sort() }]
@@ -150,7 +165,7 @@ function releases(state: NodeState, nowMs: number): Call[] {
 function wholeWrite(state: NodeState, world: World, nowMs: number, limits: Limits): Call[] {
   const add = world.growth ? requests(state, world, nowMs, limits).requests : []
   const remove = world.releases
-    ? [...state.blocks.values()].filter(isDrained).map(({ nic, block }) => ({ nic, block }))
+    ? [...state.blocks.values()].filter(isToGo).map(({ nic, block }) => ({ nic, block }))
     : []
   return add.length + remove.length === 0 ? [] : [{ kind: 'write', add, remove }]
 }
@@ -163,8 +178,31 @@ function lengthsIn(state: NodeState, world: World, nowMs: number, limits: Limits
   return whole ? limits.lengths[4] : limits.lengths[4].filter(length => length === 32)
 }
 
-function isDrained({ phase }: BlockState): boolean {
-  return phase === 'drained'
+/** How many single addresses can be asked for in one plan: a request for more than a subnet has is refused as a whole. */
+class Single {
+  readonly #subnets: World['subnets']
+  readonly #asked = new Map<SubnetId, number>()
+
+  constructor({ subnets }: Pick<World, 'subnets'>) {
+    this.#subnets = subnets
+  }
+
+  /** One at least, for what is known of a subnet may be old. */
+  atMost(id: SubnetId, length: number): number {
+    const free = this.#subnets.get(id)?.free
+    if (free === undefined || length !== 32) return Infinity
+    const asked = this.#asked.get(id) ?? 0
+    return asked === 0 ? Math.max(1, free) : free - asked
+  }
+
+  asked(id: SubnetId, length: number, count: number): void {
+    if (length === 32) this.#asked.set(id, (this.#asked.get(id) ?? 0) + count)
+  }
+}
+
+/** Also what has been asked for before, and may not have been carried out. */
+function isToGo({ phase, missed }: BlockState): boolean {
+  return phase === 'drained' || (phase === 'releasing' && missed === 0)
 }
 
 /** Something is being asked for the interface; of one family, or of any. */

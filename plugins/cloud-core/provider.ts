@@ -1,5 +1,5 @@
 /** The port to a cloud. An implementation makes each call once; what becomes of a failed one is decided by the caller. */
-import type { Call, CallKind, Failure, FailureKind, Limits, Reply, SeenNic, SeenSubnet } from './model.ts'
+import type { Call, CallKind, Failure, FailureKind, Limits, Reply, SeenNic, SeenSubnet, SubnetId } from './model.ts'
 
 /** A machine of the cluster, as its Node names it (spec.providerID) and its labels tell. */
 export interface Machine {
@@ -34,11 +34,20 @@ export interface CloudProvider {
   call(machine: Machine, call: Call, signal: AbortSignal): Promise<Reply>
   /** All interfaces that this project's tags or the machines name, and the subnets that it may use; throws CloudFailure. */
   sweep(machines: readonly Machine[], signal: AbortSignal): Promise<Sweep>
+  /**
+   * Which of the subnets with `forNics` that the last sweep has shown new interfaces of that machine may be in, where node
+   * classes have different ones; without it all of its zone. Pure.
+   */
+  choices?(machine: Machine): readonly SubnetId[]
+  /** Lets go of what it holds; no call is made afterwards. */
+  close?(): Promise<void>
 }
 
 export interface Sweep {
   readonly nics: readonly SeenNic[]
   readonly subnets: readonly SeenSubnet[]
+  /** What the configuration names and the cloud does not have, for people. */
+  readonly missing?: readonly string[]
 }
 
 /** A call that the cloud did not carry out, or may not have. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CloudDeviceRow } from '../../daemon/state/nic-rows.ts'
+import type { CloudDeviceRow } from '../../daemon/state/cloud-rows.ts'
 import type { HostAddressRow, NodeRow } from '../../daemon/state/tables.ts'
 import { egressRows } from './egress.ts'
 

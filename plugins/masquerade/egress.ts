@@ -3,7 +3,7 @@ import { familyIn } from '../../daemon/kernel/ip.ts'
 import type { Address } from '../../daemon/kernel/kernel.ts'
 import type { Problem } from '../../daemon/plugin.ts'
 import type { ReadonlyTable } from '../../daemon/state/table.ts'
-import type { CloudDeviceRow } from '../../daemon/state/nic-rows.ts'
+import type { CloudDeviceRow } from '../../daemon/state/cloud-rows.ts'
 import type { EgressRow, HostAddressRow, NodeRow, UplinkRow } from '../../daemon/state/tables.ts'
 
 export interface EgressInput {

@@ -15,10 +15,17 @@ export interface Counts {
   readonly outside: number
 }
 
+/** An address that is not free, and why: a pod or somebody else on the node has it, or it cools down. */
+export interface Occupied {
+  readonly value: bigint
+  readonly cooling: boolean
+}
+
 /** Leases by owner and by address. Those outside the ranges are kept like the others. */
 export class Leases {
   readonly #pool: string
   readonly #family: Family
+  readonly #fullestFirst: boolean
   #ranges: readonly AddressRange[] = []
   readonly #byOwner = new Map<string, Lease>()
   readonly #byAddress = new Map<bigint, string>()
@@ -27,9 +34,11 @@ export class Leases {
   /** What somebody else on the node has. */
   #foreign: ReadonlySet<bigint> = new Set()
 
-  constructor(pool: string, family: Family) {
+  /** `fullestFirst`: of the ranges that have free addresses the one gives that is least so, for others to become empty. */
+  constructor(pool: string, family: Family, fullestFirst = false) {
     this.#pool = pool
     this.#family = family
+    this.#fullestFirst = fullestFirst
   }
 
   get ranges(): readonly AddressRange[] {
@@ -77,8 +86,38 @@ export class Leases {
   isForeign(value: bigint): boolean {
     return this.#foreign.has(value)
   }
-  /** The lowest free address of the first range that has one. */
-  lowestFree(): bigint | undefined {
+  /** Leases that are held. */
+  held(): Iterable<Lease> {
+    return this.#byOwner.values()
+  }
+  /** Every address that is not free, in a range or not, each once. */
+  *occupied(): Generator<Occupied> {
+    for (const value of this.#byAddress.keys()) yield { value, cooling: false }
+    for (const value of this.#cooling.keys()) yield { value, cooling: true }
+    for (const value of this.#foreign)
+      if (!this.#byAddress.has(value) && !this.#cooling.has(value)) yield { value, cooling: false }
+  }
+  /** When the next address has cooled down, in a range or not. */
+  nextRested(): number | undefined {
+    return this.#cooling.values().next().value
+  }
+  /** The lowest free address of the first range that has one, or of the fullest such range. */
+  nextFree(): bigint | undefined {
+    return this.#fullestFirst ? this.#lowestOfFullest() : this.#lowestOfFirst()
+  }
+
+  #lowestOfFullest(): bigint | undefined {
+    let best: { readonly value: bigint; readonly fill: number } | undefined
+    for (const range of this.#ranges) {
+      const value = range.lowestFree()
+      if (value === undefined) continue
+      const { fill } = range
+      if (!best || fill > best.fill || (fill === best.fill && value < best.value)) best = { value, fill }
+    }
+    return best?.value
+  }
+
+  #lowestOfFirst(): bigint | undefined {
     for (const range of this.#ranges) {
       const value = range.lowestFree()
       if (value !== undefined) return value
@@ -111,6 +150,8 @@ export class Leases {
   /** Lets an address that nobody holds cool down until then; to be called in order of time. */
   rest(value: bigint, until: number): void {
     if (this.#byAddress.has(value)) return
+    // A key that is set again would keep its former place.
+    this.#cooling.delete(value)
     this.#cooling.set(value, until)
     this.#rangeOf(value)?.take(value)
   }

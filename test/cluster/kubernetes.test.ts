@@ -309,6 +309,10 @@ suite('a cluster with an API server and operators', () => {
     await plane.startServer(old)
     for (const node of cluster.nodes) await hasProblem(node, span)
     await plane.stopServer()
+    await assert.rejects(
+      plane.startServer(['--history', 'none']),
+      /ended \(1\):[^]*--history takes a number from 1, not none/,
+    )
     await plane.startServer()
     for (const node of cluster.nodes) await hasProblem(node, /^API server/, false)
   })

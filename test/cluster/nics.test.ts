@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { hostPrefix } from '../../daemon/kernel/ip.ts'
 import type { Net } from '../../daemon/kernel/kernel.ts'
-import type { CloudNicRow } from '../../daemon/state/nic-rows.ts'
+import type { CloudNicRow } from '../../daemon/state/cloud-rows.ts'
 import type { Trace } from '../../daemon/trace/tracer.ts'
 import { inNamespace } from '../../deploy/lab/command.ts'
 import { writeManifest } from '../../deploy/lab/configuration.ts'
@@ -205,7 +205,7 @@ suite('network interfaces of a node', () => {
   })
 
   test('a trace says by which one, and why', async () => {
-    const { stdout, stderr } = await node.causeway(
+    const { status, stdout, stderr } = await node.causeway(
       'trace',
       '--from',
       'default/node1-a',
@@ -214,7 +214,7 @@ suite('network interfaces of a node', () => {
       '-o',
       'json',
     )
-    assert.equal(stderr, '')
+    assert.equal(status, 0, stderr)
     assert.deepEqual((JSON.parse(stdout) as Trace).outcome, {
       kind: 'uplink',
       device: 'ens6',

@@ -39,7 +39,7 @@ function start(rescanMs = 600_000, prepare: (directory: string) => void = () => 
   const messages: string[] = []
   const note = (_: object, message: string): void => void messages.push(message)
   const log = { debug: note, info: note, warn: note, error: note }
-  const source = createDirectorySource({ directory, tables, log, rescanMs, settleMs: 20 })
+  const source = createDirectorySource({ directory, nodeName: 'n1', tables, log, rescanMs, settleMs: 20 })
   const stop = new AbortController()
   const running = source.run(stop.signal)
   return {

@@ -20,7 +20,7 @@ export async function askAccess(
 ): Promise<Access> {
   const asked = await Promise.all(
     resources.map(async resource => {
-      const allowed = await Promise.all(VERBS.map(verb => isAllowed(client, resource, verb, signal)))
+      const allowed = await Promise.all(VERBS.map(verb => isAllowed(client, { resource, verb }, signal)))
       return { resource, allowed, refused: VERBS.filter((_, n) => allowed[n] === false) }
     }),
   )
@@ -39,14 +39,22 @@ function problemOf(resource: ApiResource, verbs: readonly string[]): SourceProbl
   }
 }
 
+/** What somebody may do; in all namespaces, and with objects of all names, unless one is given. */
+export interface Right {
+  readonly resource: ApiResource
+  readonly subresource?: string
+  readonly verb: string
+  readonly namespace?: string
+  readonly name?: string
+}
+
 /** Undefined when it cannot be found out. */
-async function isAllowed(
+export async function isAllowed(
   client: Pick<ApiClient, 'create'>,
-  { group, plural }: ApiResource,
-  verb: string,
+  { resource: { group, plural }, ...rest }: Right,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  const spec = { resourceAttributes: { group, resource: plural, verb } }
+  const spec = { resourceAttributes: { group, resource: plural, ...rest } }
   const answer = await client.create(RESOURCES.accessReviews, {}, { spec }, signal).catch(() => undefined)
   const { status } = Object(answer) as { readonly status?: { readonly allowed?: boolean } }
   return status?.allowed

@@ -25,7 +25,7 @@ export interface EventRecorderOptions {
 }
 
 /** The same is said again after so long, or when its words change. API servers forget events after an hour. */
-const AGAIN_MS = 30 * 60_000
+export const AGAIN_MS = 30 * 60_000
 /** Events that are remembered; beyond it the oldest may be said twice. */
 const MOST = 10_000
 

@@ -90,3 +90,29 @@ test('a change of the own node is kept at once', async () => {
   await admin.patch(`${NODES}/n1`, { metadata: { labels: { cloud: 'aws' } } })
   await eventually(() => kept().includes('aws'))
 })
+
+test('addresses that the cloud gave the node are known, and those that it has not any more go', async () => {
+  await using before = await known()
+  const { api } = before
+  await api.server.up()
+  const kind = { apiVersion: 'causeway.dev/v1alpha1', kind: 'NodeNetwork', metadata: { name: 'n1' } }
+  const nic = { id: 'eni-1', mac: '02:00:00:00:00:01', index: 0, phase: 'ready' }
+  const block = { block: '10.0.0.16/28', nic: 'eni-1', phase: 'allocatable', born: 3 }
+  const networks = '/apis/causeway.dev/v1alpha1/nodenetworks'
+  await api.admin.create(networks, { ...kind, spec: { cloud: { provider: 'aws', nics: [nic], blocks: [block] } } })
+  {
+    await using world = await before.start('this')
+    await eventually(() => world.source.waitingFor() === undefined && world.tables.cloudBlocks.size === 1)
+    await eventually(() => readFileSync(join(before.folder, 'known-node.json'), 'utf8').includes('10.0.0.16/28'))
+  }
+  await api.server.down()
+  await using world = await before.start('another')
+  const { cloudBlocks, cloudNics, cloudMachines } = world.tables
+  await eventually(() => cloudBlocks.size === 1)
+  assert.deepEqual([cloudNics.get('eni-1')?.mac, cloudMachines.get('aws')?.shortage], ['02:00:00:00:00:01', ''])
+  assert.equal(cloudBlocks.initialized, false)
+  await api.server.up()
+  await api.admin.patch(`${networks}/n1`, { spec: { cloud: { blocks: [] } } })
+  await eventually(() => cloudBlocks.initialized && cloudBlocks.size === 0)
+  assert.equal(cloudNics.size, 1)
+})

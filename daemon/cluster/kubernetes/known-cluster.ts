@@ -1,6 +1,6 @@
 /**
  * What is known of the cluster, on disk, for a daemon that starts while the API server is away. This node's own row is
- * enough to start pods. The rest is only for a node that has started again: as long as its kernel lives, routes and maps
+ * enough to start pods, with what the cloud gave the node. The rest is only for a node that has started again: as long as its kernel lives, routes and maps
  * there are newer than anything on disk. Rows that come from here leave their tables incomplete, so that nothing is ever
  * taken away because of them.
  */
@@ -17,7 +17,18 @@ import type { Table } from '../../state/table.ts'
 import type { NodeRow, Tables } from '../../state/tables.ts'
 
 const KEPT = ['nodes', 'pods', 'services', 'endpointSlices', 'namespaces', 'networkPolicies', 'egressPolicies'] as const
-type KeptTables = Pick<Tables, (typeof KEPT)[number]>
+/** Of this node alone: they stand beside its row. */
+const CLOUD = ['cloudMachines', 'cloudNics', 'cloudBlocks'] as const
+type KeptTables = Pick<Tables, (typeof KEPT)[number] | (typeof CLOUD)[number]>
+
+/** What stands in the file of this node. */
+interface Own {
+  readonly bootId: string
+  readonly at: string
+  readonly row: NodeRow
+  /** Absent in files of older builds. */
+  readonly cloud?: Readonly<Partial<Record<(typeof CLOUD)[number], readonly unknown[]>>>
+}
 
 export interface KnownClusterOptions {
   readonly folder: string
@@ -47,7 +58,7 @@ export class KnownCluster {
     const { tables } = this.#options
     await mkdir(this.#options.folder, { recursive: true, mode: 0o700 })
     await Promise.all([
-      eachChange([tables.nodes], () => this.#keepOwn(), signal),
+      eachChange([tables.nodes, ...CLOUD.map(name => tables[name])], () => this.#keepOwn(), signal),
       eachChange(
         KEPT.map(name => tables[name]),
         () => this.#keepAll(signal),
@@ -60,9 +71,10 @@ export class KnownCluster {
   async recall(): Promise<Date | undefined> {
     const { tables, log } = this.#options
     try {
-      const own = JSON.parse(readFileSync(this.#ownFile, 'utf8')) as { row: NodeRow; at: string; bootId: string }
+      const own = JSON.parse(readFileSync(this.#ownFile, 'utf8')) as Own
       if (own.bootId !== this.#options.bootId) await this.#recallAll()
       if (!tables.nodes.initialized && tables.nodes.get(own.row.name) === undefined) tables.nodes.put(own.row)
+      for (const name of CLOUD) this.#recallRows(tables[name], own.cloud?.[name] ?? [])
       return new Date(own.at)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
@@ -84,11 +96,17 @@ export class KnownCluster {
     const { tables, nodeName, bootId } = this.#options
     const row = tables.nodes.get(nodeName)
     // A Node that is gone for a moment may be one that is registered anew.
-    if (row === undefined || JSON.stringify(row) === this.#ownText) return
-    this.#ownText = JSON.stringify(row)
-    await this.#write(this.#ownFile, async file => {
-      await writeFile(file, JSON.stringify({ bootId, at: new Date().toISOString(), row }), { mode: 0o600 })
-    })
+    if (row === undefined) return
+    const cloud = Object.fromEntries(CLOUD.map(name => [name, [...tables[name].values()]]))
+    const text = JSON.stringify({ row, cloud })
+    if (text === this.#ownText) return
+    this.#ownText = text
+    const own: Own = { bootId, at: new Date().toISOString(), row, cloud }
+    await this.#write(this.#ownFile, file => writeFile(file, JSON.stringify(own), { mode: 0o600 }))
+  }
+
+  #recallRows(table: Pick<Table<unknown>, 'put' | 'initialized'>, rows: readonly unknown[]): void {
+    if (!table.initialized) for (const row of rows) table.put(row)
   }
 
   /** And rests, so that a cluster in which something always changes does not keep the disk busy. */

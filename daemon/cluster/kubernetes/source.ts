@@ -7,6 +7,7 @@ import { pause } from '../../state/pause.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
 import type { ObjectField } from '../object-field.ts'
+import type { CloudTables } from '../parse-cloud-spec.ts'
 import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
@@ -30,7 +31,8 @@ export interface KubernetesSourceOptions extends WatchOptions {
   readonly tables: Pick<
     Tables,
     'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'networkPolicies' | 'egressPolicies'
-  >
+  > &
+    CloudTables
 }
 
 /** The first lists take so long at most where the API server answers, but for the largest clusters. */
@@ -72,7 +74,7 @@ class KubernetesSource implements ClusterSource, OwnNode {
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
-    this.#join = new NodeJoin(options.tables.nodes)
+    this.#join = new NodeJoin(options.tables, options.nodeName)
     this.#parts = this.#makeParts()
     const groups = new Set(this.#parts.map(part => part.group))
     this.#pending = new Map(
@@ -138,7 +140,8 @@ class KubernetesSource implements ClusterSource, OwnNode {
     for (let answered = false; !answered && !signal.aborted; ) {
       const access = await askAccess(client, resources, signal)
       this.#refused = access.refused
-      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
+      for (const { message } of access.refused.values())
+        log.error({ right: message }, 'cluster source: a right is missing')
       answered = access.answered
       if (!answered) await pause(clock, ACCESS_MS, signal)
     }
@@ -152,12 +155,13 @@ class KubernetesSource implements ClusterSource, OwnNode {
     const query = { labelSelector: SERVED_SELECTOR }
     // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
     const first = new FirstTogether()
-    const state: Group = { tables: [nodes, services, endpointSlices] }
+    const { cloudMachines, cloudNics, cloudBlocks } = tables
+    const state: Group = { tables: [nodes, services, endpointSlices, cloudMachines, cloudNics, cloudBlocks] }
     const part = <T>(resource: ApiResource, parse: Collection<T>['parse'], target: RowTarget<T>, of?: Query): Part =>
       this.#part(state, { resource, parse, target: first.add(target), ...(of !== undefined && { query: of }) })
     return [
       part(RESOURCES.nodes, nodesOf(keep), this.#join.nodes),
-      part(RESOURCES.nodeNetworks, networkOfNode, this.#join.networks),
+      part(RESOURCES.nodeNetworks, networkOfNode(nodeName), this.#join.networks),
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),

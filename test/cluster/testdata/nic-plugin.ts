@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Plugin } from '../../../daemon/plugin.ts'
-import type { CloudNicRow } from '../../../daemon/state/nic-rows.ts'
+import type { CloudNicRow } from '../../../daemon/state/cloud-rows.ts'
 
 const EVERY_MS = 20
 

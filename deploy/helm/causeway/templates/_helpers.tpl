@@ -83,6 +83,7 @@ capabilities:
 # The whole tree: a container's own /sys/fs/cgroup shows no more than itself.
 - name: cgroup
   mountPath: {{ .Values.config.paths.cgroup }}
+  readOnly: true
   mountPropagation: HostToContainer
 # Namespaces of pods are mounted while the daemon runs. Runtimes name them by either path.
 - name: netns
