@@ -193,6 +193,7 @@ export class Datapath implements AsyncDisposable {
       settings: options.settings,
       tables,
       current: () => this.#set.nicWays,
+      ready: () => this.#set.constants['nic_flags'] !== 0,
       known: parts.nicsKnown,
     })
     this.#reconcilers = [

@@ -21,6 +21,8 @@ export interface NicsOptions {
   readonly settings: DatapathSettings
   readonly tables: Tables
   readonly current: () => NicWayMap
+  /** Whether the programs in use go by interfaces. */
+  readonly ready: () => boolean
   /** Called once `cloudDevices` holds what there is. */
   readonly known: () => void
   readonly log: Logger
@@ -76,9 +78,9 @@ export class Nics {
 
   /** Follows table and kernel until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { kernel, settings, tables, log, known } = this.#options
+    const { kernel, settings, tables, log, known, ready } = this.#options
     const sysctls = recordedSysctls(kernel, settings.paths.state)
-    const devices = { net: kernel.net, sysctls, tables, families: familiesOf(settings), log }
+    const devices = { net: kernel.net, sysctls, tables, families: familiesOf(settings), ready, log }
     await Promise.all([
       followNicDevices(devices, known, signal),
       eachChange([tables.cloudDevices], () => this.#planRoutes(), signal),
