@@ -5,12 +5,12 @@ import type { Address, Prefix } from '../kernel/kernel.ts'
 import type { Cloud, EndpointRow, NodeRow, Tables } from '../state/tables.ts'
 import { MOST_POD_ADDRESSES } from './join-node.ts'
 
-/** Fields of NodeNetwork.status; null where there is nothing to tell. */
 /** What of the configuration is published. */
 export interface FactSettings extends Pick<Settings, 'nodeName'> {
   readonly routing: Pick<Settings['routing'], 'nativeNetwork'>
 }
 
+/** Fields of NodeNetwork.status; null where there is nothing to tell. */
 export interface NodeFacts {
   readonly cloud: Cloud | 'none'
   readonly nativeNetwork: string | null
@@ -34,6 +34,7 @@ export function untold(
   return [{ place: `NodeNetwork ${nodeName}`, message }]
 }
 
+/** What is told: addresses that other nodes cannot derive from the node's ranges, 256 at most, the oldest pods' first. */
 export function nodeFacts({ nodeName, routing }: FactSettings, tables: FactTables, cloud: Cloud | 'none'): NodeFacts {
   const own = tables.nodes.get(nodeName)
   const outside =

@@ -389,8 +389,11 @@ export function parseListen(value: string): { readonly host: string; readonly po
   return known ? { host: six ?? four, port: Number(port) } : undefined
 }
 
+/** Who we are is not said in a URL, which is shown and logged. */
 function isServer(text: string): boolean {
-  return URL.canParse(text) && new URL(text).protocol === 'https:'
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return protocol === 'https:' && username + password + search + hash === ''
 }
 
 function isPrefix(text: string): boolean {

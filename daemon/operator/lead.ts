@@ -88,7 +88,7 @@ export class Leadership {
   }
 
   problems(): readonly SourceProblem[] {
-    const unheard = byProblem(this.#watches.filter(({ watch }) => watch.problem !== undefined))
+    const unheard = byProblem(this.#watches.filter(({ watch }) => !watch.synced || watch.problem !== undefined))
     return [
       ...unheard.map(({ names, problem }) => ({ place: names, message: problem })),
       ...this.#watches.flatMap(({ problems }) => problems()),

@@ -4,10 +4,9 @@
  * there are newer than anything on disk. Rows that come from here leave their tables incomplete, so that nothing is ever
  * taken away because of them.
  */
-import { createReadStream, readFileSync } from 'node:fs'
-import { mkdir, open, rename, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../plugin.ts'
 import type { Clock } from '../../state/clock.ts'
@@ -48,6 +47,8 @@ const SLICE = 200
 
 export class KnownCluster {
   readonly #options: KnownClusterOptions
+  /** This node's row as it is on disk. */
+  #ownText: string | undefined
 
   constructor(options: KnownClusterOptions) {
     this.#options = options
@@ -69,18 +70,33 @@ export class KnownCluster {
 
   /** Puts what was known into tables that are not complete; tells since when it was, undefined when nothing was known. */
   async recall(): Promise<Date | undefined> {
-    const { tables, log } = this.#options
+    const { tables } = this.#options
+    const { nodes } = tables
+    const own = this.#readOwn()
+    if (own === undefined) return undefined
+    if (own.bootId !== this.#options.bootId) await this.#recallAll()
+    if (!nodes.initialized && nodes.get(own.row.name) === undefined) nodes.put(own.row)
+    for (const name of CLOUD) this.#recallRows(tables[name], own.cloud?.[name] ?? [])
+    return own.at
+  }
+
+  #readOwn(): (Omit<Own, 'at'> & { readonly at: Date }) | undefined {
     try {
-      const own = JSON.parse(readFileSync(this.#ownFile, 'utf8')) as Own
-      if (own.bootId !== this.#options.bootId) await this.#recallAll()
-      if (!tables.nodes.initialized && tables.nodes.get(own.row.name) === undefined) tables.nodes.put(own.row)
-      for (const name of CLOUD) this.#recallRows(tables[name], own.cloud?.[name] ?? [])
-      return new Date(own.at)
+      // Written below; a disk that was full, or a hand, may have left something else.
+      const { row, at, bootId, cloud } = JSON.parse(readFileSync(this.#ownFile, 'utf8')) as Partial<Own>
+      if (row?.name !== this.#options.nodeName) throw new Error(`it is not of node ${this.#options.nodeName}`)
+      const since = new Date(at ?? '')
+      if (Number.isNaN(since.getTime())) throw new Error('it does not say of when it is')
+      return { row, at: since, bootId: bootId ?? '', cloud: cloud ?? {} }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        log.warn({ error: messageOf(error) }, 'what was known of the cluster cannot be read')
+      this.#cannotRead(this.#ownFile, error)
       return undefined
     }
+  }
+
+  #cannotRead(file: string, error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    this.#options.log.warn({ file, error: messageOf(error) }, 'what was known of the cluster cannot be read')
   }
 
   get #ownFile(): string {
@@ -90,8 +106,6 @@ export class KnownCluster {
     return join(this.#options.folder, 'known-cluster.jsonl')
   }
 
-  #ownText: string | undefined
-
   async #keepOwn(): Promise<void> {
     const { tables, nodeName, bootId } = this.#options
     const row = tables.nodes.get(nodeName)
@@ -100,9 +114,8 @@ export class KnownCluster {
     const cloud = Object.fromEntries(CLOUD.map(name => [name, [...tables[name].values()]]))
     const text = JSON.stringify({ row, cloud })
     if (text === this.#ownText) return
-    this.#ownText = text
     const own: Own = { bootId, at: new Date().toISOString(), row, cloud }
-    await this.#write(this.#ownFile, file => writeFile(file, JSON.stringify(own), { mode: 0o600 }))
+    if (await this.#write(this.#ownFile, file => file.appendFile(JSON.stringify(own)))) this.#ownText = text
   }
 
   #recallRows(table: Pick<Table<unknown>, 'put' | 'initialized'>, rows: readonly unknown[]): void {
@@ -113,15 +126,14 @@ export class KnownCluster {
   async #keepAll(signal: AbortSignal): Promise<void> {
     const { clock, tables } = this.#options
     const began = clock.now()
-    await this.#write(this.#allFile, async path => {
-      await using file = await open(path, 'w', 0o600)
+    await this.#write(this.#allFile, async file => {
       for (const name of KEPT) await this.#writeRows(file, name, tables[name])
     })
     await pause(clock, Math.max(WRITE_MS, WRITE_SHARE * (clock.now() - began)), signal)
   }
 
   async #writeRows(
-    file: { appendFile(text: string): Promise<void> },
+    file: Pick<FileHandle, 'appendFile'>,
     name: string,
     table: Pick<Table<unknown>, 'values'>,
   ): Promise<void> {
@@ -136,22 +148,34 @@ export class KnownCluster {
     await file.appendFile(text)
   }
 
-  /** The file takes its name when it is whole; a disk that is full is no reason to stop. */
-  async #write(file: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  /** The file takes its name when it is whole and on the disk; whether it has. A disk that is full is no reason to stop. */
+  async #write(path: string, write: (file: FileHandle) => Promise<void>): Promise<boolean> {
     try {
-      await write(`${file}.tmp`)
-      await rename(`${file}.tmp`, file)
+      {
+        await using file = await open(`${path}.tmp`, 'w', 0o600)
+        await write(file)
+        await file.datasync()
+      }
+      await rename(`${path}.tmp`, path)
+      return true
     } catch (error) {
-      this.#options.log.warn({ file, error: messageOf(error) }, 'what is known of the cluster could not be kept')
+      this.#options.log.warn({ file: path, error: messageOf(error) }, 'what is known of the cluster could not be kept')
+      return false
     }
   }
 
+  /** As far as it can be read. */
   async #recallAll(): Promise<void> {
-    for await (const line of createInterface({ input: createReadStream(this.#allFile) })) {
-      const [name, row] = JSON.parse(line) as [(typeof KEPT)[number], unknown]
-      // Written above; a table of a newer build may not be there.
-      const table: Pick<Table<unknown>, 'put' | 'initialized'> | undefined = this.#options.tables[name]
-      if (table !== undefined && !table.initialized) table.put(row)
+    try {
+      await using file = await open(this.#allFile)
+      for await (const line of file.readLines()) {
+        const [name, row] = JSON.parse(line) as [(typeof KEPT)[number], unknown]
+        // Written above; a table of a newer build may not be there.
+        const table: Pick<Table<unknown>, 'put' | 'initialized'> | undefined = this.#options.tables[name]
+        if (table !== undefined && !table.initialized) table.put(row)
+      }
+    } catch (error) {
+      this.#cannotRead(this.#allFile, error)
     }
   }
 }
