@@ -5,7 +5,7 @@ import { listAt, valueAt } from '../../../deploy/lab/api-server/objects/json.ts'
 import { node } from '../../../test/support/api-server.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { startOwnApi } from '../../../test/support/kubernetes-source.ts'
-import { blocksOf, cloudOf, join, lead, memoryAws, moody, say, setupOf } from './testdata.ts'
+import { blocksOf, cloudOf, join, lead, memoryAws, moody, say, setupOf } from '../../../test/support/cloud-operator.ts'
 
 test('a node gets a prefix before it asks, and at once what its pods wait for', async () => {
   await using stack = new AsyncDisposableStack()

@@ -158,7 +158,7 @@ export class NodeWords {
     signal: AbortSignal,
   ): Promise<void> {
     const object = { resource: RESOURCES.nodes, name, namespace: '', uid }
-    await this.#options.events.warn(object, `NoAddresses${reason}`, message, signal)
+    await this.#options.events.warn(object, reason, message, signal)
   }
 }
 

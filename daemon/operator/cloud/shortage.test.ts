@@ -6,7 +6,18 @@ import type { TestApi } from '../../../test/support/api-server.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { startOwnApi } from '../../../test/support/kubernetes-source.ts'
 import type { Failure } from '../../../plugins/cloud-core/model.ts'
-import { blocksOf, cloudOf, join, lead, LIMITS, memoryAws, moody, networkOf, say, setupOf } from './testdata.ts'
+import {
+  blocksOf,
+  cloudOf,
+  join,
+  lead,
+  LIMITS,
+  memoryAws,
+  moody,
+  networkOf,
+  say,
+  setupOf,
+} from '../../../test/support/cloud-operator.ts'
 
 const TAINT = 'causeway.dev/no-addresses'
 
@@ -57,7 +68,7 @@ test('a machine that is full says so although nothing of its addresses changes, 
   assert.deepEqual(await conditionOf(api, 'a'), { status: 'False', reason: 'MachineFull', message })
   await eventually(async () => (await nodeOf(api, 'a')).taints.length === 2)
   assert.deepEqual((await nodeOf(api, 'a')).taints, ['theirs', TAINT])
-  assert.deepEqual(await eventsOf(api, 'a'), ['Node NoAddressesMachineFull'])
+  assert.deepEqual(await eventsOf(api, 'a'), ['Node MachineFull'])
 
   await say(api, 'a', 20, 0)
   await eventually(async () => (await shortageOf(api, 'a')) === '' && (await nodeOf(api, 'a')).taints.length === 1)
@@ -79,9 +90,9 @@ test('subnets without addresses are named with the way out, and the scheduler co
   )
   await eventually(async () => (await nodeOf(api, 'a')).capacity !== '110')
   const { capacity, taints } = await nodeOf(api, 'a')
-  assert.ok(Number(capacity) >= 16 && Number(capacity) <= 27, `${capacity}`)
+  assert.ok(Number(capacity) >= 16 && Number(capacity) <= 27)
   assert.deepEqual(taints, [], 'it is not configured')
-  assert.deepEqual(await eventsOf(api, 'a'), ['Node NoAddressesSubnetsFull'])
+  assert.deepEqual(await eventsOf(api, 'a'), ['Node SubnetsFull'])
 })
 
 const failing: readonly (readonly [what: string, kind: string, failure: Failure, reason: string, says: RegExp])[] = [
@@ -111,7 +122,7 @@ for (const [what, kind, failure, reason, says] of failing)
     assert.match(condition?.message ?? '', says)
     await eventually(async () => (await shortageOf(api, 'a')) !== '')
     assert.match(await shortageOf(api, 'a'), says)
-    assert.deepEqual(await eventsOf(api, 'a'), [`Node NoAddresses${reason}`])
+    assert.deepEqual(await eventsOf(api, 'a'), [`Node ${reason}`])
     const [told] = leader.addresses?.status().nodes ?? []
     assert.ok(told?.failure?.includes(failure.message) === true, JSON.stringify(told))
     cloud.failing = {}
