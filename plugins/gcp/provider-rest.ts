@@ -38,9 +38,11 @@ export class Rest {
     const { endpoint } = this.#options
     const path = api.path(of)
     const url = `${endpoint === '' ? SERVICE : endpoint}/compute/v1/projects/${path}`
-    const headers = await within(asking, this.#headers(url, path.slice(0, path.indexOf('/')))).catch((error: unknown) => {
-      throw withoutToken(error, asked)
-    })
+    const headers = await within(asking, this.#headers(url, path.slice(0, path.indexOf('/')))).catch(
+      (error: unknown) => {
+        throw withoutToken(error, asked)
+      },
+    )
     const answer = await this.#send(api, url, headers, asking, asked)
     try {
       return read(answer)
@@ -102,7 +104,7 @@ async function within<T>({ signal, timeoutMs }: Asking, promise: Promise<T>): Pr
 
 /** Without a project the library would look for one, at services that nobody may have allowed it to ask. */
 async function authClient(projectId: string): Promise<AuthClient> {
-  const { GoogleAuth } = await import('google-auth-library')
+  const { GoogleAuth } = await import('./sdk.ts')
   return await new GoogleAuth({ scopes: SCOPES, projectId }).getClient()
 }
 
