@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * A device that leads to other nodes. uplink_in (ingress) takes packets for local pods and for services out of the
- * host's way, uplink_out (egress) sees the host's own answers as a service, and those of another CNI's pods. Everything
- * else belongs to the host and passes untouched, whatever it looks like; programs of others on the device see it too.
+ * host's way, uplink_out (egress) sees the host's own answers as a service, those of another CNI's pods, and what has
+ * to leave by another network interface. Everything else belongs to the host and passes untouched, whatever it looks
+ * like; programs of others on the device see it too.
  */
 #include <linux/if_packet.h>
 #include "lib/arrive.h"
@@ -36,14 +37,16 @@ int uplink_out(struct __sk_buff *skb)
 {
 	struct packet p = {.hook = HOOK_UPLINK_OUT, .scope = SERVICE_NOBODY};
 
+	int verdict = TC_ACT_UNSPEC;
+
 	/* What came by another device has been seen there, unless that is another CNI's. */
-	if (!former_pods && skb->ingress_ifindex)
+	if (!former_pods && !nic_flags && skb->ingress_ifindex)
 		return TC_ACT_UNSPEC;
 	if (parse_frame(skb, &p) || parse_ip(skb, &p))
 		return TC_ACT_UNSPEC;
-	if (skb->ingress_ifindex && !endpoint_is_former(&p.tuple.source))
-		return TC_ACT_UNSPEC;
-	return depart(skb, &p);
+	if (!skb->ingress_ifindex || endpoint_is_former(&p.tuple.source))
+		verdict = depart(skb, &p);
+	return nic_flags && verdict == TC_ACT_UNSPEC ? nic_depart(skb, &p) : verdict;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

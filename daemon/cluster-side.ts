@@ -4,6 +4,7 @@ import { nodeFacts } from './cluster/node-facts.ts'
 import type { ApiSide } from './cluster/create-source.ts'
 import { Warnings } from './cluster/kubernetes/warnings.ts'
 import { type Troubles, warnCluster } from './cluster-warnings.ts'
+import { CloudReport } from './cluster/kubernetes/cloud-report.ts'
 import { NodeReport } from './cluster/kubernetes/node-report.ts'
 import type { SettingsLayer } from './config/load.ts'
 import type { Endpoints } from './endpoint/endpoints.ts'
@@ -48,6 +49,9 @@ export function speakToCluster(
   })
   jobs.run('the report of this node', stop => report.run(stop))
   const { nodeName } = config
+  const needs = { client, nodeName, ownUids, tables, log: log.child('report'), clock: systemClock }
+  const cloudReport = new CloudReport(needs)
+  jobs.run('what this node needs of the cloud', stop => cloudReport.run(stop))
   const warnings = new Warnings({ client, nodeName, log: log.child('events'), clock: systemClock })
   const troubles = (): Troubles => ({
     nodeName,

@@ -41,10 +41,21 @@ class PoolError extends CausewayError {
   }
 }
 
+export interface ExhaustedOptions extends ErrorOptions {
+  /** Waiting is no use: who asked is told at once. */
+  readonly final?: boolean
+  /** Another pool that the pod may have an address of instead. */
+  readonly fallback?: string
+}
+
 /** Every address of a pool is taken: the pool with its numbers. */
 export class PoolExhausted extends PoolError {
-  constructor(message: string, options?: ErrorOptions) {
+  readonly final: boolean
+  readonly fallback: string | undefined
+  constructor(message: string, { final = false, fallback, ...options }: ExhaustedOptions = {}) {
     super('POOL_EXHAUSTED', message, options)
+    this.final = final
+    this.fallback = fallback
   }
 }
 

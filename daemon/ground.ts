@@ -5,6 +5,7 @@ import { type CloudFinding, findCloud, machineCloud } from './cloud.ts'
 import { type ApiSide, createSource } from './cluster/create-source.ts'
 import { type ClusterSource, exposeSource } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
+import { familiesOf } from './config/schema.ts'
 import { RESTORING } from './endpoint/endpoints.ts'
 import { LinuxKernel } from './kernel/linux.ts'
 import { warmThreadPool } from './kernel/netns/thread-pool.ts'
@@ -73,7 +74,8 @@ export async function layGround(
   exposeHealth(metrics, health)
   health.ask('cluster source', () => source.waitingFor())
   const enabled = await loadPlugins(config, ownPlugins, { signal })
-  const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
+  const offered = { metrics, kernel, tables, nodeName: config.nodeName, families: familiesOf(config) }
+  const hostFor = (name: string) => ({ ...offered, log: log.child(name) })
   const plugins = stack.use(await setUpPlugins({ plugins: enabled, hostFor, signal }))
   const machine = machineCloud()
   const cloud = () => findCloud(config.cloud, tables.nodes.get(config.nodeName), machine)

@@ -1,7 +1,7 @@
 /** Runs a daemon with the settings that the cluster has for its node, and again when they change. */
 import { join } from 'node:path'
 import type { Refusal } from './cluster-side.ts'
-import { askSettings, keepSettings } from './cluster/kubernetes/ask-settings.ts'
+import { askSettings, keepSettings, keptSettings } from './cluster/kubernetes/ask-settings.ts'
 import { connectApi } from './cluster/kubernetes/connect.ts'
 import type { Config, LoadedConfig, SettingsLayer } from './config/load.ts'
 import { isConfigError, messageOf } from './errors.ts'
@@ -19,12 +19,23 @@ export async function runWithSettings({ load, run }: SettledRun, signal: AbortSi
   const refusal = refusalBy(load)
   for (;;) {
     const base = await load([])
-    const { config, explain } = await withSettings(base, load, signal)
+    const settled = await unlessStopped(withSettings(base, load, signal), signal)
+    if (settled === undefined) return
     try {
-      if ((await run(config, signal, refusal)) === 'stopped') return
+      if ((await run(settled.config, signal, refusal)) === 'stopped') return
     } catch (error) {
-      throw isConfigError(error) ? explain(error) : error
+      throw isConfigError(error) ? settled.explain(error) : error
     }
+  }
+}
+
+/** To be told to stop is no failure: undefined. */
+async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error
+    return undefined
   }
 }
 
@@ -40,7 +51,10 @@ export function refusalBy(load: SettledRun['load']): Refusal {
   }
 }
 
-/** What cannot be used is left out, and the daemon that follows the settings says so. */
+/**
+ * Where the cluster does not say what is for this node, or says what cannot be used, what was used last counts; the daemon
+ * that follows the settings tells of it.
+ */
 async function withSettings(base: LoadedConfig, load: SettledRun['load'], signal: AbortSignal): Promise<LoadedConfig> {
   const { cluster, paths, nodeName, logLevel } = base.config
   if (cluster.source !== 'kubernetes') return base
@@ -48,14 +62,29 @@ async function withSettings(base: LoadedConfig, load: SettledRun['load'], signal
   const keptFile = join(paths.state, 'node-settings.json')
   const metrics = { requested: () => undefined }
   using api = await connectApi({ settings: cluster.kubernetes, build: buildInfo(), log, metrics })
-  const layers = await askSettings({ client: api.client, nodeName, keptFile, log }, signal)
-  if (layers.length === 0) return base
-  try {
-    const loaded = await load(layers)
-    keepSettings(keptFile, layers)
-    return loaded
-  } catch (error) {
-    log.error({ error }, 'the NodeSettings of this node cannot be used')
-    return base
+  const used = async (layers: readonly SettingsLayer[]): Promise<LoadedConfig | undefined> => {
+    try {
+      return layers.length === 0 ? base : await load(layers)
+    } catch (error) {
+      log.error({ nodeSettings: namesOf(layers), error }, 'the NodeSettings of this node cannot be used')
+      return undefined
+    }
   }
+  const asked = await askSettings({ client: api.client, nodeName, log }, signal)
+  const loaded = asked && (await used(asked))
+  if (asked === undefined || loaded === undefined) {
+    const kept = keptSettings(keptFile)
+    log.warn({ nodeSettings: namesOf(kept) }, 'the NodeSettings of the last time count')
+    return (await used(kept)) ?? base
+  }
+  try {
+    keepSettings(keptFile, asked)
+  } catch (error) {
+    log.warn({ file: keptFile, error: messageOf(error) }, 'the NodeSettings of this node could not be kept')
+  }
+  return loaded
+}
+
+function namesOf(layers: readonly SettingsLayer[]): string {
+  return layers.map(({ name }) => name).join(', ')
 }

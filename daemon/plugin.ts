@@ -52,6 +52,8 @@ export interface Host {
   readonly kernel: Kernel
   readonly tables: Tables
   readonly nodeName: string
+  /** Those of the addresses that pods get. */
+  readonly families: readonly Family[]
   /** Runs at shutdown, last registered first. */
   defer(d: AsyncDisposable): void
 }
@@ -122,6 +124,18 @@ export interface Lease {
   readonly address: string
   readonly pool: string
 }
+/** Texts that outlive the daemon and the kernel, on disk. */
+export interface Notes {
+  /** As they were at the start. */
+  readonly entries: ReadonlyMap<string, string>
+  /** False when some may have been lost. */
+  readonly complete: boolean
+  /**
+   * Resolves when it is on the disk; undefined takes the note away. When it rejects the disk may have either. Never more
+   * than some thousands: all of them are written anew now and then.
+   */
+  write(key: string, text: string | undefined): Promise<void>
+}
 /** An address that was given back before the daemon started, and how long before. */
 export interface Released {
   readonly lease: Lease
@@ -136,6 +150,10 @@ export interface PoolStatus {
   readonly cooling: number
   readonly excluded: number
   readonly free: number
+  /** Where more come from when no address is free, so that pods can be started all the same; absent: from nowhere. */
+  readonly more?: string
+  /** Blocks that the ranges are part of, by their state; absent where there are none. */
+  readonly blocks?: Readonly<Record<string, number>>
 }
 /** The pool of pods that ask for no other; some plugin must serve it. */
 export const DEFAULT_POOL = 'default'
@@ -145,8 +163,8 @@ export interface Ipam {
   readonly pools: readonly string[]
   /**
    * The same owner asking twice gets the same lease. Waits while addresses cool down or the pool is still being filled;
-   * when the signal aborts that wait, throws what it waited for. Throws PoolExhausted (with numbers), AddressInUse,
-   * AddressNotInPool, UnknownPool.
+   * when the signal aborts that wait, throws what it waited for. Throws PoolExhausted (with numbers; and where waiting is
+   * no use or the pod may have an address of another pool, saying that), AddressInUse, AddressNotInPool, UnknownPool.
    */
   allocate(request: AddressRequest, signal: AbortSignal): Promise<Lease>
   /**
@@ -157,9 +175,9 @@ export interface Ipam {
   /**
    * Claims the leases of pods that outlived the last daemon, also those it would not give today; of two owners of one
    * address the first counts, and the plugin says so in its log. What was released shortly before cools down for the
-   * rest of its time. Called once, before the first allocate.
+   * rest of its time. The notes are its own. Called once, before the first allocate.
    */
-  restore(leases: readonly Lease[], released: readonly Released[]): Promise<void>
+  restore(leases: readonly Lease[], released: readonly Released[], notes: Notes): Promise<void>
   status(): readonly PoolStatus[]
 }
 

@@ -128,13 +128,14 @@ function lifeOf(name: string, options: RunOptions): PluginLife {
 }
 
 async function setUpOne(life: PluginLife, setUp: Setup, options: RunOptions): Promise<Parts> {
-  const { log, metrics, kernel, tables, nodeName } = options.hostFor(life.name)
+  const { log, metrics, kernel, tables, nodeName, families } = options.hostFor(life.name)
   const host: Host = {
     log,
     metrics,
     kernel,
     tables,
     nodeName,
+    families,
     signal: life.signal,
     defer: disposable => {
       life.defer(disposable)

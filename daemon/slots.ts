@@ -10,6 +10,7 @@ export const OWN_COMMANDS: readonly string[] = [
   'health',
   'endpoints',
   'pools',
+  'ipam',
   'nodes',
   'services',
   'nat',

@@ -8,6 +8,7 @@ import { ensureAnchor } from './datapath/blocks.ts'
 import { recordedSysctls } from './datapath/former-sysctls.ts'
 import { Machine } from './kernel/memory/machine.ts'
 import type { MemoryKernel } from './kernel/memory/kernel.ts'
+import { tellManagers } from './datapath/unmanaged-nics.ts'
 import { uninstall, type UninstallSettings } from './uninstall.ts'
 
 const NAME = 'cw0123456789ab'
@@ -24,7 +25,8 @@ function node(): Node {
   const root = mkdtempSync(join(tmpdir(), 'cw-uninstall-'))
   const at = (name: string): string => join(root, name)
   const places = { run: at('run'), state: at('state'), bpf: at('bpf'), cniConf: at('cni'), cniBin: at('bin') }
-  const paths = { ...places, cgroup: at('cgroup'), sysctl: '/proc/sys' }
+  const managers = { networkd: at('networkd'), networkManager: at('nm') }
+  const paths = { ...places, ...managers, cgroup: at('cgroup'), sysctl: '/proc/sys' }
   for (const path of [paths.run, paths.state]) {
     mkdirSync(path)
     writeFileSync(join(path, 'file'), '')
@@ -54,6 +56,22 @@ test('pods keep their network unless their loss is asked for', async () => {
     ['lo'],
   )
   assert.ok(!existsSync(has.paths.run) && !existsSync(has.paths.state))
+})
+
+test('managers of the host’s network get network interfaces back, and rules go', async () => {
+  using has = node()
+  tellManagers(has.paths, ['02:00:00:00:00:11'])
+  const theirs = { family: 4, priority: 9, table: 7, protocol: 3 } as const
+  has.kernel.net.run([
+    { op: 'rule-add', rule: { family: 4, priority: 601, from: '10.0.1.16/28', table: 51_713, protocol: 0xca } },
+    { op: 'rule-add', rule: theirs },
+  ])
+  await has.remove(true)
+  assert.deepEqual(readdirSync(has.paths.networkd), [])
+  assert.deepEqual(
+    has.kernel.net.rules().filter(rule => rule.protocol !== undefined && rule.protocol !== 2),
+    [theirs],
+  )
 })
 
 test('networks of others that were set aside come back', async () => {

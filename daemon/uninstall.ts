@@ -15,6 +15,7 @@ import { removeDeviceHooks } from './datapath/device-hooks.ts'
 import { restoreSysctls } from './datapath/former-sysctls.ts'
 import { removeOverlay } from './datapath/overlay.ts'
 import { isPodDevice } from './datapath/pod-device.ts'
+import { tellManagers } from './datapath/unmanaged-nics.ts'
 import { CausewayError, messageOf } from './errors.ts'
 import { CAUSEWAY_PROTOCOL, type Kernel, type Net } from './kernel/kernel.ts'
 
@@ -77,6 +78,8 @@ function steps(
     ['the overlay device', () => removeOverlay(net)],
     ['the anchor pair and its tc blocks', () => removeAnchor(net)],
     ['routes', () => removeRoutes(net)],
+    ['routing rules', () => removeRules(net)],
+    [`what managers of the host's network are told`, () => tellManagers(paths, [])],
     ['changes of sysctls', () => restoreSysctls(kernel, paths.state)],
     [`pins in ${paths.bpf}`, () => removePins(paths.bpf)],
     [`the state in ${paths.state}`, () => removeFolder(paths.state)],
@@ -106,6 +109,11 @@ async function removePods(net: Net, pods: readonly string[]): Promise<void> {
   if (pods.length === 0) return
   net.run(pods.map(link => ({ op: 'link-set', link, group: DOOMED_GROUP })))
   await net.runBlocking([{ op: 'group-delete', group: DOOMED_GROUP }])
+}
+
+function removeRules(net: Net): void {
+  const rules = net.rules().filter(rule => rule.protocol === CAUSEWAY_PROTOCOL)
+  if (rules.length > 0) net.run(rules.map(rule => ({ op: 'rule-delete', rule })))
 }
 
 function removeRoutes(net: Net): void {

@@ -63,6 +63,7 @@ static __always_inline bool balance_note(struct __sk_buff *skb, const struct pac
 	__be32 sequence = 0;
 
 	own->remembered = 0;
+	own->ingress = nic_flags && p->scope == SERVICE_OUTSIDE && p->hook == HOOK_UPLINK_IN ? skb->ifindex : 0;
 	own->opens = packet_opens(p);
 	if (own->opens && bpf_skb_load_bytes(skb, p->transport + 4, &sequence, sizeof(sequence)))
 		return false;
@@ -90,7 +91,7 @@ static __always_inline bool balance_leaves(const struct packet *p)
 	if (nat64_concerns(p))
 		return true;
 	return p->scope == SERVICE_INSIDE && masquerade_has(p->ethertype) &&
-	       masquerade_is_outside(&p->tuple.destination);
+	       masquerade_is_outside(p, &p->tuple.destination);
 }
 
 /*
@@ -159,6 +160,8 @@ __outlined enum drop_reason balance(struct __sk_buff *skb, struct packet *p)
 		if (way != BALANCE_NONE && unlikely(own->remembered) && !timestamp_strip(skb, p))
 			return DROP_MALFORMED;
 	}
+	if (nic_flags && way == BALANCE_REPLY)
+		p->device = own->forward.ifindex;
 	if (way >= BALANCE_FORWARD && way != BALANCE_REPLY && !balance_rewrite(skb, p, &own->forward))
 		reason = DROP_MALFORMED;
 	if (reason)

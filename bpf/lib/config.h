@@ -49,6 +49,9 @@ const volatile __u8 masquerade_flags = 0;
 /* 1: policies may send pods' packets that leave the cluster by gateways. */
 const volatile __u8 egress_gateway = 0;
 
+/* What there is of network interfaces whose addresses pods have: enum nic_flags, or-ed. */
+const volatile __u8 nic_flags = 0;
+
 /* 1: the node may have pods that another CNI attached (ENDPOINT_FORMER). */
 const volatile __u8 former_pods = 0;
 

@@ -125,6 +125,15 @@ struct {
 	__type(value, __u32);
 } native_ranges SEC(".maps");
 
+/* Network interfaces of the machine by the addresses that they have. Written by the control plane. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct range_key);
+	__type(value, struct nic_way);
+} nic_ways SEC(".maps");
+
 /* IPv6 prefixes that stand for IPv4, all of 96 bits. Written by the control plane. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

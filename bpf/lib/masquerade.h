@@ -19,8 +19,19 @@ static __always_inline bool masquerade_takes_node(const struct ipcache_value *no
 	return node->flags & IPCACHE_NODE && masquerade_flags & MASQUERADE_NODES;
 }
 
-/* Whether who has an address is outside: neither on this node, nor on another, nor where pods' addresses are known. */
-static __always_inline bool masquerade_is_outside(const struct address *address)
+/*
+ * Whether the sender's address is not one that native ranges know: where pods have addresses of network interfaces,
+ * only those.
+ */
+static __always_inline bool masquerade_is_foreign(const struct packet *p)
+{
+	return nic_flags && !nic_of(&p->tuple.source);
+}
+
+/*
+ * Whether who has an address is outside: neither on this node, nor on another, nor where the sender's address is known.
+ */
+static __always_inline bool masquerade_is_outside(const struct packet *p, const struct address *address)
 {
 	struct range_key range = {.prefix_length = 128, .address = *address};
 	const struct ipcache_value *node;
@@ -29,7 +40,9 @@ static __always_inline bool masquerade_is_outside(const struct address *address)
 	if (endpoint_of(&range.address) || route_stays_on_link(address))
 		return false;
 	node = node_of(address);
-	return node ? masquerade_takes_node(node) : !bpf_map_lookup_elem(&native_ranges, &range);
+	if (node)
+		return masquerade_takes_node(node);
+	return !bpf_map_lookup_elem(&native_ranges, &range) || masquerade_is_foreign(p);
 }
 
 /*
@@ -40,7 +53,7 @@ static __always_inline bool masquerade_concerns(const struct packet *p, const st
 {
 	if (p->tuple.protocol == IPPROTO_TCP && p->tcp_flags & TCP_SYN && p->tcp_flags & TCP_ACK)
 		return false;
-	return masquerade_is_outside(to);
+	return masquerade_is_outside(p, to);
 }
 
 /* The device that the way to an address, of either family, leads out by; 0 when there is no way. */

@@ -138,6 +138,7 @@ static __always_inline void nat_entries_set(struct scratch *own, const struct tu
 	reply->source_port = from->destination_port;
 	reply->destination_port = from->source_port;
 	reply->flags |= NAT_REPLY;
+	reply->ifindex = own->ingress;
 }
 
 /*

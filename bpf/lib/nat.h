@@ -29,7 +29,7 @@ static __always_inline void nat_value_set(struct nat_value *value, const struct 
 	value->destination_port = t->destination_port;
 	value->flags = 0;
 	value->backend = backend;
-	value->pad = 0;
+	value->ifindex = 0;
 }
 
 /* What a packet of a protocol goes on as. */

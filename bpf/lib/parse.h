@@ -63,6 +63,7 @@ struct packet {
 	__u8 translated; /* 1: the packet is no longer as it came */
 	__u8 silent;     /* 1: who sent it is not told that nobody serves */
 	__u8 dsr;        /* enum packet_dsr */
+	__u32 device;    /* network interface that the flow it answers came in by; 0 where it does not matter */
 };
 
 /*

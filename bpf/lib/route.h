@@ -9,14 +9,9 @@
 #include "drop.h"
 #include "endpoint.h"
 #include "maps.h"
+#include "nic.h"
 #include "parse.h"
 #include "wrap.h"
-
-/* Of <sys/socket.h>, which does not compile for eBPF. */
-enum {
-	AF_INET = 2,
-	AF_INET6 = 10,
-};
 
 /* To a pod of this node: straight into the receiving end of its pair. */
 static __always_inline int route_to_pod(struct __sk_buff *skb, struct packet *p, const struct endpoint_value *endpoint)
@@ -117,6 +112,34 @@ static __always_inline int route_none(struct __sk_buff *skb, struct packet *p)
 }
 
 /*
+ * The network interface that a packet must leave by where the kernel's routes lead by another one, or have no way. They
+ * decide as long as they lead elsewhere, or refuse.
+ */
+static __always_inline const struct nic_way *route_nic(const struct packet *p, __u32 ifindex, long result)
+{
+	const struct nic_way *way = nic_wanted(p);
+
+	if (!way || result == BPF_FIB_LKUP_RET_NOT_FWDED)
+		return way;
+	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return 0;
+	return way->ifindex != ifindex && nic_at(ifindex, p->ethertype) ? way : 0;
+}
+
+/* Out by that one. */
+static __always_inline int route_by_nic(struct __sk_buff *skb, struct packet *p, const struct nic_way *way)
+{
+	if (!way->ifindex)
+		return drop(skb, p, DROP_NO_INTERFACE, 0);
+	if (route_length(skb, p) > way->mtu)
+		return route_too_long(way->mtu);
+	if (!packet_decrement_ttl(skb, p))
+		return drop(skb, p, DROP_MALFORMED, 0);
+	count_forwarded(p, skb->len);
+	return nic_redirect(p, way);
+}
+
+/*
  * By the kernel's routes. Whatever they answer but a next hop, the host's stack knows what to do about it. Of MTUs they
  * answer for the device's and for those that are locked; a route's own MTU binds the senders, whose routes have it too.
  */
@@ -124,10 +147,14 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 {
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
+	const struct nic_way *way;
 	long result;
 
 	route_fib_ask(&fib, skb->ifindex, route_length(skb, p), p);
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	way = nic_flags & NIC_EGRESS ? route_nic(p, fib.ifindex, result) : 0;
+	if (way)
+		return route_by_nic(skb, p, way);
 	if (result == BPF_FIB_LKUP_RET_BLACKHOLE) /* the stack would answer nothing */
 		return drop(skb, p, DROP_NO_ROUTE, 0);
 	/*
@@ -157,6 +184,12 @@ static __always_inline bool route_stays_on_link(const struct address *destinatio
 	       (address_is4(destination) && destination->words[3] == bpf_htonl(GATEWAY4));
 }
 
+/* Whether the network of a node knows a packet's source, for a network interface of this machine has it. */
+static __always_inline bool route_is_known(const struct packet *p, const struct ipcache_value *node)
+{
+	return nic_flags && node->flags & IPCACHE_CLOUD && nic_of(&p->tuple.source);
+}
+
 /* To anything that is not on this node. */
 __outlined int route_away(struct __sk_buff *skb, struct packet *p)
 {
@@ -168,7 +201,7 @@ __outlined int route_away(struct __sk_buff *skb, struct packet *p)
 		return TC_ACT_OK;
 	if (overlay_ifindex) {
 		node = node_of(&p->tuple.destination);
-		if (node && node->flags & IPCACHE_OVERLAY)
+		if (node && node->flags & IPCACHE_OVERLAY && !route_is_known(p, node))
 			return route_overlay(skb, p, node);
 	}
 	return route_fib(skb, p);

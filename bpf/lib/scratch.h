@@ -39,6 +39,7 @@ struct scratch {
 	__u32 sequence;            /* of the segment that opens a connection */
 	__u8 opens;                /* 1: there is one */
 	__u8 remembered;           /* 1: the tuple that was found is one of a connection that its server remembers */
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 ingress; /* network interface that the flow came in by, where its answers have to leave by it; else 0 */
 	struct related_room related;
 };

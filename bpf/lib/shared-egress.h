@@ -22,6 +22,23 @@ struct range_key {
 	struct address address;
 };
 
+/* Of the machine's network interfaces whose addresses pods have; or-ed in the load-time constant. */
+enum nic_flags {
+	NIC_PODS = 1,   /* there are some */
+	NIC_EGRESS = 2, /* by which one a packet leaves is told by its source, whatever the kernel's routes say */
+};
+
+/*
+ * nic_ways: longest prefix of a source → the network interface that has it, which a cloud's network takes its packets
+ * from and from no other. One is also found by its index, in the last word of an address that begins with 0, one more
+ * than the enum family, and 0; no host has those.
+ */
+struct nic_way {
+	struct address gateway;
+	__u32 ifindex; /* 0: the machine does not have it */
+	__u32 mtu;
+};
+
 /* egress_addresses: which of this node's addresses pods' packets leave by a device with, numbered from 0. */
 struct egress_key {
 	__u32 ifindex;

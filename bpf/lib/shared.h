@@ -50,6 +50,8 @@ struct endpoint_value {
 enum ipcache_flags {
 	IPCACHE_OVERLAY = 1, /* reached through the overlay, at tunnel */
 	IPCACHE_NODE = 2,    /* an address of the node itself */
+	IPCACHE_CLOUD =
+	    4, /* its network knows the addresses of this machine's network interfaces: from those natively */
 };
 
 /* ipcache: longest prefix → the node it lives on and how to reach it. */
@@ -130,7 +132,7 @@ struct nat_value {
 	__u32 flags;   /* enum nat_flags */
 	__u64 created; /* bpf_ktime_get_coarse_ns */
 	__u32 backend; /* id of a service's backend; 0 when it was no service */
-	__u32 pad;
+	__u32 ifindex; /* with NAT_REPLY: the network interface that the flow came in by; 0 where it does not matter */
 };
 
 /* fragments: first fragment → ports for those that follow (RFC 791, RFC 8200 section 4.5). */
@@ -208,6 +210,7 @@ enum drop_reason {
 	DROP_NAT64_FORM = 28,     /* what NAT64 does not translate: a fragment, an option, a message of ICMP */
 	DROP_HOPS = 29,           /* on its last hop, and the host's stack knows nothing of where it goes */
 	DROP_CHANGE_OVER = 30,    /* would be a new translation, while maps take the place of others */
+	DROP_NO_INTERFACE = 31,   /* its source is of a network interface that the machine does not have */
 };
 
 /* events: what the ring buffer carries. */

@@ -103,11 +103,21 @@ static __always_inline struct hop *xdp_hop_place(const struct tuple *t)
 	return bpf_map_lookup_elem(&hops, &place);
 }
 
+/* Whether another network interface has the source. */
+static __always_inline bool xdp_leaves_elsewhere(const struct xdp_md *ctx, const struct packet *p)
+{
+	const struct nic_way *way = nic_of(&p->tuple.source);
+
+	return way && way->ifindex != ctx->ingress_ifindex;
+}
+
 /* Asks the kernel. False unless the packet leaves by the device it came in by. */
 static __always_inline bool xdp_hop_ask(struct xdp_md *ctx, const struct packet *p, struct hop *hop, __u64 now)
 {
 	struct bpf_fib_lookup fib = {};
 
+	if (nic_flags && xdp_leaves_elsewhere(ctx, p))
+		return false;
 	route_fib_ask(&fib, ctx->ingress_ifindex, p->end - ETH_HLEN, p);
 	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
 	    fib.ifindex != ctx->ingress_ifindex)
@@ -315,6 +325,8 @@ static __always_inline bool xdp_find(struct xdp_md *ctx, struct packet *p, const
 	bool counted;
 
 	if (!known || known->flags & NAT_OTHER_FAMILY || (came.protocol != IPPROTO_TCP && !nat_backend_is_there(known)))
+		return false;
+	if (nic_flags && known->ifindex && known->ifindex != ctx->ingress_ifindex)
 		return false;
 	growth = xdp_growth(p, known->flags);
 	/* By option, every datagram is given one. */

@@ -26,6 +26,8 @@ export interface NetworkClaimOptions {
 const LOOK_MS = 30_000
 /** A file that is being written by others comes with several events. */
 const SETTLE_MS = 50
+/** Whoever writes a file anew as soon as it is set aside is answered no faster than this after a while. */
+const LONGEST_SETTLE_MS = 2000
 /** Nobody has written another configuration for so long: there are no longer two networks. */
 const REMEMBER_MS = 3_600_000
 
@@ -57,7 +59,7 @@ export class NetworkClaim {
       wake.watch()
       if (this.#begun) this.#look()
       await wake.wait(this.#options.lookMs ?? LOOK_MS, signal)
-      await pause(SETTLE_MS, signal)
+      await pause(this.#settleMs(), signal)
     }
   }
 
@@ -65,12 +67,28 @@ export class NetworkClaim {
     const { directory, own, exclusive } = this.#options
     if (!this.#begun) return []
     if (!exclusive) return preferred(directory, own)
-    const now = this.#clock.now()
-    const returned = [...this.#returned].filter(([, { ms }]) => now - ms < REMEMBER_MS)
     return [
-      ...returned.map(([name, { times }]) => ({ place: join(directory, name), message: cameBack(times) })),
+      ...[...this.#returning].map(([name, { times }]) => ({ place: join(directory, name), message: cameBack(times) })),
       ...(this.#failure === undefined ? [] : [{ place: directory, message: this.#failure }]),
     ]
+  }
+
+  /** Those that came back in the last hour. */
+  get #returning(): ReadonlyMap<string, { readonly times: number; readonly ms: number }> {
+    const now = this.#clock.now()
+    return new Map([...this.#returned].filter(([, { ms }]) => now - ms < REMEMBER_MS))
+  }
+
+  #settleMs(): number {
+    const most = Math.max(0, ...[...this.#returning.values()].map(({ times }) => times))
+    return Math.min(LONGEST_SETTLE_MS, SETTLE_MS * 2 ** Math.max(0, most - 3))
+  }
+
+  /** They have come back. */
+  #note(names: readonly string[]): void {
+    const returning = this.#returning
+    for (const name of names)
+      this.#returned.set(name, { times: (returning.get(name)?.times ?? 0) + 1, ms: this.#clock.now() })
   }
 
   #look(): void {
@@ -82,12 +100,9 @@ export class NetworkClaim {
       this.#claimed = true
       this.#failure = undefined
       if (names.length === 0) return
-      log.warn({ directory, names, again }, 'network configurations of others were set aside')
-      if (!again) return
-      for (const name of names) {
-        const times = (this.#returned.get(name)?.times ?? 0) + 1
-        this.#returned.set(name, { times, ms: this.#clock.now() })
-      }
+      if (names.some(name => !this.#returning.has(name)))
+        log.warn({ directory, names, again }, 'network configurations of others were set aside')
+      if (again) this.#note(names)
     } catch (error) {
       this.#failure = `network configurations of others could not be set aside: ${messageOf(error)}`
     }

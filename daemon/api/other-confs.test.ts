@@ -28,6 +28,7 @@ function folder(...names: readonly string[]) {
 
 test('what runtimes would read besides ours is found in their order', () => {
   using at = folder('10-b.conf', '00-a.json', OWN, '20-c.conflist', '.hidden.conf', 'notes.txt', 'x.conf.bak')
+  mkdirSync(join(at.path, '30-folder.conf'))
   assert.deepEqual(otherConfs(at.path, OWN), ['00-a.json', '10-b.conf', '20-c.conflist'])
   assert.deepEqual(otherConfs(join(at.path, 'none'), OWN), [])
 })
@@ -69,6 +70,26 @@ test('one that comes back is set aside again, and that is a problem for an hour'
   assert.match(claim.problems[0]?.message ?? '', /^two CNIs are active: /)
   await clock.advance(3_600_000)
   assert.deepEqual(claim.problems, [])
+  stop.abort()
+  await running
+})
+
+test('a network that writes its file anew each time is told in the log once, and answered ever slower', async () => {
+  using at = folder(OWN, '10-b.conf')
+  const log = new FakeLog()
+  const claim = at.claim({ log })
+  const stop = new AbortController()
+  const running = claim.run(stop.signal)
+  claim.begin()
+  const began = performance.now()
+  const other = setInterval(() => at.write('10-b.conf'), 1)
+  await eventually(() => claim.problems[0]?.message.includes('came back 6 times') === true)
+  clearInterval(other)
+  assert.ok(performance.now() - began > 400, 'each time it is waited longer')
+  assert.deepEqual(
+    log.lines.map(line => line.split(' ').at(-1)),
+    ['again=false', 'again=true'],
+  )
   stop.abort()
   await running
 })

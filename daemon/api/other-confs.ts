@@ -34,9 +34,11 @@ export function putBack(directory: string): void {
   }
 }
 
+/** Of files; runtimes leave folders out. */
 function namesIn(directory: string): string[] {
   try {
-    return readdirSync(directory).toSorted()
+    const entries = readdirSync(directory, { withFileTypes: true })
+    return entries.flatMap(entry => (entry.isDirectory() ? [] : entry.name)).toSorted()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error

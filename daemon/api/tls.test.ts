@@ -1,52 +1,45 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempDisposableSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { TLSSocket } from 'node:tls'
+import { makeCertificates } from '../../test/support/certificates.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { Router } from './router.ts'
 import { serveApi } from './server.ts'
 import { readCredentials, TlsFilesWrong } from './tls.ts'
 
-/** Makes an authority `ca`, certificates of it for `server`, `renewed` and `client`, and one that is its own: `stranger`. */
-function makeCertificates(folder: string): void {
-  const file = (name: string): string => join(folder, name)
-  const make = (name: string, ...rest: readonly string[]): void => {
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
-    const files = ['-keyout', file(`${name}.key`), '-out', file(`${name}.crt`), '-subj', `/CN=${name}`]
-    execFileSync('openssl', ['req', '-x509', ...curve, ...files, ...rest], { stdio: 'ignore' })
-  }
-  make('ca')
-  for (const name of ['server', 'renewed', 'client'])
-    make(name, '-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-addext', 'subjectAltName=IP:127.0.0.1')
-  make('stranger')
-}
-
 interface Answer {
   readonly status: number | undefined
   readonly body: string
   /** Common name of the certificate that the server showed. */
-  readonly server: string | string[] | undefined
+  readonly server: string | undefined
+  /** By which the next connection may go on. */
+  readonly session: Buffer | undefined
+  readonly resumed: boolean
 }
 
 /** One request on a connection of its own, which trusts the authority; `as` shows a certificate. */
-function get(address: string, path: string, folder: string, as?: string): Promise<Answer> {
+function get(address: string, path: string, folder: string, as?: string, session?: Buffer): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const own =
     as === undefined
       ? {}
       : { cert: readFileSync(join(folder, `${as}.crt`)), key: readFileSync(join(folder, `${as}.key`)) }
-  const options = { ca: readFileSync(join(folder, 'ca.crt')), agent: false, ...own }
+  let given: Buffer | undefined
+  const options = { ca: readFileSync(join(folder, 'ca.crt')), agent: false, session, ...own }
   request(`https://${address}${path}`, options, response => {
-    const server = (response.socket as TLSSocket).getPeerCertificate().subject.CN
+    const socket = response.socket as TLSSocket
+    const resumed = socket.isSessionReused()
+    const server = socket.getPeerX509Certificate()?.subject.slice('CN='.length)
     let body = ''
     response.setEncoding('utf8')
     response.on('data', (text: string) => (body += text))
-    response.on('end', () => resolve({ status: response.statusCode, body, server }))
+    response.on('end', () => resolve({ status: response.statusCode, body, server, session: given, resumed }))
   })
+    .on('socket', socket => socket.on('session', (ticket: Buffer) => (given = ticket)))
     .on('error', reject)
     .end()
   return promise
@@ -83,7 +76,8 @@ async function serve(t: TestContext, { clients = false }: { readonly clients?: b
 
 test('metrics are served with the certificate of the files', async t => {
   const { ask } = await serve(t)
-  assert.deepEqual(await ask('/metrics'), { status: 200, body: 'up 1\n', server: 'server' })
+  const { status, body, server } = await ask('/metrics')
+  assert.deepEqual([status, body, server], [200, 'up 1\n', 'server'])
 })
 
 test('with an authority for clients, metrics are for who shows a certificate of it, health and life for all', async t => {
@@ -107,6 +101,20 @@ test('with an authority for clients, metrics are for who shows a certificate of 
     'undefined /v1/status 403',
   ])
   assert.match((await ask('/metrics')).body, /"code":"NO_CLIENT_CERTIFICATE"/)
+})
+
+test('who resumes a session is let in by the certificate of it, and by none when there was none', async t => {
+  const { folder, address } = await serve(t, { clients: true })
+  for (const [as, status] of [
+    ['client', 200],
+    ['stranger', 403],
+    [undefined, 403],
+  ] as const) {
+    const first = await get(address, '/metrics', folder, as)
+    assert.ok(first.session, 'the server gave no session')
+    const second = await get(address, '/metrics', folder, as, first.session)
+    assert.deepEqual([as, first.status, second.resumed, second.status], [as, status, true, status])
+  }
 })
 
 test('renewed files are taken over; wrong ones are told once, and those before go on', async t => {
@@ -144,6 +152,7 @@ test('who speaks plain HTTP is not answered, and the server goes on', async t =>
 const wrong: readonly (readonly [what: string, spoil: (folder: string) => void])[] = [
   ['a missing certificate', folder => rmSync(join(folder, 'server.crt'))],
   ['a file that is no PEM', folder => writeFileSync(join(folder, 'server.crt'), 'x')],
+  ['an authority that is no PEM', folder => writeFileSync(join(folder, 'ca.crt'), 'x')],
   ['the key of another', folder => copyFileSync(join(folder, 'client.key'), join(folder, 'server.key'))],
 ]
 for (const [what, spoil] of wrong)
@@ -154,7 +163,7 @@ for (const [what, spoil] of wrong)
     const tls = {
       certFile: join(folder.path, 'server.crt'),
       keyFile: join(folder.path, 'server.key'),
-      clientCaFile: undefined,
+      clientCaFile: join(folder.path, 'ca.crt'),
     }
     assert.throws(() => readCredentials(tls), { code: 'TLS_FILES' })
     await assert.rejects(serveApi({ host: '127.0.0.1', port: 0, tls }, router(), new FakeLog()), TlsFilesWrong)

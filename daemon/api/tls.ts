@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { CausewayError } from '../errors.ts'
 import type { Logger } from '../plugin.ts'
@@ -41,6 +42,8 @@ export function readCredentials(files: TlsFiles): Credentials {
       ...(files.clientCaFile === undefined ? {} : { ca: readFileSync(files.clientCaFile, 'utf8') }),
     }
     createSecureContext(credentials)
+    // Node takes an authority without a certificate for one that has signed nothing.
+    if (credentials.ca !== undefined) void new X509Certificate(credentials.ca)
     return credentials
   } catch (error) {
     throw new TlsFilesWrong(files, error)
@@ -94,7 +97,9 @@ const WITHOUT_CERTIFICATE = ['/v1/alive', '/v1/health']
 /** Throws ApiError 403 where a client's certificate is missing or not of the authority. */
 export function checkClient(request: IncomingMessage, path: string): void {
   const socket = request.socket as Partial<TLSSocket>
-  if (socket.authorized === true || WITHOUT_CERTIFICATE.includes(path)) return
+  if (WITHOUT_CERTIFICATE.includes(path)) return
+  // Node before 24.21 calls whoever resumes a session of TLS 1.3 authorized, also without a certificate.
+  if (socket.authorized === true && socket.getPeerX509Certificate?.() !== undefined) return
   const why = socket.authorizationError === undefined ? '' : ` (${String(socket.authorizationError)})`
   throw new ApiError(403, 'NO_CLIENT_CERTIFICATE', `a certificate of this server's client authority is needed${why}`)
 }

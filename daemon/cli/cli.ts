@@ -1,7 +1,7 @@
 /** Runs one command line: finds the command, gives it its context, turns errors into messages and exit statuses. */
 import { readRunDirectory } from '../config/settings-part.ts'
 import { isConfigError } from '../errors.ts'
-import { ApiClient, DaemonUnreachable } from './client.ts'
+import { ApiClient, daemonAt, DaemonUnreachable } from './client.ts'
 import {
   type CommandContext,
   type CommandSpec,
@@ -90,7 +90,7 @@ function clientOf(options: OptionValues, { env, signal }: Terminal): CommandCont
   return answerMs => {
     const socket = options.text('socket') ?? env.CAUSEWAY_SOCKET
     const config = { file: options.text('config'), set: options.texts('set'), env }
-    return new ApiClient(socket ?? `${readRunDirectory(config)}/api.sock`, signal, answerMs)
+    return new ApiClient(daemonAt(socket ?? `${readRunDirectory(config)}/api.sock`), signal, answerMs)
   }
 }
 

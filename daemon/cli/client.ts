@@ -1,17 +1,35 @@
-/** HTTP to the daemon over its unix socket. */
+/** HTTP to the daemon over its unix socket, or to the operator over TCP. */
 import { type IncomingMessage, request } from 'node:http'
+import { request as requestTls, type RequestOptions } from 'node:https'
 import { createInterface } from 'node:readline'
 import { CausewayError } from '../errors.ts'
 
 /** The kernel accepts connections for a daemon that hangs; its answers begin at once otherwise. */
 const ANSWER_MS = 10_000
 
-/** No daemon answers at the socket: exit status 3. */
+/** Whom to ask. */
+export interface ApiPlace {
+  /** Such as `daemon`. */
+  readonly who: string
+  /** As people read it. */
+  readonly address: string
+  readonly connection: RequestOptions
+  /** By TLS. */
+  readonly tls: boolean
+  /** What to do when nobody listens there. */
+  readonly wayOut: string
+}
+
+/** The daemon at a unix socket. */
+export function daemonAt(socket: string): ApiPlace {
+  const wayOut = 'start it with `causeway daemon`, or name its socket with --socket'
+  return { who: 'daemon', address: socket, connection: { socketPath: socket }, tls: false, wayOut }
+}
+
+/** Nobody answers at the place: exit status 3. */
 export class DaemonUnreachable extends CausewayError {
-  readonly socket: string
-  constructor(socket: string, options: ErrorOptions & { readonly cause: NodeJS.ErrnoException }) {
-    super('DAEMON_UNREACHABLE', `no daemon answers at ${socket}: ${hint(options.cause)}`, options)
-    this.socket = socket
+  constructor(place: ApiPlace, options: ErrorOptions & { readonly cause: NodeJS.ErrnoException }) {
+    super('DAEMON_UNREACHABLE', `no ${place.who} answers at ${place.address}: ${hint(place, options.cause)}`, options)
   }
 }
 
@@ -30,13 +48,13 @@ export interface ApiAnswer {
 }
 
 export class ApiClient {
-  readonly socket: string
+  readonly #place: ApiPlace
   readonly #signal: AbortSignal
   readonly #answerMs: number
 
   /** `answerMs`: until an answer has begun; 10 s unless given. */
-  constructor(socket: string, signal: AbortSignal, answerMs = ANSWER_MS) {
-    this.socket = socket
+  constructor(place: ApiPlace, signal: AbortSignal, answerMs = ANSWER_MS) {
+    this.#place = place
     this.#signal = signal
     this.#answerMs = answerMs
   }
@@ -74,7 +92,8 @@ export class ApiClient {
   async #request(path: string, body?: object): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
     const method = body === undefined ? 'GET' : 'POST'
-    const outgoing = request({ socketPath: this.socket, path, method, signal: this.#signal }, resolve)
+    const { connection, tls } = this.#place
+    const outgoing = (tls ? requestTls : request)({ ...connection, path, method, signal: this.#signal }, resolve)
     outgoing.once('error', reject)
     outgoing.end(body && JSON.stringify(body))
     const late = setTimeout(() => outgoing.destroy(new AnswerLate(this.#answerMs)), this.#answerMs)
@@ -83,7 +102,7 @@ export class ApiClient {
     } catch (error) {
       const cause = error as NodeJS.ErrnoException
       if (this.#signal.aborted || cause.code === undefined) throw error
-      throw new DaemonUnreachable(this.socket, { cause })
+      throw new DaemonUnreachable(this.#place, { cause })
     } finally {
       clearTimeout(late)
     }
@@ -105,11 +124,10 @@ function refusal(status: number, text: string): ApiRefused {
   }
 }
 
-function hint(cause: NodeJS.ErrnoException): string {
+function hint({ wayOut }: ApiPlace, cause: NodeJS.ErrnoException): string {
   if (cause.code === 'EACCES') return 'permission denied; run the command as root'
   if (cause instanceof AnswerLate) return `${cause.message}; look at its log, or restart it`
-  const start = 'start it with `causeway daemon`, or name its socket with --socket'
-  if (cause.code === 'ENOENT') return `there is no such socket; ${start}`
-  if (cause.code === 'ECONNREFUSED') return `nobody listens there; ${start}`
-  return `${cause.message}; ${start}`
+  if (cause.code === 'ENOENT') return `there is no such socket; ${wayOut}`
+  if (cause.code === 'ECONNREFUSED') return `nobody listens there; ${wayOut}`
+  return `${cause.message}; ${wayOut}`
 }

@@ -6,9 +6,12 @@ import { crds } from './commands/crds.ts'
 import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
+import { ipam } from './commands/ipam.ts'
+import { ipamSimulate } from './commands/ipam-simulate.ts'
 import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
 import { install } from './commands/install.ts'
+import { operatorStatus } from './commands/operator-status.ts'
 import { preflight } from './commands/preflight.ts'
 import { services } from './commands/services.ts'
 import { servicesExplain } from './commands/services-explain.ts'
@@ -20,10 +23,13 @@ import { version } from './commands/version.ts'
 export const commands: readonly CommandSpec[] = [
   daemon,
   operator,
+  operatorStatus,
   status,
   health,
   endpoints,
   pools,
+  ipam,
+  ipamSimulate,
   nodes,
   services,
   servicesExplain,

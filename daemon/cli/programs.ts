@@ -7,6 +7,8 @@ import type { NodeMount } from '../kernel/node-mounts.ts'
 import type { SettledRun } from '../node-settings.ts'
 import type { Plugin } from '../plugin.ts'
 import type { Finding } from '../preflight/finding.ts'
+import type { SimulationReport } from '../../plugins/cloud-core/simulate/report.ts'
+import type { Scenario } from '../../plugins/cloud-core/simulate/scenario.ts'
 import type { UninstallOptions, UninstallSettings } from '../uninstall.ts'
 
 export interface Programs {
@@ -25,7 +27,20 @@ export interface Programs {
   install(directory: string): Promise<boolean>
   /** Mounts on the node what it lacks, and tells what that was; the process is then in the node's mount namespace. */
   mountOnNode(proc: string, wanted: readonly NodeMount[]): Promise<readonly NodeMount[]>
+  /** Runs a scenario of addresses from a cloud, and beside it what others do; rejects when the signal aborts. */
+  simulate(scenario: Scenario, options: SimulateOptions): Promise<Simulated>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
+}
+export interface SimulateOptions {
+  readonly compare: boolean
+  readonly signal: AbortSignal
+  /** Progress for people. */
+  readonly say: (text: string) => void
+}
+export interface Simulated {
+  readonly report: SimulationReport
+  /** A picture of it. */
+  readonly svg: string
 }
 export type UninstallProgress = Pick<UninstallOptions, 'force' | 'say' | 'signal'>
 
@@ -52,6 +67,9 @@ export const realPrograms: Programs = {
     } catch (error) {
       throw isConfigError(error) ? explain(error) : error
     }
+  },
+  async simulate(scenario, options) {
+    return await (await import('../../plugins/cloud-core/simulate/simulate.ts')).simulate(scenario, options)
   },
   async checkPlugins(config) {
     const [{ plugins }, { loadPlugins }, { configurePlugins }] = await Promise.all([

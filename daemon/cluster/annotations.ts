@@ -12,4 +12,6 @@ export const ANNOTATION = {
   weight: 'causeway.dev/weight',
   /** Of a Node, also as a label, which counts first: the network that routes its pods; empty: none does. */
   nativeNetwork: 'causeway.dev/native-network',
+  /** Of a Pod, or a Namespace for pods that do not say it: `true` allows addresses of the pool that stands in for the cloud's. */
+  fallbackPool: 'causeway.dev/fallback-pool',
 } as const

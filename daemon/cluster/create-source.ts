@@ -41,7 +41,7 @@ export async function createSource(
   stack: AsyncDisposableStack,
 ): Promise<Source> {
   if (cluster.source === 'directory')
-    return { source: createDirectorySource({ directory: cluster.directory, tables, log }) }
+    return { source: createDirectorySource({ directory: cluster.directory, nodeName, tables, log }) }
   const counted = apiMetrics(metrics)
   const { client } = stack.use(await connectApi({ settings: cluster.kubernetes, build, log, metrics: counted }))
   const known = new KnownCluster({ folder: paths.state, nodeName, bootId, tables, log, clock: systemClock })

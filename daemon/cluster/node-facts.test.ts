@@ -22,6 +22,19 @@ test('nothing is said of pods while the ranges are not known, null once none is 
   assert.equal(nodeFacts(settings('x'), tables, 'none').nativeNetwork, 'x')
 })
 
+test('pods whose addresses the cloud routes are not told, those of a pool in its place are', () => {
+  const own = createTables()
+  own.nodes.put({ name: 'n1', addresses: [], podCidrs: [], labels: {} })
+  own.cloudBlocks.put({ block: '10.4.0.16/28', nic: 'eni-1', phase: 'draining', born: 1 })
+  const nic = { id: 'eni-1', mac: '', index: 0, subnetCidrs: ['10.3.0.0/24'], addresses: [], blocks: [] }
+  own.cloudNics.put(nic)
+  own.endpoints.put(endpointRow('of a block', ['10.4.0.17']))
+  own.endpoints.put(endpointRow('of a block that went', ['10.3.0.9']))
+  own.endpoints.put(endpointRow('of the overlay', ['10.64.0.9']))
+  assert.deepEqual(nodeFacts(settings(), own, 'aws').podAddresses, ['10.64.0.9'])
+  assert.deepEqual(untold('n1', own), [])
+})
+
 test('of more than 256 the oldest pods are told, so that a new one changes nothing', () => {
   for (let id = 10; id < 310; id++)
     tables.endpoints.put(endpointRow(`p${id}`, [`10.20.${id >> 8}.${id & 255}`], { id }))

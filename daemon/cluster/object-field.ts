@@ -74,6 +74,10 @@ export class ObjectField {
     if (typeof this.value === 'number' && Number.isSafeInteger(this.value)) return this.value
     return this.fail(`must be a whole number, not ${JSON.stringify(this.value)}`)
   }
+  /** A number that may stand there as text, as in annotations; NaN for anything else. */
+  numeric(): number {
+    return typeof this.value === 'number' || typeof this.value === 'string' ? Number(this.value) : Number.NaN
+  }
   /** An object whose members are text, such as labels; empty when absent. */
   texts(): Readonly<Record<string, string>> {
     const entries = Object.keys(this.#object()).map(key => [key, this.at(key).text() ?? ''] as const)

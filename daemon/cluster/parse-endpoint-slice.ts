@@ -30,7 +30,7 @@ export function parseEndpointSlice(object: ObjectField): EndpointSliceRow | unde
 
 function weightOf(field: ObjectField): number {
   if (isEmpty(field)) return 1
-  const weight = Number(field.value)
+  const weight = field.numeric()
   if (Number.isInteger(weight) && weight >= 1 && weight <= HEAVIEST) return weight
   return field.fail(`must be a whole number from 1 to ${HEAVIEST}, not ${JSON.stringify(field.value)}`)
 }

@@ -117,7 +117,7 @@ function affinitySeconds(spec: ObjectField): number {
   if (oneOf(spec.at('sessionAffinity'), AFFINITIES) !== 'ClientIP') return 0
   const field = spec.at('sessionAffinityConfig').at('clientIP').at('timeoutSeconds')
   if (field.absent) return DEFAULT_AFFINITY_SECONDS
-  const seconds = Number(field.value)
+  const seconds = field.numeric()
   if (Number.isInteger(seconds) && seconds > 0 && seconds <= LONGEST_AFFINITY_SECONDS) return seconds
   return field.fail(`must be a number of seconds from 1 to ${LONGEST_AFFINITY_SECONDS}`)
 }
@@ -129,6 +129,6 @@ function tableSize(field: ObjectField): TableSize | undefined {
 
 function zoneCapacity(field: ObjectField): number | undefined {
   if (isEmpty(field)) return undefined
-  const flows = Number(field.value)
+  const flows = field.numeric()
   return Number.isInteger(flows) && flows >= 1 ? flows : field.fail('must be a number of flows from 1')
 }

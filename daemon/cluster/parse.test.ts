@@ -121,7 +121,21 @@ const good: readonly (readonly [what: string, object: unknown, rows: readonly un
     [{ ...podRow, addresses: ['10.1.0.2'] }],
   ],
   ['a pod that has no address yet', pod({ status: { podIP: '', podIPs: [] } }), [podRow]],
-  ['a pod that has ended, without its addresses', pod({ status: { phase: 'Succeeded', podIP: '10.1.0.2' } }), [podRow]],
+  [
+    'a pod that has ended, without its addresses',
+    pod({ status: { phase: 'Succeeded', podIP: '10.1.0.2' } }),
+    [{ ...podRow, ending: true }],
+  ],
+  [
+    'a pod that is to be deleted',
+    pod({ metadata: { name: 'p1', deletionTimestamp: '2026-01-01T00:00:00Z' } }),
+    [{ ...podRow, ending: true }],
+  ],
+  [
+    'a pod that may have an address in place of the cloud’s',
+    pod({ metadata: { name: 'p1', annotations: { 'causeway.dev/fallback-pool': 'true' } } }),
+    [{ ...podRow, fallbackPool: true }],
+  ],
   ['a service with nothing but a name', service({}), [serviceRow]],
   [
     'a service with all its fields',

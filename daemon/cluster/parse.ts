@@ -6,9 +6,11 @@ import { canonicalAddress, canonicalPrefix, familyOf } from '../kernel/ip.ts'
 import type { EgressPolicyRow, NamespaceRow } from '../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../state/service-rows.ts'
 import type { NetworkPolicyRow, PodRow } from '../state/tables.ts'
+import { ANNOTATION } from './annotations.ts'
 import { type NodeNetwork, type NodeObject, parseNodeNetwork } from './join-node.ts'
 import { ObjectError, type ObjectField } from './object-field.ts'
 import { isEmpty, objectName, objectNamespace } from './object-name.ts'
+import { type CloudSpec, parseCloudSpec } from './parse-cloud-spec.ts'
 import { parseEgressPolicy } from './parse-egress-policy.ts'
 import { parseEndpointSlice } from './parse-endpoint-slice.ts'
 import { parseNodePlace } from './parse-node-place.ts'
@@ -21,7 +23,7 @@ export type ParsedObject =
   | { readonly kind: 'Service'; readonly place: string; readonly row: ServiceRow }
   | { readonly kind: 'EndpointSlice'; readonly place: string; readonly row: EndpointSliceRow }
   | { readonly kind: 'Namespace'; readonly place: string; readonly row: NamespaceRow }
-  | { readonly kind: 'NodeNetwork'; readonly place: string; readonly row: NodeNetwork }
+  | { readonly kind: 'NodeNetwork'; readonly place: string; readonly row: NodeNetwork; readonly cloud?: CloudSpec }
   | { readonly kind: 'NetworkPolicy'; readonly place: string; readonly row: NetworkPolicyRow }
   | { readonly kind: 'EgressPolicy'; readonly place: string; readonly row: EgressPolicyRow }
   /** A kind that is not used, `apiVersion` and `kind` as `v1 Secret`. */
@@ -73,7 +75,7 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
     case 'networking.k8s.io/v1 NetworkPolicy':
       return { kind: 'NetworkPolicy', place, row: parseNetworkPolicy(object) }
     case 'causeway.dev/v1alpha1 NodeNetwork':
-      return { kind: 'NodeNetwork', place, row: parseNodeNetwork(object) }
+      return { kind: 'NodeNetwork', place, row: parseNodeNetwork(object), ...cloudOf(object) }
     case 'causeway.dev/v1alpha1 EgressPolicy':
       return { kind: 'EgressPolicy', place, row: parseEgressPolicy(object) }
     case 'discovery.k8s.io/v1 EndpointSlice': {
@@ -86,6 +88,11 @@ function parseKind(object: ObjectField, version: string, kind: string): ParsedOb
     default:
       return { kind: 'unused', name: `${version} ${kind}` }
   }
+}
+
+function cloudOf(network: ObjectField): { readonly cloud?: CloudSpec } {
+  const cloud = parseCloudSpec(network)
+  return cloud === undefined ? {} : { cloud }
 }
 
 export function parseNode(object: ObjectField): NodeObject {
@@ -129,7 +136,13 @@ export function parseNetworkPolicy(object: ObjectField): NetworkPolicyRow {
 }
 
 export function parseNamespace(object: ObjectField): NamespaceRow {
-  return { name: objectName(object), labels: object.at('metadata').at('labels').texts() }
+  return { name: objectName(object), labels: object.at('metadata').at('labels').texts(), ...fallbackOf(object) }
+}
+
+/** Anything but `true` is a no. */
+function fallbackOf(object: ObjectField): { readonly fallbackPool?: boolean } {
+  const wish = object.at('metadata').at('annotations').at(ANNOTATION.fallbackPool)
+  return wish.absent ? {} : { fallbackPool: wish.value === 'true' }
 }
 
 export function parsePod(object: ObjectField): PodRow {
@@ -143,13 +156,24 @@ export function parsePod(object: ObjectField): PodRow {
     addresses: podAddresses(object.at('status')),
     hostNetwork: spec.at('hostNetwork').flag() ?? false,
     labels: metadata.at('labels').texts(),
+    ...(isEnding(object) && { ending: true }),
+    ...fallbackOf(object),
   }
+}
+
+/** Whether nothing is started for it any more. */
+function isEnding(pod: ObjectField): boolean {
+  return hasEnded(pod.at('status')) || !pod.at('metadata').at('deletionTimestamp').absent
+}
+
+function hasEnded(status: ObjectField): boolean {
+  const phase = status.at('phase').text()
+  return phase === 'Succeeded' || phase === 'Failed'
 }
 
 /** A pod that has ended keeps its addresses in its status, though others may have them by now. */
 function podAddresses(status: ObjectField): string[] {
-  const phase = status.at('phase').text()
-  if (phase === 'Succeeded' || phase === 'Failed') return []
+  if (hasEnded(status)) return []
   const plural = status.at('podIPs')
   const fields = plural.absent ? [status.at('podIP')] : plural.items().map(item => item.at('ip'))
   return unique(fields.filter(field => !isEmpty(field)).map(field => field.converted(canonicalAddress)))

@@ -211,6 +211,24 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
     'metrics: {tls: {clientCaFile: /a}}',
     'metrics.tls.clientCaFile: clients show certificates only to who has one; allowed: with metrics.tls.certFile (config.yaml:1)',
   ],
+  ...['http://192.0.2.1', '192.0.2.1:6443', 'https://me:secret@192.0.2.1', 'https://192.0.2.1/?a=b'].map(
+    server =>
+      [
+        `the API server ${server}`,
+        `cluster: {kubernetes: {servers: ["${server}"]}}`,
+        `cluster.kubernetes.servers: ["${server}"] is not allowed; allowed: a list of URLs such as https://192.0.2.1:6443 (config.yaml:1)`,
+      ] as const,
+  ),
+  [
+    'a lease that is renewed too late',
+    'operator: {lease: {durationSeconds: 9}}',
+    'operator.lease.renewSeconds: 10 is not less than operator.lease.durationSeconds, 9 (config.yaml:1)',
+  ],
+  [
+    'a lease that is tried too rarely',
+    'operator: {lease: {retrySeconds: 10}}',
+    'operator.lease.retrySeconds: 10 is not less than operator.lease.renewSeconds, 10 (config.yaml:1)',
+  ],
   [
     'an alias bomb',
     'a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n',
@@ -243,6 +261,17 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
 for (const [what, yaml, message] of complaints) {
   test(`${what} is refused with key, place and what is allowed`, () => assert.equal(complaint(yaml), message))
 }
+
+for (const [key, value] of Object.entries({
+  nodeName: 'n2',
+  cluster: { source: 'directory' },
+  paths: { state: '/tmp' },
+  plugins: [{ module: '/tmp/mine.ts' }],
+}))
+  test(`NodeSettings cannot say ${key}`, () => {
+    const load = (): unknown => loadConfig({ pluginNames: [], layers: [{ name: 'a', settings: { [key]: value } }] })
+    assert.throws(load, { code: 'CONFIG', key, message: new RegExp(`^${key}: belongs into .*\\(NodeSettings a\\)$`) })
+  })
 
 test('aliases and merges are read as what they stand for', () => {
   const { config, locate } = load(

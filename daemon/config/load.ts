@@ -60,6 +60,7 @@ export const DEFAULT_FILE = '/etc/causeway/config.yaml'
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const { file, tree } = readTree(input)
   const problems: Problem[] = []
+  checkLayers(input.layers ?? [], problems)
   const { own, sections, plugins } = split(tree, input.pluginNames, problems)
   const settings = checkSection(schema, own, '', problems) as Settings
   checkTogether(settings, tree, problems)
@@ -128,6 +129,16 @@ function outsidePlugins(tree: Tree, problems: Problem[]): OutsidePlugin[] {
     problems.push(problem(`plugins.${index}.module`, tree, 'missing; allowed: a path such as ./my-ipam.ts'))
     return []
   })
+}
+
+/** Keys that say how the cluster's settings are found and what code runs: whoever writes those does not choose these. */
+const NODES_OWN = ['nodeName', 'cluster', 'paths', 'plugins']
+
+/** The definition of NodeSettings refuses most of it, too; an API server may have another definition. */
+function checkLayers(layers: readonly SettingsLayer[], problems: Problem[]): void {
+  for (const { name, settings } of layers)
+    for (const key of NODES_OWN.filter(own => Object.hasOwn(settings, own)))
+      problems.push({ key, text: `belongs into the configuration file of the node (NodeSettings ${name})` })
 }
 
 /** What no key can say alone. */

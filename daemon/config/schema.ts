@@ -121,14 +121,18 @@ const families = field(
   { byDefault: ['ipv4', 'ipv6'], about: 'Address families that pods get, the first one first in CNI results.' },
 )
 
-const listen = field(
-  z.string().check(z.refine(value => value === 'off' || parseListen(value) !== undefined)),
-  'off, or address:port with an IPv6 address in brackets',
-  { byDefault: 'off', about: 'TCP address for `/metrics`, `/v1/health` and `/v1/alive`, besides the unix socket.' },
-)
+function listen(about: string) {
+  return field(
+    z.string().check(z.refine(value => value === 'off' || parseListen(value) !== undefined)),
+    'off, or address:port with an IPv6 address in brackets',
+    { byDefault: 'off', about },
+  )
+}
 
 const operator = section('The operator, of which one leads and the others wait (`causeway operator`).', {
-  listen,
+  listen: listen(
+    'TCP address for `/metrics`, `/v1/health`, `/v1/alive` and `/v1/status` (`causeway operator status`).',
+  ),
   namespace: text(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'the name of a namespace', {
     byDefault: 'kube-system',
     about: 'Where the lease is that says which operator leads.',
@@ -155,8 +159,8 @@ const tls = section('TLS at `metrics.listen` and `operator.listen`. Files that c
   certFile: optionalFile('PEM file with the certificate and those between it and its authority; empty: plain HTTP.'),
   keyFile: optionalFile('PEM file with the key of the certificate.'),
   clientCaFile: optionalFile(
-    'PEM file with the authorities of clients. With it, `/metrics` is only for who shows a certificate of theirs; ' +
-      '`/v1/health` and `/v1/alive`, which kubelet asks without one, are for all.',
+    'PEM file with the authorities of clients. With it, only who shows a certificate of theirs is answered, but for ' +
+      '`/v1/health` and `/v1/alive`, which kubelet asks without one.',
   ),
 })
 
@@ -187,6 +191,12 @@ export const schema = section('', {
       byDefault: '/proc/sys',
       about: 'Where kernel settings are changed; in a container, which sees its own read-only, a mount of the node’s.',
     }),
+    networkd: path({
+      byDefault: '/run/systemd/network',
+      about:
+        'Where systemd-networkd is told to leave network interfaces alone whose addresses pods have; used only where there are some.',
+    }),
+    networkManager: path({ byDefault: '/run/NetworkManager/conf.d', about: 'Where NetworkManager is told so.' }),
     cgroup: path({
       byDefault: () => cgroupMount() ?? '/sys/fs/cgroup',
       shownDefault: 'where the cgroup2 file system is mounted',
@@ -204,6 +214,11 @@ export const schema = section('', {
     }),
   }),
   cluster: section('Where nodes and pods of the cluster are learnt from.', {
+    name: text(/^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$/, 'a name of letters, digits, . _ and -, or nothing', {
+      byDefault: '',
+      about:
+        'Name of the cluster, no other one’s in the same account of a cloud: what is made there bears it. Needed by `aws-eni`.',
+    }),
     source: oneOf(['directory', 'kubernetes'], {
       byDefault: 'directory',
       about: 'Kind of source: a directory of manifests, or the API server of a cluster.',
@@ -261,6 +276,12 @@ export const schema = section('', {
           'A label or annotation causeway.dev/native-network of the Node comes first. Empty: that of the cloud, if any.',
       },
     ),
+    cloudEgress: oneOf(['ebpf', 'rules'], {
+      byDefault: 'ebpf',
+      about:
+        'What chooses the network interface of the machine by which packets of pods leave whose addresses are of one: ' +
+        'ebpf: the programs, by the source; rules: routing rules of the kernel, one a block, for where the programs shall not.',
+    }),
     overlay: section('The VXLAN device.', {
       port: whole(1, 65_535, { byDefault: 8472, about: 'UDP port, the same on all nodes.' }),
       vni: whole(1, 0xffffff, { byDefault: 1, about: 'VXLAN network identifier, the same on all nodes.' }),
@@ -328,7 +349,10 @@ export const schema = section('', {
   }),
   datapath,
   cni,
-  metrics: section('Prometheus metrics.', { listen, tls }),
+  metrics: section('Prometheus metrics.', {
+    listen: listen('TCP address for `/metrics`, `/v1/health` and `/v1/alive`, besides the unix socket.'),
+    tls,
+  }),
   operator,
 })
 
@@ -360,8 +384,11 @@ export function parseListen(value: string): { readonly host: string; readonly po
   return known ? { host: six ?? four, port: Number(port) } : undefined
 }
 
+/** Who we are is not said in a URL, which is shown and logged. */
 function isServer(text: string): boolean {
-  return URL.canParse(text) && new URL(text).protocol === 'https:'
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return protocol === 'https:' && username + password + search + hash === ''
 }
 
 function isPrefix(text: string): boolean {

@@ -8,7 +8,7 @@ import { type ConfigInput, readTree } from './load.ts'
 import { type Settings, schema } from './schema.ts'
 
 /** The sections; throws ConfigError when a source cannot be read or a value of one of the needed keys is wrong. */
-export function readSettingsPart<S extends 'paths' | 'cni'>(
+export function readSettingsPart<S extends 'paths' | 'cni' | 'operator' | 'metrics'>(
   input: Omit<ConfigInput, 'pluginNames'>,
   sections: readonly S[],
   neededKeys: readonly string[],
@@ -31,4 +31,14 @@ export function readRunDirectory(input: Omit<ConfigInput, 'pluginNames'>): strin
 export function readPlaces(input: Omit<ConfigInput, 'pluginNames'>): Pick<Settings, 'paths' | 'cni'> {
   const paths = Object.keys(schema.fields.paths.fields).map(key => `paths.${key}`)
   return readSettingsPart(input, ['paths', 'cni'], [...paths, 'cni.confName'])
+}
+
+/** Where the operator of this configuration answers, and its TLS files. */
+export function readOperatorPlace(input: Omit<ConfigInput, 'pluginNames'>): {
+  readonly listen: string
+  readonly tls: Settings['metrics']['tls']
+} {
+  const tls = Object.keys(schema.fields.metrics.fields.tls.fields).map(key => `metrics.tls.${key}`)
+  const { operator, metrics } = readSettingsPart(input, ['operator', 'metrics'], ['operator.listen', ...tls])
+  return { listen: operator.listen, tls: metrics.tls }
 }

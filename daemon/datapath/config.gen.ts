@@ -24,6 +24,8 @@ export interface DatapathConfig {
   readonly masquerade_flags: number
   /** 1: policies may send pods' packets that leave the cluster by gateways. */
   readonly egress_gateway: number
+  /** What there is of network interfaces whose addresses pods have: `NicFlags`, or-ed. */
+  readonly nic_flags: number
   /** 1: the node may have pods that another CNI attached (ENDPOINT_FORMER). */
   readonly former_pods: number
   /** TCP: until the handshake is complete. */

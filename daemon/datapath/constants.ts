@@ -1,7 +1,7 @@
 /** Load-time constants of the programs (bpf/lib/config.h) from the configuration and the MTU plan. Pure. */
 import { EVENT_BATCH_BYTES } from './events.ts'
 import type { DatapathConfig } from './config.gen.ts'
-import { DsrDispatch, SteadySize } from './shared.gen.ts'
+import { DsrDispatch, NicFlags, SteadySize } from './shared.gen.ts'
 import type { Settings } from '../config/schema.ts'
 
 const SECOND_NS = 1_000_000_000n
@@ -19,6 +19,8 @@ export interface ConstantsInput {
   readonly silent?: boolean
   /** The node may have pods that another CNI attached. */
   readonly formerPods?: boolean
+  /** Pods have addresses of network interfaces of the machine; what chooses the one that their packets leave by. */
+  readonly nics?: 'ebpf' | 'rules'
   /** Where sockets of the node take their source ports from. */
   readonly clientPorts?: PortRange | undefined
 }
@@ -41,6 +43,11 @@ const DISPATCHES = {
   geneve: DsrDispatch.DSR_GENEVE,
 } as const
 
+const NIC_FLAGS = {
+  ebpf: NicFlags.NIC_PODS | NicFlags.NIC_EGRESS,
+  rules: NicFlags.NIC_PODS,
+} as const
+
 /** Values by the name of the constant; plugins may set any the programs have, also those in none of our headers. */
 export type ProgramConstants = Readonly<Record<string, number | bigint | boolean>>
 
@@ -58,6 +65,7 @@ export function programConstants(input: ConstantsInput): Partial<DatapathConfig>
     host_netns: input.hostNetns ?? 0n,
     dsr_dispatch: DISPATCHES[dsr?.dispatch ?? 'off'],
     dsr_port: dsr?.port ?? 0,
+    nic_flags: input.nics === undefined ? 0 : NIC_FLAGS[input.nics],
     former_pods: input.formerPods === true ? 1 : 0,
     reserved_ports_first: Math.min(NODE_PORTS.first, clientPorts.first),
     reserved_ports_last: Math.max(NODE_PORTS.last, clientPorts.last),

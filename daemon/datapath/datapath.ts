@@ -12,13 +12,13 @@ import type { FrontendRow } from '../state/service-rows.ts'
 import type { EgressPathRow } from '../state/egress-rows.ts'
 import type { EndpointRow, RouteRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
-import { attachBlocks, type Blocks, ensureAnchor } from './blocks.ts'
+import { type Blocks, ensureAnchor } from './blocks.ts'
 import { type PinDirectories, preparePins } from './bpffs.ts'
 import { type ExpiryCount, keepConntrack } from './conntrack.ts'
 import type { ProgramConstants } from './constants.ts'
 import { conntrackRejected, type DatapathCounter, readCounters } from './counters.ts'
 import { readEvents } from './events.ts'
-import { choosesTcx, type DeviceHook, DeviceHooks, hookedDevices } from './device-hooks.ts'
+import { choosesTcx, hookedDevices } from './device-hooks.ts'
 import { egressPathTarget } from './egress-paths.ts'
 import { egressReconcilers } from './egress.ts'
 import { FormerPods } from './former-pods.ts'
@@ -26,16 +26,19 @@ import { endpointTarget, formerPodTarget, hostAddressTarget, ipcacheTarget } fro
 import { recordedSysctls } from './former-sysctls.ts'
 import type { MtuPlan } from './mtu.ts'
 import { Departed } from './departed.ts'
+import { declareNicDevices } from './nic-devices.ts'
+import { Nics } from './nics.ts'
 import { declareNodeDevices, followNodeDevices, missingUplinks, readNodeDevices } from './node-devices.ts'
 import { removeOverlay } from './overlay.ts'
 import { hasOverlay, planPrograms } from './program-plan.ts'
 import { PathPlanner } from './path-planner.ts'
-import { loadProgramSet, type ProgramSet } from './program-set.ts'
+import type { ProgramSet } from './program-set.ts'
+import { hasPinnedEntries } from './map-pins.ts'
 import { conntrackSizes, firstSizes } from './map-sizes.ts'
-import { Programs, type Sizes } from './programs.ts'
+import { Programs } from './programs.ts'
+import { blocksOf, programsOptions } from './programs-options.ts'
 import { watchRoutes } from './route-watch.ts'
 import { DatapathServices } from './services.ts'
-import { SocketHooks } from './socket-hooks.ts'
 import { XdpHooks } from './xdp-hooks.ts'
 import { routeTarget } from './route-target.ts'
 import { cloudFact, routingFact, routingProblems } from './routing-facts.ts'
@@ -83,10 +86,15 @@ export class Datapath implements AsyncDisposable {
   readonly #reconcilers: readonly Pick<Reconciler<unknown>, 'start' | 'status'>[]
   readonly #services: DatapathServices
   readonly #devicesKnown: () => void
+  readonly #nics: Nics
   readonly #formerPods: FormerPods
   readonly #looks: Attempts
   readonly #sysctls: Attempts
   readonly #departed = new Departed(() => this.#set.departed)
+
+  get nicWays(): Nics['ways'] {
+    return this.#nics.ways
+  }
 
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
@@ -95,15 +103,16 @@ export class Datapath implements AsyncDisposable {
     const tcx = choosesTcx(kernel, settings.datapath.tcx)
     requireFamilies(kernel, familiesOf(settings))
     const pins = preparePins(settings.paths.bpf)
+    const nicsKnown = declareNicDevices(options.tables)
     readNodeDevices(nodeDevices(options, pins))
     setSysctls(options)
     ensureAnchor(kernel.net, blocksOf(settings))
     const xdp = new XdpHooks(kernel.net, { directory: pins.xdp, mode: settings.services.xdp })
-    const planner = newPlanner(options)
+    const planner = newPlanner(options, pins)
     planner.plan()
     const programs = stack.use(
       await Programs.start(
-        programsOptions(options, pins, tcx, xdp),
+        programsOptions(options, pins, { tcx, xdp }),
         planPrograms(options, planner),
         firstSizes(settings),
       ),
@@ -112,7 +121,7 @@ export class Datapath implements AsyncDisposable {
     // Only now, with no program left that sends packets there.
     if (!hasOverlay(options)) await removeOverlay(kernel.net)
     stack.move()
-    return new Datapath(options, { pins, tcx, xdp, planner, programs })
+    return new Datapath(options, { pins, tcx, xdp, planner, programs, nicsKnown })
   }
 
   private constructor(options: DatapathOptions, parts: Parts) {
@@ -178,7 +187,25 @@ export class Datapath implements AsyncDisposable {
       target: egressPathTarget(() => this.#set.egressPaths),
     })
     const egress = [...egressReconcilers({ ...common, current: () => this.#set, tables }), this.egressPaths]
-    this.#reconcilers = [this.endpoints, hosts, former, ipcache, ...egress, this.#services.reconciler, this.#routes]
+    this.#nics = new Nics({
+      ...common,
+      kernel,
+      settings: options.settings,
+      tables,
+      current: () => this.#set.nicWays,
+      ready: () => this.#set.constants['nic_flags'] !== 0,
+      known: parts.nicsKnown,
+    })
+    this.#reconcilers = [
+      this.endpoints,
+      hosts,
+      former,
+      ipcache,
+      ...this.#nics.reconcilers,
+      ...egress,
+      this.#services.reconciler,
+      this.#routes,
+    ]
   }
 
   get mtu(): MtuPlan {
@@ -194,6 +221,7 @@ export class Datapath implements AsyncDisposable {
     return [
       ...missingUplinks(settings.uplinks, [...tables.uplinks.values()]),
       ...routingProblems(settings.routing, this.#options.cloud(), tables.nodes.get(settings.nodeName)),
+      ...this.#nics.problems,
       ...this.#planner.problems,
       ...this.#xdp.problems,
       ...failures,
@@ -214,6 +242,7 @@ export class Datapath implements AsyncDisposable {
       uplinks: uplinks === '' ? 'none' : uplinks,
       hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
       xdp: this.#xdp.fact,
+      nics: this.#nics.fact,
       cloud: cloudFact(this.#options.cloud(), tables.nodes.get(settings.nodeName)),
       routing: routingFact(settings.routing.mode, this.#planner.ways),
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,
@@ -247,6 +276,7 @@ export class Datapath implements AsyncDisposable {
     await Promise.all([
       ...this.#reconcilers.map(r => r.start(signal)),
       this.#followDevices(signal),
+      this.#nics.run(signal),
       this.#formerPods.run(signal),
       this.#planner.run(() => this.#follow(), signal),
       keepSysctls(() => this.#sysctls.make(() => setSysctls(this.#options)), signal),
@@ -324,9 +354,10 @@ interface Parts {
   readonly xdp: XdpHooks
   readonly planner: PathPlanner
   readonly programs: Programs<ProgramSet>
+  readonly nicsKnown: () => void
 }
 
-function newPlanner(options: DatapathOptions): PathPlanner {
+function newPlanner(options: DatapathOptions, pins: PinDirectories): PathPlanner {
   const { settings, tables, kernel, log, cloud } = options
   return new PathPlanner({
     tables,
@@ -338,35 +369,10 @@ function newPlanner(options: DatapathOptions): PathPlanner {
     mtu: settings.mtu,
     encryptionOverhead: options.encryptionOverhead ?? 0,
     overlay: options.overlay ?? false,
+    formerNics: hasPinnedEntries(pins.maps, 'nic_ways'),
     formerRanges: settings.routing.formerRanges,
     log,
   })
-}
-
-function programsOptions(options: DatapathOptions, pins: PinDirectories, tcx: boolean, xdp: XdpHooks) {
-  const { kernel, settings, objects, log } = options
-  const hooks = new DeviceHooks(kernel.net, { tcx, directory: pins.links })
-  const sockets = new SocketHooks(pins.sockets)
-  return {
-    log,
-    load: async (constants: ProgramConstants, sizes: Sizes): Promise<ProgramSet> =>
-      await loadProgramSet({
-        objects,
-        pins: pins.maps,
-        constants,
-        sizes: { ...firstSizes(settings), ...sizes },
-      }),
-    attachPods: (set: ProgramSet): void => {
-      const programFd = (name: string): number => set.programFd(name)
-      attachBlocks(kernel.net, blocksOf(settings), { podOut: programFd('pod_out'), podIn: programFd('pod_in') })
-      sockets.apply(settings.services.socket ? settings.paths.cgroup : undefined, programFd)
-    },
-    attachDevices: async (set: ProgramSet, wanted: readonly DeviceHook[]): Promise<void> => {
-      await hooks.apply(wanted, name => set.programFd(name))
-      const uplinks = wanted.filter(hook => hook.program === 'uplink_in').map(hook => hook.device)
-      await xdp.apply(uplinks, set.programFd('uplink_xdp'))
-    },
-  }
 }
 
 function nodeDevices({ settings, kernel, tables }: DatapathOptions, pins: PinDirectories) {
@@ -381,8 +387,4 @@ function setSysctls({ kernel, settings, tables, constants, log }: DatapathOption
     ...reservedNodePorts(kernel),
   ])
   if (changed.length > 0) log.info({ changed }, 'sysctls of the node were changed')
-}
-
-function blocksOf(settings: DatapathSettings): Blocks {
-  return { ingress: settings.datapath.ingressBlock, egress: settings.datapath.egressBlock }
 }

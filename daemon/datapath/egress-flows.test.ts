@@ -27,7 +27,7 @@ const key = (from: End, to: End, protocol = 6): NatKey => ({
   protocol,
 })
 const value = (from: End, to: End, flags: number): NatValue => {
-  return { ...key(from, to), flags, created: 0n, backend: 0 }
+  return { ...key(from, to), flags, created: 0n, backend: 0, ifindex: 0 }
 }
 const entry = (flags: number, expires = NOW + 1n): CtValue => {
   return { flags, expires, created: NOW - 5n, packetsA: 0n, packetsB: 0n, bytesA: 0n, bytesB: 0n, end: 0 }

@@ -51,7 +51,7 @@ test('flows of an address that has gone are forgotten, and no others', async () 
   const flow = (number: number, own: string, flags: number): void => {
     const [pod, far] = ['10.64.0.1', '198.51.100.9'].map(address => toMapped16(address))
     assert.ok(pod && far)
-    const rest = { protocol: 6, created: 0n, backend: 0 }
+    const rest = { protocol: 6, created: 0n, backend: 0, ifindex: 0 }
     const ports = { sourcePort: number, destinationPort: 443 }
     const egress = toMapped16(own)
     to.translations.update(

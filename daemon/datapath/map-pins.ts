@@ -5,6 +5,8 @@
  */
 import { closeSync } from 'node:fs'
 import { join } from 'node:path'
+import { bytes, codec } from '../kernel/bpf/layout.ts'
+import { mapOfFd } from '../kernel/bpf/map.ts'
 import { mapInfo } from '../kernel/bpf/map-info.ts'
 import { getPin, listPins, pin, unpin } from '../kernel/bpf/pin.ts'
 
@@ -47,6 +49,17 @@ export function putInUse({ directory, name, version, fd, keep }: Placement): voi
 export function removeOthers(directory: string, inUse: ReadonlyMap<string, number>): void {
   const wanted = new Set([...inUse].map(([name, version]) => fileName(name, version)))
   for (const { name, path } of listPins(directory)) if (!wanted.has(name)) unpin(path)
+}
+
+/** Whether the map in use of that name, of whatever layout, has an entry; false where there is none. */
+export function hasPinnedEntries(directory: string, name: string): boolean {
+  const [newest] = pinsOf(directory, name)
+  using held = newest === undefined ? undefined : pinnedMap(newest.path)
+  if (held === undefined) return false
+  const { keySize, valueSize } = mapInfo(held.fd)
+  using map = mapOfFd(held.fd, codec(bytes(keySize), bytes(valueSize)))
+  for (const _entry of map.entries()) return true
+  return false
 }
 
 /** A descriptor of the map pinned at a path, closed when disposed; undefined when nothing is there. */

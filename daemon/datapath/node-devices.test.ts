@@ -62,9 +62,14 @@ const addresses = [
 ]
 const self: NodeRow = { name: 'n1', addresses: ['172.30.0.1'], podCidrs: [], labels: {} }
 type Choice = Pick<UplinkChoice, 'configured' | 'self'> &
-  Partial<Pick<UplinkChoice, 'former'>> & { readonly defaultRouteLinks: readonly number[] }
+  Partial<Pick<UplinkChoice, 'former' | 'nics'>> & { readonly defaultRouteLinks: readonly number[] }
 const names = (choice: Choice): string =>
-  chooseUplinks(links, addresses, { former: [], ...choice, defaultRouteLinks: () => choice.defaultRouteLinks })
+  chooseUplinks(links, addresses, {
+    former: [],
+    nics: [],
+    ...choice,
+    defaultRouteLinks: () => choice.defaultRouteLinks,
+  })
     .map(u => u.name)
     .join(' ')
 
@@ -148,6 +153,7 @@ test('a configured name that no device stands for is a problem', () => {
     configured: ['eth0', 'eth2', 'wan*'],
     self,
     former: [],
+    nics: [],
     defaultRouteLinks: () => [],
   })
   assert.deepEqual(missingUplinks(['eth0', 'eth2', 'wan*', 'e?h0'], uplinks), [

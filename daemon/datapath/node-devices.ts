@@ -22,6 +22,8 @@ export interface UplinkChoice {
   readonly self: NodeRow | undefined
   /** Uplinks as far as is known: of the last choice, or of the last daemon. */
   readonly former: readonly number[]
+  /** Devices of network interfaces whose addresses pods have; undefined while these are not known. */
+  readonly nics: readonly number[] | undefined
   /** Asked only when it decides: a node may have very many routes. */
   readonly defaultRouteLinks: () => readonly number[]
 }
@@ -33,12 +35,13 @@ export function chooseUplinks(
   choice: UplinkChoice,
 ): UplinkRow[] {
   const candidates = links.filter(l => !l.loopback && !isOwnDevice(l.name) && l.up)
-  const { configured } = choice
+  const { configured, nics = choice.former } = choice
   const chosen =
     configured === 'auto'
       ? automatic(candidates, addresses, choice)
       : candidates.filter(l => configured.some(pattern => matches(l.name, pattern)))
-  return chosen.map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
+  const more = candidates.filter(l => nics.includes(l.index) && !chosen.includes(l))
+  return [...chosen, ...more].map(l => ({ name: l.name, index: l.index, mtu: l.mtu, mac: l.mac }))
 }
 
 /**
@@ -102,6 +105,7 @@ export async function followNodeDevices(options: FollowOptions, signal: AbortSig
   const events = new Nudge()
   let changed = true
   let self: NodeRow | undefined
+  let nics = ''
   let missing: readonly string[] = []
   const nudge = (): void => {
     changed = true
@@ -114,10 +118,12 @@ export async function followNodeDevices(options: FollowOptions, signal: AbortSig
   })
   const look = async (): Promise<void> => {
     const node = tables.nodes.get(nodeName)
+    const known = `${tables.cloudDevices.revision} ${tables.cloudDevices.initialized}`
     // Other nodes come and go without a word about this one's devices.
-    if (!changed && node === self) return
+    if (!changed && node === self && known === nics) return
     changed = false
     self = node
+    nics = known
     const succeeded = await attempts.make(() => {
       if (readNodeDevices(options)) options.onChange()
       options.onFirst?.()
@@ -125,7 +131,7 @@ export async function followNodeDevices(options: FollowOptions, signal: AbortSig
     if (!succeeded) clock.after(RETRY_MS, nudge)
     missing = warnMissing(options, missing)
   }
-  await eachChange([events, tables.nodes], look, signal)
+  await eachChange([events, tables.nodes, tables.cloudDevices], look, signal)
 }
 
 /** Logs what is missing and was not before; answers what is. */
@@ -143,13 +149,18 @@ export function readNodeDevices(options: NodeDevicesOptions): boolean {
   const current = [...tables.uplinks.values()].map(u => u.index)
   const former = current.length > 0 ? current : (options.former ?? [])
   const self = tables.nodes.get(options.nodeName)
-  const choice = { configured: options.uplinks, self, former, defaultRouteLinks: () => defaultRouteLinks(net) }
+  const nics = nicDevices(tables)
+  const choice = { configured: options.uplinks, self, former, nics, defaultRouteLinks: () => defaultRouteLinks(net) }
   const before = [tables.uplinks.revision, tables.hostAddresses.revision]
   const after = [
     replaceRows(tables.uplinks, chooseUplinks(links, addresses, choice)),
     replaceRows(tables.hostAddresses, hostAddressRows(links, addresses)),
   ]
   return String(before) !== String(after)
+}
+
+function nicDevices({ cloudDevices }: Tables): number[] | undefined {
+  return cloudDevices.initialized ? [...cloudDevices.values()].filter(d => d.usable).map(d => d.index) : undefined
 }
 
 function defaultRouteLinks(net: Net): number[] {

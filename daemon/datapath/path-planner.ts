@@ -10,7 +10,7 @@ import type { Cloud, HostAddressRow, NodeRow, Tables } from '../state/tables.ts'
 import { Attempts } from './attempts.ts'
 import { Gateways } from './gateways.ts'
 import { type MtuPlan, planMtu } from './mtu.ts'
-import { findWays, planPaths, type RoutingMode, type Way, type Ways } from './paths.ts'
+import { findWays, PATH_ROUTES, planPaths, type RoutingMode, type Way, type Ways } from './paths.ts'
 import { grantRanges, type Ranges } from './ranges.ts'
 import { StrayPods, straysOf } from './stray-pods.ts'
 
@@ -25,6 +25,8 @@ export interface PathPlannerOptions {
   readonly formerRanges?: readonly Prefix[]
   /** More than paths to pods goes through the overlay, to any node. */
   readonly overlay?: boolean
+  /** The last daemon left ways by network interfaces whose addresses pods have. */
+  readonly formerNics?: boolean
   /** The cloud of this node, whose row may not say it yet. */
   readonly cloud: () => Cloud | 'none'
   /** The node's own routes lead to other nodes. */
@@ -91,6 +93,13 @@ export class PathPlanner implements Disposable {
     return this.#attempts.failure
   }
 
+  /** Pods have addresses of network interfaces; before these are known, whether they had when the last daemon ended. */
+  get nics(): boolean {
+    const { cloudNics, cloudDevices } = this.#options.tables
+    const known = cloudNics.initialized && cloudDevices.initialized
+    return cloudNics.size + cloudDevices.size > 0 || (!known && this.#options.formerNics === true)
+  }
+
   /** The network that routes this node's pods, as far as others know of it. */
   get nativeNetwork(): string | undefined {
     return this.#options.tables.nodes.get(this.#options.nodeName)?.nativeNetwork
@@ -125,7 +134,7 @@ export class PathPlanner implements Disposable {
     const { tables, nodeName } = this.#options
     const seen = {
       nodes: tables.nodes.revision,
-      ways: `${tables.uplinks.revision} ${tables.hostAddresses.revision} ${this.#gateways.revision}`,
+      ways: `${tables.uplinks.revision} ${tables.hostAddresses.revision} ${tables.cloudDevices.revision} ${this.#gateways.revision}`,
     }
     if (seen.nodes !== this.#seen?.nodes) this.#ranges = grantRanges(tables.nodes.values(), nodeName)
     const strayed = this.#strays.update(this.#ranges.of)
@@ -158,7 +167,7 @@ export class PathPlanner implements Disposable {
    * and for a repair. Failures are logged, not fatal.
    */
   async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { nodes, pods, uplinks, hostAddresses } = this.#options.tables
+    const { nodes, pods, uplinks, hostAddresses, cloudNics, cloudDevices } = this.#options.tables
     let cancel = (): void => {}
     let first = true
     const follow = async (): Promise<void> => {
@@ -170,7 +179,7 @@ export class PathPlanner implements Disposable {
       cancel = this.#clock.after(succeeded ? REPAIR_MS : RETRY_MS, () => this.repair())
     }
     try {
-      await eachChange([nodes, pods, uplinks, hostAddresses, this.#again], follow, signal)
+      await eachChange([nodes, pods, uplinks, hostAddresses, cloudNics, cloudDevices, this.#again], follow, signal)
     } finally {
       cancel()
       this.#cancelLook()
@@ -186,6 +195,7 @@ export class PathPlanner implements Disposable {
         this.#ownAddresses,
         this.nativeNetwork,
         this.informed,
+        this.nics,
         [...uplinks.values()],
       ])
       if (wanted === this.#carriedOut) return
@@ -241,6 +251,7 @@ export class PathPlanner implements Disposable {
       uplinkAddresses: this.#uplinkAddresses,
       ranges: this.#ranges.of,
       strays: straysOf(this.#strays.byNode(), this.#ranges.of, tables.nodes.values(), nodeName),
+      blocks: [...tables.cloudDevices.values()].flatMap(device => device.blocks),
       gateway: this.#gateways.to,
     })
   }
@@ -270,7 +281,7 @@ export class PathPlanner implements Disposable {
     const { tables } = this.#options
     const paths = planPaths(ways, mtu)
     this.#ways = ways.ways
-    replaceRows(tables.routes, paths.routes)
+    replaceRows(tables.routes, paths.routes, row => row.owner === PATH_ROUTES)
     replaceRows(tables.ipcache, paths.ipcache)
     this.#report([...this.#ranges.problems, ...ways.problems])
   }

@@ -42,7 +42,7 @@ export const MAP_LAYOUTS: Layouts = {
   node_addresses: { version: 1 },
   ipcache: { version: 1 },
   conntrack: { version: 1 },
-  translations: { version: 1 },
+  translations: { version: 2 },
   // Programs of two builds obey it at a time: always as it is.
   change_over: { version: 1 },
   nat_crowds: { version: 1, transient: true },
@@ -52,6 +52,7 @@ export const MAP_LAYOUTS: Layouts = {
   steady: { version: 2, transient: true },
   scratches: { version: 1, transient: true },
   native_ranges: { version: 1 },
+  nic_ways: { version: 1 },
   nat64_prefixes: { version: 1 },
   egress_addresses: { version: 1 },
   egress_paths: { version: 1 },

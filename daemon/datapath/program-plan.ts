@@ -19,19 +19,20 @@ export function planPrograms(options: DatapathOptions, planner: PathPlanner): Pr
     { program: 'uplink_out', device },
   ])
   const { nativeNetwork } = planner
-  if (!hasOverlay(options)) return { hooks, constants: constantsOf(options, undefined, nativeNetwork) }
+  const facts = { nativeNetwork, nics: planner.nics }
+  if (!hasOverlay(options)) return { hooks, constants: constantsOf(options, undefined, facts) }
   const families = familiesOf(settings)
   const wanted = { port, families, mtu: planner.mtu.overlay, provisional: !planner.informed }
   const overlay = ensureOverlay(kernel.net, wanted)
   hooks.push({ program: 'overlay_in', device: overlay.index }, { program: 'overlay_out', device: overlay.index })
-  return { hooks, constants: constantsOf(options, overlay, nativeNetwork) }
+  return { hooks, constants: constantsOf(options, overlay, facts) }
 }
 
 /** What the programs are loaded with, those of plugins over ours. */
 export function constantsOf(
   { kernel, settings, constants }: Pick<DatapathOptions, 'kernel' | 'settings' | 'constants'>,
   overlay: Overlay | undefined,
-  nativeNetwork?: string,
+  { nativeNetwork, nics = false }: { readonly nativeNetwork?: string | undefined; readonly nics?: boolean } = {},
 ): ProgramConstants {
   const { routing, datapath, services } = settings
   const { port, vni } = routing.overlay
@@ -40,6 +41,7 @@ export function constantsOf(
     silent: services.withoutBackend === 'drop',
     formerPods: routing.formerRanges.length > 0,
     clientPorts: clientPorts(kernel),
+    ...(nics ? { nics: routing.cloudEgress } : {}),
     dsr: { ...dsrOf(settings, nativeNetwork), vni },
     hostNetns: netnsCookie(),
     steadySets: steadySets(possibleCpus()),

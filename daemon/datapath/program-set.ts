@@ -33,6 +33,7 @@ import { type EgressAddress, egressAddressLayout, type EgressKey, egressKeyLayou
 import { type CtKey, ctKeyLayout, type CtValue, ctValueLayout } from './shared.gen.ts'
 import { type EgressPath, type EgressPathKey, egressPathKeyLayout, egressPathLayout } from './shared.gen.ts'
 import { type NatKey, natKeyLayout, type NatValue, natValueLayout } from './shared.gen.ts'
+import { type NicWay, nicWayLayout } from './shared.gen.ts'
 import { type RangeKey, rangeKeyLayout } from './shared.gen.ts'
 import type { ProgramConstants } from './constants.ts'
 import type { ExpiryCount } from './conntrack.ts'
@@ -61,6 +62,7 @@ export interface ProgramSet extends Disposable {
   readonly departed: EbpfMap<Uint8Array, bigint>
   readonly egress: EbpfMap<EgressKey, EgressAddress>
   readonly nativeRanges: EbpfMap<RangeKey, number>
+  readonly nicWays: EbpfMap<RangeKey, NicWay>
   readonly egressPaths: EbpfMap<EgressPathKey, EgressPath>
   readonly nat64Prefixes: EbpfMap<RangeKey, number>
   readonly translations: EbpfMap<NatKey, NatValue>
@@ -109,6 +111,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
   const departed = stack.use(mapOfFd(set.mapFd('departed'), codec(addressLayout, u64)))
   const egress = stack.use(mapOfFd(set.mapFd('egress_addresses'), codec(egressKeyLayout, egressAddressLayout)))
   const nativeRanges = stack.use(mapOfFd(set.mapFd('native_ranges'), codec(rangeKeyLayout, u32)))
+  const nicWays = stack.use(mapOfFd(set.mapFd('nic_ways'), codec(rangeKeyLayout, nicWayLayout)))
   const egressPaths = stack.use(mapOfFd(set.mapFd('egress_paths'), codec(egressPathKeyLayout, egressPathLayout)))
   const nat64Prefixes = stack.use(mapOfFd(set.mapFd('nat64_prefixes'), codec(rangeKeyLayout, u32)))
   const translations = stack.use(mapOfFd(set.mapFd('translations'), codec(natKeyLayout, natValueLayout)))
@@ -133,6 +136,7 @@ export async function loadProgramSet(options: ProgramSetOptions): Promise<Progra
     departed,
     egress,
     nativeRanges,
+    nicWays,
     egressPaths,
     nat64Prefixes,
     translations,

@@ -106,6 +106,7 @@ export const IpcacheFlags = {
   IPCACHE_OVERLAY: 1,
   /** An address of the node itself. */
   IPCACHE_NODE: 2,
+  IPCACHE_CLOUD: 4,
 } as const
 export type IpcacheFlags = (typeof IpcacheFlags)[keyof typeof IpcacheFlags]
 
@@ -323,6 +324,8 @@ export interface NatValue {
   readonly created: bigint
   /** Id of a service's backend; 0 when it was no service. */
   readonly backend: number
+  /** With NAT_REPLY: the network interface that the flow came in by; 0 where it does not matter. */
+  readonly ifindex: number
 }
 export const NAT_VALUE_SIZE = 56
 export function decodeNatValue(view: DataView, at: number): NatValue {
@@ -334,6 +337,7 @@ export function decodeNatValue(view: DataView, at: number): NatValue {
     flags: view.getUint32(at + 36, true),
     created: view.getBigUint64(at + 40, true),
     backend: view.getUint32(at + 48, true),
+    ifindex: view.getUint32(at + 52, true),
   }
 }
 export function encodeNatValue(view: DataView, at: number, value: NatValue): void {
@@ -344,7 +348,7 @@ export function encodeNatValue(view: DataView, at: number, value: NatValue): voi
   view.setUint32(at + 36, value.flags, true)
   view.setBigUint64(at + 40, value.created, true)
   view.setUint32(at + 48, value.backend, true)
-  putZeros(view, at + 52, 4)
+  view.setUint32(at + 52, value.ifindex, true)
 }
 export const natValueLayout: Layout<NatValue> = {
   size: NAT_VALUE_SIZE,
@@ -501,6 +505,8 @@ export const DropReason = {
   DROP_HOPS: 29,
   /** Would be a new translation, while maps take the place of others. */
   DROP_CHANGE_OVER: 30,
+  /** Its source is of a network interface that the machine does not have. */
+  DROP_NO_INTERFACE: 31,
 } as const
 export type DropReason = (typeof DropReason)[keyof typeof DropReason]
 
@@ -872,6 +878,41 @@ export const rangeKeyLayout: Layout<RangeKey> = {
   size: RANGE_KEY_SIZE,
   decode: decodeRangeKey,
   encode: encodeRangeKey,
+}
+
+/** `nic_flags`. Of the machine's network interfaces whose addresses pods have; or-ed in the load-time constant. */
+export const NicFlags = {
+  /** There are some. */
+  NIC_PODS: 1,
+  /** By which one a packet leaves is told by its source, whatever the kernel's routes say. */
+  NIC_EGRESS: 2,
+} as const
+export type NicFlags = (typeof NicFlags)[keyof typeof NicFlags]
+
+/** `struct nic_way`, 24 bytes. nic_ways: longest prefix of a source → the network interface that has it, which a cloud's network takes its packets from and from no other. One is also found by its index, in the last word of an address that begins with 0, one more than the `Family`, and 0; no host has those. */
+export interface NicWay {
+  readonly gateway: Uint8Array
+  /** 0: the machine does not have it. */
+  readonly ifindex: number
+  readonly mtu: number
+}
+export const NIC_WAY_SIZE = 24
+export function decodeNicWay(view: DataView, at: number): NicWay {
+  return {
+    gateway: decodeAddress(view, at),
+    ifindex: view.getUint32(at + 16, true),
+    mtu: view.getUint32(at + 20, true),
+  }
+}
+export function encodeNicWay(view: DataView, at: number, value: NicWay): void {
+  encodeAddress(view, at, value.gateway)
+  view.setUint32(at + 16, value.ifindex, true)
+  view.setUint32(at + 20, value.mtu, true)
+}
+export const nicWayLayout: Layout<NicWay> = {
+  size: NIC_WAY_SIZE,
+  decode: decodeNicWay,
+  encode: encodeNicWay,
 }
 
 /** `struct egress_key`, 8 bytes. egress_addresses: which of this node's addresses pods' packets leave by a device with, numbered from 0. */

@@ -1,6 +1,7 @@
 /**
- * Pods whose addresses lie in no range of their node: each needs a route of its own, unless another CNI attached it. Kept from change to change, because
- * a cluster has many pods, nearly all of them inside the ranges, and they come and go all the time.
+ * Pods whose addresses lie in no range of their node: each needs a route of its own, unless another CNI attached it. Kept
+ * from change to change, because a cluster has many pods, nearly all of them inside the ranges, and they come and go all
+ * the time.
  */
 import { covers, hostPrefix, type IpPrefix, parseAddress, parsePrefix } from '../kernel/ip.ts'
 import type { Prefix } from '../kernel/kernel.ts'

@@ -8,11 +8,20 @@ export type JournalRecord =
   | { readonly op: 'del'; readonly key: string; readonly time?: number }
   /** In a rewritten journal, what is left of a `del`. */
   | { readonly op: 'released'; readonly lease: Lease; readonly time: number }
+  /** What a plugin wants to know again, which counts after any boot; without a text it is taken away. */
+  | ({ readonly op: 'note' } & JournalNote)
+
+/** `of`: whose; each has keys of its own. */
+export interface JournalNote {
+  readonly of: string
+  readonly key: string
+  readonly text?: string
+}
 
 /** Undefined for anything that is not a record of the current version. */
 export function parseRecord(value: unknown): JournalRecord | undefined {
   if (!isObject(value)) return undefined
-  const { op, key, time, attachment, lease } = value
+  const { op, key, time, attachment, lease, of, text } = value
   const at = typeof time === 'number' ? { time } : undefined
   switch (op) {
     case 'add':
@@ -21,6 +30,10 @@ export function parseRecord(value: unknown): JournalRecord | undefined {
       return typeof key === 'string' ? { op, key, ...at } : undefined
     case 'released':
       return isLease(lease) && at ? { op, lease, ...at } : undefined
+    case 'note': {
+      if (typeof of !== 'string' || typeof key !== 'string') return undefined
+      return { op, of, key, ...(typeof text === 'string' && { text }) }
+    }
     default:
       return undefined
   }

@@ -286,3 +286,66 @@ function fullWhen(disk: { readonly full: boolean }): JournalFiles {
     },
   }
 }
+
+const texts = (journal: Journal, of = 'default'): string =>
+  [...journal.notes(of)].map(([key, text]) => `${key}=${text}`).join(' ')
+
+test('notes are there again after any boot, those written last at the end, each for whom they are of', async () => {
+  using at = place()
+  const first = at.open()
+  for (const note of ['a1', 'b2', 'c3', 'a4'])
+    await first.note({ of: 'default', key: note.slice(0, 1), text: note.slice(1) })
+  await first.note({ of: 'default', key: 'b' })
+  await first.note({ of: 'other', key: 'a', text: '9' })
+  await first.add(attachment('x'))
+  for (const bootId of ['boot-1', 'boot-2', 'boot-3']) {
+    const next = at.open({ bootId })
+    assert.equal(texts(next), 'c=3 a=4')
+    assert.equal(texts(next, 'other'), 'a=9')
+    assert.equal(next.notesComplete, true)
+  }
+})
+
+test('a note is on the disk when its write resolves, also while the journal is rewritten', async () => {
+  using at = place()
+  const journal = at.open({ compactBytes: 1500 })
+  for (let i = 0; i < 40; i++) {
+    await journal.note({ of: 'default', key: `k${i % 7}`, text: String(i) })
+    const { records } = decode(readFileSync(at.path))
+    const last = records.findLast(record => (record as { readonly key?: string }).key === `k${i % 7}`)
+    assert.equal((last as { readonly text?: string }).text, String(i))
+  }
+  await Promise.all(Array.from({ length: 60 }, (_, i) => journal.note({ of: 'default', key: `m${i}`, text: '1' })))
+  assert.equal(at.open({ bootId: 'boot-2' }).notes('default').size, 67)
+})
+
+test('without a journal, or when records of it are lost, notes may be missing', async () => {
+  using at = place()
+  const first = at.open()
+  assert.equal(first.notesComplete, false)
+  await first.note({ of: 'default', key: 'a', text: '1' })
+  await first.note({ of: 'default', key: 'b', text: '2' })
+  const bytes = readFileSync(at.path)
+  const spoilt = Buffer.from(bytes)
+  // Both copies of the first note.
+  for (let i = spoilt.indexOf('"a"'); i >= 0; i = spoilt.indexOf('"a"', i)) spoilt[i + 1] = 0x7a
+  writeFileSync(at.path, spoilt)
+  const second = at.open()
+  assert.deepEqual([texts(second), second.notesComplete], ['b=2', false])
+  assert.equal(at.open().notesComplete, true)
+})
+
+test('a note that the disk refuses may still be written later, and is not taken for durable', async () => {
+  using at = place()
+  const files = nodeFiles()
+  let full = false
+  const journal = at.open({
+    files: {
+      ...files,
+      datasync: fd => (full ? Promise.reject(new Error('no space left')) : files.datasync(fd)),
+    },
+  })
+  full = true
+  await assert.rejects(journal.note({ of: 'default', key: 'a', text: '1' }), { code: 'JOURNAL' })
+  assert.equal(texts(journal), 'a=1')
+})

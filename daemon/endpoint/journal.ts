@@ -1,8 +1,8 @@
 /**
  * The attachments that were answered, on disk. Append-only between compactions; `add` resolves once its record is on the
  * disk, and all that wait at one time share one fdatasync. At opening and when it has grown the journal is rewritten:
- * temporary file, fsync, rename, fsync of the directory. Another boot id makes all entries void, since no pod outlives
- * a boot.
+ * temporary file, fsync, rename, fsync of the directory. Another boot id makes all entries but notes void, since no pod
+ * outlives a boot.
  */
 import { dirname } from 'node:path'
 import type { Lease, Logger } from '../plugin.ts'
@@ -10,7 +10,7 @@ import type { Attachment } from './attachment.ts'
 import { AttachmentError } from './errors.ts'
 import type { JournalFiles } from './journal-files.ts'
 import { type Decoded, decode, encodeHeader, encodeRecord, JOURNAL_VERSION } from './journal-format.ts'
-import { type JournalRecord, parseRecord } from './journal-record.ts'
+import { type JournalNote, type JournalRecord, parseRecord } from './journal-record.ts'
 
 /** Turns a payload of one version into one of the next. */
 export type Migration = (payload: unknown) => unknown
@@ -53,10 +53,14 @@ export class Journal {
   readonly damage: JournalDamage
   /** False when attachments of this boot may be missing: there was no journal of this boot, or records were lost. */
   readonly complete: boolean
+  /** False when notes may be missing: there was no journal, or records were lost. */
+  readonly notesComplete: boolean
   readonly #options: JournalOptions
   readonly #live = new Map<string, Attachment>()
   /** By address; whoever holds it next ends it. */
   readonly #released = new Map<string, ReleasedLease>()
+  /** By whose they are and their keys. */
+  readonly #notes = new Map<string, JournalNote>()
   #fd: number | undefined
   #closed = false
   #size = 0
@@ -77,7 +81,8 @@ export class Journal {
     const { repaired, lost, tornBytes } = decoded
     const bad = this.#replay(decoded)
     this.damage = { repaired, lost: lost + bad, tornBytes }
-    this.complete = decoded.header?.bootId === options.bootId && this.damage.lost === 0
+    this.notesComplete = decoded.header !== undefined && this.damage.lost === 0
+    this.complete = this.notesComplete && decoded.header?.bootId === options.bootId
     if (repaired + lost + bad + tornBytes > 0) {
       options.log.warn({ path: options.path, ...this.damage }, 'the journal was damaged; intact copies were used')
     }
@@ -129,6 +134,25 @@ export class Journal {
     }
   }
 
+  /** The notes of one, by their keys. */
+  notes(of: string): ReadonlyMap<string, string> {
+    const own = [...this.#notes.values()].filter(note => note.of === of)
+    return new Map(own.map(({ key, text = '' }) => [key, text]))
+  }
+
+  /**
+   * Writes a note in place of an earlier one of its key; resolves when it is durable. Throws `AttachmentError` JOURNAL,
+   * and then it may still be, now or after a later write.
+   */
+  async note(note: JournalNote): Promise<void> {
+    try {
+      this.#append({ op: 'note', ...note })
+      await this.#durable()
+    } catch (error) {
+      throw journalError(`write a note of ${note.of} to the journal`, error)
+    }
+  }
+
   /** Resolves when everything written is on the disk and the file is closed; what comes later is refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
@@ -139,12 +163,12 @@ export class Journal {
 
   #replay(decoded: Decoded): number {
     const { header } = decoded
-    if (header && header.bootId !== this.#options.bootId) return 0
+    const former = header !== undefined && header.bootId !== this.#options.bootId
     let bad = 0
     for (const payload of decoded.records) {
       const record = parseRecord(this.#migrated(payload, header?.version ?? JOURNAL_VERSION))
-      if (record) this.#apply(record)
-      else bad++
+      if (!record) bad++
+      else if (!former || record.op === 'note') this.#apply(record)
     }
     return bad
   }
@@ -167,7 +191,16 @@ export class Journal {
         return
       case 'released':
         return this.#release(record.lease, record.time)
+      case 'note':
+        return this.#noted(record)
     }
+  }
+
+  #noted({ of, key, text }: JournalNote): void {
+    const name = `${of} ${key}`
+    // One that is written anew is the newest.
+    this.#notes.delete(name)
+    if (text !== undefined) this.#notes.set(name, { of, key, text })
   }
 
   #release(lease: Lease, time: number | undefined): void {
@@ -289,6 +322,7 @@ export class Journal {
     const content: JournalRecord[] = [
       ...this.entries().map(attachment => ({ op: 'add', attachment }) as const),
       ...this.released().map(({ lease, time }) => ({ op: 'released', lease, time }) as const),
+      ...[...this.#notes.values()].map(note => ({ op: 'note', ...note }) as const),
     ]
     const records = content.map((record, i) => encodeRecord(i + 1, record))
     const bytes = Buffer.concat([encodeHeader({ version: JOURNAL_VERSION, bootId }), ...records])

@@ -148,3 +148,49 @@ test('an address whose pool the ranges do not tell may be from any', () => {
 async function turn(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve))
 }
+
+/** Says of every request that it is exhausted, and what else. */
+function exhausted(pool: string, more: object): Ipam {
+  const empty = listIpam(pool, [])
+  return {
+    ...empty,
+    allocate: () => Promise.reject(Object.assign(new Error(`${pool} is full`), { code: 'POOL_EXHAUSTED', ...more })),
+  }
+}
+
+test('a pool that says that waiting is no use is not waited for, and its words are the cause', async () => {
+  const leases = new Leases([exhausted('default', { final: true })])
+  const refused = await leases.allocate(request('a'), never).catch((error: unknown) => error)
+  assert.equal(codeOf(refused), 'NO_ADDRESS')
+  assert.equal((refused as Error).message, 'no IPv4 address for a')
+  assert.match(String((refused as Error).cause), /default is full/)
+  assert.deepEqual(leases.starved(), [])
+})
+
+test('where a pool names another one, that is asked, once', async () => {
+  const overlay = listIpam('overlay', ['10.64.0.1'])
+  const leases = new Leases([exhausted('default', { final: true, fallback: 'overlay' }), overlay])
+  const lease = await leases.allocate(request('a'), never)
+  assert.deepEqual([lease.pool, lease.address], ['overlay', '10.64.0.1'])
+  await leases.release(lease, never)
+  assert.equal(overlay.held.size, 0)
+  const both = new Leases([
+    exhausted('default', { final: true, fallback: 'overlay' }),
+    exhausted('overlay', { final: true, fallback: 'default' }),
+  ])
+  const refused = await both.allocate(request('a'), never).catch((error: unknown) => error)
+  assert.deepEqual([codeOf(refused), String((refused as Error).cause)], ['NO_ADDRESS', 'Error: overlay is full'])
+  const nowhere = new Leases([exhausted('default', { final: true, fallback: 'gone' })])
+  await assert.rejects(nowhere.allocate(request('a'), never), { code: 'UNKNOWN_POOL' })
+})
+
+test('a pool in the place of another that is full itself is waited for', async () => {
+  const overlay = listIpam('overlay', ['10.64.0.1'])
+  const leases = new Leases([exhausted('default', { final: true, fallback: 'overlay' }), overlay])
+  const first = await leases.allocate(request('a'), never)
+  const waiting = leases.allocate(request('b'), never)
+  await eventually(() => leases.starved().length === 1)
+  assert.deepEqual(leases.starved(), [{ pool: 'overlay', family: 4 }])
+  await leases.release(first, never)
+  assert.equal((await waiting).address, '10.64.0.1')
+})

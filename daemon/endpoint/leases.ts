@@ -4,7 +4,15 @@ import { abortable, afterAbort } from '../abort.ts'
 import { UnknownPool } from '../errors.ts'
 import { prefixContains } from '../kernel/ip.ts'
 import type { Family } from '../kernel/kernel.ts'
-import { type AddressRequest, DEFAULT_POOL, type Ipam, type Lease, type PoolStatus, type Released } from '../plugin.ts'
+import {
+  type AddressRequest,
+  DEFAULT_POOL,
+  type Ipam,
+  type Lease,
+  type Notes,
+  type PoolStatus,
+  type Released,
+} from '../plugin.ts'
 import { AttachmentError, codeOf, endOfWait } from './errors.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 
@@ -21,6 +29,12 @@ export interface Starved {
 
 type Refused = Starved & { readonly address: string | undefined; readonly answer: unknown }
 type Answer = { readonly lease: Lease } | { readonly exhausted: unknown }
+
+/** What an exhausted pool may say besides; an IPAM from outside has classes of its own. */
+interface Exhausted {
+  readonly final?: unknown
+  readonly fallback?: unknown
+}
 
 export class Leases {
   readonly #ipams: readonly Ipam[]
@@ -40,7 +54,7 @@ export class Leases {
 
   /**
    * Leases an address, waiting in order of arrival while the pool is exhausted. A particular address is given by
-   * whichever pool has it. When the signal aborts meanwhile: `AttachmentError` NO_ADDRESS with the pool's last answer as
+   * whichever pool has it; one of a pool that has none by that which it names in its stead. When the signal aborts meanwhile: `AttachmentError` NO_ADDRESS with the pool's last answer as
    * cause. Other refusals of a pool are thrown as they are.
    */
   async allocate(request: AddressRequest, signal: AbortSignal): Promise<Lease> {
@@ -55,6 +69,20 @@ export class Leases {
       }
     }
     throw refusal
+  }
+
+  /** A pool that names another one to be asked instead is not waited for; one that has nothing to wait for is neither. */
+  async #from(pool: string, request: AddressRequest, signal: AbortSignal): Promise<Lease> {
+    try {
+      return await this.#fromThis(pool, request, signal)
+    } catch (error) {
+      if (codeOf(error) !== 'POOL_EXHAUSTED') throw error
+      const { fallback } = error as Exhausted
+      if (typeof fallback !== 'string' || fallback === pool) throw noneToCome(request, error)
+      return await this.#fromThis(fallback, request, signal).catch((second: unknown) => {
+        throw codeOf(second) === 'POOL_EXHAUSTED' ? noneToCome(request, second) : second
+      })
+    }
   }
 
   /**
@@ -73,13 +101,21 @@ export class Leases {
     return leases
   }
 
-  /** Tells every pool what living pods hold and what was given back lately; returns the leases no pool claims. */
-  async restore(leases: readonly Lease[], released: readonly Released[]): Promise<readonly Lease[]> {
+  /**
+   * Tells every pool what living pods hold, what was given back lately, and what it has noted under the name of its IPAM's
+   * first pool; returns the leases no pool claims.
+   */
+  async restore(
+    leases: readonly Lease[],
+    released: readonly Released[],
+    notesOf: (pool: string) => Notes,
+  ): Promise<readonly Lease[]> {
     for (const ipam of this.#ipams) {
       const serves = ({ pool }: Lease): boolean => ipam.pools.includes(pool)
       await ipam.restore(
         leases.filter(serves),
         released.filter(({ lease }) => serves(lease)),
+        notesOf(ipam.pools[0] ?? ''),
       )
     }
     return leases.filter(lease => !this.serves(lease.pool))
@@ -117,7 +153,8 @@ export class Leases {
     return [...new Set([this.#pool, ...all])]
   }
 
-  async #from(pool: string, request: AddressRequest, signal: AbortSignal): Promise<Lease> {
+  /** Throws what a pool says that is not to be waited for, POOL_EXHAUSTED. */
+  async #fromThis(pool: string, request: AddressRequest, signal: AbortSignal): Promise<Lease> {
     const ipam = this.#ipamOf(pool)
     if (!ipam) throw this.#unknown(pool)
     const asked = { ...request, pool }
@@ -158,7 +195,11 @@ export class Leases {
     try {
       return { lease: await abortable(asked, lastWord.signal) }
     } catch (error) {
-      if (codeOf(error) === 'POOL_EXHAUSTED') return { exhausted: error }
+      if (codeOf(error) === 'POOL_EXHAUSTED') {
+        const { final, fallback } = error as Exhausted
+        if (final === true || fallback !== undefined) throw error
+        return { exhausted: error }
+      }
       if (lastWord.signal.aborted) this.#keepLate(request.owner, asked)
       throw signal.aborted ? endOfWait('an address', signal.reason) : error
     }
@@ -193,6 +234,10 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** One whose pool is known. */
 type PoolRequest = AddressRequest & { readonly pool: string }
+
+function noneToCome(request: AddressRequest, cause: unknown): AttachmentError {
+  return new AttachmentError('NO_ADDRESS', `no IPv${request.family} address for ${request.owner}`, { cause })
+}
 
 /** A deadline is reported as lack of an address; any other end of waiting as what it is. */
 function noAddress(request: AddressRequest, cause: unknown, reason: unknown): AttachmentError {

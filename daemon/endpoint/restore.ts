@@ -1,5 +1,5 @@
 /** The start of a daemon: carries out `planRestore`, so that pods which outlived the last daemon go on unharmed. */
-import type { Lease } from '../plugin.ts'
+import type { Lease, Notes } from '../plugin.ts'
 import { type Attachment, rowOf } from './attachment.ts'
 import type { EndpointContext } from './context.ts'
 import { leaveJournal, removeAll } from './delete.ts'
@@ -88,8 +88,16 @@ async function claim(ctx: EndpointContext, plan: Taken): Promise<void> {
     lease,
     agoMs: (now - time) / 1000,
   }))
-  const unclaimed = await ctx.leases.restore(leases, released)
+  const unclaimed = await ctx.leases.restore(leases, released, pool => notesOf(ctx, pool))
   for (const lease of unclaimed) ctx.log.warn({ lease }, 'a living pod holds an address of a pool nobody serves')
+}
+
+function notesOf({ journal }: EndpointContext, pool: string): Notes {
+  return {
+    entries: journal.notes(pool),
+    complete: journal.notesComplete,
+    write: (key, text) => journal.note({ of: pool, key, ...(text !== undefined && { text }) }),
+  }
 }
 
 function report(ctx: EndpointContext, plan: RestorePlan): void {

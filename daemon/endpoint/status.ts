@@ -4,8 +4,8 @@ import type { PoolStatus } from '../plugin.ts'
 import { AttachmentError } from './errors.ts'
 
 /**
- * Throws `AttachmentError` NOT_AVAILABLE naming what is waited for, or the pool that has neither a free address nor one
- * that will be free once it has cooled down.
+ * Throws `AttachmentError` NOT_AVAILABLE naming what is waited for, or the pool that has no free address, none that will
+ * be free once it has cooled down, and none to come.
  */
 export function requireAvailable(
   waiting: readonly string[],
@@ -16,7 +16,7 @@ export function requireAvailable(
   for (const family of families) {
     const of = pools.filter(pool => pool.family === family)
     if (of.length === 0) throw new AttachmentError('NOT_AVAILABLE', `no pool holds IPv${family} addresses`)
-    if (of.every(pool => pool.free + pool.cooling === 0)) {
+    if (of.every(pool => pool.free + pool.cooling === 0 && pool.more === undefined)) {
       throw new AttachmentError('NOT_AVAILABLE', of.map(exhaustion).join('; '))
     }
   }

@@ -214,6 +214,13 @@ export const dropReasons: readonly DropReason[] = [
     text: 'The first packet of a flow that needs a translation came while maps of another size or layout took the place of those in use, which takes milliseconds. Flows that were open go on.',
     whatToDo: 'Nothing: the sender repeats it, TCP after a second.',
   },
+  {
+    value: 31,
+    name: 'no_interface',
+    text: "The packet's source is an address of a network interface of the machine whose device is not there or not usable. The cloud's network takes the address from no other interface.",
+    whatToDo:
+      'Look at `causeway status` for the interface and why it is not usable. One that was detached by hand takes its pods with it: delete them.',
+  },
 ]
 
 /** The reason of a value; one this version does not know is named by its number. */

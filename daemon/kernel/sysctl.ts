@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { SystemError } from './errors.ts'
 import { inNetns } from './netns/in-netns.ts'
 import { withSystemError } from './netns/netns-file.ts'
+import { sysctlPath } from './sysctl-name.ts'
 
 const SYSCTLS = '/proc/sys'
-import { sysctlPath } from './sysctl-name.ts'
 
 /**
  * Value of a setting without its newline, of the namespace at a path or else of the thread's own; undefined when this

@@ -98,6 +98,20 @@ test('no range is given in which a node or a service has an address', () => {
   assert.deepEqual([wanted[0]?.podCidrs, uses[0]?.free], [['10.0.1.0/24'], 0])
 })
 
+test('a range that somebody else has as a whole is passed at once, however many blocks it has', {
+  timeout: 5000,
+}, () => {
+  const pools = [
+    pool('p', [
+      ['fd00::/24', 64],
+      ['fd01::/24', 64],
+    ]),
+  ]
+  const foreign = ['fd00::/16', 'fd01::/25'].map(parsePrefix)
+  const { wanted, uses } = assigned({ nodes: [node('a')], pools, foreign })
+  assert.deepEqual([wanted[0]?.podCidrs, uses[0]?.free], [['fd01:80::/64'], 2 ** 39 - 1])
+})
+
 test('of pools that select a node the highest, the oldest, the first by name is its pool', () => {
   const nodes = [node('a', { labels: { cloud: 'aws' } })]
   const pools = [

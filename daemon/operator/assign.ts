@@ -35,7 +35,7 @@ export interface PoolUse {
   readonly pool: IpPoolRow
   /** Nodes that have a range of it. */
   readonly nodes: number
-  /** Ranges that can still be given, the least of its families; undefined where it is more than can be counted. */
+  /** Ranges that can still be given, the least of its families; never more than Number.MAX_SAFE_INTEGER. */
   readonly free: number
   /** Why it cannot be used as it is written; other pools are. */
   readonly conflict: string | undefined

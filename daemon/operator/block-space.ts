@@ -55,8 +55,12 @@ export class BlockSpace {
 
   /** The lowest free block, which is taken then; undefined when there is none. */
   give(): Prefix | undefined {
-    while (this.#first < this.#total && this.#isTaken(this.#first)) this.#first++
-    if (this.#first === this.#total) return undefined
+    while (this.#first < this.#total) {
+      const next = this.#afterTaken(this.#first)
+      if (next === this.#first) break
+      this.#first = next
+    }
+    if (this.#first >= this.#total) return undefined
     this.#taken.add(this.#first)
     const value = this.#range.value + this.#first * this.#blockSize
     return formatPrefix({ family: this.#range.family, value, length: this.#blockLength })
@@ -66,8 +70,11 @@ export class BlockSpace {
     return (value - this.#range.value) / this.#blockSize
   }
 
-  #isTaken(block: bigint): boolean {
-    return this.#taken.has(block) || this.#isSpanned(block)
+  /** The first block from this one on that may be free. A span is passed in one step: there may be 2^64 blocks in it. */
+  #afterTaken(block: bigint): bigint {
+    const span = this.#spans.find(({ first, last }) => first <= block && block <= last)
+    if (span !== undefined) return span.last + 1n
+    return this.#taken.has(block) ? block + 1n : block
   }
 
   #isSpanned(block: bigint): boolean {

@@ -39,19 +39,25 @@ export class Definitions {
   async #look(signal: AbortSignal): Promise<number> {
     const before = new Map(this.#last.map(each => [each.name, each.message]))
     this.#last = await installedDefinitions(this.#options.client, signal)
-    for (const each of this.#last) if (before.get(each.name) !== each.message) await this.#tell(each, signal)
+    for (const each of this.#last) {
+      if (before.get(each.name) !== each.message) this.#log(each)
+      await this.#warn(each, signal)
+    }
     return this.problems.length === 0 ? AGAIN_MS : SOON_MS
   }
 
-  async #tell({ name, uid, state, message }: InstalledDefinition, signal: AbortSignal): Promise<void> {
-    const { log, events } = this.#options
-    if (GOOD_STATES.includes(state)) {
-      log.info({ definition: name, message }, `the definition of an own kind is ${state}`)
-      return
-    }
-    log.warn({ definition: name, message }, 'the definition of an own kind is not that of this build')
+  #log({ name, state, message }: InstalledDefinition): void {
+    const { log } = this.#options
+    if (GOOD_STATES.includes(state))
+      log.info({ definition: name, found: message }, `the definition of an own kind is ${state}`)
+    else log.warn({ definition: name, found: message }, 'the definition of an own kind is not that of this build')
+  }
+
+  /** At each look: the recorder says the same thing once in a while. */
+  async #warn({ name, uid, state, message }: InstalledDefinition, signal: AbortSignal): Promise<void> {
+    if (GOOD_STATES.includes(state) || uid === '') return
     const object = { resource: RESOURCES.definitions, name, namespace: '', uid }
-    if (uid !== '')
-      await events.warn(object, state === 'unserved' ? 'VersionNotServed' : 'DefinitionOlder', message, signal)
+    const reason = state === 'unserved' ? 'VersionNotServed' : 'DefinitionOlder'
+    await this.#options.events.warn(object, reason, message, signal)
   }
 }

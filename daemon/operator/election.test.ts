@@ -5,6 +5,7 @@ import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { FakeLog } from '../../test/support/fake-log.ts'
 import { ApiError, ApiUnreachable } from '../cluster/kubernetes/api-error.ts'
 import type { ApiClient } from '../cluster/kubernetes/client.ts'
+import { pause } from '../state/pause.ts'
 import { Election } from './election.ts'
 
 interface StoredLease {
@@ -15,8 +16,9 @@ interface StoredLease {
 /** Holds one lease as an API server does: a write must bear the version that it replaces. */
 class LeaseServer implements Pick<ApiClient, 'get' | 'create' | 'replace'> {
   lease: StoredLease | undefined
-  /** Identities that cannot reach it. */
   away = false
+  /** How long it takes from a write to its answer. */
+  answersAfterMs = 0
   #version = 0
 
   async get(): Promise<unknown> {
@@ -47,13 +49,20 @@ class LeaseServer implements Pick<ApiClient, 'get' | 'create' | 'replace'> {
 function candidate(server: LeaseServer, identity: string, clock: FakeClock) {
   const stop = new AbortController()
   const own = { server, leads: false, terms: 0 }
+  const late = async (written: Promise<unknown>, signal: AbortSignal): Promise<unknown> => {
+    const answer = await written
+    await pause(clock, own.server.answersAfterMs, signal)
+    signal.throwIfAborted()
+    return answer
+  }
   const client: Pick<ApiClient, 'get' | 'create' | 'replace'> = {
     get: () => own.server.get(),
-    create: (r, p, object) => own.server.create(r, p, object),
-    replace: (r, p, object) => own.server.replace(r, p, object),
+    create: (r, p, object, signal) => late(own.server.create(r, p, object), signal),
+    replace: (r, p, object, signal) => late(own.server.replace(r, p, object), signal),
   }
   const times = { leaseMs: 15_000, renewMs: 10_000, retryMs: 2000 }
-  const election = new Election({ client, namespace: 'n', lease: 'l', identity, ...times, log: new FakeLog(), clock })
+  const log = new FakeLog()
+  const election = new Election({ client, namespace: 'n', lease: 'l', identity, ...times, log, clock })
   const ended = election.run(async until => {
     own.leads = true
     own.terms++
@@ -62,7 +71,7 @@ function candidate(server: LeaseServer, identity: string, clock: FakeClock) {
     })
     own.leads = false
   }, stop.signal)
-  return Object.assign(own, { stop: () => stop.abort(), ended, election })
+  return Object.assign(own, { stop: () => stop.abort(), ended, election, log })
 }
 
 test('one of several leads', async () => {
@@ -113,6 +122,57 @@ test('one that cannot renew has stopped before another begins', async () => {
   assert.deepEqual([first.leads, second.leads], [false, true])
   first.stop()
   second.stop()
+})
+
+for (const answersAfterMs of [7000, 7900, 12_000])
+  test(`one whose last renewal was answered ${answersAfterMs} ms late has stopped before another begins`, async () => {
+    const [server, clock] = [new LeaseServer(), new FakeClock()]
+    const first = candidate(server, 'a', clock)
+    await settle()
+    const second = candidate(server, 'b', clock)
+    await clock.advance(5000)
+    server.answersAfterMs = answersAfterMs
+    await clock.advance(1500)
+    // It has been written, and is not answered yet.
+    const away = new LeaseServer()
+    away.away = true
+    first.server = away
+    await clock.advance(answersAfterMs)
+    server.answersAfterMs = 0
+    let both = 0
+    for (let ms = 0; ms < 40_000; ms += 100) {
+      await clock.advance(100)
+      if (first.leads && second.leads) both += 100
+    }
+    assert.deepEqual([both, first.leads, second.leads], [0, false, true])
+    first.stop()
+    second.stop()
+  })
+
+test('an API server that takes longer to answer than a lease may go without a renewal has no leader', async () => {
+  const [server, clock] = [new LeaseServer(), new FakeClock()]
+  server.answersAfterMs = 20_000
+  const only = candidate(server, 'a', clock)
+  await clock.advance(60_000)
+  assert.equal(only.terms, 0)
+  server.answersAfterMs = 0
+  await clock.advance(12_000)
+  assert.equal(only.leads, true)
+  only.stop()
+})
+
+test('why the lease cannot be had is said once, and again after an answer', async () => {
+  const [server, clock] = [new LeaseServer(), new FakeClock()]
+  server.away = true
+  const only = candidate(server, 'a', clock)
+  await clock.advance(60_000)
+  assert.deepEqual(only.log.lines, ['warn the lease cannot be had lease=n/l error=it is away'])
+  server.away = false
+  await clock.advance(3000)
+  server.away = true
+  await clock.advance(60_000)
+  assert.equal(only.log.lines.filter(line => line.includes('cannot be had')).length, 2)
+  only.stop()
 })
 
 test('an API server that is away for less than the lease costs no change of leader', async () => {

@@ -42,6 +42,8 @@ export class Election {
   /** The lease as it was seen last, and since when it is like that. */
   #seen: { readonly text: string; readonly sinceMs: number } | undefined
   #holder = ''
+  /** Why the lease could not be had last; undefined once the server has answered. */
+  #problem: string | undefined
 
   constructor(options: ElectionOptions) {
     this.#options = options
@@ -60,14 +62,16 @@ export class Election {
    * lease is given back at the end. Rejects with what `lead` throws.
    */
   async run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { clock, retryMs } = this.#options
+    const { clock, retryMs, renewMs } = this.#options
     while (!signal.aborted) {
-      if (await this.#attempt(signal)) await this.#lead(lead, signal)
+      const asked = clock.now()
+      if (await this.#attemptUntil(asked + renewMs, signal)) await this.#lead(lead, asked, signal)
       else await pause(clock, retryMs, signal)
     }
   }
 
-  async #lead(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** `held`: when the lease was asked for that it has. */
+  async #lead(lead: (signal: AbortSignal) => Promise<void>, held: number, signal: AbortSignal): Promise<void> {
     const { log, identity } = this.#options
     log.info({ identity }, 'this operator leads')
     const lost = new AbortController()
@@ -75,7 +79,7 @@ export class Election {
     const ended = lead(until).finally(() => lost.abort())
     // Whatever becomes of it is learnt below.
     ended.catch(() => undefined)
-    await this.#keep(until)
+    await this.#keep(held, until)
     lost.abort()
     try {
       await ended
@@ -85,24 +89,34 @@ export class Election {
     log.info({ identity }, 'this operator does not lead any more')
   }
 
-  /** Renews until it cannot, or is told to stop. */
-  async #keep(signal: AbortSignal): Promise<void> {
+  /**
+   * Renews until it cannot, or is told to stop. Time counts from when it asked: others may have seen the lease since then,
+   * however late the answer came.
+   */
+  async #keep(held: number, signal: AbortSignal): Promise<void> {
     const { clock, renewMs, retryMs, log } = this.#options
-    let renewed = clock.now()
+    let renewed = held
     while (!signal.aborted) {
-      await pause(clock, retryMs, signal)
+      await pause(clock, Math.min(retryMs, renewed + renewMs - clock.now()), signal)
       if (signal.aborted) return
-      const limit = new AbortController()
-      const cancel = clock.after(renewed + renewMs - clock.now(), () => limit.abort())
-      const held = await this.#attempt(AbortSignal.any([signal, limit.signal]))
-      cancel()
-      if (held) renewed = clock.now()
-      else if (this.#holder !== this.#options.identity || clock.now() - renewed >= renewMs) {
+      const asked = clock.now()
+      if (await this.#attemptUntil(renewed + renewMs, signal)) renewed = asked
+      if (this.#holder !== this.#options.identity || clock.now() - renewed >= renewMs) {
         log.warn({ holder: this.#holder }, 'the lease could not be renewed in time')
         this.#holder = this.leading ? '' : this.#holder
         return
       }
     }
+  }
+
+  /** As `#attempt`, given up at a moment of the clock. */
+  async #attemptUntil(moment: number, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#options
+    const limit = new AbortController()
+    const cancel = clock.after(moment - clock.now(), () => limit.abort())
+    const held = await this.#attempt(AbortSignal.any([signal, limit.signal]))
+    cancel()
+    return held && !limit.signal.aborted
   }
 
   /** Takes or renews the lease; false when another has it, or the API server does not answer. */
@@ -119,11 +133,16 @@ export class Election {
         await client.replace(RESOURCES.leases, { namespace, name: lease }, { ...found, spec }, signal)
       }
       this.#holder = identity
+      this.#problem = undefined
       return true
     } catch (error) {
       const raced = error instanceof ApiError && error.conflict
-      if (!signal.aborted && !raced)
-        log.warn({ lease: `${namespace}/${lease}`, error: messageOf(error) }, 'the lease cannot be had')
+      if (signal.aborted || raced) return false
+      const problem = messageOf(error)
+      // It is tried again every few seconds.
+      if (problem !== this.#problem)
+        log.warn({ lease: `${namespace}/${lease}`, error: problem }, 'the lease cannot be had')
+      this.#problem = problem
       return false
     }
   }
@@ -135,6 +154,7 @@ export class Election {
       const text = JSON.stringify(found.spec ?? {})
       if (text !== this.#seen?.text) this.#seen = { text, sinceMs: clock.now() }
       this.#holder = found.spec?.holderIdentity ?? ''
+      this.#problem = undefined
       return found
     } catch (error) {
       if (error instanceof ApiError && error.missing) return undefined

@@ -29,9 +29,12 @@ export function foreignIn(
   if (ranges.length === 0) return new Map()
   const found = new Map<string, Foreign[]>()
   const see = (prefix: IpPrefix, kind: Foreign['kind'], text: () => string): void => {
-    for (const { name, own } of ranges)
-      if (own.some(range => covers(range, prefix) || covers(prefix, range)))
-        found.set(name, [...(found.get(name) ?? []), { prefix, kind, text: text() }])
+    for (const { name, own } of ranges) {
+      if (!own.some(range => covers(range, prefix) || covers(prefix, range))) continue
+      const all = found.get(name) ?? []
+      if (all.length === 0) found.set(name, all)
+      all.push({ prefix, kind, text: text() })
+    }
   }
   for (const { name, cidrs } of serviceRanges)
     for (const cidr of cidrs) see(parsePrefix(cidr), 'service', () => `${cidr}, the range of ServiceCIDR ${name}`)

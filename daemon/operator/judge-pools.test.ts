@@ -52,3 +52,17 @@ test('of many addresses some are named and the others counted', () => {
   const { conditions } = judgePool({ pool, nodes: 0, free: 1, conflict: undefined }, found)
   assert.match(conditions[2]?.message ?? '', /10\.0\.0\.1, an address of Node n1; .* and 2 more: /)
 })
+
+test('a pool that all of a large cluster lies in is thought through while a leader renews its lease', () => {
+  const addresses = (n: number): string[] => [`10.0.${n >> 8}.${n & 255}`, `10.1.${n >> 8}.${n & 255}`]
+  const services = Array.from({ length: 40_000 }, (_, n) => ({
+    namespace: 'd',
+    name: `s${n}`,
+    addresses: addresses(n),
+  }))
+  const began = performance.now()
+  const found = foreignIn([poolRow('p', [['10.0.0.0/8', 24]])], { ...nobody, services }).get('p')
+  assert.equal(found?.length, 80_000)
+  // As many lists that are copied for each would take most of a minute.
+  assert.ok(performance.now() - began < 5000)
+})

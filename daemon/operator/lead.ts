@@ -1,4 +1,5 @@
 /** What the elected operator does, from a first look at the whole cluster until it does not lead any more. */
+import type { CloudSetup } from '../../plugins/cloud-core/setup.ts'
 import type { Refusal } from '../cluster-side.ts'
 import { EventRecorder } from '../cluster/kubernetes/events.ts'
 import { type ApiResource, RESOURCES } from '../cluster/kubernetes/resources.ts'
@@ -16,13 +17,15 @@ import type { SourceProblem } from '../cluster/source.ts'
 import { Jobs } from '../jobs.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Table } from '../state/table.ts'
+import { CloudAddresses } from './cloud/addresses.ts'
+import type { MadeCall } from './cloud/allocator.ts'
+import { networksTarget, parseNetworkRows } from './cloud/cloud-network.ts'
 import { Definitions } from './definitions.ts'
 import { markReadyNodes } from './node-readiness.ts'
 import { OwnStatus } from './own-status.ts'
 import {
   parseClusterNode,
   parseIpPool,
-  parseNetwork,
   parseSettings,
   parsePolicy,
   parsePolicyName,
@@ -37,30 +40,44 @@ import { Strays } from './strays.ts'
 export interface LeadOptions extends WatchOptions {
   readonly identity: string
   readonly refusal: Refusal
+  /** Whose addresses pods get, where they are a cloud's. */
+  readonly cloud?: (() => CloudSetup) | undefined
+  readonly onCall?: (made: MadeCall) => void
 }
 
 export class Leadership {
   readonly #options: LeadOptions
-  readonly #watches: readonly WatchedRows[]
   readonly #tables: OperatorTables = createOperatorTables()
-  readonly #synced = Promise.withResolvers<void>()
+  /** What pod ranges are given by: a range that is missing there would be given twice. */
+  readonly #placing: readonly WatchedRows[]
+  /** What objects are judged by besides. */
+  readonly #judging: readonly WatchedRows[]
+  readonly #placed = Promise.withResolvers<void>()
+  readonly #whole = Promise.withResolvers<void>()
   #ranges: PodRanges | undefined
   #status: OwnStatus | undefined
   #definitions: Definitions | undefined
+  #addresses: CloudAddresses | undefined
 
   constructor(options: LeadOptions) {
     this.#options = options
-    const { nodes, networks, pools, settings, egressPolicies, namespaces, services, policies } = this.#tables
-    this.#watches = [
-      this.#watch(RESOURCES.nodes, parseClusterNode, nodes),
-      this.#watch(RESOURCES.nodeNetworks, parseNetwork, networks),
-      this.#watch(RESOURCES.namespaces, parseNamespace, namespaces),
-      this.#watch(RESOURCES.services, parseServiceAddresses, services),
-      this.#watch(RESOURCES.networkPolicies, parsePolicyName, policies),
+    const { nodes, pools, settings, egressPolicies, namespaces, services, policies } = this.#tables
+    this.#placing = [
+      this.#watch(RESOURCES.nodes, parseClusterNode, rowsOf(nodes)),
+      this.#watch(RESOURCES.nodeNetworks, parseNetworkRows, networksTarget(this.#tables)),
+      this.#watch(RESOURCES.services, parseServiceAddresses, rowsOf(services)),
       this.#own(RESOURCES.ipPools, parseIpPool, pools),
+    ]
+    this.#judging = [
+      this.#watch(RESOURCES.namespaces, parseNamespace, rowsOf(namespaces)),
+      this.#watch(RESOURCES.networkPolicies, parsePolicyName, rowsOf(policies)),
       this.#own(RESOURCES.nodeSettings, parseSettings, settings),
       this.#own(RESOURCES.egressPolicies, parsePolicy, egressPolicies),
     ]
+  }
+
+  get #watches(): readonly WatchedRows[] {
+    return [...this.#placing, ...this.#judging]
   }
 
   get tables(): OperatorTables {
@@ -68,19 +85,25 @@ export class Leadership {
   }
 
   problems(): readonly SourceProblem[] {
-    const unheard = byProblem(this.#watches.filter(({ watch }) => watch.problem !== undefined))
+    const unheard = byProblem(this.#watches.filter(({ watch }) => !watch.synced || watch.problem !== undefined))
     return [
       ...unheard.map(({ names, problem }) => ({ place: names, message: problem })),
       ...this.#watches.flatMap(({ problems }) => problems()),
       ...(this.#ranges?.problems ?? []).map(message => ({ place: 'pod ranges', message })),
       ...(this.#status?.problems ?? []),
       ...(this.#definitions?.problems ?? []),
+      ...(this.#addresses?.problems ?? []),
     ]
   }
 
   /** Free ranges by pool. */
   uses(): PodRanges['uses'] {
     return this.#ranges?.uses ?? []
+  }
+
+  /** Addresses from the cloud, where the operator gives some and leads. */
+  get addresses(): CloudAddresses | undefined {
+    return this.#addresses
   }
 
   /** Until the signal aborts; rejects with the first loop that fails. */
@@ -101,14 +124,32 @@ export class Leadership {
     await using jobs = new Jobs()
     for (const { watch } of this.#watches) jobs.run(`the watch of ${watch.name}`, until => watch.run(until))
     jobs.run('definitions of own kinds', until => definitions.run(until))
+    const services = Promise.withResolvers<void>()
+    const known = services.resolve
+    jobs.run('ranges of services', until => followServiceRanges({ client, tables, log, known }, until))
     // What is not known yet may have been given already.
-    await Promise.race([this.#synced.promise, stopped.promise, jobs.failed])
+    await Promise.race([Promise.all([this.#placed.promise, services.promise]), stopped.promise, jobs.failed])
+    if (signal.aborted) return
+    log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
+    jobs.run('pod ranges', until => ranges.run(until))
+    const { cloud, onCall } = this.#options
+    if (cloud !== undefined) {
+      const addresses = new CloudAddresses({
+        setup: cloud(),
+        client,
+        tables,
+        log,
+        clock,
+        ...(onCall && { onCall }),
+      })
+      this.#addresses = addresses
+      jobs.run('addresses from the cloud', until => addresses.run(until))
+    }
+    jobs.run('NodeNetworks without their Node', until => strays.run(until))
+    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log, clock }, until))
+    await Promise.race([this.#whole.promise, stopped.promise, jobs.failed])
     if (signal.aborted) return
     log.info({ nodes: tables.nodes.size }, 'the operator has seen the whole cluster')
-    jobs.run('ranges of services', until => followServiceRanges({ client, tables, log }, until))
-    jobs.run('pod ranges', until => ranges.run(until))
-    jobs.run('NodeNetworks without their Node', until => strays.run(until))
-    jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log }, until))
     jobs.run('status of own kinds', until => status.run(until))
     jobs.run('warnings of NetworkPolicies', until => warnOfPolicies({ tables, events }, until))
     await Promise.race([stopped.promise, jobs.failed]).finally(() => signal.removeEventListener('abort', stop))
@@ -117,18 +158,18 @@ export class Leadership {
   #watch<T>(
     resource: ApiResource,
     parse: Collection<T>['parse'],
-    table: Table<T>,
+    target: RowTarget<T>,
     unusable?: RowTarget<UnusableObject>,
   ): WatchedRows {
     const synced = (): void => this.#look()
-    const collection = { resource, parse, target: rowsOf(table), synced, ...(unusable !== undefined && { unusable }) }
+    const collection = { resource, parse, target, synced, ...(unusable !== undefined && { unusable }) }
     return watchRows(this.#options, collection)
   }
 
   /** Of an own kind, whose objects say themselves when they cannot be read. */
   #own<T>(resource: ApiResource, parse: Collection<T>['parse'], table: Table<T>): WatchedRows {
     const { unusable } = this.#tables
-    return this.#watch(resource, parse, table, {
+    return this.#watch(resource, parse, rowsOf(table), {
       get: name => unusable.get(`${resource.kind} ${name}`),
       put: (_, object) => void unusable.put({ ...object, resource }),
       delete: name => void unusable.delete(`${resource.kind} ${name}`),
@@ -140,6 +181,7 @@ export class Leadership {
   }
 
   #look(): void {
-    if (this.#watches.every(({ watch }) => watch.synced)) this.#synced.resolve()
+    if (this.#placing.every(({ watch }) => watch.synced)) this.#placed.resolve()
+    if (this.#watches.every(({ watch }) => watch.synced)) this.#whole.resolve()
   }
 }

@@ -15,9 +15,14 @@ export function operatorMetrics(metrics: Pick<Metrics, 'gauge'>, figures: Operat
   metrics.gauge('operator_leading', 'Whether this operator leads: 1 or 0.', [], gauge => {
     gauge.set(figures.leading() ? 1 : 0)
   })
-  metrics.gauge('operator_problems', 'What the leading operator finds wrong.', [], gauge => {
-    gauge.set(figures.problems().length)
-  })
+  metrics.gauge(
+    'operator_problems',
+    'What this operator finds wrong: rights that it lacks, and of the one that leads all else.',
+    [],
+    gauge => {
+      gauge.set(figures.problems().length)
+    },
+  )
   metrics.gauge('operator_pool_free_ranges', 'Pod ranges that an IPPool can still give.', ['pool'], gauge => {
     for (const { pool, free } of figures.uses()) gauge.set(free, { pool: pool.name })
   })

@@ -1,7 +1,10 @@
 /** Takes the marks off nodes whose network is there: the taint, and the condition that keeps pods away. */
+import { Backoff } from '../cluster/kubernetes/backoff.ts'
 import type { ApiClient } from '../cluster/kubernetes/client.ts'
 import { RESOURCES } from '../cluster/kubernetes/resources.ts'
+import { messageOf } from '../errors.ts'
 import type { Logger } from '../plugin.ts'
+import type { Clock } from '../state/clock.ts'
 import { eachChange } from '../state/each-change.ts'
 import { mapAtOnce } from '../state/map-at-once.ts'
 import { NETWORK_UNAVAILABLE, NOT_READY_TAINT } from './parse.ts'
@@ -11,20 +14,28 @@ export interface NodeReadinessOptions {
   readonly client: Pick<ApiClient, 'get' | 'patch'>
   readonly tables: Pick<OperatorTables, 'nodes' | 'networks'>
   readonly log: Logger
+  readonly clock: Clock
 }
 
-const RETRY_MS = 2000
 const AT_ONCE = 16
 
 /** Until the signal aborts. */
 export async function markReadyNodes(options: NodeReadinessOptions, signal: AbortSignal): Promise<void> {
   const { nodes, networks } = options.tables
+  const backoff = new Backoff(Math.random)
+  let failures: ReadonlySet<string> = new Set()
   const act = async (): Promise<number | undefined> => {
     const marked = [...nodes].filter(node => isMarked(node) && isReady(node, networks.get(node.name)))
     const cleared = await mapAtOnce(marked, AT_ONCE, node => clear(node, options, signal))
-    return cleared.includes(false) ? RETRY_MS : undefined
+    const before = failures
+    failures = new Set(cleared.filter(failure => failure !== undefined))
+    for (const failure of failures)
+      if (!before.has(failure)) options.log.warn({ failure }, 'a node could not be marked as ready')
+    if (failures.size > 0) return backoff.next()
+    backoff.succeeded()
+    return undefined
   }
-  await eachChange([nodes, networks], act, signal)
+  await eachChange([nodes, networks], act, signal, options.clock)
 }
 
 function isMarked({ tainted, networkUnavailable }: ClusterNodeRow): boolean {
@@ -40,12 +51,12 @@ export function isReady(node: ClusterNodeRow, network: NodeNetworkRow | undefine
   return node.bootId === '' || network.bootId === node.bootId
 }
 
-/** False when the API server did not take it. */
+/** Why the API server did not take it; undefined when it has. */
 async function clear(
   { name, tainted, networkUnavailable }: ClusterNodeRow,
   { client, log }: NodeReadinessOptions,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const { nodes } = RESOURCES
   try {
     if (networkUnavailable !== 'False') {
@@ -54,11 +65,10 @@ async function clear(
     }
     if (tainted) await removeTaint(client, name, signal)
     log.info({ node: name }, 'the network of a node is ready')
-    return true
+    return undefined
   } catch (error) {
     signal.throwIfAborted()
-    log.warn({ node: name, error }, 'a node could not be marked as ready')
-    return false
+    return `Node ${name}: ${messageOf(error)}`
   }
 }
 

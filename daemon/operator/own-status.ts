@@ -10,7 +10,7 @@ import { SettingsChecks } from './settings-checks.ts'
 import type { PodRanges } from './pod-ranges.ts'
 import { PodSearch, type PodSearchOptions } from './pod-search.ts'
 import type { OperatorTables, UnusableRow } from './rows.ts'
-import { type Judgement, Teller, type TellerOptions, wanted } from './verdict.ts'
+import { type Judgement, LOOK_AGAIN_MS, Teller, type TellerOptions, wanted } from './verdict.ts'
 
 export interface OwnStatusOptions extends TellerOptions, PodSearchOptions {
   readonly client: TellerOptions['client'] & PodSearchOptions['client']
@@ -51,14 +51,14 @@ export class OwnStatus {
 
   /** Until the signal aborts. All tables must hold the whole cluster. */
   async run(signal: AbortSignal): Promise<void> {
-    const { tables, ranges } = this.#options
+    const { tables, ranges, clock } = this.#options
     const { nodes, pools, settings, egressPolicies, namespaces, services, serviceRanges, unusable } = tables
     const judged = [nodes, pools, settings, egressPolicies, namespaces, services, serviceRanges, unusable]
     const follow = [...judged, ranges.changed, this.#pods.changed]
-    await Promise.all([this.#pods.run(signal), eachChange(follow, () => this.#act(signal), signal)])
+    await Promise.all([this.#pods.run(signal), eachChange(follow, () => this.#act(signal), signal, clock)])
   }
 
-  async #act(signal: AbortSignal): Promise<number | undefined> {
+  async #act(signal: AbortSignal): Promise<number> {
     const { clock } = this.#options
     const began = clock.now()
     const { settings, nodes } = this.#options.tables
@@ -67,7 +67,7 @@ export class OwnStatus {
     const restMs = Math.min(LONGEST_REST_MS, REST_SHARE * (clock.now() - began))
     this.#failures = await this.#teller.tell(this.#last, signal)
     await pause(clock, restMs, signal)
-    return this.#failures.length > 0 ? RETRY_MS : undefined
+    return this.#failures.length > 0 ? RETRY_MS : LOOK_AGAIN_MS
   }
 
   /** An object that cannot be read is judged as it is now, although what it said before still counts. */

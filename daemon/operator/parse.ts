@@ -38,6 +38,8 @@ export function parseClusterNode(object: ObjectField): ClusterNodeRow {
     tainted: taints.some(taint => taint.at('key').text() === NOT_READY_TAINT),
     networkUnavailable: conditionOf(status, NETWORK_UNAVAILABLE),
     bootId: status.at('nodeInfo').at('bootID').text() ?? '',
+    providerId: object.at('spec').at('providerID').text() ?? '',
+    maxPods: podsOf(status.at('capacity').at('pods')),
   }
 }
 
@@ -57,6 +59,16 @@ export function parseNetwork(object: ObjectField): NodeNetworkRow {
     ready: conditionOf(status, 'Ready') === 'True',
     bootId: status.at('bootId').text() ?? '',
   }
+}
+
+/** kubelet's own limit where it has said nothing. */
+const DEFAULT_PODS = 110
+
+/** A quantity without a unit (Kubernetes API, resource.Quantity). */
+function podsOf(capacity: ObjectField): number {
+  const { value } = capacity
+  const count = typeof value === 'string' || typeof value === 'number' ? Number(value) : Number.NaN
+  return Number.isSafeInteger(count) && count > 0 ? count : DEFAULT_PODS
 }
 
 /** The schema of the kind cannot compare its fields: whether a range can be handed out as it says is checked here. */

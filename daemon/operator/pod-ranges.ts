@@ -1,6 +1,7 @@
 /** Gives nodes their pod ranges: what `assign` wants is written to NodeNetworks, what it finds wrong is told. */
+import { Backoff } from '../cluster/kubernetes/backoff.ts'
 import type { ApiClient } from '../cluster/kubernetes/client.ts'
-import type { EventRecorder } from '../cluster/kubernetes/events.ts'
+import { AGAIN_MS, type EventRecorder } from '../cluster/kubernetes/events.ts'
 import { RESOURCES } from '../cluster/kubernetes/resources.ts'
 import { ObjectField } from '../cluster/object-field.ts'
 import { messageOf } from '../errors.ts'
@@ -17,7 +18,7 @@ import type { NodeNetworkRow, OperatorTables } from './rows.ts'
 import { ownerReference } from './strays.ts'
 
 export interface PodRangesOptions {
-  readonly client: ApiClient
+  readonly client: Pick<ApiClient, 'create' | 'patch'>
   readonly tables: Pick<OperatorTables, 'nodes' | 'networks' | 'pools' | 'services' | 'serviceRanges'>
   readonly events: Pick<EventRecorder, 'warn'>
   readonly log: Logger
@@ -26,7 +27,6 @@ export interface PodRangesOptions {
 
 /** A range that was given back is not given again for so long: other nodes may still send there. */
 const RESTING_MS = 60_000
-const RETRY_MS = 2000
 /** Requests under way: the API server's own limit for one client is some tens (API Priority and Fairness). */
 const AT_ONCE = 16
 
@@ -38,6 +38,7 @@ export class PodRanges {
   /** What could not be written, of the last attempt. */
   #failures: readonly string[] = []
   readonly #foreign: ForeignOf
+  readonly #backoff = new Backoff(Math.random)
   /** Nudged when `uses` may have changed. */
   readonly changed = new Nudge()
 
@@ -71,6 +72,7 @@ export class PodRanges {
       [nodes, networks, pools, services, serviceRanges],
       () => this.#act(gone.take().deleted, signal),
       signal,
+      this.#options.clock,
     )
   }
 
@@ -83,12 +85,19 @@ export class PodRanges {
     const failures = await mapAtOnce(this.#last.wanted, AT_ONCE, wanted => this.#write(wanted, signal))
     this.changed.nudge()
     await this.#warn(signal)
+    const before = new Set(this.#failures)
     this.#failures = failures.filter(failure => failure !== undefined)
-    if (this.#failures.length > 0) return RETRY_MS
-    return this.#last.starved.length > 0 && this.#resting.size > 0 ? RESTING_MS : undefined
+    for (const failure of this.#failures)
+      if (!before.has(failure)) this.#options.log.warn({ failure }, 'pod ranges could not be written')
+    if (this.#failures.length > 0) return this.#backoff.next()
+    this.#backoff.succeeded()
+    const { starved, overlaps } = this.#last
+    if (starved.length > 0 && this.#resting.size > 0) return RESTING_MS
+    // The API server forgets what it was told, and nothing else may change.
+    return starved.length > 0 || overlaps.length > 0 ? AGAIN_MS : undefined
   }
 
-  /** What it failed of; undefined when it is written. The table has it before the next plan is made. */
+  /** What it failed of; undefined when it is written. */
   async #write({ node, podCidrs, pool }: WantedNetwork, signal: AbortSignal): Promise<string | undefined> {
     const { client, tables, log } = this.#options
     const { name } = node
@@ -105,26 +114,37 @@ export class PodRanges {
               signal,
             )
           : await client.patch(RESOURCES.nodeNetworks, { name, patch: { metadata: { uid: have.uid }, spec } }, signal)
-      tables.networks.put(parseNetwork(new ObjectField(written, () => `NodeNetwork ${name}`)))
+      this.#take(parseNetwork(new ObjectField(written, () => `NodeNetwork ${name}`)), have)
       if (podCidrs.length > 0) log.info({ node: name, podCidrs: podCidrs.join(', '), pool }, 'pod ranges assigned')
       return undefined
     } catch (error) {
       signal.throwIfAborted()
-      log.warn({ node: name, error }, 'pod ranges could not be written')
       return `NodeNetwork ${name}: ${messageOf(error)}`
     }
   }
 
+  /**
+   * The table has what was written before the next plan is made, which would give it twice. What the watch has told
+   * meanwhile of the object is newer, and is not told again.
+   */
+  #take(written: NodeNetworkRow, before: NodeNetworkRow | undefined): void {
+    const { networks } = this.#options.tables
+    const now = networks.get(written.name)
+    const { podCidrs, pool } = written
+    if (now === undefined && before === undefined) networks.put(written)
+    else if (now?.uid === written.uid) networks.put({ ...now, podCidrs, pool })
+  }
+
   async #warn(signal: AbortSignal): Promise<void> {
     const { events } = this.#options
-    for (const { node, pool, family } of this.#last.starved) {
+    await mapAtOnce(this.#last.starved, AT_ONCE, async ({ node, pool, family }) => {
       const object = { resource: RESOURCES.nodes, name: node.name, namespace: '', uid: node.uid }
       await events.warn(object, 'NoPodRange', noRange(pool, family), signal)
-    }
-    for (const { network, other, range } of this.#last.overlaps) {
+    })
+    await mapAtOnce(this.#last.overlaps, AT_ONCE, async ({ network, other, range }) => {
       const object = { resource: RESOURCES.nodeNetworks, name: network.name, namespace: '', uid: network.uid }
       await events.warn(object, 'PodRangeOverlaps', overlap(network.name, other, range), signal)
-    }
+    })
   }
 }
 

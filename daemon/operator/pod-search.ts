@@ -43,8 +43,8 @@ export class PodSearch {
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { egressPolicies, namespaces } = this.#options.tables
-    await eachChange([egressPolicies, namespaces], () => this.#look(signal), signal)
+    const { clock, tables } = this.#options
+    await eachChange([tables.egressPolicies, tables.namespaces], () => this.#look(signal), signal, clock)
   }
 
   /** How long until the next is due. */

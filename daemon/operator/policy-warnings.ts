@@ -1,12 +1,9 @@
 /** Says of each NetworkPolicy that it is not enforced, on the object itself. */
-import type { EventRecorder } from '../cluster/kubernetes/events.ts'
+import { AGAIN_MS, type EventRecorder } from '../cluster/kubernetes/events.ts'
 import { RESOURCES } from '../cluster/kubernetes/resources.ts'
 import { NOT_ENFORCED } from '../policy/not-enforced.ts'
 import { eachChange } from '../state/each-change.ts'
 import type { OperatorTables } from './rows.ts'
-
-/** Events are forgotten by API servers after an hour. */
-const AGAIN_MS = 30 * 60_000
 
 /** Until the signal aborts. */
 export async function warnOfPolicies(

@@ -5,6 +5,7 @@ import type { NodeSettingsRow } from '../cluster/node-settings.ts'
 import type { Address, Prefix } from '../kernel/kernel.ts'
 import type { EgressPolicyRow, LabelSelector, NamespaceRow } from '../state/egress-rows.ts'
 import { Table } from '../state/table.ts'
+import type { CloudPart } from './cloud/cloud-network.ts'
 
 export interface ClusterNodeRow {
   readonly name: string
@@ -24,6 +25,10 @@ export interface ClusterNodeRow {
   readonly networkUnavailable: string
   /** Of the kernel that its kubelet spoke of last; empty when it is not known. */
   readonly bootId: string
+  /** What names its machine (Node.spec.providerID); empty when nothing does. */
+  readonly providerId: string
+  /** Pods that its kubelet takes. */
+  readonly maxPods: number
 }
 
 /** A NodeNetwork as the operator sees it. */
@@ -40,6 +45,14 @@ export interface NodeNetworkRow {
   /** What the daemon of the node said last: of its condition Ready, and in which life of its kernel. */
   readonly ready: boolean
   readonly bootId: string
+}
+
+/** What a NodeNetwork says of addresses from the cloud, which changes much more often than the rest of it. */
+export interface CloudNetworkRow {
+  readonly name: string
+  readonly uid: string
+  /** A text for people when it cannot be read. */
+  readonly cloud: CloudPart | string
 }
 
 export interface IpPoolRow extends OwnObject {
@@ -96,6 +109,7 @@ export interface NetworkPolicyName {
 export interface OperatorTables {
   readonly nodes: Table<ClusterNodeRow>
   readonly networks: Table<NodeNetworkRow>
+  readonly cloudNetworks: Table<CloudNetworkRow>
   readonly pools: Table<IpPoolRow>
   readonly settings: Table<SettingsRow>
   readonly egressPolicies: Table<PolicyRow>
@@ -110,6 +124,7 @@ export function createOperatorTables(): OperatorTables {
   return {
     nodes: new Table('nodes', row => row.name),
     networks: new Table('nodeNetworks', row => row.name),
+    cloudNetworks: new Table('cloudNetworks', row => row.name),
     pools: new Table('ipPools', row => row.name),
     settings: new Table('nodeSettings', row => row.name),
     egressPolicies: new Table('egressPolicies', row => row.name),

@@ -14,25 +14,39 @@ export interface ServiceRangesOptions {
   readonly client: Pick<ApiClient, 'list'>
   readonly tables: Pick<OperatorTables, 'serviceRanges'>
   readonly log: Logger
+  /** Called once the table has them, or the API server refuses to tell. */
+  readonly known: () => void
 }
 
 /** They change about as often as clusters are made. */
 const AGAIN_MS = 10 * 60_000
 const RETRY_MS = 30_000
+/** As long as they have never been read: nodes wait for it. */
+const FIRST_RETRY_MS = 2000
 
 /** Until the signal aborts. */
 export async function followServiceRanges(
-  { client, tables, log }: ServiceRangesOptions,
+  { client, tables, log, known }: ServiceRangesOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  let retryMs = FIRST_RETRY_MS
+  let problem: string | undefined
+  const settle = (): void => {
+    retryMs = RETRY_MS
+    known()
+  }
   const read = async (): Promise<number> => {
     try {
       replaceRows(tables.serviceRanges, await serviceRanges(client, signal))
+      problem = undefined
+      settle()
       return AGAIN_MS
     } catch (error) {
       signal.throwIfAborted()
-      log.warn({ error: messageOf(error) }, 'the ranges of services could not be read')
-      return RETRY_MS
+      if (messageOf(error) !== problem) log.warn({ error }, 'the ranges of services could not be read')
+      problem = messageOf(error)
+      if (error instanceof ApiError && error.forbidden) settle()
+      return retryMs
     }
   }
   await eachChange([], read, signal)

@@ -17,8 +17,14 @@ test('the one that leads tells of nodes their ranges and whether they are ready,
   tables.networks.put(networkRow('away', ['10.0.3.0/24']))
   const use = { pool: poolRow('p', [['10.0.0.0/16', 24]]), nodes: 3, free: 253, conflict: undefined }
   const problems = [{ place: 'x', message: 'y' }]
-  const leadership = { tables, uses: () => [use], problems: () => problems }
-  const status = operatorStatus({ build, identity: 'me', election: { leading: true, holder: 'me' }, leadership })
+  const leadership = { tables, uses: () => [use] }
+  const status = operatorStatus({
+    build,
+    identity: 'me',
+    election: { leading: true, holder: 'me' },
+    leadership,
+    problems,
+  })
   assert.deepEqual(status, {
     build,
     identity: 'me',
@@ -35,8 +41,9 @@ test('the one that leads tells of nodes their ranges and whether they are ready,
   })
 })
 
-test('one that does not lead knows who does', () => {
+test('one that does not lead knows who does, and what it lacks itself', () => {
+  const problems = [{ place: 'RBAC', message: 'z' }]
   const election = { leading: false, holder: 'other' }
-  const { nodes, leader } = operatorStatus({ build, identity: 'me', election, leadership: undefined })
-  assert.deepEqual([nodes, leader], [[], 'other'])
+  const status = operatorStatus({ build, identity: 'me', election, leadership: undefined, problems })
+  assert.deepEqual([status.nodes, status.leader, status.problems], [[], 'other', problems])
 })

@@ -18,6 +18,7 @@ export interface OperatorStatus {
   /** NodeNetworks without a Node, which go 10 minutes after it. */
   readonly gone: readonly Pick<NodeStatus, 'name' | 'podCidrs'>[]
   readonly pools: readonly PoolStatus[]
+  /** What the one that leads finds wrong, and rights that any of them lacks. */
   readonly problems: readonly SourceProblem[]
 }
 
@@ -43,9 +44,10 @@ export function operatorStatus(parts: {
   readonly build: BuildInfo
   readonly identity: string
   readonly election: Pick<Election, 'leading' | 'holder'>
-  readonly leadership: Pick<Leadership, 'uses' | 'problems' | 'tables'> | undefined
+  readonly leadership: Pick<Leadership, 'uses' | 'tables'> | undefined
+  readonly problems: readonly SourceProblem[]
 }): OperatorStatus {
-  const { build, identity, election, leadership } = parts
+  const { build, identity, election, leadership, problems } = parts
   return {
     build,
     identity,
@@ -59,7 +61,7 @@ export function operatorStatus(parts: {
       free,
       ...(conflict !== undefined && { conflict }),
     })),
-    problems: leadership?.problems() ?? [],
+    problems,
   }
 }
 

@@ -69,8 +69,8 @@ export class Strays {
 
   /** Until the signal aborts. Both tables must hold the whole cluster. */
   async run(signal: AbortSignal): Promise<void> {
-    const { nodes, networks } = this.#options.tables
-    await eachChange([nodes, networks], () => this.act(signal), signal)
+    const { clock, tables } = this.#options
+    await eachChange([tables.nodes, tables.networks], () => this.act(signal), signal, clock)
   }
 
   /** Does what is due; how long until there is more, if there is. */

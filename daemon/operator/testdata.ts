@@ -14,6 +14,8 @@ export function nodeRow(name: string, rest: Partial<ClusterNodeRow> = {}): Clust
     tainted: false,
     networkUnavailable: '',
     bootId: '',
+    providerId: '',
+    maxPods: 110,
     ...rest,
   }
 }

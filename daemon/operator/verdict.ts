@@ -33,8 +33,8 @@ export interface Judgement {
 }
 
 const AT_ONCE = 16
-/** Somebody else may have written to a status: so often it is looked at although nothing has changed here. */
-const AGAIN_MS = 10 * 60_000
+/** Somebody else may have written to a status, and Events are forgotten: so often it is looked at although nothing has changed. */
+export const LOOK_AGAIN_MS = 10 * 60_000
 /** The schema takes more, a terminal does not. */
 const LONGEST_MESSAGE = 1000
 
@@ -69,7 +69,7 @@ export class Teller {
     const conditions = judgement.conditions.map(conditionOf)
     const text = JSON.stringify([generation, conditions, fields])
     const last = this.#told.get(keyOf(judgement))
-    if (last?.text === text && clock.now() - last.atMs < AGAIN_MS) return undefined
+    if (last?.text === text && clock.now() - last.atMs < LOOK_AGAIN_MS) return undefined
     for (const { bad, reason, message } of judgement.conditions)
       if (bad) await events.warn({ resource, name, namespace: '', uid }, reason, message, signal)
     try {

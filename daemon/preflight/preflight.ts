@@ -62,7 +62,8 @@ async function setUp({ config, plugins, kernel, signal }: Checked): Promise<Runn
   const metrics = createMetrics(buildInfo())
   const tables = createTables()
   const log = createLogger('error')
-  const hostFor = (name: string) => ({ log: log.child(name), metrics, kernel, tables, nodeName: config.nodeName })
+  const offered = { metrics, kernel, tables, nodeName: config.nodeName, families: familiesOf(config) }
+  const hostFor = (name: string) => ({ ...offered, log: log.child(name) })
   const running = await setUpPlugins({ plugins, hostFor, signal })
   try {
     requirePool(running.slots, config.network.pool, 'network.pool')

@@ -1,5 +1,5 @@
 /** Following tables without asking what changed in them. */
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { Rest } from './rest.ts'
 import type { ReadonlyTable } from './table.ts'
 
@@ -11,14 +11,15 @@ export async function eachChange(
   tables: readonly Pick<ReadonlyTable<unknown>, 'changed'>[],
   act: () => Promise<number | void> | number | void,
   signal: AbortSignal,
+  clock: Clock = systemClock,
 ): Promise<void> {
-  const rest = new Rest(systemClock)
+  const rest = new Rest(clock)
   signal.addEventListener('abort', rest.wake, { once: true })
   try {
     while (!signal.aborted) {
       rest.begin(...tables.map(table => table.changed()))
       const againMs = await act()
-      await rest.until(againMs === undefined ? Infinity : systemClock.now() + againMs)
+      await rest.until(againMs === undefined ? Infinity : clock.now() + againMs)
     }
   } finally {
     rest.end()

@@ -17,6 +17,8 @@ export interface LabelRequirement {
 export interface NamespaceRow {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
+  /** As of its pods that do not say it themselves. */
+  readonly fallbackPool?: boolean
 }
 
 /** Which pods reach which destinations by which nodes. */

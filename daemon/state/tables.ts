@@ -7,8 +7,14 @@
  *   namespaces,
  *   networkPolicies,
  *   egressPolicies
+ *   cloudMachines,   from this node's NodeNetwork (cluster/)
+ *   cloudNics,
+ *   cloudBlocks
+ *   cloudReports     from a plugin of cloud       (plugins/)    → status of this node's NodeNetwork
+ *                    addresses
  *   hostAddresses,   from the kernel              (datapath/node-devices.ts)
  *   uplinks
+ *   cloudDevices     from cloudNics, the kernel   (datapath/)   → eBPF map `nic_ways`, devices, rules
  *   formerPods       from pods, endpoints         (datapath/)   → eBPF map `endpoints`
  *   endpoints        from CNI requests            (endpoint/)   → eBPF map `endpoints`
  *   routes           planned from nodes, uplinks  (datapath/)   → kernel routes
@@ -25,6 +31,7 @@
 import { joined } from '../kernel/joined.ts'
 import type { Address, Family, NetnsId, Prefix, Route, RouteScope } from '../kernel/kernel.ts'
 import type { PodRef } from '../plugin.ts'
+import type { CloudBlockRow, CloudDeviceRow, CloudMachineRow, CloudNicRow, CloudReportRow } from './cloud-rows.ts'
 import type { EgressPathRow, EgressPolicyRow, NamespaceRow } from './egress-rows.ts'
 import type { BackendLoadRow, EndpointSliceRow, FrontendRow, PortMapping, ServiceRow } from './service-rows.ts'
 import { Table } from './table.ts'
@@ -45,6 +52,8 @@ export interface NodeRow {
   readonly cloud?: Cloud | 'none'
   /** Nodes with the same one reach each other's pods without an overlay; absent when none is known. */
   readonly nativeNetwork?: string
+  /** Blocks of its network interfaces that pods have addresses of, which its cloud routes; absent when there are none. */
+  readonly cloudBlocks?: readonly Prefix[]
   /** Addresses of its pods outside `podCidrs`, by its daemon; absent when there are none. */
   readonly podAddresses?: readonly Address[]
 }
@@ -57,6 +66,10 @@ export interface PodRow extends PodRef {
   readonly addresses: readonly Address[]
   readonly hostNetwork: boolean
   readonly labels: Readonly<Record<string, string>>
+  /** It has ended or is to be deleted; absent otherwise. */
+  readonly ending?: true
+  /** Whether it may have an address of the pool that stands in for the cloud's; absent: as its namespace says. */
+  readonly fallbackPool?: boolean
 }
 
 /** A pod's interface on this node. Its key is `network/containerID/ifname`, by which addresses are compared. */
@@ -83,6 +96,8 @@ export interface IpcacheRow {
   readonly node: string
   /** An address of the node itself, not of its pods. */
   readonly host?: true
+  /** Whatever the path: there pods are known whose addresses are of this machine's network interfaces, and go natively. */
+  readonly cloud?: true
   readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
   /** Why this way, for people: `same link`. */
   readonly why: string
@@ -149,8 +164,13 @@ export interface Tables {
   readonly ipcache: Table<IpcacheRow>
   readonly frontends: Table<FrontendRow>
   readonly backendLoads: Table<BackendLoadRow>
+  readonly cloudMachines: Table<CloudMachineRow>
+  readonly cloudNics: Table<CloudNicRow>
+  readonly cloudBlocks: Table<CloudBlockRow>
+  readonly cloudReports: Table<CloudReportRow>
   readonly hostAddresses: Table<HostAddressRow>
   readonly uplinks: Table<UplinkRow>
+  readonly cloudDevices: Table<CloudDeviceRow>
   readonly formerPods: Table<FormerPodRow>
   readonly egress: Table<EgressRow>
   readonly nativeRanges: Table<NativeRangeRow>
@@ -172,8 +192,13 @@ export function createTables(): Tables {
     ipcache: new Table('ipcache', r => r.prefix),
     frontends: new Table('frontends', r => r.key),
     backendLoads: new Table('backendLoads', r => r.key),
+    cloudMachines: new Table('cloudMachines', r => r.provider),
+    cloudNics: new Table('cloudNics', r => r.id),
+    cloudBlocks: new Table('cloudBlocks', r => r.block),
+    cloudReports: new Table('cloudReports', () => 'own'),
     hostAddresses: new Table('hostAddresses', r => r.address),
     uplinks: new Table('uplinks', r => r.name),
+    cloudDevices: new Table('cloudDevices', r => r.id),
     formerPods: new Table('formerPods', r => r.address),
     egress: new Table('egress', r => `${r.device} IPv${r.family}`),
     nativeRanges: new Table('nativeRanges', r => `${r.prefix} ${r.owner}`),

@@ -19,6 +19,7 @@ export const MAP_USE: Readonly<Record<string, MapUse>> = {
   node_addresses: 'shared',
   ipcache: 'shared',
   native_ranges: 'shared',
+  nic_ways: 'shared',
   egress_addresses: 'shared',
   departed: 'shared',
   services: 'shared',

@@ -6,13 +6,24 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { definitionText, KINDS } from '../../daemon/cluster/kinds/definitions.ts'
 import { CAPABILITIES } from '../../daemon/capabilities.ts'
+import { HOST_MOUNTS } from '../image/mounts.ts'
 import { MANIFESTS, manifestFiles } from './manifests.ts'
 import { chartReadme } from './readme.ts'
 import { CHART, renderManifests } from './render.ts'
-import { TemplateError } from './subset.ts'
 import { ValuesRefused } from './values.ts'
 import { valuesSchema } from './values-schema.ts'
 import { containersOf, findManifest } from './workloads.ts'
+
+interface Volume {
+  readonly name: string
+  readonly hostPath?: { readonly path: string; readonly type: string }
+}
+interface Mount {
+  readonly name: string
+  readonly mountPath: string
+  readonly readOnly?: boolean
+  readonly mountPropagation?: string
+}
 
 function assertGolden(path: string, text: string): void {
   if (process.env.UPDATE_GOLDENS === '1') {
@@ -82,6 +93,25 @@ test('the daemon has the capabilities that its code names', () => {
     daemon?.securityContext.capabilities.add,
     CAPABILITIES.map(({ name }) => name),
   )
+})
+
+test('the daemon sees of the node what the image is run with', () => {
+  const daemonSet = findManifest(renderManifests(), 'DaemonSet', 'causeway')
+  const { template } = daemonSet['spec'] as { template: { spec: { volumes: readonly Volume[] } } }
+  const paths = new Map(template.spec.volumes.map(({ name, hostPath }) => [name, hostPath]))
+  const mounts = containersOf(daemonSet).get('daemon')?.['volumeMounts'] as readonly Mount[]
+  // /var/run leads to /run in the image, which a runtime that is no kubelet's does not need to be told.
+  const ofNode = mounts.filter(({ name, mountPath }) => paths.get(name) && !mountPath.startsWith('/var/run/'))
+  const found = ofNode.map(({ name, mountPath, readOnly = false, mountPropagation }) => {
+    const { path, type } = paths.get(name) ?? {}
+    const follows = mountPropagation === 'HostToContainer'
+    return { name, hostPath: path, mountPath, readOnly, follows, create: type === 'DirectoryOrCreate' }
+  })
+  const wanted = HOST_MOUNTS.map(({ hostPath, mountPath = hostPath, ...rest }) => {
+    return { hostPath, mountPath, readOnly: false, follows: false, create: false, ...rest }
+  })
+  const byName = (a: { name: string }, b: { name: string }): number => a.name.localeCompare(b.name)
+  assert.deepEqual(found.toSorted(byName), wanted.toSorted(byName))
 })
 
 test('TLS, addresses and API servers reach configuration and probes', () => {
@@ -158,10 +188,6 @@ for (const [what, values, problem] of refused)
       () => renderManifests({ values: [values as Record<string, unknown>] }),
       error => error instanceof ValuesRefused && problem.test(error.message),
     ))
-
-test('a misspelt value in a template is named with its place', () => {
-  assert.ok(new TemplateError({ file: 'a.yaml', line: 3 }, 'x').message === 'a.yaml:3: x')
-})
 
 const parser = spawnSync('apparmor_parser', ['--version']).error === undefined
 test('the AppArmor profile is one that its compiler takes', {

@@ -4,8 +4,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CLOUD, cloudValues } from './manifests.ts'
+import { parseArguments } from '../image/arguments.ts'
+import { projectVersion } from '../image/build.ts'
 import { needsHelm, runHelm } from '../../test/support/real-helm.ts'
-import { readManifests } from './render.ts'
+import { readManifests, renderManifests } from './render.ts'
+import { containersOf, findManifest } from './workloads.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -24,6 +27,20 @@ test('files that the comments of cloud files and README.md name are there', () =
   const named = texts.flatMap(text => text.match(/\bdeploy\/(?:cloud|helm|manifests)[\w./-]*\w/g) ?? [])
   const missing = named.filter(path => !existsSync(join(ROOT, path)) && !path.endsWith('causeway/crds'))
   assert.deepEqual(missing, [])
+})
+
+test('the image of kind has the name that `npm run image` gives it', () => {
+  const { tag } = parseArguments([], {}, { build: 'build', version: projectVersion(ROOT) })
+  const values = cloudValues().get('kind')
+  assert.ok(values)
+  const manifests = renderManifests({ values })
+  for (const [kind, name] of [
+    ['DaemonSet', 'causeway'],
+    ['Deployment', 'causeway-operator'],
+  ] as const) {
+    const images = [...containersOf(findManifest(manifests, kind, name)).values()].map(({ image }) => image)
+    assert.deepEqual([...new Set(images)], [tag])
+  }
 })
 
 for (const command of commands)

@@ -1,12 +1,14 @@
 /** helm installs the chart into a cluster, changes it and takes it away again. */
 import assert from 'node:assert/strict'
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startTestApi, type TestApi } from '../../test/support/api-server.ts'
 import { textAt } from '../lab/api-server/objects/json.ts'
+import { kubernetesTools } from '../../test/support/kubernetes-tools.ts'
 import { needsHelm, runHelm } from '../../test/support/real-helm.ts'
+import { cloudValues } from './manifests.ts'
 import { CHART, type Manifest, readCrds, renderManifests } from './render.ts'
 
 /** Where an object lies in the API. */
@@ -53,4 +55,20 @@ test('helm installs, upgrades and uninstalls the chart', needsHelm, async () => 
   await helm('uninstall')
   assert.equal((await missing(api, manifests)).length, manifests.length)
   assert.deepEqual(await missing(api, readCrds()), [])
+})
+
+test('the kubectl commands of README.md bring the plain manifests into an empty cluster', needsHelm, async () => {
+  const root = join(import.meta.dirname, '../..')
+  const lines = readFileSync(join(root, 'README.md'), 'utf8').split('\n')
+  const commands = lines.filter(line => /^kubectl .* deploy\/manifests\//.test(line))
+  assert.equal(commands.length, 3)
+  await using api = await startTestApi()
+  await using tools = await kubernetesTools(api.server.kubeconfig(api.server.adminToken))
+  for (const command of commands) {
+    const args = command.split(' ').slice(1)
+    const { status, stderr } = await tools.kubectl(...args.map(a => (a.startsWith('deploy/') ? join(root, a) : a)))
+    assert.equal(status, 0, `${command}: ${stderr}`)
+  }
+  const manifests = renderManifests({ values: cloudValues().get('kind') ?? [] })
+  assert.deepEqual(await missing(api, [...readCrds(), ...manifests]), [])
 })

@@ -23,8 +23,8 @@ export function cloudValues(): ReadonlyMap<string, readonly Values[]> {
 export function manifestFiles(): Map<string, string> {
   const files = new Map<string, string>()
   for (const [name, values] of cloudValues()) {
-    const options = name === 'default' ? '' : ` --values deploy/cloud/${name}.yaml`
-    const head = `# Printed by: node deploy/helm/render.ts${options}\n`
+    const options = name === 'default' ? '' : ` -- --values deploy/cloud/${name}.yaml`
+    const head = `# Printed by: npm run --silent render${options}\n`
     const texts = [...renderTexts({ values })].filter(([file, text]) => file.endsWith('.yaml') && text.trim() !== '')
     const documents = texts.map(([file, text]) => `---\n# ${file}\n${text.trim().replace(/^---\n/, '')}\n`)
     files.set(`${name}.yaml`, head + documents.join(''))

@@ -1,7 +1,7 @@
 /**
  * The chart without helm: values merged and checked, templates rendered, documents in order.
  *
- *   node deploy/helm/render.ts [--values FILE]… [--set key.path=VALUE]… [--namespace NAME] [--crds]
+ *   npm run --silent render -- [--values FILE]… [--set key.path=VALUE]… [--namespace NAME] [--crds]
  *
  * prints what `helm template causeway deploy/helm/causeway` would.
  */
@@ -96,26 +96,52 @@ function readText(file: string): string | undefined {
   }
 }
 
-/** `a.b=VALUE` as a tree, the value read as YAML. */
-function setting(text: string): Values {
-  const at = text.indexOf('=')
-  const path = text.slice(0, Math.max(at, 0)).split('.')
-  if (at < 1) throw new RangeError(`--set takes key.path=VALUE, not ${text}`)
-  return path.reduceRight<unknown>((value, key) => ({ [key]: value }), parse(text.slice(at + 1), YAML)) as Values
+/** `a.b=VALUE` as a tree, the value read as YAML, `{a,b}` as the list that it is to helm. Throws RangeError. */
+export function setting(text: string): Values {
+  const [, path = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+  if (path === '') throw new RangeError(`--set takes key.path=VALUE, not ${text}`)
+  if (/^[^[{"',]*,[^,]+=/.test(value)) throw new RangeError(`--set takes one key, not ${text}: say --set for each`)
+  const list = /^\{(.*)\}$/s.exec(value)
+  const read: unknown = value === '' ? '' : parse(list ? `[${list[1]}]` : value, YAML)
+  return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), read) as Values
 }
 
-function main(): void {
+const HELP = `npm run --silent render -- [OPTIONS]
+
+Prints the manifests of the chart, as 'helm template causeway deploy/helm/causeway' would.
+
+  --values FILE        values laid over those of the chart, such as deploy/cloud/eks.yaml; repeatable
+  --set KEY=VALUE      one of them, such as config.routing.mode=overlay or 'apiServers={https://192.0.2.11:6443}'; repeatable
+  --namespace NAME     where everything is put (kube-system)
+  --crds               with the definitions of the own kinds
+  --help
+`
+
+/** What is on standard output: the manifests, or the help. Throws what people can mend as Error. */
+function run(argv: readonly string[]): string {
   const { values } = parseArgs({
+    args: [...argv],
     options: {
       values: { type: 'string', multiple: true, default: [] },
       set: { type: 'string', multiple: true, default: [] },
       namespace: { type: 'string', default: 'kube-system' },
       crds: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   })
+  if (values.help) return HELP
   const files = values.values.map(file => (readYaml(file) ?? {}) as Values)
   const manifests = renderManifests({ values: [...files, ...values.set.map(setting)], namespace: values.namespace })
-  process.stdout.write(printManifests([...(values.crds ? readCrds() : []), ...manifests]))
+  return printManifests([...(values.crds ? readCrds() : []), ...manifests])
+}
+
+function main(): void {
+  try {
+    process.stdout.write(run(process.argv.slice(2)))
+  } catch (error) {
+    process.stderr.write(`render: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
 }
 
 if (import.meta.main) main()

@@ -66,7 +66,7 @@ const ipPool = keys(
       minItems: 1,
       items: keys({
         cidr: { type: 'string', pattern: '/[0-9]+$' },
-        nodePrefixLength: { type: 'integer', maximum: 128 },
+        nodePrefixLength: { type: 'integer', minimum: 8, maximum: 128 },
       }),
     },
     nodeSelector: map,

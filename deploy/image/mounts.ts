@@ -1,4 +1,4 @@
-/** What of the node the daemon's container sees: the one list, which the chart follows and the image's test uses. */
+/** What of the node the daemon's container sees: the one list, which the chart is compared with and the image's test uses. */
 
 export interface HostMount {
   /** Of the volume. */
@@ -20,16 +20,23 @@ export const HOST_MOUNTS: readonly HostMount[] = [
   { name: 'cni-conf', hostPath: '/etc/cni/net.d', create: true },
   // Chained plugins are asked which versions they speak.
   { name: 'cni-bin', hostPath: '/opt/cni/bin', readOnly: true, create: true },
-  { name: 'bpf', hostPath: '/sys/fs/bpf', follows: true },
+  { name: 'bpffs', hostPath: '/sys/fs/bpf', follows: true },
   // Where runtimes mount pods' network namespaces; /var/run in the image leads here.
   { name: 'netns', hostPath: '/run/netns', follows: true, create: true },
   // The container's own is another one, and runtimes give it a read-only /proc/sys.
-  { name: 'cgroup', hostPath: '/sys/fs/cgroup', mountPath: '/host/cgroup', readOnly: true },
+  {
+    name: 'cgroup',
+    hostPath: '/sys/fs/cgroup',
+    mountPath: '/host/sys/fs/cgroup',
+    readOnly: true,
+    follows: true,
+    create: true,
+  },
   { name: 'sysctl', hostPath: '/proc/sys/net', mountPath: '/host/proc/sys/net' },
 ]
 
 /** Keys of the configuration that go with them, as variables of the environment. */
 export const CONTAINER_ENVIRONMENT: Readonly<Record<string, string>> = {
-  CAUSEWAY_PATHS__CGROUP: '/host/cgroup',
+  CAUSEWAY_PATHS__CGROUP: '/host/sys/fs/cgroup',
   CAUSEWAY_PATHS__SYSCTL: '/host/proc/sys',
 }

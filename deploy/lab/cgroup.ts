@@ -55,6 +55,18 @@ export function enterCgroup(path: string | undefined, pid: number | undefined): 
   }
 }
 
+/** Numbers of the processes in the lab's cgroups, whatever else they have entered. */
+export function pidsInCgroups(lab: string): number[] {
+  return hierarchies().flatMap(({ path }) => pidsBelow(join(path, 'causeway-lab', lab)))
+}
+
+function pidsBelow(path: string): number[] {
+  if (!existsSync(path)) return []
+  // A process of another pid namespace is told as 0.
+  const own = readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').map(Number)
+  return [...own.filter(pid => pid > 0), ...childrenOf(path).flatMap(child => pidsBelow(join(path, child)))]
+}
+
 /**
  * Removes the lab's cgroups in every hierarchy, and the folder of all labs after the last one. Their processes must have
  * ended.

@@ -6,9 +6,9 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { mustRun } from './command.ts'
-import { removeCgroups, removeIfEmpty } from './cgroup.ts'
+import { pidsInCgroups, removeCgroups, removeIfEmpty } from './cgroup.ts'
 import type { LabLayout } from './layout.ts'
-import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn, send } from './namespaces.ts'
+import { deleteNamespace, isRunning, listNamespaces, type Process, processesIn, processOf, send } from './namespaces.ts'
 
 /** A daemon stops within 10 s; what is still there afterwards is killed. */
 const TERMINATE_TIMEOUT_MS = 12_000
@@ -25,7 +25,7 @@ export function exists(lab: LabLayout): boolean {
 export async function takeDown(lab: LabLayout): Promise<void> {
   rmSync(lab.complete, { force: true })
   const namespaces = listNamespaces(lab.netnsPrefix)
-  await endProcesses(processesIn(namespaces))
+  await endAll(lab.name, namespaces)
   for (const target of mountsBelow(lab.root)) await mustRun(['umount', target])
   await Promise.all(namespaces.map(deleteNamespace))
   await removeCgroups(lab.name)
@@ -37,6 +37,26 @@ export async function takeDown(lab: LabLayout): Promise<void> {
 export function removeFolder(lab: LabLayout): void {
   rmSync(lab.root, { recursive: true, force: true })
   removeIfEmpty(dirname(lab.root))
+}
+
+/** How often those are looked for that others started while they were told to end, such as a daemon by what restarts it. */
+const ROUNDS = 5
+
+/** Rejects when processes go on coming. */
+async function endAll(lab: string, namespaces: readonly string[]): Promise<void> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const processes = processesOf(lab, namespaces)
+    if (processes.length === 0) return
+    await endProcesses(processes)
+  }
+  const left = processesOf(lab, namespaces).map(p => p.pid)
+  if (left.length > 0) throw new Error(`processes ${left.join(', ')} were started while others were ended`)
+}
+
+/** One that was just started may not have entered its namespace, whose name must not go before. Each stands once. */
+function processesOf(lab: string, namespaces: readonly string[]): Process[] {
+  const pids = new Set([...processesIn(namespaces).map(({ pid }) => pid), ...pidsInCgroups(lab)])
+  return [...pids].map(processOf).filter(isRunning)
 }
 
 /** SIGTERM, and SIGKILL for those that do not end. Rejects when even that leaves one running. */

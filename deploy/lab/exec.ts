@@ -1,6 +1,7 @@
 /** `exec`: a command inside a pod, a node or the outside host, with this terminal. */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inNamespace } from './command.ts'
 import { inStation } from './inside.ts'
@@ -22,12 +23,16 @@ const END_TIMEOUT_MS = 5000
  */
 export async function execIn(lab: Lab, name: string, command: readonly string[], signal: AbortSignal): Promise<number> {
   if (name === 'control' && lab.options.kubernetes) {
-    const { kubeconfig } = controlPlaneOf(lab.layout)
-    return await runHere(inNamespace(lab.layout.control.netns, command), { KUBECONFIG: kubeconfig }, signal)
+    const { kubeconfig, state } = controlPlaneOf(lab.layout)
+    // What kubectl and helm keep at home goes with the lab.
+    const own = { KUBECONFIG: kubeconfig, HOME: join(state, 'home') }
+    return await runHere(inNamespace(lab.layout.control.netns, command), own, signal)
   }
   const station = lab.stations.find(s => s.name === name)
-  if (station === undefined)
-    throw new Error(`no pod or node ${name}; there are ${lab.stations.map(s => s.name).join(', ')}`)
+  if (station === undefined) {
+    const names = [...lab.stations.map(s => s.name), ...(lab.options.kubernetes ? ['control'] : [])]
+    throw new Error(`no pod or node ${name}; there are ${names.join(', ')}`)
+  }
   const node = lab.nodes.find(n => n.name === station.node)
   const own = node === undefined ? {} : { CAUSEWAY_CONFIG: node.config }
   return await runHere(inStation(lab, station, command), own, signal)

@@ -57,6 +57,8 @@ export interface NodeLayout extends Host {
     readonly bpf: string
     readonly cniConf: string
     readonly cniBin: string
+    readonly networkd: string
+    readonly networkManager: string
   }
   readonly bpffs: string
   readonly config: string
@@ -118,6 +120,8 @@ export function nodeLayout(lab: LabLayout, index: number, far = false): NodeLayo
     bpf: join(bpffs, 'causeway'),
     cniConf: join(root, 'cni'),
     cniBin: join(root, 'bin'),
+    networkd: join(root, 'networkd'),
+    networkManager: join(root, 'network-manager'),
   }
   return {
     ...place(lab.name, name),

@@ -8,10 +8,10 @@ import { execIn } from './exec.ts'
 import { canLoad, runLoad } from './load.ts'
 import { matrix } from './matrix.ts'
 import { removeLab } from './own.ts'
-import { type Lab, loadLab } from './state.ts'
+import { hasPods, type Lab, loadLab } from './state.ts'
 import { labStatus, statusText } from './status.ts'
 import { heading, jsonLine, line, loadHeading, loadLine } from './table.ts'
-import { bringUp, populate } from './up.ts'
+import { bringUp, startPods } from './up.ts'
 
 const startedMs = performance.now()
 
@@ -30,16 +30,22 @@ function present(name: string): Lab {
   return lab
 }
 
+/** How many have been started. */
+function podsOf(lab: Lab): number {
+  return hasPods(lab) ? lab.stations.filter(s => s.kind === 'pod').length : 0
+}
+
 async function up(args: Arguments, signal: AbortSignal): Promise<Lab> {
   await warmThreadPool()
   using kernel = new LinuxKernel()
   const options = args.asked ?? loadLab(args.name)?.options ?? args.options
   const lab = await bringUp(args.name, options, { kernel, built: builtProject(options.daemon), signal, say })
-  say(`up: ${lab.nodes.length} nodes, ${lab.stations.filter(s => s.kind === 'pod').length} pods`)
+  say(`up: ${lab.nodes.length} nodes, ${podsOf(lab)} pods`)
   return lab
 }
 
 async function check(lab: Lab, json: boolean, signal: AbortSignal): Promise<number> {
+  if (!hasPods(lab)) throw new Error('the lab has no pods yet: npm run lab -- pods')
   const rows = matrix(lab)
   say(`checking ${rows.length} rows`)
   const results = await runMatrix(lab, rows, PROBE, signal)
@@ -69,11 +75,11 @@ async function checkAndLoad(lab: Lab, json: boolean, signal: AbortSignal): Promi
   return canLoad(lab) ? Math.max(checked, await load(lab, json, signal)) : checked
 }
 
-async function pods(lab: Lab, signal: AbortSignal): Promise<void> {
+async function pods(name: string, signal: AbortSignal): Promise<void> {
   await warmThreadPool()
   using kernel = new LinuxKernel()
-  const { stations } = await populate(lab.layout, lab.options, { kernel, built: builtProject(), signal, say })
-  say(`up: ${lab.nodes.length} nodes, ${stations.filter(s => s.kind === 'pod').length} pods`)
+  const lab = await startPods(name, { kernel, built: builtProject(), signal, say })
+  say(`up: ${lab.nodes.length} nodes, ${podsOf(lab)} pods`)
 }
 
 async function down(name: string, signal: AbortSignal): Promise<number> {
@@ -90,7 +96,14 @@ async function status(lab: Lab, json: boolean, signal: AbortSignal): Promise<num
 
 /** The bare command: what a newcomer wants to see, and how to go on. */
 async function demonstrate(args: Arguments, signal: AbortSignal): Promise<number> {
-  const result = await checkAndLoad(await up(args, signal), args.json, signal)
+  const lab = await up(args, signal)
+  if (!hasPods(lab)) {
+    say(
+      "it has nothing of the project yet: 'npm run lab -- exec control -- helm install …', then 'npm run lab -- pods'",
+    )
+    return 0
+  }
+  const result = await checkAndLoad(lab, args.json, signal)
   say("it stays up: 'npm run lab -- exec node1-a -- ip address', 'npm run lab -- down'; more with --help")
   return result
 }
@@ -112,7 +125,7 @@ async function dispatch(args: Arguments, signal: AbortSignal): Promise<number> {
     case 'status':
       return await status(present(args.name), args.json, signal)
     case 'pods':
-      await pods(present(args.name), signal)
+      await pods(present(args.name).layout.name, signal)
       return 0
     case 'exec':
       return await execIn(present(args.name), args.target, args.command, signal)

@@ -33,7 +33,12 @@ export function processesIn(names: readonly string[]): Process[] {
   const wanted = new Set(names.map(netnsInode))
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && wanted.has(inodeOf(name)))
-    .map(name => ({ pid: Number(name), startTime: startTime(Number(name)) ?? '' }))
+    .map(name => processOf(Number(name)))
+}
+
+/** The process that has a number now. */
+export function processOf(pid: number): Process {
+  return { pid, startTime: startTime(pid) ?? '' }
 }
 
 /** What was given to a process at its start; nothing of one that has ended. */

@@ -124,7 +124,12 @@ export function spawnInside(
 }
 
 function logEnd(node: NodeLayout): string {
-  const lines = readFileSync(node.log, 'utf8').trimEnd().split('\n')
+  return endOf(readFileSync(node.log, 'utf8'))
+}
+
+/** The last lines of a log, indented. */
+export function endOf(log: string): string {
+  const lines = log.trimEnd().split('\n')
   return lines
     .slice(-LOG_LINES_SHOWN)
     .map(l => `  ${l}`)

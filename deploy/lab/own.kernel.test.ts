@@ -1,8 +1,12 @@
 /** A lab of one process: what was left is gone, nobody else comes in, and nothing stays. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { enterCgroup, nodeCgroup } from './cgroup.ts'
+import { withParent } from './command.ts'
 import { exists } from './down.ts'
 import { labLayout } from './layout.ts'
 import { addNamespace, listNamespaces } from './namespaces.ts'
@@ -29,8 +33,41 @@ test('is empty at first and at last, and nobody else gets it meanwhile', async (
   assert.equal(existsSync(layout.root), false)
 })
 
+test('what a process starts while it is told to end is ended too', async t => {
+  t.after(() => removeLab(NAME, soon()))
+  const netns = `${layout.netnsPrefix}stubborn`
+  await addNamespace(netns)
+  const script = 'trap "sleep 60 & exit" TERM; echo ready; while :; do sleep 0.05; done'
+  const child = spawn('ip', ['netns', 'exec', netns, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
+  await once(child.stdout, 'data')
+  const inode = statSync(`/run/netns/${netns}`).ino
+  await removeLab(NAME, soon())
+  const left = readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && namespaceOf(pid) === `net:[${inode}]`)
+  for (const pid of left) process.kill(Number(pid), 'SIGKILL')
+  assert.deepEqual(left, [])
+})
+
+/** Of a process; undefined when it has ended. */
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`)
+  } catch {
+    return undefined
+  }
+}
+
 test("a node's folder alone is something that is there", async t => {
   t.after(() => removeLab(NAME, soon()))
   mkdirSync(join(layout.root, 'node1/state'), { recursive: true })
   assert.equal(exists(layout), true)
+})
+
+test('a program that has not entered its namespace yet ends with the lab', async t => {
+  t.after(() => removeLab(NAME, soon()))
+  const [file = '', ...args] = withParent(['sleep', '60'])
+  const child = spawn(file, args, { stdio: 'ignore' })
+  const ended = once(child, 'exit')
+  enterCgroup(nodeCgroup(NAME, 'node1'), child.pid)
+  await removeLab(NAME, soon())
+  assert.deepEqual(await ended, [null, 'SIGTERM'])
 })

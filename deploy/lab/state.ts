@@ -66,6 +66,11 @@ export function describeLab(layout: LabLayout, { options, fingerprint, pods }: S
   }
 }
 
+/** Whether its pods have been started: a lab that was built bare has none at first. */
+export function hasPods({ stations, options }: Pick<Lab, 'stations' | 'options'>): boolean {
+  return options.bare !== true || stations.some(({ kind, addresses }) => kind === 'pod' && addresses.length > 0)
+}
+
 function podStations(layout: LabLayout, node: NodeLayout, count: number, pods: Saved['pods']): Station[] {
   return Array.from({ length: count }, (_, i) => podLayout(layout, node, i)).map(pod => ({
     ...pick(pod),

@@ -1,4 +1,5 @@
 /** `status`: nodes, pods, addresses and the health of each daemon. */
+import type { Status } from '../../daemon/api/status.ts'
 import { get } from './api.ts'
 import type { NodeLayout } from './layout.ts'
 import type { Lab } from './state.ts'
@@ -20,7 +21,7 @@ export async function labStatus(lab: Lab, signal: AbortSignal): Promise<NodeStat
       return {
         node: node.name,
         addresses: node.addresses,
-        podCidrs: node.podCidrs,
+        podCidrs: lab.options.kubernetes ? await rangesOf(node, signal) : node.podCidrs,
         health: await health(node, signal),
         log: node.log,
         pods: Object.fromEntries(pods.map(p => [p.name, p.addresses])),
@@ -36,6 +37,12 @@ async function health(node: NodeLayout, signal: AbortSignal): Promise<string> {
   } catch (error) {
     return `no answer: ${error instanceof Error ? error.message : String(error)}`
   }
+}
+
+/** What an operator has given the node, as its daemon has it; none while that does not answer. */
+async function rangesOf(node: NodeLayout, signal: AbortSignal): Promise<readonly string[]> {
+  const { body } = await get(node.socket, '/v1/status', signal).catch(() => ({ body: undefined }))
+  return (body as Partial<Status> | undefined)?.pools?.flatMap(pool => pool.ranges) ?? []
 }
 
 export function statusText(nodes: readonly NodeStatus[]): string {

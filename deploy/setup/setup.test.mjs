@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { parseArguments } from './arguments.mjs'
 import { compileDaemon } from './compile-daemon.mjs'
 import { checkDisk, checkMachine } from './machine.mjs'
 import { npmIsCurrent } from './npm.mjs'
@@ -41,6 +42,12 @@ for (const release of ['6.1.0', '6.18.44-fc', '7.0'])
 test('an old kernel is good enough where the project is only built, but not on another distribution', () => {
   checkMachine({ ...good, release: '5.4.0' }, { anyKernel: true })
   assert.throws(() => checkMachine({ ...good, osRelease: '' }, { anyKernel: true }), { name: 'SetupError' })
+})
+
+test('kubectl and helm come with the tests, and with the lab that has an API server', () => {
+  const lab = (...rest) => parseArguments(['--run', 'deploy/lab/main.ts', ...rest]).kubernetes
+  assert.deepEqual([lab(), lab('up', '--kubernetes', '--bare')], [false, true])
+  assert.deepEqual([parseArguments([]).kubernetes, parseArguments(['--tests']).kubernetes], [false, true])
 })
 
 test('a full disk is refused in one line that says where', () => {

@@ -25,11 +25,12 @@ export class Bucket {
   #filledMs: number
   #pausedUntilMs = -Infinity
 
-  constructor({ burst, perSecond }: Rate, nowMs: number) {
+  /** What has filled when nobody has called for `quietMs`. */
+  constructor({ burst, perSecond }: Rate, nowMs: number, quietMs = Infinity) {
     this.#fullPerSecond = Math.floor(perSecond * RATE_SHARE * MILLI)
     this.#burst = Math.max(1, Math.floor(burst * BURST_SHARE)) * MICRO
     this.#rate = this.#fullPerSecond
-    this.#tokens = this.#burst
+    this.#tokens = Math.min(this.#burst, Math.max(0, quietMs) * this.#rate)
     this.#filledMs = nowMs
   }
 

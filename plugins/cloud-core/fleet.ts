@@ -8,13 +8,13 @@ import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
+import { byNeed } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
-import { plan, shortage, type World } from './plan.ts'
+import { laterMs, plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
-import { have, spare, target } from './target.ts'
 import { GROWING, Turns } from './turns.ts'
 
 export interface FleetOptions {
@@ -23,6 +23,8 @@ export interface FleetOptions {
   readonly sweepMs: number
   /** From 0 up to 1. */
   readonly random: () => number
+  /** Whoever led before has not called for so long, and so budgets have filled; by default for long enough. */
+  readonly quietMs?: number
 }
 
 export interface FleetNode {
@@ -58,6 +60,8 @@ const CALL_MS = 1000
 const SWEEP_FROM = 8
 const LIMITS_RETRY_MS = 30_000
 const COUNT_MS = 1000
+/** More than a node makes. */
+const CALLS_OF_LIFE = 2 ** 32
 
 interface Member {
   readonly node: FleetNode
@@ -78,15 +82,15 @@ export class Fleet {
   /** Nodes that may have something to publish. */
   readonly #changed = new Set<string>()
   readonly #unlimited = new Map<string, number>()
-  /** Leftovers that wait for their turn. */
-  readonly #left = new Set<NicId>()
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  #swept = true
+  #lives = 0
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
-    this.#turns = new Turns(options.budget)
+    this.#turns = new Turns(options.budget, nowMs, options.quietMs ?? Infinity)
     this.#sweepDueMs = nowMs
   }
 
@@ -129,7 +133,8 @@ export class Fleet {
       this.#apply(node.name, { kind: 'policy', policy: node.policy }, nowMs)
       return
     }
-    const state = firstState(node, before, nowMs)
+    // An answer to a node that was there before under this name must not be taken for this one's.
+    const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
     this.#members.set(node.name, { node, state, told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
@@ -141,6 +146,14 @@ export class Fleet {
     this.#unlimited.delete(name)
     this.#due.delete(name)
     this.#turns.want(name, new Set())
+  }
+
+  /** What the node was to publish last could not be written: it is to be published again, whatever changes. */
+  unpublished(name: string, nowMs: number): void {
+    const member = this.#members.get(name)
+    if (member === undefined) return
+    member.told = undefined
+    this.#due.at(name, nowMs)
   }
 
   demand(name: string, event: DemandEvent, nowMs: number): void {
@@ -176,7 +189,7 @@ export class Fleet {
       this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
     }
     const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    for (const id of this.#leftovers.look(nics, states, startedMs)) this.#left.add(id)
+    this.#leftovers.look(nics, states, startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -194,7 +207,7 @@ export class Fleet {
     next = Math.min(next, this.#due.nextMs() ?? Infinity)
     for (const kind of this.#turns.kinds())
       if (this.#mayMake(kind, nowMs)) next = Math.min(next, this.#turns.bucket(kind, nowMs).readyMs(nowMs))
-    if (this.#left.size > 0) next = Math.min(next, this.#turns.bucket('delete', nowMs).readyMs(nowMs))
+    if (this.#leftovers.due) next = Math.min(next, this.#turns.bucket('delete', nowMs).readyMs(nowMs))
     for (const atMs of this.#unlimited.values()) next = Math.min(next, atMs)
     return Math.max(nowMs, next)
   }
@@ -226,10 +239,8 @@ export class Fleet {
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
-    const { restUntilMs, doubtMs = 0 } = member.state
-    const later = Math.max(restUntilMs, doubtMs)
-    if (later > nowMs) this.#due.at(name, later)
-    else if (hasDraining(member.state)) this.#due.at(name, nowMs + DRAINING_LOOK_MS)
+    const later = laterMs(member.state, nowMs)
+    if (later !== undefined) this.#due.at(name, later)
   }
 
   #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
@@ -254,26 +265,10 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
+  /** Who wants a call of that kind, in the order in which they get it. */
   #byNeed(kind: CallKind, nowMs: number): Member[] {
     const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
-    if (members.length <= 1) return members
-    const refillMs = this.#refillMs(nowMs)
-    const ranked = members.map(member => {
-      const { waitingSinceMs } = member.state
-      const starved = waitingSinceMs !== undefined && spare(member.state) < 0
-      const lacking = target(member.state, refillMs, nowMs) - have(member.state)
-      const waits = starved ? waitingSinceMs : Infinity
-      return { member, waits, spare: starved ? 0 : spare(member.state), lacking }
-    })
-    ranked.sort(
-      (a, b) =>
-        compare(a.waits, b.waits) ||
-        a.spare - b.spare ||
-        b.lacking - a.lacking ||
-        (a.member.node.name < b.member.node.name ? -1 : 1),
-    )
-    return ranked.map(({ member }) => member)
+    return members.length <= 1 ? members : byNeed(members, this.#refillMs(nowMs), nowMs)
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
@@ -294,7 +289,8 @@ export class Fleet {
 
   #takeSweep(nowMs: number): boolean {
     if (this.#sweeping) return false
-    const many = this.#turns.count('observe') >= SWEEP_FROM
+    // After one that failed nodes are looked at one by one.
+    const many = this.#swept && this.#turns.count('observe') >= SWEEP_FROM
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
@@ -304,20 +300,14 @@ export class Fleet {
   #sweepEnded(failure: Failure | undefined, nowMs: number): void {
     this.#sweeping = false
     this.#count('sweep', failure, nowMs)
+    this.#swept = failure === undefined
     const share = failure === undefined ? 0.75 + this.#options.random() / 2 : 0.1
     this.#sweepDueMs = nowMs + Math.floor(this.#options.sweepMs * share)
   }
 
-  #takeLeftovers(nowMs: number): NicId[] {
-    const taken: NicId[] = []
-    if (this.#composure.mode(nowMs) !== 'normal') return taken
-    for (const id of this.#left) {
-      if (!this.#turns.bucket('delete', nowMs).take(nowMs)) break
-      this.#left.delete(id)
-      this.#leftovers.asked(id)
-      taken.push(id)
-    }
-    return taken
+  #takeLeftovers(nowMs: number): readonly NicId[] {
+    if (this.#composure.mode(nowMs) !== 'normal') return []
+    return this.#leftovers.take(() => this.#turns.bucket('delete', nowMs).take(nowMs))
   }
 
   #takeUnlimited(nowMs: number): string[] {
@@ -378,18 +368,6 @@ export class Fleet {
   }
 }
 
-/** A node that was asked to give a block back may not answer. */
-const DRAINING_LOOK_MS = 60_000
-
 function publishesOther(a: NodeState, b: NodeState): boolean {
   return a.nics !== b.nics || a.blocks !== b.blocks || a.intents !== b.intents
-}
-
-function hasDraining({ blocks }: NodeState): boolean {
-  for (const { phase } of blocks.values()) if (phase === 'draining') return true
-  return false
-}
-
-function compare(a: number, b: number): number {
-  return a === b ? 0 : a < b ? -1 : 1
 }

@@ -12,24 +12,33 @@ export class Leftovers {
   /** When a look found each first. */
   #found = new Map<NicId, number>()
   readonly #asked = new Set<NicId>()
+  /** To be deleted. */
+  #due: readonly NicId[] = []
 
+  /** Whether there are some to be deleted now. */
+  get due(): boolean {
+    return this.#due.length > 0
+  }
   /** Found and not deleted yet. */
   get count(): number {
     return this.#found.size
   }
 
-  /** Takes in a look at all interfaces and says which of them are to be deleted now. */
-  look(nics: readonly SeenNic[], nodes: ReadonlyMap<string, NodeState>, startedMs: number): readonly NicId[] {
+  /** Takes in a look at all interfaces. */
+  look(nics: readonly SeenNic[], nodes: ReadonlyMap<string, NodeState>, startedMs: number): void {
     const found = new Map<NicId, number>()
     for (const nic of nics) if (isLeft(nic, nodes)) found.set(nic.id, this.#found.get(nic.id) ?? startedMs)
     this.#found = found
-    return [...found]
-      .filter(([id, firstMs]) => startedMs - firstMs >= SAGA_MS && !this.#asked.has(id))
-      .map(([id]) => id)
+    const old = [...found].filter(([id, firstMs]) => startedMs - firstMs >= SAGA_MS && !this.#asked.has(id))
+    this.#due = old.map(([id]) => id)
   }
 
-  asked(id: NicId): void {
-    this.#asked.add(id)
+  /** Takes out those that are to be deleted now, each when it may be. */
+  take(may: () => boolean): readonly NicId[] {
+    const taken = this.#due.filter(may)
+    for (const id of taken) this.#asked.add(id)
+    this.#due = this.#due.filter(id => !this.#asked.has(id))
+    return taken
   }
 
   /** The answer to it; one that was not deleted is asked for again at the next look. */

@@ -1,11 +1,12 @@
 /** What the leader knows of one node's addresses, and what it publishes of it. */
 import type { Address, Family, Prefix } from '../../daemon/kernel/kernel.ts'
 import type { Arrivals } from './arrivals.ts'
-import type { Call, Demand, Failure, Limits, NicId, Policy, SubnetId } from './model.ts'
+import type { Call, CallKind, Demand, Failure, Limits, NicId, Policy, SubnetId } from './model.ts'
 
 /**
  * The way of a block: pods may get its addresses; the node was asked to give no more of them; the node has said that it
- * does not and that none is in use; the cloud was asked to take it back; it was, and must be seen gone.
+ * does not and that none is in use; the cloud was asked to take it back; it was, and must be seen gone. Once the cloud may
+ * have been asked there is no way back: the request may be carried out late, whoever made it.
  */
 export type BlockPhase = 'allocatable' | 'draining' | 'drained' | 'releasing' | 'released'
 
@@ -87,6 +88,8 @@ export interface NodeState {
   /** Nothing is tried before. */
   readonly restUntilMs: number
   readonly failures: number
+  /** What the last failed call was. */
+  readonly failing: CallKind | undefined
   /** The last one, until something succeeds. */
   readonly failure: Failure | undefined
 }

@@ -4,13 +4,17 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Prefix } from '../../daemon/kernel/kernel.ts'
-import type { NicId, SeenNic } from './model.ts'
+import type { Failure, NicId, SeenNic } from './model.ts'
 import type { BlockState, Intent, NicPhase, NicState, NodeState } from './node-state.ts'
+import { restMs } from './rest.ts'
 
 /** A look that begins so long after a change shows it. EC2 gives no figure; changes are mostly seen within a second or two. */
 export const LAG_MS = 10_000
 /** So many looks must lack something before it is gone. */
 const GONE_AFTER = 2
+
+/** After something that works. */
+export const WELL = { failures: 0, failing: undefined, failure: undefined, restUntilMs: 0 } as const
 
 export interface Look {
   readonly startedMs: number
@@ -23,8 +27,9 @@ export function observed(state: NodeState, look: Look, nowMs: number): NodeState
   const cleared = state.doubtMs !== undefined && look.startedMs >= state.doubtMs
   const { nics, intents } = mergeNics(state, look, nowMs)
   const { blocks, lastBorn } = mergeBlocks({ ...state, nics }, look, nowMs)
-  return {
+  const next: NodeState = {
     ...state,
+    ...(state.failing === 'observe' ? WELL : {}),
     // What has not changed stays the same object: whoever publishes it goes by that.
     nics: same(state.nics, nics) ? state.nics : nics,
     blocks: same(state.blocks, blocks) ? state.blocks : blocks,
@@ -33,6 +38,14 @@ export function observed(state: NodeState, look: Look, nowMs: number): NodeState
     observedMs: look.startedMs,
     doubtMs: cleared ? undefined : state.doubtMs,
   }
+  return [...nics.values()].some(({ index }) => index === 0) ? next : unseen(next, state.failures + 1, nowMs)
+}
+
+/** Every machine has a first interface: where none is shown the machine is gone, or so new that looks do not show it. */
+function unseen(state: NodeState, failures: number, nowMs: number): NodeState {
+  const failure: Failure = { kind: 'gone', message: 'the cloud shows no interface of the machine' }
+  const restUntilMs = Math.max(state.restUntilMs, nowMs + restMs(failures))
+  return { ...state, observedMs: undefined, failing: 'observe', failures, failure, restUntilMs }
 }
 
 function mergeNics(state: NodeState, { startedMs, nics: seen }: Look, nowMs: number) {
@@ -82,26 +95,29 @@ function phaseShown(seen: SeenNic, before: NicPhase | undefined): NicPhase {
 function mergeBlocks(state: NodeState, { startedMs, nics }: Look, nowMs: number) {
   const blocks = new Map<Prefix, BlockState>()
   let born = state.lastBorn
-  const on = new Map(
-    nics.flatMap(nic => (state.nics.has(nic.id) ? nic.blocks.map(block => [block, nic.id] as const) : [])),
-  )
+  const shown = new Map(nics.map(nic => [nic.id, new Set(nic.blocks)]))
   for (const before of state.blocks.values()) {
-    const nic = on.get(before.block)
-    const next = nic === before.nic ? shownAgain(before, startedMs, nowMs) : lacking(before, state, startedMs)
+    const next =
+      shown.get(before.nic)?.has(before.block) === true
+        ? shownAgain(before, startedMs, nowMs)
+        : lacking(before, state, startedMs)
     if (next !== undefined) blocks.set(before.block, next)
   }
-  for (const [block, nic] of on) {
-    if (blocks.has(block) || state.nics.get(nic)?.phase === 'foreign') continue
-    blocks.set(block, { block, nic, phase: 'allocatable', born: ++born, sinceMs: nowMs, missed: 0, missedMs: 0 })
+  for (const [nic, on] of shown) {
+    const phase = state.nics.get(nic)?.phase
+    if (phase === undefined || phase === 'foreign') continue
+    for (const block of on)
+      if (!blocks.has(block))
+        blocks.set(block, { block, nic, phase: 'allocatable', born: ++born, sinceMs: nowMs, missed: 0, missedMs: 0 })
   }
   return { blocks, lastBorn: born }
 }
 
-/** Still there though it was given back: after a while that means that it must be given back again. */
+/** Still there though it was given back, after so long: the cloud has given it anew, to a request that was answered late or never. */
 function shownAgain(before: BlockState, startedMs: number, nowMs: number): BlockState {
   const late = startedMs >= before.sinceMs + LAG_MS
-  if (late && (before.phase === 'released' || before.phase === 'releasing'))
-    return { ...before, phase: 'drained', sinceMs: nowMs, missed: 0, missedMs: 0 }
+  if (late && before.phase === 'released')
+    return { ...before, phase: 'releasing', sinceMs: nowMs, missed: 0, missedMs: 0 }
   return before.missed === 0 ? before : { ...before, missed: 0, missedMs: 0 }
 }
 

@@ -1,7 +1,7 @@
 /** What a node's state asks of the cloud right now: every call that it would make if none cost anything. Pure. */
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { AssignCall, Call, CreateCall, Limits, NicId, Request, SubnetId } from './model.ts'
-import { blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
+import { ANSWER_MS, blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
 import type { BlockState, NicState, NodeState } from './node-state.ts'
 import { have, slotsTaken, target } from './target.ts'
 import { tokenOf } from './token.ts'
@@ -31,6 +31,9 @@ export interface World {
 /** An interface without a block is kept for so long: it may just have come. */
 const EMPTY_MS = 60_000
 
+/** A detached interface can be deleted after about so long; before, the cloud refuses. */
+const DETACH_MS = 5000
+
 /** In the order in which they are made. */
 export function plan(state: NodeState, world: World, nowMs: number): readonly Call[] {
   const { limits, observedMs, doubtMs, restUntilMs } = state
@@ -38,7 +41,22 @@ export function plan(state: NodeState, world: World, nowMs: number): readonly Ca
   if (observedMs === undefined) return observation(state)
   if (doubtMs !== undefined) return nowMs < doubtMs ? [] : observation(state)
   if (limits.wholeWrites) return state.pending.size > 0 ? [] : wholeWrite(state, world, nowMs, limits)
-  return [...sagas(state), ...growth(state, world, nowMs, limits), ...(world.releases ? releases(state, nowMs) : [])]
+  return [
+    ...sagas(state, nowMs, limits),
+    ...growth(state, world, nowMs, limits),
+    ...(world.releases ? releases(state, nowMs) : []),
+  ]
+}
+
+/** When a plan may change without anything happening; undefined when it cannot. */
+export function laterMs({ restUntilMs, doubtMs = 0, nics, blocks }: NodeState, nowMs: number): number | undefined {
+  const times = [restUntilMs, doubtMs]
+  for (const { phase, sinceMs } of nics.values())
+    if (phase === 'detached') times.push(sinceMs + DETACH_MS)
+    else if (phase === 'ready') times.push(sinceMs + EMPTY_MS)
+  for (const { phase, sinceMs } of blocks.values()) if (phase === 'draining') times.push(sinceMs + ANSWER_MS)
+  const later = times.filter(ms => ms > nowMs)
+  return later.length === 0 ? undefined : Math.min(...later)
 }
 
 /** Nobody can have more: what is still needed and why no call brings it. Undefined while all is well or under way. */
@@ -57,19 +75,23 @@ function observation(state: NodeState): readonly Call[] {
 }
 
 /** The next step of each interface that comes or goes. */
-function sagas(state: NodeState): Call[] {
+function sagas(state: NodeState, nowMs: number, limits: Limits): Call[] {
   const calls: Call[] = []
   for (const { token, subnet, length, count } of state.intents.values())
     if (!isPending(state, call => call.kind === 'create' && call.token === token))
       calls.push({ kind: 'create', token, subnet, length, count })
   const taken = indicesTaken(state)
+  let room = limits.nics - taken.size
+  const full = room <= 0 && ![...state.nics.values()].some(({ phase }) => phase === 'leaving')
   for (const nic of byIndex(state)) {
     if (isPending(state, call => 'nic' in call && call.nic === nic.id && isSaga(call))) continue
-    if (nic.phase === 'made')
+    // Somebody else's interfaces have come to be where this one was to be.
+    if (nic.phase === 'made' && full) calls.push({ kind: 'delete', nic: nic.id })
+    if (nic.phase === 'made' && room-- > 0)
       calls.push({ kind: 'attach', nic: nic.id, index: lowestFree(taken, state.policy.firstNic), token: nic.token })
     if (nic.phase === 'attached') calls.push({ kind: 'protect', nic: nic.id })
     if (nic.phase === 'leaving') calls.push({ kind: 'detach', nic: nic.id })
-    if (nic.phase === 'detached') calls.push({ kind: 'delete', nic: nic.id })
+    if (nic.phase === 'detached' && nowMs - nic.sinceMs >= DETACH_MS) calls.push({ kind: 'delete', nic: nic.id })
   }
   return calls
 }
@@ -101,7 +123,11 @@ function creation(
   for (const subnet of world.choices) {
     const [length] = lengthsIn(state, world, nowMs, limits, subnet)
     if (length === undefined) continue
-    const count = Math.min(limits.slots, Math.ceil(need / sizeOfLength(4, length)))
+    const count = Math.min(
+      limits.slots,
+      Math.ceil(need / sizeOfLength(4, length)),
+      new Single(world).atMost(subnet, length),
+    )
     return { kind: 'create', token: tokenOf(state.uid, state.lastIntent + n), subnet, length, count }
   }
   return undefined
@@ -110,16 +136,19 @@ function creation(
 /** What existing interfaces have room for, and how many addresses are still needed beyond that. */
 function requests(state: NodeState, world: World, nowMs: number, limits: Limits) {
   const found: Request[] = []
+  const single = new Single(world)
   let need = target(state, world.refillMs, nowMs) - have(state)
   for (const nic of byIndex(state)) {
     if (!isUsable(state, nic) || nic.phase !== 'ready') continue
     if (state.policy.families.includes(6)) found.push(...firstOf6(state, nic, limits))
     const [length] = lengthsIn(state, world, nowMs, limits, nic.subnet)
-    if (need <= 0 || length === undefined || isAsked(state, nic.id, 4)) continue
-    const room = limits.slots - slotsTaken(state, nic.id, 4)
+    if (need <= 0 || length === undefined) continue
+    const room = Math.min(limits.slots - slotsTaken(state, nic.id, 4), single.atMost(nic.subnet, length))
     const count = Math.min(room, Math.ceil(need / sizeOfLength(4, length)))
     if (count <= 0) continue
-    found.push({ nic: nic.id, length, family: 4, count })
+    single.asked(nic.subnet, length, count)
+    // One that is being given something is asked again afterwards: nothing else is needed for what it has room for.
+    if (!isAsked(state, nic.id, 4)) found.push({ nic: nic.id, length, family: 4, count })
     need -= count * sizeOfLength(4, length)
   }
   return { requests: found, need }
@@ -139,7 +168,7 @@ function releases(state: NodeState, nowMs: number): Call[] {
   return byIndex(state).flatMap((nic): Call[] => {
     if (nic.phase !== 'ready' || isAsked(state, nic.id, undefined)) return []
     const blocks = blocksOn(state, nic.id).filter(({ phase }) => phase !== 'released')
-    const drained = blocks.filter(({ phase }) => phase === 'drained')
+    const drained = blocks.filter(isToGo)
     const empty = drained.length === blocks.length && (blocks.length > 0 || nowMs - nic.sinceMs >= EMPTY_MS)
     if (nic.token !== '' && empty) return [{ kind: 'detach', nic: nic.id }]
     return drained.length === 0 ? [] : [{ kind: 'release', nic: nic.id, blocks: drained.map(b => b.block).sort() }]
@@ -150,7 +179,7 @@ function releases(state: NodeState, nowMs: number): Call[] {
 function wholeWrite(state: NodeState, world: World, nowMs: number, limits: Limits): Call[] {
   const add = world.growth ? requests(state, world, nowMs, limits).requests : []
   const remove = world.releases
-    ? [...state.blocks.values()].filter(isDrained).map(({ nic, block }) => ({ nic, block }))
+    ? [...state.blocks.values()].filter(isToGo).map(({ nic, block }) => ({ nic, block }))
     : []
   return add.length + remove.length === 0 ? [] : [{ kind: 'write', add, remove }]
 }
@@ -163,8 +192,31 @@ function lengthsIn(state: NodeState, world: World, nowMs: number, limits: Limits
   return whole ? limits.lengths[4] : limits.lengths[4].filter(length => length === 32)
 }
 
-function isDrained({ phase }: BlockState): boolean {
-  return phase === 'drained'
+/** How many single addresses can be asked for in one plan: a request for more than a subnet has is refused as a whole. */
+class Single {
+  readonly #subnets: World['subnets']
+  readonly #asked = new Map<SubnetId, number>()
+
+  constructor({ subnets }: Pick<World, 'subnets'>) {
+    this.#subnets = subnets
+  }
+
+  /** One at least, for what is known of a subnet may be old. */
+  atMost(id: SubnetId, length: number): number {
+    const free = this.#subnets.get(id)?.free
+    if (free === undefined || length !== 32) return Infinity
+    const asked = this.#asked.get(id) ?? 0
+    return asked === 0 ? Math.max(1, free) : free - asked
+  }
+
+  asked(id: SubnetId, length: number, count: number): void {
+    if (length === 32) this.#asked.set(id, (this.#asked.get(id) ?? 0) + count)
+  }
+}
+
+/** Also what has been asked for before, and may not have been carried out. */
+function isToGo({ phase, missed }: BlockState): boolean {
+  return phase === 'drained' || (phase === 'releasing' && missed === 0)
 }
 
 /** Something is being asked for the interface; of one family, or of any. */

@@ -8,7 +8,7 @@ import { cancelDraining, chooseDraining } from './draining.ts'
 import type { Call, CallKind, Demand, Failure, Limits, Policy, Reply, SeenNic } from './model.ts'
 import { withPhase } from './node-blocks.ts'
 import { type NodeState, type Pending, type Published } from './node-state.ts'
-import { observed } from './observed.ts'
+import { LAG_MS, observed } from './observed.ts'
 import { plan, type World } from './plan.ts'
 import { failed, replied } from './settle.ts'
 import { type Life, lifeKey } from './life.ts'
@@ -84,9 +84,11 @@ export function firstState(
     lastBorn: published.lastBorn,
     lastIntent: published.lastIntent,
     observedMs: undefined,
-    doubtMs: undefined,
+    // What a leader before has asked for may still be carried out.
+    doubtMs: isUnderWay(published) ? nowMs + LAG_MS : undefined,
     restUntilMs: 0,
     failures: 0,
+    failing: undefined,
     failure: undefined,
   }
 }
@@ -100,6 +102,10 @@ export function published(state: NodeState): Published {
     lastBorn: state.lastBorn,
     lastIntent: state.lastIntent,
   }
+}
+
+function isUnderWay({ blocks, nics }: Published): boolean {
+  return blocks.some(({ phase }) => phase === 'releasing') || nics.some(({ phase }) => phase === 'leaving')
 }
 
 function silent(state: NodeState): Stepped {
@@ -160,13 +166,22 @@ function begun(state: NodeState, call: Call, nowMs: number): NodeState {
         call.remove.map(({ block }) => block),
         nowMs,
       )
+    case 'delete':
+      return deleting(state, call.nic, nowMs)
     case 'assign':
     case 'attach':
     case 'protect':
-    case 'delete':
     case 'observe':
       return state
   }
+}
+
+/** One that could not be attached is not to be attached any more. */
+function deleting(state: NodeState, id: string, nowMs: number): NodeState {
+  const nic = state.nics.get(id)
+  if (nic === undefined || nic.phase === 'detached') return state
+  const nics = new Map(state.nics).set(id, { ...nic, phase: 'detached', sinceMs: nowMs, missed: 0, missedMs: 0 })
+  return { ...state, nics }
 }
 
 function leaving(state: NodeState, id: string, nowMs: number): NodeState {
@@ -177,13 +192,15 @@ function leaving(state: NodeState, id: string, nowMs: number): NodeState {
   return { ...releasing(state, blocks, nowMs), nics }
 }
 
+/** Those that were asked for before stay as they are: since when tells whether this request is the first. */
 function releasing(state: NodeState, blocks: readonly Prefix[], nowMs: number): NodeState {
-  if (blocks.length === 0) return state
+  const first = blocks.filter(block => state.blocks.get(block)?.phase === 'drained')
+  if (first.length === 0) return state
   return {
     ...state,
     blocks: withPhase(
       state.blocks,
-      blocks.map(block => ({ block, phase: 'releasing' })),
+      first.map(block => ({ block, phase: 'releasing' })),
       nowMs,
     ),
   }

@@ -8,12 +8,19 @@ export const PAUSE_MS = 120_000
 
 export class Subnets {
   readonly #known = new Map<SubnetId, SubnetState>()
+  #seen: ReadonlyMap<SubnetId, SeenSubnet> = new Map()
 
   get all(): ReadonlyMap<SubnetId, SubnetState> {
     return this.#known
   }
 
+  /** As the last look has shown them. */
+  get seen(): ReadonlyMap<SubnetId, SeenSubnet> {
+    return this.#seen
+  }
+
   saw(subnets: readonly SeenSubnet[]): void {
+    this.#seen = new Map(subnets.map(subnet => [subnet.id, subnet]))
     for (const { id, free } of subnets) this.#known.set(id, { ...this.#of(id), free })
   }
 
@@ -22,6 +29,12 @@ export class Subnets {
     if (kind !== 'full' && kind !== 'fragmented') return undefined
     const id = subnetOf(state, call)
     if (id === undefined) return undefined
+    const asked = singlesAsked(state, call, id)
+    if (kind === 'full' && asked > 1) {
+      // It may have some, if fewer.
+      this.#known.set(id, { ...this.#of(id), free: Math.floor(asked / 2) })
+      return undefined
+    }
     const until = nowMs + PAUSE_MS
     const paused = kind === 'full' ? { fullUntilMs: until, free: 0 } : { fragmentedUntilMs: until }
     this.#known.set(id, { ...this.#of(id), ...paused })
@@ -36,6 +49,14 @@ export class Subnets {
   #of(id: SubnetId): SubnetState {
     return this.#known.get(id) ?? { id, free: 0, fullUntilMs: 0, fragmentedUntilMs: 0 }
   }
+}
+
+/** Single ones of the subnet, besides the own one of an interface. */
+function singlesAsked(state: NodeState, call: Call, subnet: SubnetId): number {
+  if (call.kind === 'assign' || call.kind === 'create') return call.length === 32 ? call.count : 0
+  if (call.kind !== 'write') return 0
+  const adds = call.add.filter(({ nic, length }) => length === 32 && state.nics.get(nic)?.subnet === subnet)
+  return adds.reduce((sum, { count }) => sum + count, 0)
 }
 
 /** That of a call's interface; of a write, which may be about several, that of the first it adds to. */

@@ -21,11 +21,16 @@ const ORDER: readonly CallKind[] = [
 
 export class Turns {
   readonly #budget: (kind: CallKind | 'sweep') => Budget
+  /** Nobody else has called since so long before it began. */
+  readonly #quietMs: number
+  readonly #beganMs: number
   readonly #buckets = new Map<string, Bucket>()
   readonly #wanting = new Map<CallKind, Set<string>>()
 
-  constructor(budget: (kind: CallKind | 'sweep') => Budget) {
+  constructor(budget: (kind: CallKind | 'sweep') => Budget, beganMs: number, quietMs: number) {
     this.#budget = budget
+    this.#beganMs = beganMs
+    this.#quietMs = quietMs
   }
 
   /** By their names. */
@@ -35,7 +40,7 @@ export class Turns {
 
   bucket(kind: CallKind | 'sweep', nowMs: number): Bucket {
     const { name, rate } = this.#budget(kind)
-    const bucket = this.#buckets.get(name) ?? new Bucket(rate, nowMs)
+    const bucket = this.#buckets.get(name) ?? new Bucket(rate, nowMs, this.#quietMs + nowMs - this.#beganMs)
     this.#buckets.set(name, bucket)
     return bucket
   }

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test'
 import { parse } from 'yaml'
 import type { Lease } from '../../daemon/plugin.ts'
 import { settle } from '../../test/support/fake-clock.ts'
+import { FakeNotes } from '../../test/support/fake-notes.ts'
 import { ipamCompliance } from '../../test/support/ipam-compliance.ts'
 import { givenUp, type PoolNode, poolNode } from '../../test/support/pool-node.ts'
 import { clusterPoolWith } from './plugin.ts'
@@ -190,7 +191,11 @@ test('pod ranges that overlap or are no prefixes do no harm', async () => {
 test('restored leases are known before the node is', async () => {
   await using n = await node(undefined)
   const lease: Lease = { owner: 'a', family: 4, address: '10.64.1.1', pool: 'default' }
-  await n.ipam.restore([lease, { ...lease, owner: 'b' }, { ...lease, owner: 'a', address: '10.64.1.2' }], [])
+  await n.ipam.restore(
+    [lease, { ...lease, owner: 'b' }, { ...lease, owner: 'a', address: '10.64.1.2' }],
+    [],
+    new FakeNotes().open(),
+  )
   assert.deepEqual(n.host.log.lines, [
     'error lease was not restored: a holds it owner=b family=4 address=10.64.1.1 pool=default',
     'error lease was not restored: a holds 10.64.1.1 owner=a family=4 address=10.64.1.2 pool=default',
@@ -207,6 +212,7 @@ test('what was released before the start cools down for the rest of its time', a
   await n.ipam.restore(
     [held],
     Object.entries(ago).map(([address, agoMs]) => ({ lease: lease(address), agoMs })),
+    new FakeNotes().open(),
   )
   n.podCidrs('10.64.1.0/29')
   assert.deepEqual(n.ipam.status()[0], {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CloudDeviceRow } from '../../daemon/state/cloud-rows.ts'
 import type { HostAddressRow, NodeRow } from '../../daemon/state/tables.ts'
 import { egressRows } from './egress.ts'
 
@@ -45,4 +46,27 @@ test('more than the programs take are left out', () => {
   const many = Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 50}`)
   const [row = ''] = text({ chosen: many, hostAddresses: many.map(address => on('eth0', address)) })
   assert.equal(row.split(' ').length, 3 + 16)
+})
+
+test('the first of a machine’s network interfaces stands for the others, wherever pods’ packets come from', () => {
+  const nic = (id: string, name: string, place: number): CloudDeviceRow => ({
+    id,
+    usable: true,
+    why: '',
+    name,
+    index: 0,
+    mtu: 1500,
+    place,
+    gateways: [],
+    addresses: [],
+    blocks: [],
+  })
+  const want = ['eth0 2 IPv4 192.0.2.7', 'eth0 2 IPv6 fd00::7', 'eth1 3 IPv4 192.0.2.7', 'eth1 3 IPv6 fd00::7']
+  assert.deepEqual(text({ nics: [nic('eni-1', 'eth1', 1), nic('eni-0', 'eth0', 0)] }), want)
+  // The first has none that pods may have, and so no row.
+  assert.deepEqual(text({ nics: [nic('eni-1', 'eth1', 1)] }), want)
+  assert.deepEqual(text({ nics: [nic('eni-1', 'eth1', 1)], chosen: ['198.51.100.7'] }), [
+    'eth0 2 IPv4 198.51.100.7',
+    'eth1 3 IPv4 198.51.100.7',
+  ])
 })

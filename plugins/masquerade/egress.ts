@@ -3,12 +3,15 @@ import { familyIn } from '../../daemon/kernel/ip.ts'
 import type { Address } from '../../daemon/kernel/kernel.ts'
 import type { Problem } from '../../daemon/plugin.ts'
 import type { ReadonlyTable } from '../../daemon/state/table.ts'
+import type { CloudDeviceRow } from '../../daemon/state/cloud-rows.ts'
 import type { EgressRow, HostAddressRow, NodeRow, UplinkRow } from '../../daemon/state/tables.ts'
 
 export interface EgressInput {
   readonly uplinks: Iterable<UplinkRow>
   readonly hostAddresses: Iterable<HostAddressRow>
   readonly self: NodeRow | undefined
+  /** Devices of network interfaces whose addresses pods have; none when absent. */
+  readonly nics?: Iterable<CloudDeviceRow>
   /** Empty: of each uplink one. */
   readonly chosen: readonly Address[]
 }
@@ -18,13 +21,19 @@ export const MOST_ADDRESSES = 16
 
 /**
  * The chosen addresses stand for pods on every uplink, wherever they are: a network may route them to the node. Without
- * a choice an uplink's packets bear the address that the node is known by, if it has that, else its first global one.
+ * a choice an uplink's packets bear the address that the node is known by, if it has that, else its first global one. Of
+ * several network interfaces of a machine the first stands for all: a cloud knows the machine outside by its address.
  */
-export function egressRows({ uplinks, hostAddresses, self, chosen }: EgressInput): EgressRow[] {
+export function egressRows(input: EgressInput): EgressRow[] {
+  const { uplinks, hostAddresses, self, chosen } = input
   const hosts = [...hostAddresses]
+  const nics = [...(input.nics ?? [])]
+  const first = nics.find(nic => nic.place === 0)?.name ?? hosts.find(h => self?.addresses.includes(h.address))?.device
+  const standsFor = (device: string): string =>
+    nics.some(nic => nic.name === device && nic.place > 0) ? (first ?? device) : device
   return [...uplinks].flatMap(({ name: device, index }) =>
     ([4, 6] as const).flatMap(family => {
-      const own = hosts.filter(h => h.device === device && h.scope === 'global').map(h => h.address)
+      const own = hosts.filter(h => h.device === standsFor(device) && h.scope === 'global').map(h => h.address)
       const known = own.filter(address => self?.addresses.includes(address))
       const given =
         chosen.length > 0 ? chosen.filter(address => hosts.some(h => h.address === address)) : known.concat(own)

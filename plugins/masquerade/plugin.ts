@@ -22,7 +22,7 @@ export const masquerade: Plugin = {
 
 function setUp(options: MasqueradeOptions, host: Host): Parts {
   refuseForeign(options.addresses, host)
-  const { egress, nativeRanges, nat64Prefixes, uplinks, hostAddresses, nodes } = host.tables
+  const { egress, nativeRanges, nat64Prefixes, uplinks, hostAddresses, nodes, cloudDevices } = host.tables
   const egressKnown = egress.initializer('masquerade')
   const rangesKnown = nativeRanges.initializer('masquerade')
   const prefixesKnown = nat64Prefixes.initializer('masquerade')
@@ -33,6 +33,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
         uplinks: uplinks.values(),
         hostAddresses: hostAddresses.values(),
         self: nodes.get(host.nodeName),
+        nics: cloudDevices.values(),
         chosen: options.addresses,
       }),
       row => row.index < EGRESS_DEVICES,
@@ -64,7 +65,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
     problems: () => [...choiceProblems(options.addresses, hostAddresses), ...(file?.problems() ?? [])],
     run: async signal => {
       await Promise.all([
-        eachChange([uplinks, hostAddresses, nodes], follow, signal),
+        eachChange([uplinks, hostAddresses, nodes, cloudDevices], follow, signal),
         eachChange([nodes], followExternal, signal),
         file?.run(signal),
       ])

@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { enabledPlugins, setUpPlugins } from '../../daemon/run.ts'
 import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { fakeHost } from '../../test/support/fake-host.ts'
+import { FakeNotes } from '../../test/support/fake-notes.ts'
 import { ipamCompliance } from '../../test/support/ipam-compliance.ts'
 import { givenUp, type PoolNode, poolNode } from '../../test/support/pool-node.ts'
 import { plugins } from '../index.ts'
@@ -117,9 +118,26 @@ test('a family that the node has no range of is refused with what it has', async
 
 test('leases of an earlier life are known before the node is', async () => {
   await using n = await node({})
-  await n.ipam.restore([{ owner: 'a', family: 4, address: '10.64.1.1', pool: 'default' }], [])
+  await n.ipam.restore([{ owner: 'a', family: 4, address: '10.64.1.1', pool: 'default' }], [], new FakeNotes().open())
   n.podCidrs('10.64.1.0/24')
   assert.equal((await n.take('b')).address, '10.64.1.2')
+})
+
+test('an address that was given back twice keeps no other from being given when its own rest is over', async () => {
+  await using n = await node({}, ['10.64.1.0/30'])
+  const released = (owner: string, address: string, agoMs: number) => {
+    const lease = { owner, family: 4, address, pool: 'default' } as const
+    return { lease, agoMs }
+  }
+  await n.ipam.restore(
+    [],
+    [released('a', '10.64.1.1', 20_000), released('b', '10.64.1.2', 18_000), released('c', '10.64.1.1', 5000)],
+    new FakeNotes().open(),
+  )
+  await n.clock.advance(12_000)
+  assert.equal((await n.take('d')).address, '10.64.1.2')
+  await n.clock.advance(13_000)
+  assert.equal((await n.take('e')).address, '10.64.1.1')
 })
 
 test('what the node itself and pods of another CNI have is not given, until they have it no more', async () => {

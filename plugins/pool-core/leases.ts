@@ -1,5 +1,5 @@
 /** Who holds which address of one pool and family, and which addresses cool down. Pure bookkeeping; times are given. */
-import { canonicalAddress, formatAddress, type IpAddress, parseAddress } from '../../daemon/kernel/ip.ts'
+import { canonicalAddress, formatAddress, type IpAddress, parseAddress, widthOf } from '../../daemon/kernel/ip.ts'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { Lease } from '../../daemon/plugin.ts'
 import type { AddressRange } from './range.ts'
@@ -15,11 +15,20 @@ export interface Counts {
   readonly outside: number
 }
 
+/** An address that is not free, and why: a pod or somebody else on the node has it, or it cools down. */
+export interface Occupied {
+  readonly value: bigint
+  readonly cooling: boolean
+}
+
 /** Leases by owner and by address. Those outside the ranges are kept like the others. */
 export class Leases {
   readonly #pool: string
   readonly #family: Family
+  readonly #fullestFirst: boolean
   #ranges: readonly AddressRange[] = []
+  /** The ranges by length and first address: a cloud may give addresses one by one. */
+  #index: ReadonlyMap<number, ReadonlyMap<bigint, AddressRange>> = new Map()
   readonly #byOwner = new Map<string, Lease>()
   readonly #byAddress = new Map<bigint, string>()
   /** When each may be given again; in order, as all cool down for the same time. */
@@ -27,9 +36,11 @@ export class Leases {
   /** What somebody else on the node has. */
   #foreign: ReadonlySet<bigint> = new Set()
 
-  constructor(pool: string, family: Family) {
+  /** `fullestFirst`: of the ranges that have free addresses the one gives that is least so, for others to become empty. */
+  constructor(pool: string, family: Family, fullestFirst = false) {
     this.#pool = pool
     this.#family = family
+    this.#fullestFirst = fullestFirst
   }
 
   get ranges(): readonly AddressRange[] {
@@ -42,6 +53,10 @@ export class Leases {
   /** Replaces the ranges; what is held, cooling or somebody else's in them is marked taken. */
   setRanges(ranges: readonly AddressRange[]): void {
     this.#ranges = ranges
+    const byLength = Map.groupBy(ranges, range => range.prefix.length)
+    this.#index = new Map(
+      [...byLength].map(([length, same]) => [length, new Map(same.map(range => [range.prefix.value, range]))]),
+    )
     for (const value of [...this.#byAddress.keys(), ...this.#cooling.keys(), ...this.#foreign])
       this.#rangeOf(value)?.take(value)
   }
@@ -71,14 +86,44 @@ export class Leases {
   }
   /** Whether some range gives this address at all. */
   gives(address: IpAddress): boolean {
-    return address.family === this.#family && this.#ranges.some(range => range.gives(address))
+    return address.family === this.#family && this.#rangeOf(address.value)?.gives(address) === true
   }
   /** Whether somebody else on the node has this address. */
   isForeign(value: bigint): boolean {
     return this.#foreign.has(value)
   }
-  /** The lowest free address of the first range that has one. */
-  lowestFree(): bigint | undefined {
+  /** Leases that are held. */
+  held(): Iterable<Lease> {
+    return this.#byOwner.values()
+  }
+  /** Every address that is not free, in a range or not, each once. */
+  *occupied(): Generator<Occupied> {
+    for (const value of this.#byAddress.keys()) yield { value, cooling: false }
+    for (const value of this.#cooling.keys()) yield { value, cooling: true }
+    for (const value of this.#foreign)
+      if (!this.#byAddress.has(value) && !this.#cooling.has(value)) yield { value, cooling: false }
+  }
+  /** When the next address has cooled down, in a range or not. */
+  nextRested(): number | undefined {
+    return this.#cooling.values().next().value
+  }
+  /** The lowest free address of the first range that has one, or of the fullest such range. */
+  nextFree(): bigint | undefined {
+    return this.#fullestFirst ? this.#lowestOfFullest() : this.#lowestOfFirst()
+  }
+
+  #lowestOfFullest(): bigint | undefined {
+    const left = new Set(this.#ranges)
+    for (;;) {
+      let best: AddressRange | undefined
+      for (const range of left) if (best === undefined || isFuller(range, best)) best = range
+      const value = best?.lowestFree()
+      if (best === undefined || value !== undefined) return value
+      left.delete(best)
+    }
+  }
+
+  #lowestOfFirst(): bigint | undefined {
     for (const range of this.#ranges) {
       const value = range.lowestFree()
       if (value !== undefined) return value
@@ -111,6 +156,8 @@ export class Leases {
   /** Lets an address that nobody holds cool down until then; to be called in order of time. */
   rest(value: bigint, until: number): void {
     if (this.#byAddress.has(value)) return
+    // A key that is set again would keep its former place.
+    this.#cooling.delete(value)
     this.#cooling.set(value, until)
     this.#rangeOf(value)?.take(value)
   }
@@ -149,6 +196,17 @@ export class Leases {
   }
 
   #rangeOf(value: bigint): AddressRange | undefined {
-    return this.#ranges.find(range => range.covers({ family: this.#family, value }))
+    for (const [length, ranges] of this.#index) {
+      const host = BigInt(widthOf(this.#family) - length)
+      const range = ranges.get((value >> host) << host)
+      if (range !== undefined) return range
+    }
+    return undefined
   }
+}
+
+/** Whether it is the one to give from: what has no room is last, of two that are as full the lower is before. */
+function isFuller(range: AddressRange, other: AddressRange): boolean {
+  const [a, b] = [range.fill, other.fill].map(fill => (fill >= 1 ? -1 : fill)) as [number, number]
+  return a === b ? range.prefix.value < other.prefix.value : a > b
 }

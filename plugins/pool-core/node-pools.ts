@@ -12,6 +12,7 @@ import {
 import type { Clock } from '../../daemon/state/clock.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import type { NodeRow } from '../../daemon/state/tables.ts'
+import { declarePoolGauges } from './gauges.ts'
 import type { PoolOptions } from './options.ts'
 import { noRanges, Pool } from './pool.ts'
 
@@ -46,7 +47,10 @@ export class NodePools implements Ipam {
     this.#families = pools.flatMap(pool =>
       ([4, 6] as const).map(family => new Pool(pool, family, host.nodeName, clock)),
     )
-    this.#declareGauges(host, metrics)
+    declarePoolGauges(host.metrics, metrics, {
+      status: () => this.status(),
+      shown: () => this.#families.filter(pool => pool.present),
+    })
     host.defer({
       [Symbol.asyncDispose]: async () => {
         for (const pool of this.#families) pool.close()
@@ -133,18 +137,5 @@ export class NodePools implements Ipam {
       this.#host.log.warn({ node: this.#host.nodeName, error }, 'a pod range of the node was left out')
       return []
     }
-  }
-
-  #declareGauges({ metrics }: Pick<Host, 'metrics'>, prefix: string): void {
-    const labels = ['pool', 'family']
-    metrics.gauge(`${prefix}_addresses`, 'Addresses of a pool on this node', [...labels, 'state'], gauge => {
-      for (const { pool, family, used, cooling, free, excluded } of this.status())
-        for (const [state, count] of Object.entries({ used, cooling, free, excluded }))
-          gauge.set(count, { pool, family: `ipv${family}`, state })
-    })
-    metrics.gauge(`${prefix}_waiting_requests`, 'Requests that wait for an address', labels, gauge => {
-      for (const pool of this.#families.filter(p => p.present))
-        gauge.set(pool.waiting, { pool: pool.name, family: `ipv${pool.family}` })
-    })
   }
 }

@@ -12,6 +12,8 @@ export interface PoolOptions {
   readonly exclude: readonly IpPrefix[]
   /** How long a released address is not given again. */
   readonly cooldownMs: number
+  /** Its ranges are blocks of a cloud: every address of one can be given, and the fullest gives first. */
+  readonly blocks?: true
 }
 
 /** Schemas of the keys that a pool has wherever it is configured. */

@@ -18,15 +18,29 @@ import {
   type Released,
 } from '../../daemon/plugin.ts'
 import type { Clock } from '../../daemon/state/clock.ts'
-import { Leases } from './leases.ts'
+import { Leases, type Occupied } from './leases.ts'
 import type { PoolOptions } from './options.ts'
 import { AddressRange } from './range.ts'
+
+/** What a pool gives from, and what may become of that. */
+export interface Supply {
+  readonly prefixes: readonly IpPrefix[]
+  /** False while it is not known what there will be. */
+  readonly known: boolean
+  /** What requests wait for, when more may come; absent: they are refused. */
+  readonly awaited?: string
+  /** Why no more come, to be told to those who are refused: they need not wait. */
+  readonly end?: string
+}
 
 interface Parked {
   readonly request: AddressRequest
   readonly resolve: (lease: Lease) => void
   readonly reject: (error: unknown) => void
 }
+
+/** A message names so many ranges. */
+const MOST_RANGES = 8
 
 /** Requests are served in the order they came; an address is given only by `#serve`, which is synchronous. */
 export class Pool {
@@ -38,24 +52,23 @@ export class Pool {
   readonly #exclude: readonly IpPrefix[]
   /** The cluster's ranges of this family; undefined when any pod range of the node will do. */
   readonly #configured: readonly IpPrefix[] | undefined
+  readonly #blocks: boolean
   readonly #leases: Leases
   readonly #parked = new Set<Parked>()
-  /** The node's pod ranges; undefined while it has none of any family. */
-  #podCidrs: readonly IpPrefix[] | undefined
-  /** What is not known yet, while there are no pod ranges. */
-  #lack: string
+  #supply: Supply
   #cancelTimer: (() => void) | undefined
 
   constructor(options: PoolOptions, family: Family, nodeName: string, clock: Clock) {
     this.name = options.name
     this.family = family
     this.#nodeName = nodeName
-    this.#lack = noRanges(nodeName)
+    this.#supply = { prefixes: [], known: false, awaited: noRanges(nodeName) }
     this.#clock = clock
     this.#cooldownMs = options.cooldownMs
     this.#exclude = options.exclude
     this.#configured = options.ranges?.filter(range => range.family === family)
-    this.#leases = new Leases(options.name, family)
+    this.#blocks = options.blocks === true
+    this.#leases = new Leases(options.name, family, this.#blocks)
   }
 
   /** Requests that wait for an address. */
@@ -67,15 +80,34 @@ export class Pool {
     return (this.#configured?.length ?? 0) > 0 || this.#leases.ranges.length > 0 || this.#leases.size > 0
   }
 
+  /** The requests that wait. */
+  get requests(): readonly AddressRequest[] {
+    return [...this.#parked].map(({ request }) => request)
+  }
+  get leases(): Iterable<Lease> {
+    return this.#leases.held()
+  }
+
   /** The node's pod ranges, of both families; a text that says what is lacking while none can be given from. */
   setPodCidrs(podCidrs: readonly IpPrefix[] | string): void {
-    const known = typeof podCidrs !== 'string'
-    this.#podCidrs = known ? podCidrs : undefined
-    this.#lack = known ? '' : podCidrs
-    const prefixes = apart((this.#podCidrs ?? []).flatMap(podCidr => this.#within(podCidr)))
+    if (typeof podCidrs === 'string') this.setSupply({ prefixes: [], known: false, awaited: podCidrs })
+    else this.setSupply({ prefixes: podCidrs, known: true })
+  }
+
+  /** Prefixes of both families that it may give from. */
+  setSupply(supply: Supply): void {
+    this.#supply = supply
+    const prefixes = apart(supply.prefixes.flatMap(prefix => this.#within(prefix)))
     const before = new Map(this.#leases.ranges.map(range => [range.text, range]))
-    this.#leases.setRanges(prefixes.map(p => before.get(formatPrefix(p)) ?? new AddressRange(p, this.#exclude)))
+    const made = (prefix: IpPrefix): AddressRange => new AddressRange(prefix, this.#exclude, this.#blocks)
+    this.#leases.setRanges(prefixes.map(prefix => before.get(formatPrefix(prefix)) ?? made(prefix)))
     this.#serve()
+  }
+
+  /** What is not free, after what has cooled down by now is; and when the next has. */
+  occupied(): { readonly addresses: readonly Occupied[]; readonly changesAt: number | undefined } {
+    this.#leases.cool(this.#clock.now())
+    return { addresses: [...this.#leases.occupied()], changesAt: this.#leases.nextRested() }
   }
 
   /** Addresses, of both families, that somebody else on the node has; they are not given. */
@@ -113,10 +145,12 @@ export class Pool {
     })
   }
 
-  /** As Ipam.release. */
-  release(lease: Lease): void {
+  /** As Ipam.release; false when its owner does not hold it. */
+  release(lease: Lease): boolean {
     const until = this.#cooldownMs > 0 ? this.#clock.now() + this.#cooldownMs : undefined
-    if (this.#leases.release(lease, until)) this.#serve()
+    const released = this.#leases.release(lease, until)
+    if (released) this.#serve()
+    return released
   }
 
   /** Claims a lease of an earlier life; answers what keeps it from being claimed. */
@@ -150,6 +184,7 @@ export class Pool {
       cooling,
       excluded: Number(excluded),
       free: Number(total - BigInt(used + cooling)),
+      ...(this.#supply.known && this.#supply.awaited !== undefined && { more: this.#supply.awaited }),
     }
   }
 
@@ -159,11 +194,11 @@ export class Pool {
     for (const { reject } of this.#parked) reject(new PoolExhausted(`pool ${this.name} is being closed`))
   }
 
-  #within(podCidr: IpPrefix): IpPrefix[] {
-    if (podCidr.family !== this.family) return []
-    if (!this.#configured) return [podCidr]
-    if (this.#configured.some(range => covers(range, podCidr))) return [podCidr]
-    return this.#configured.filter(range => covers(podCidr, range))
+  #within(prefix: IpPrefix): IpPrefix[] {
+    if (prefix.family !== this.family) return []
+    if (!this.#configured) return [prefix]
+    if (this.#configured.some(range => covers(range, prefix))) return [prefix]
+    return this.#configured.filter(range => covers(prefix, range))
   }
 
   /** Tries everyone who waits, first come first served, and sleeps until the next address has cooled down. */
@@ -198,10 +233,11 @@ export class Pool {
   }
 
   #tryAny({ owner }: AddressRequest): Lease | undefined {
-    const value = this.#leases.lowestFree()
+    const value = this.#leases.nextFree()
     if (value !== undefined) return this.#leases.take(owner, value)
-    if (!this.#podCidrs || this.#leases.nextCooled() !== undefined) return undefined
-    throw new PoolExhausted(this.#numbers())
+    const { awaited, end } = this.#supply
+    if (awaited !== undefined || this.#leases.nextCooled() !== undefined) return undefined
+    throw new PoolExhausted(this.#numbers(), { final: end !== undefined })
   }
 
   #tryThis({ owner, address }: AddressRequest, wanted: IpAddress): Lease | undefined {
@@ -211,9 +247,10 @@ export class Pool {
       throw new AddressInUse(`${address} of pool ${this.name} is the node's own, or a pod's of another CNI`)
     if (this.#leases.gives(wanted))
       return this.#leases.coolUntil(wanted.value) === undefined ? this.#leases.take(owner, wanted.value) : undefined
-    if (!this.#podCidrs) return undefined
-    const ranges = this.#leases.ranges.map(range => range.text).join(', ')
-    throw new AddressNotInPool(`${address} is not among the addresses that pool ${this.name} gives here: ${ranges}`)
+    if (!this.#supply.known) return undefined
+    throw new AddressNotInPool(
+      `${address} is not among the addresses that pool ${this.name} gives here: ${this.#rangesText()}`,
+    )
   }
 
   #parse(text: string): IpAddress {
@@ -228,7 +265,7 @@ export class Pool {
   }
 
   #waitingFor({ address }: AddressRequest): string {
-    if (!this.#podCidrs) return `pool ${this.name}: ${this.#lack}`
+    if (!this.#supply.known) return `pool ${this.name}: ${this.#supply.awaited}`
     const until = address === undefined ? undefined : this.#leases.coolUntil(parseAddress(address).value)
     return until === undefined
       ? this.#numbers()
@@ -237,21 +274,31 @@ export class Pool {
 
   /** The whole state of the pool in a line. */
   #numbers(): string {
-    const ranges = this.#leases.ranges.map(range => range.text).join(', ')
-    if (ranges === '') return this.#nothing()
+    const ranges = this.#rangesText()
+    const { awaited, end } = this.#supply
+    const future = awaited ?? end
+    if (ranges === '') return this.#nothing(future)
     const { total, used, cooling, excluded, outside } = this.#leases.counts()
     const next = this.#leases.nextCooled()
-    return [
+    const numbers = [
       `pool ${this.name}: ${total} addresses in ${ranges}`,
       `${used} used`,
       `${cooling} cooling${next === undefined ? '' : ` (next free in ${this.#seconds(next)})`}`,
       `${excluded} excluded`,
       ...(outside > 0 ? [`${outside} kept outside`] : []),
     ].join(', ')
+    return future === undefined ? numbers : `${numbers}; ${future}`
   }
 
-  #nothing(): string {
-    const have = (this.#podCidrs ?? []).map(formatPrefix).join(', ')
+  #rangesText(): string {
+    const texts = this.#leases.ranges.map(range => range.text)
+    const rest = texts.length - MOST_RANGES
+    return rest > 1 ? `${texts.slice(0, MOST_RANGES).join(', ')} and ${rest} more` : texts.join(', ')
+  }
+
+  #nothing(future: string | undefined): string {
+    if (future !== undefined) return `pool ${this.name} has no IPv${this.family} addresses: ${future}`
+    const have = this.#supply.prefixes.map(formatPrefix).join(', ')
     const where = this.#configured?.map(formatPrefix).join(', ')
     if (where === '') return `pool ${this.name} has no IPv${this.family} ranges`
     const within = where === undefined ? 'is one' : `is within ${where}`

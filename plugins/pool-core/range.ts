@@ -29,16 +29,25 @@ export class AddressRange {
   readonly #pieces = new Map<bigint, Piece>()
   /** No address below this offset is free. */
   #lowest = 0n
+  #taken = 0
 
-  /** `prefix` has no host bits; exclusions may lie anywhere. */
-  constructor(prefix: IpPrefix, exclusions: readonly IpPrefix[]) {
+  /**
+   * `prefix` has no host bits; exclusions may lie anywhere. `whole`: it is a block that a cloud routes to the node, of
+   * which IPv4 keeps no address from hosts.
+   */
+  constructor(prefix: IpPrefix, exclusions: readonly IpPrefix[], whole = false) {
     this.prefix = prefix
     this.text = formatPrefix(prefix)
-    const reserved = reservedOf(prefix)
+    const reserved = whole && prefix.family === 4 ? [] : reservedOf(prefix)
     this.#never = merge([...reserved, ...exclusions.flatMap(exclusion => within(prefix, exclusion))])
     const never = this.#never.reduce((sum, { from, to }) => sum + to - from + 1n, 0n)
     this.usable = sizeOf(prefix) - never
     this.excluded = never - BigInt(reserved.length)
+  }
+
+  /** Share of its addresses that are taken, from 0 to 1. */
+  get fill(): number {
+    return this.usable === 0n ? 1 : this.#taken / Number(this.usable)
   }
 
   /** Whether the address lies in the range, given or not. */
@@ -107,6 +116,7 @@ export class AddressRange {
     if (((word & mask) !== 0) === taken) return
     piece.words[bit >>> 5] = word ^ mask
     piece.taken += taken ? 1 : -1
+    this.#taken += taken ? 1 : -1
     if (piece.taken === 0) this.#pieces.delete(index)
     else this.#pieces.set(index, piece)
   }

@@ -3,6 +3,7 @@ import type { Bench } from './bench.ts'
 import { cniExec } from './cni-exec.ts'
 import { forwarding } from './forwarding.ts'
 import { forwardingTestRun } from './forwarding-test-run.ts'
+import { ipamSim } from './ipam-sim.ts'
 import { k8sScale } from './k8s-scale.ts'
 import { maglevTableBench } from './maglev-table.ts'
 import { maglevXdp } from './maglev-xdp.ts'
@@ -25,6 +26,7 @@ export const benches: readonly Bench[] = [
   masquerade,
   memory,
   k8sScale,
+  ipamSim,
   start,
 ]
 

@@ -221,7 +221,7 @@ function way(source: End, destination: End, nextSource: End, nextDestination: En
   })
   return [
     { ...ends(source, destination), protocol: PROTOCOL.tcp },
-    { ...ends(nextSource, nextDestination), flags, created: 0n, backend: 0 },
+    { ...ends(nextSource, nextDestination), flags, created: 0n, backend: 0, ifindex: 0 },
   ]
 }
 

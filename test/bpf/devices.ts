@@ -1,4 +1,5 @@
 /** Devices and routes of the node under test: what `bpf_fib_lookup` and a packet's destination MAC are judged by. */
+import { hostPrefix } from '../../daemon/kernel/ip.ts'
 import type { Net, NetRequest } from '../../daemon/kernel/kernel.ts'
 import { writeSysctl } from '../../daemon/kernel/sysctl.ts'
 import {
@@ -7,6 +8,9 @@ import {
   FAMILIES,
   HOST,
   NATIVE_NODE,
+  NIC,
+  NIC_MAC,
+  NIC_ROUTER,
   OVERLAY_MAC,
   type PodFacts,
   ROUTER,
@@ -20,6 +24,8 @@ export interface Devices {
   readonly b: number
   readonly uplink: number
   readonly overlay: number
+  /** Another network interface, which no route leads by. */
+  readonly nic: number
 }
 
 /** Makes everything in an empty namespace. */
@@ -40,11 +46,13 @@ export function makeDevices(net: Net, netnsPath: string): Devices {
     { op: 'address-add', link: 'up', address: `${HOST[6]}/64`, noDad: true },
     // The node asks for its neighbours from here: what it sends for pods bears no address of its own.
     { op: 'address-add', link: 'up', address: 'fe80::7/64', noDad: true },
+    ...pair('nic', NIC_MAC),
+    ...FAMILIES.map(f => ({ op: 'address-add', link: 'nic', address: hostPrefix(NIC[f]), noDad: true }) as const),
     ...neighbours(),
     ...routes(),
   ])
   const index = (name: string): number => net.link(name)?.index ?? 0
-  return { a: index('a'), b: index('b'), uplink: index('up'), overlay: index('overlay') }
+  return { a: index('a'), b: index('b'), uplink: index('up'), overlay: index('overlay'), nic: index('nic') }
 }
 
 function pair(name: string, mac: string): NetRequest[] {
@@ -60,8 +68,13 @@ function podLinks(name: string, pod: PodFacts): NetRequest[] {
 }
 
 function neighbours(): NetRequest[] {
-  return [ROUTER, TUNNEL_END].flatMap(node =>
-    FAMILIES.map(f => ({ op: 'neighbour-add', link: 'up', address: node[f], mac: node.mac }) as const),
+  const known = [
+    ['up', ROUTER],
+    ['up', TUNNEL_END],
+    ['nic', NIC_ROUTER],
+  ] as const
+  return known.flatMap(([link, node]) =>
+    FAMILIES.map(f => ({ op: 'neighbour-add', link, address: node[f], mac: node.mac }) as const),
   )
 }
 

@@ -65,7 +65,7 @@ function connect(f: Family, pod: PodFacts, ports: readonly number[], host: Both 
   at.node.conntrack.updateBatch(ports.map(port => [key(port), { ...value, flags }] as const))
   using map = at.node.object('pod').map('translations', codec(natKeyLayout, natValueLayout))
   const nat = { protocol: 6, sourcePort: SERVER_PORT, destinationPort: SERVER_PORT }
-  const rest = { flags: NatFlags.NAT_EGRESS, created: 1n, backend: 0 }
+  const rest = { flags: NatFlags.NAT_EGRESS, created: 1n, backend: 0, ifindex: 0 }
   const back = { source: destination, destination: source, sourcePort: SERVER_PORT }
   map.updateBatch(
     ports.flatMap(port => {

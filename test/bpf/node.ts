@@ -163,14 +163,16 @@ export class TestNode implements Disposable {
     return this.#netns.path
   }
 
-  /** Attaches a program to a device's side, for frames that really travel. */
-  attach(program: ProgramName, on: keyof Devices, side: 'ingress' | 'egress'): void {
+  /** Attaches programs to a device's sides, for frames that really travel. */
+  attach(programs: Readonly<Partial<Record<'ingress' | 'egress', ProgramName>>>, on: keyof Devices): void {
     const link = this.devices[on]
-    const programFd = this.object(OBJECT_OF[program]).programFd(program)
-    this.#net.run([
-      { op: 'clsact-add', link },
-      { op: 'filter-replace', at: { link, side }, priority: 1, programFd, name: program },
-    ])
+    this.#net.run([{ op: 'clsact-add', link }])
+    for (const side of ['ingress', 'egress'] as const) {
+      const name = programs[side]
+      if (name === undefined) continue
+      const programFd = this.object(OBJECT_OF[name]).programFd(name)
+      this.#net.run([{ op: 'filter-replace', at: { link, side }, priority: 1, programFd, name }])
+    }
   }
 
   /** Runs one packet through a program as if it came by a device. */

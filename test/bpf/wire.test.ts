@@ -67,8 +67,8 @@ suite('on the wire', () => {
   before(async () => {
     await compilePrograms()
     node = stack.use(new TestNode())
-    node.attach('pod_out', 'a', 'ingress')
-    node.attach('overlay_out', 'overlay', 'egress')
+    node.attach({ ingress: 'pod_out' }, 'a')
+    node.attach({ egress: 'overlay_out' }, 'overlay')
     pod = stack.use(new PacketSocket(node.netns, 'a-peer'))
     host = stack.use(new PacketSocket(node.netns, 'overlay'))
     wire = stack.use(new PacketSocket(node.netns, 'up-peer'))

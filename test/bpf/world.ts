@@ -37,6 +37,14 @@ export const UPLINK_MAC = '02:00:00:00:07:01'
 export const OVERLAY_MAC = '02:ca:05:e0:00:01'
 /** A neighbour on the uplink. */
 export const ROUTER: Both & { readonly mac: string } = { 4: '192.168.7.254', 6: 'fd00:7::fe', mac: '02:00:00:00:07:fe' }
+/** Another network interface of the node: its own address, and its subnet's router. */
+export const NIC: Both = { 4: '192.168.8.1', 6: 'fd00:8::1' }
+export const NIC_MAC = '02:00:00:00:08:01'
+export const NIC_ROUTER: Both & { readonly mac: string } = {
+  4: '192.168.8.254',
+  6: 'fd00:8::fe',
+  mac: '02:00:00:00:08:fe',
+}
 /** Pods of other nodes: reached through the overlay over IPv4, over IPv6, and natively. */
 export const OVERLAID: Both = { 4: '10.20.0.5', 6: 'fd00:20::5' }
 export const OVERLAID_ON_6: Both = { 4: '10.26.0.5', 6: 'fd00:26::5' }

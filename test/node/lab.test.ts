@@ -4,19 +4,20 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { constants } from 'node:os'
+import { existsSync, mkdtempDisposableSync, readdirSync, readFileSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { mustRun, runCommand } from '../../deploy/lab/command.ts'
+import { noKubernetesTools } from '../support/kubernetes-tools.ts'
 import { traces } from '../support/machine-traces.ts'
 import { sweepLabs } from '../support/sweep-labs.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const LAB = [process.execPath, join(ROOT, 'deploy/lab/main.ts')]
-const LABS = ['ref', 'one', 'two', 'kill', 'int', 'bad', 'none', 'set', 'typo', 'exec'] as const
+const LABS = ['ref', 'one', 'two', 'kill', 'int', 'bad', 'none', 'set', 'typo', 'exec', 'bare'] as const
 /** Names of this process alone: two runs of the tests must not take each other's labs away. */
 const named = (what: (typeof LABS)[number]): string => `${what}${process.pid}`
 before(() => sweepLabs(LABS))
@@ -43,8 +44,13 @@ function rows(output: string): JsonRow[] {
 }
 
 /** Starts `up` and sends it a signal once it prints a line that starts so; resolves to how it ended: status or signal. */
-async function interruptUp(name: string, line: string, signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
-  const [file = '', ...args] = [...LAB, 'up', '--name', name, ...REFERENCE]
+async function interruptUp(
+  name: string,
+  line: string,
+  signal: NodeJS.Signals,
+  form: readonly string[] = REFERENCE,
+): Promise<number | NodeJS.Signals> {
+  const [file = '', ...args] = [...LAB, 'up', '--name', name, ...form]
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   createInterface({ input: child.stderr }).on('line', text => {
     if (text.startsWith(`lab: ${line}`)) child.kill(signal)
@@ -151,6 +157,54 @@ for (const line of ['starting 2 daemons', 'starting 4 pods']) {
     assert.deepEqual(traces(named('int')), start)
   })
 }
+
+for (const line of ['starting the control plane', 'starting 2 daemons']) {
+  test(`an up with an API server killed at "${line}" is cleaned by the next down`, async () => {
+    const start = traces(named('kill'))
+    assert.equal(await interruptUp(named('kill'), line, 'SIGKILL', ['--kubernetes']), 'SIGKILL')
+    assert.notDeepEqual(traces(named('kill')), start)
+    await lab(named('kill'), 'down')
+    assert.deepEqual(traces(named('kill')), start)
+  })
+  test(`an up with an API server interrupted at "${line}" cleans up after itself`, async () => {
+    const start = traces(named('int'))
+    assert.equal(await interruptUp(named('int'), line, 'SIGINT', ['--kubernetes']), 130)
+    assert.deepEqual(traces(named('int')), start)
+  })
+}
+
+test('a lab that was built bare has nothing of the project, says so, and is taken as it is', async t => {
+  const name = named('bare')
+  const start = traces(name)
+  t.after(() => lab(name, 'down'))
+  const { stderr: first } = await runCommand([...LAB, '--kubernetes', '--bare', '--name', name])
+  assert.match(first, /up: 2 nodes, 0 pods[^]*it has nothing of the project yet/)
+  for (const args of [['up'], ['up', '--kubernetes', '--bare']])
+    assert.match((await runCommand([...LAB, ...args, '--name', name])).stderr, /it is up already/)
+  for (const [verb, words] of [
+    ['check', /the lab has no pods yet: npm run lab -- pods/],
+    ['pods', /the daemon of node1 is not ready: install the chart first/],
+  ] as const) {
+    const { status, stderr } = await runCommand([...LAB, verb, '--name', name])
+    assert.equal(status, 1)
+    assert.match(stderr, words)
+  }
+  await lab(name, 'down')
+  assert.deepEqual(traces(name), start)
+})
+
+test('kubectl and helm beside the API server keep nothing elsewhere', { skip: noKubernetesTools }, async t => {
+  const name = named('bare')
+  t.after(() => lab(name, 'down'))
+  using home = mkdtempDisposableSync(join(tmpdir(), 'causeway-home-'))
+  await lab(name, 'up', '--kubernetes', '--bare', '--nodes', '1')
+  const script = 'kubectl get nodes --output name && helm list --all-namespaces'
+  const command = [...LAB, 'exec', 'control', '--name', name, '--', 'sh', '-c', script]
+  const { status, stdout, stderr } = await runCommand(command, { env: { ...process.env, HOME: home.path } })
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /^node\/node1$/m)
+  assert.deepEqual(readdirSync(home.path), [])
+})
 
 test('an up whose daemon ends says so with the end of its log', async () => {
   const result = await runCommand([...LAB, 'up', '--name', named('bad'), '--daemon', '/nonexistent.ts'])

@@ -19,7 +19,13 @@ export class DirectoryPlayer implements Player {
 
   constructor(tables: Tables) {
     this.#tables = tables
-    this.#source = createDirectorySource({ directory: this.#directory, tables, log: new FakeLog(), settleMs: 5 })
+    this.#source = createDirectorySource({
+      directory: this.#directory,
+      nodeName: 'node1',
+      tables,
+      log: new FakeLog(),
+      settleMs: 5,
+    })
   }
 
   write(file: string, text: string): void {

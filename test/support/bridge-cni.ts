@@ -38,7 +38,7 @@ export function installBridge({ layout }: ClusterNode, ranges: readonly string[]
 }
 
 /** Names and paths of a pod that the other CNI attaches. */
-export function bridgePod(cluster: Cluster, node: ClusterNode, letter: string): PodLayout {
+function bridgePod(cluster: Cluster, node: ClusterNode, letter: string): PodLayout {
   const name = `${node.name}-old${letter}`
   const { layout } = cluster.lab
   const netnsName = `${layout.netnsPrefix}${name}`

@@ -13,7 +13,7 @@ export interface FakeHost extends Host {
   stop(): Promise<void>
 }
 
-/** A host of the node `node-a`; without a kernel given, a plugin that touches one fails. */
+/** A host of the node `node-a` with pods of both families; without a kernel given, a plugin that touches one fails. */
 export function fakeHost(kernel?: Kernel): FakeHost {
   const stop = new AbortController()
   const undo = new AsyncDisposableStack()
@@ -22,6 +22,7 @@ export function fakeHost(kernel?: Kernel): FakeHost {
     metrics: new FakeMetrics(),
     tables: createTables(),
     nodeName: 'node-a',
+    families: [4, 6],
     signal: stop.signal,
     kernel: kernel ?? noKernel(),
     defer: disposable => {

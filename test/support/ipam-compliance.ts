@@ -4,6 +4,7 @@ import { suite, test } from 'node:test'
 import { parseAddress } from '../../daemon/kernel/ip.ts'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import { type AddressRequest, CausewayError, type Ipam, type Lease } from '../../daemon/plugin.ts'
+import { FakeNotes } from './fake-notes.ts'
 import { Random } from './random.ts'
 
 /** A fresh implementation with exactly `size` addresses in one pool of one family, none of them held. */
@@ -176,7 +177,7 @@ function cooling(check: Check): void {
   })
   check('addresses released before the start rest as those released since', async b => {
     const lease: Lease = { owner: 'gone', family: b.family, address: b.address, pool: b.pool }
-    await b.ipam.restore([], [{ lease, agoMs: 0 }])
+    await b.ipam.restore([], [{ lease, agoMs: 0 }], new FakeNotes().open())
     assert.deepEqual([b.status.used, b.status.cooling], [0, b.cools ? 1 : 0])
     await b.cool()
     assert.equal((await b.take('a', b.address)).address, b.address)
@@ -186,7 +187,7 @@ function cooling(check: Check): void {
 function restoring(check: Check): void {
   check('restored leases keep their owners and are not given to others', async b => {
     const restored: Lease = { owner: 'a', family: b.family, address: b.address, pool: b.pool }
-    await b.ipam.restore([restored], [])
+    await b.ipam.restore([restored], [], new FakeNotes().open())
     assert.deepEqual(await b.take('a'), restored)
     await b.refused('ADDRESS_IN_USE', b.take('b', b.address))
     const others = await Promise.all(Array.from({ length: b.size - 1 }, (_, i) => b.take(`o${i}`)))
@@ -194,7 +195,7 @@ function restoring(check: Check): void {
   })
   check('a lease that the pool would not give today is kept, and can be released', async b => {
     const restored: Lease = { owner: 'a', family: b.family, address: b.foreign, pool: b.pool }
-    await b.ipam.restore([restored], [])
+    await b.ipam.restore([restored], [], new FakeNotes().open())
     assert.deepEqual(await b.take('a'), restored)
     await b.release(restored)
     await b.cool()
@@ -203,7 +204,7 @@ function restoring(check: Check): void {
   check('of two restored leases of one address the first counts', async b => {
     const lease = { family: b.family, address: b.address, pool: b.pool }
     const owners = ['a', 'b'].map(owner => ({ ...lease, owner }))
-    await b.ipam.restore(owners, [])
+    await b.ipam.restore(owners, [], new FakeNotes().open())
     assert.equal((await b.take('a')).address, b.address)
     assert.notEqual((await b.take('b')).address, b.address)
   })

@@ -13,4 +13,5 @@ export const noPrograms: Programs = {
   install: refuse,
   mountOnNode: refuse,
   uninstall: refuse,
+  simulate: refuse,
 }

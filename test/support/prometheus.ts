@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { withParent } from '../../deploy/lab/command.ts'
 import { eventually } from './eventually.ts'
 
 export interface Target {
@@ -39,15 +40,13 @@ export async function startPrometheus(targets: readonly Target[]): Promise<Prome
   }
   writeFileSync(join(folder.path, 'prometheus.yml'), stringify(config))
   const address = `127.0.0.1:${await freePort()}`
-  const child = spawn(
+  const [file = '', ...args] = withParent([
     'prometheus',
-    [
-      `--config.file=${join(folder.path, 'prometheus.yml')}`,
-      `--storage.tsdb.path=${join(folder.path, 'data')}`,
-      `--web.listen-address=${address}`,
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  )
+    `--config.file=${join(folder.path, 'prometheus.yml')}`,
+    `--storage.tsdb.path=${join(folder.path, 'data')}`,
+    `--web.listen-address=${address}`,
+  ])
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   undo.defer(() => stop(child))
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text))

@@ -3,19 +3,7 @@
  * build meets that is taken back. It is made from a copy of the tree and kept in build/upgrade by what it was made from.
  */
 import { createHash } from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, globSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mustRun } from '../../deploy/lab/command.ts'
 import { ROOT } from '../../deploy/lab/built.ts'
@@ -66,12 +54,11 @@ export async function secondBuild(): Promise<string> {
   const folder = join(KEPT, digest())
   const bundle = join(folder, 'build/daemon/causeway.cjs')
   if (existsSync(bundle)) return bundle
-  const copy = mkdtempSync(join(tmpdir(), 'causeway-second-build-'))
+  // Only the last one made is of use, and nothing of one that was not finished.
+  rmSync(KEPT, { recursive: true, force: true })
+  const copy = join(KEPT, 'copy')
   try {
     await build(copy)
-    // Only the last one made is of use.
-    rmSync(KEPT, { recursive: true, force: true })
-    mkdirSync(KEPT, { recursive: true })
     const whole = `${folder}.new`
     for (const part of ['build/bpf', 'build/daemon', 'package.json'])
       cpSync(join(copy, part), join(whole, part), { recursive: true })

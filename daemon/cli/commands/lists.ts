@@ -51,15 +51,34 @@ export const nodes: CommandSpec = {
   },
 }
 
-/** Pools with their numbers, as `status` shows them too. */
+/** A row names so many ranges: a cloud may give addresses one by one. */
+const MOST_RANGES = 4
+
+/** Pools with their numbers, as `status` shows them too; those of a cloud with its blocks by state. */
 export function poolsTable(list: readonly PoolStatus[]): string {
   const numbers = (pool: PoolStatus): string[] =>
     [pool.total, pool.used, pool.cooling, pool.excluded, pool.free].map(String)
+  const withBlocks = list.some(pool => pool.blocks !== undefined)
+  const blocks = ({ blocks = {} }: PoolStatus): string =>
+    Object.entries(blocks)
+      .map(([state, count]) => `${count} ${state}`)
+      .join(', ')
   return textTable(
-    ['pool', 'family', 'ranges', 'total', 'used', 'cooling', 'excluded', 'free'],
-    list.map(pool => [pool.pool, `ipv${pool.family}`, pool.ranges.join(', '), ...numbers(pool)]),
+    ['pool', 'family', 'ranges', 'total', 'used', 'cooling', 'excluded', 'free', ...(withBlocks ? ['blocks'] : [])],
+    list.map(pool => [
+      pool.pool,
+      `ipv${pool.family}`,
+      rangesText(pool.ranges),
+      ...numbers(pool),
+      ...(withBlocks ? [blocks(pool)] : []),
+    ]),
     'no pools',
   )
+}
+
+function rangesText(ranges: readonly string[]): string {
+  const rest = ranges.length - MOST_RANGES
+  return rest > 1 ? `${ranges.slice(0, MOST_RANGES).join(', ')} and ${rest} more` : ranges.join(', ')
 }
 
 function endpointCells(row: EndpointRow): string[] {

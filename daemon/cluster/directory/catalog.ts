@@ -7,6 +7,7 @@ import type { EgressPolicyRow, NamespaceRow } from '../../state/egress-rows.ts'
 import type { EndpointSliceRow, ServiceRow } from '../../state/service-rows.ts'
 import type { NetworkPolicyRow, NodeRow, PodRow } from '../../state/tables.ts'
 import { joinNode } from '../join-node.ts'
+import type { CloudSpec } from '../parse-cloud-spec.ts'
 import { ObjectError, ObjectField } from '../object-field.ts'
 import { type ParsedObject, parseObjects } from '../parse.ts'
 import type { SourceProblem } from '../source.ts'
@@ -34,6 +35,8 @@ export interface Contents {
   readonly namespaces: readonly NamespaceRow[]
   readonly networkPolicies: readonly NetworkPolicyRow[]
   readonly egressPolicies: readonly EgressPolicyRow[]
+  /** By node, where the cloud gave it addresses. */
+  readonly cloud: ReadonlyMap<string, CloudSpec>
   readonly problems: readonly SourceProblem[]
   /** Kinds that are not used, such as `v1 Secret`. */
   readonly unused: readonly string[]
@@ -101,7 +104,13 @@ export class Catalog {
     const networks = new Map(
       winners.flatMap(object => (object.kind === 'NodeNetwork' ? [[object.row.name, object.row]] : [])),
     )
+    const cloud = new Map(
+      winners.flatMap(object =>
+        object.kind === 'NodeNetwork' && object.cloud !== undefined ? [[object.row.name, object.cloud]] : [],
+      ),
+    )
     return {
+      cloud,
       nodes: winners.flatMap(object =>
         object.kind === 'Node' ? [joinNode(object.row, networks.get(object.row.name))] : [],
       ),

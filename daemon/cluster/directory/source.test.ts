@@ -39,7 +39,7 @@ function start(rescanMs = 600_000, prepare: (directory: string) => void = () => 
   const messages: string[] = []
   const note = (_: object, message: string): void => void messages.push(message)
   const log = { debug: note, info: note, warn: note, error: note }
-  const source = createDirectorySource({ directory, tables, log, rescanMs, settleMs: 20 })
+  const source = createDirectorySource({ directory, nodeName: 'n1', tables, log, rescanMs, settleMs: 20 })
   const stop = new AbortController()
   const running = source.run(stop.signal)
   return {
@@ -245,4 +245,20 @@ test('rows stay while the directory is away, and it is watched again when it is 
   mkdirSync(at.directory)
   at.write('b.yaml', node('b'))
   await at.nodes('b')
+})
+
+test('addresses that the cloud gave are taken from the NodeNetwork of this node alone', async () => {
+  await using at = start()
+  const network = (name: string, block: string): string =>
+    `{apiVersion: causeway.dev/v1alpha1, kind: NodeNetwork, metadata: {name: ${name}}, spec: {cloud: {provider: aws,
+      blocks: [{block: ${block}, nic: eni-1, phase: allocatable, born: 1}]}}}\n---\n`
+  const blocks = (): string => [...at.tables.cloudBlocks.values()].map(row => row.block).join()
+  at.write('a.yaml', `${node('n1')}${network('n1', '10.0.0.16/28')}${network('n2', '10.0.0.32/28')}`)
+  await until(() => assert.equal(blocks(), '10.0.0.16/28'))
+  assert.equal(at.tables.cloudBlocks.initialized, true)
+  at.write('a.yaml', `${node('n1')}${network('n1', 'nonsense')}`)
+  await until(() => assert.match(at.source.problems().join(), /./))
+  assert.equal(blocks(), '10.0.0.16/28', 'what it said before stays')
+  at.write('a.yaml', node('n1'))
+  await until(() => assert.equal(blocks(), ''))
 })

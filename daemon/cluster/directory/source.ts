@@ -9,15 +9,19 @@ import { DirectoryWake, pause } from '../../directory-wake.ts'
 import type { Logger } from '../../plugin.ts'
 import { replaceRows } from '../../state/replace.ts'
 import type { Tables } from '../../state/tables.ts'
+import { type CloudTables, writeCloudSpec } from '../parse-cloud-spec.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
 import { Catalog, type Contents } from './catalog.ts'
 
 export interface DirectorySourceOptions {
   readonly directory: string
+  /** Whose addresses from a cloud are of use here. */
+  readonly nodeName: string
   readonly tables: Pick<
     Tables,
     'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'networkPolicies' | 'egressPolicies'
-  >
+  > &
+    CloudTables
   readonly log: Logger
   /** Longest time between two scans. */
   readonly rescanMs?: number
@@ -31,9 +35,9 @@ const PATIENCE = 40
 /** Declares itself to all its tables; nothing is read before `run`. Hidden files and subdirectories are not looked at. */
 export function createDirectorySource(options: DirectorySourceOptions): ClusterSource {
   const { nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies } = options.tables
-  const synced = [nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies].map(table =>
-    table.initializer('cluster/directory'),
-  )
+  const { cloudMachines, cloudNics, cloudBlocks } = options.tables
+  const plain = [nodes, pods, services, endpointSlices, namespaces, networkPolicies, egressPolicies]
+  const synced = [...plain, cloudMachines, cloudNics, cloudBlocks].map(table => table.initializer('cluster/directory'))
   const scan = new Scan(options)
   let problems: readonly SourceProblem[] = []
   let waiting: string | undefined = 'its first look'
@@ -47,6 +51,7 @@ export function createDirectorySource(options: DirectorySourceOptions): ClusterS
     replaceRows(namespaces, contents.namespaces)
     replaceRows(networkPolicies, contents.networkPolicies)
     replaceRows(egressPolicies, contents.egressPolicies)
+    writeCloudSpec(options.tables, contents.cloud.get(options.nodeName))
     if (contents.unknown.length === 0 && all) {
       waiting = undefined
       for (const done of synced) done()
@@ -86,7 +91,9 @@ function missing(unknown: readonly string[]): string {
 function reportProblems(log: Logger, before: readonly SourceProblem[], now: readonly SourceProblem[]): void {
   const text = (problem: SourceProblem): string => `${problem.place} ${problem.message}`
   const known = new Set(before.map(text))
-  for (const problem of now) if (!known.has(text(problem))) log.warn({ ...problem }, 'cluster source: unusable input')
+  for (const problem of now)
+    if (!known.has(text(problem)))
+      log.warn({ place: problem.place, problem: problem.message }, 'cluster source: unusable input')
   if (before.length > 0 && now.length === 0) log.info({}, 'cluster source: all problems are solved')
 }
 

@@ -14,7 +14,7 @@ import { REVISION_ANNOTATION } from './kind.ts'
 const REVISIONS: Readonly<Record<string, readonly string[]>> = {
   egresspolicies: ['841280154cb95c95'],
   ippools: ['13619c3a2f2ea92c'],
-  nodenetworks: ['bed9935244c3d340', 'd83d24ed93b744f8'],
+  nodenetworks: ['bed9935244c3d340', 'd83d24ed93b744f8', 'ff36a6fbb34813ea'],
   nodesettings: ['f493f8c3a07fbd47'],
 }
 

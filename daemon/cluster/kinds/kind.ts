@@ -4,7 +4,7 @@ import type { Shape } from './shape.ts'
 
 export interface Kind {
   readonly resource: ApiResource
-  /** Raised with every change of what the definition prints; `revisions.test.ts` says when it was forgotten. */
+  /** Raised with every change of what the definition prints; `installed.test.ts` says when it was forgotten. */
   readonly revision: number
   readonly shortNames: readonly string[]
   /** A sentence or two for `kubectl explain`. */

@@ -2,11 +2,12 @@
 import { MOST_POD_ADDRESSES } from '../join-node.ts'
 import { RESOURCES } from '../kubernetes/resources.ts'
 import { conditionColumn, type Kind } from './kind.ts'
+import { cloudAddressesStatus, cloudSpec } from './cloud-addresses.ts'
 import { conditions, group, list, prefix, rule, text, whole, word } from './shape.ts'
 
 export const nodeNetwork: Kind = {
   resource: RESOURCES.nodeNetworks,
-  revision: 2,
+  revision: 3,
   shortNames: ['cwn'],
   about: 'The network of one node, named as its Node. The operator assigns it, the daemon of the node reports on it.',
   spec: group(
@@ -16,6 +17,7 @@ export const nodeNetwork: Kind = {
         description: "Ranges of the node's pods. Without any, those of Node.spec.podCIDRs count.",
         'x-kubernetes-list-type': 'set',
       }),
+      cloud: cloudSpec,
     },
     {
       'x-kubernetes-validations': [
@@ -48,6 +50,7 @@ export const nodeNetwork: Kind = {
       64,
       { description: 'Addresses for pods; the daemon updates them about once a minute.' },
     ),
+    cloudAddresses: cloudAddressesStatus,
     conditions,
   }),
   columns: [
@@ -56,6 +59,7 @@ export const nodeNetwork: Kind = {
     { name: 'Pod ranges', type: 'string', jsonPath: '.spec.podCidrs' },
     { name: 'Pool', type: 'string', jsonPath: '.spec.pool' },
     { name: 'Cloud', type: 'string', jsonPath: '.status.cloud', wide: true },
+    { name: 'Shortage', type: 'string', jsonPath: '.spec.cloud.shortage', wide: true },
     { name: 'Version', type: 'string', jsonPath: '.status.version', wide: true },
     {
       name: 'Reason',

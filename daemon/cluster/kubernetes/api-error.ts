@@ -6,7 +6,7 @@ export class ApiError extends CausewayError {
   readonly status: number
   /** Such as `Expired` or `Forbidden`; empty when the answer was no Status. */
   readonly reason: string
-  /** How long the server asks to be left alone; undefined when it does not say. */
+  /** How long the server asks to be left alone, five minutes at most; undefined when it does not say. */
   readonly retryAfterMs: number | undefined
   /** Of its causes, such as `ResourceVersionTooLarge`. */
   readonly causes: readonly string[]
@@ -50,6 +50,8 @@ interface StatusAnswer {
 }
 
 const LONGEST_MESSAGE = 500
+/** A node that is told to wait for a day would not see its cluster for a day. */
+const LONGEST_WAIT_MS = 5 * 60_000
 
 function readStatus(body: string): StatusAnswer {
   const plain = { message: body.trim().slice(0, LONGEST_MESSAGE), reason: '', causes: [], retryAfterMs: undefined }
@@ -67,12 +69,16 @@ function readStatus(body: string): StatusAnswer {
     message: typeof message === 'string' ? message : '',
     reason: typeof reason === 'string' ? reason : '',
     causes: (Array.isArray(causes) ? causes : []).map(cause => String((Object(cause) as { reason?: unknown }).reason)),
-    retryAfterMs: typeof retryAfterSeconds === 'number' ? retryAfterSeconds * 1000 : undefined,
+    retryAfterMs: typeof retryAfterSeconds === 'number' ? waitMs(retryAfterSeconds) : undefined,
   }
 }
 
 /** Only seconds: API servers do not send dates. */
 function retryAfterMs(header: string | undefined): number | undefined {
   const seconds = Number(header ?? Number.NaN)
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined
+  return Number.isFinite(seconds) ? waitMs(seconds) : undefined
+}
+
+function waitMs(seconds: number): number {
+  return Math.min(Math.max(0, seconds * 1000), LONGEST_WAIT_MS)
 }

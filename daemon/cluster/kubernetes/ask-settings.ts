@@ -1,4 +1,4 @@
-/** The NodeSettings of this node before there is a daemon: asked of the API server, or what it said last. */
+/** The NodeSettings of this node before there is a daemon: asked of the API server, or what was used last. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { SettingsLayer } from '../../config/load.ts'
@@ -14,29 +14,28 @@ import { RESOURCES } from './resources.ts'
 export interface AskOptions {
   readonly client: Pick<ApiClient, 'get' | 'list'>
   readonly nodeName: string
-  /** Where the last answer is kept. */
-  readonly keptFile: string
   readonly log: Logger
 }
 
 /** A node whose API server is away starts with what was known rather than not at all. */
 const ANSWER_MS = 5000
 
-/** What is for this node, the one that counts most last. Never rejects for want of an answer. */
-export async function askSettings(options: AskOptions, signal: AbortSignal): Promise<readonly SettingsLayer[]> {
-  const { client, nodeName, keptFile, log } = options
+/**
+ * What is for this node, the one that counts most last; undefined for want of an answer. Rejects only when the signal
+ * aborts.
+ */
+export async function askSettings(
+  { client, nodeName, log }: AskOptions,
+  signal: AbortSignal,
+): Promise<readonly SettingsLayer[] | undefined> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
   try {
     const node = parseNode(fieldOf(await client.get(RESOURCES.nodes, { name: nodeName }, limit), `Node ${nodeName}`))
     return layersFor(await allSettings(client, log, limit), node.labels)
   } catch (error) {
     signal.throwIfAborted()
-    const kept = readKept(keptFile)
-    log.warn(
-      { error: messageOf(error), kept: kept.map(({ name }) => name).join(', ') },
-      'the NodeSettings of this node could not be asked for; those of the last time count',
-    )
-    return kept
+    log.warn({ error: messageOf(error) }, 'the NodeSettings of this node could not be asked for')
+    return undefined
   }
 }
 
@@ -66,18 +65,24 @@ function fieldOf(object: unknown, place: string): ObjectField {
   return new ObjectField(object, () => place)
 }
 
-/** What is known for the case that the API server is away at the next start. */
+/** Keeps what is used for a start that cannot ask, or is told what cannot be used. Throws errors of the file system. */
 export function keepSettings(file: string, layers: readonly SettingsLayer[]): void {
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(`${file}.tmp`, JSON.stringify(layers))
+  writeFileSync(`${file}.tmp`, JSON.stringify(layers), { mode: 0o600, flush: true })
   renameSync(`${file}.tmp`, file)
 }
 
-function readKept(file: string): readonly SettingsLayer[] {
+/** None where none are kept, or what is kept has another form. */
+export function keptSettings(file: string): readonly SettingsLayer[] {
   try {
-    // Written above, by this daemon or the one before.
-    return JSON.parse(readFileSync(file, 'utf8')) as readonly SettingsLayer[]
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as unknown
+    return Array.isArray(kept) && kept.every(isLayer) ? kept : []
   } catch {
     return []
   }
+}
+
+function isLayer(value: unknown): value is SettingsLayer {
+  const { name, settings } = Object(value) as Readonly<Record<string, unknown>>
+  return typeof name === 'string' && typeof settings === 'object' && settings !== null
 }

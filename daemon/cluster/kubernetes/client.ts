@@ -13,7 +13,6 @@ export interface Page {
   readonly items: readonly unknown[]
   /** Of the whole list, the same on all its pages. */
   readonly resourceVersion: string
-  readonly more: boolean
 }
 
 /** How much of each object is wanted: its metadata may be all that is read of it. */
@@ -84,7 +83,7 @@ export class ApiClient {
       const path = `${pathOf(resource)}${queryText({ limit: PAGE, ...rest, ...first, continue: next })}`
       const { metadata, items } = asList(await this.#json({ method: 'GET', path, accept }, signal))
       next = metadata.continue === '' ? undefined : metadata.continue
-      yield { items, resourceVersion: metadata.resourceVersion ?? '', more: next !== undefined }
+      yield { items, resourceVersion: metadata.resourceVersion ?? '' }
     } while (next !== undefined)
   }
 
@@ -103,7 +102,7 @@ export class ApiClient {
     const { body } = await this.#answer(question, signal)
     heard(0)
     for await (const line of linesOf(body, heard)) {
-      const event = parse(line, question) as WatchEvent
+      const event = asEvent(parse(line, question))
       if (event.type === 'ERROR')
         throw new ApiError(nameOf(question), statusOf(event.object), JSON.stringify(event.object))
       yield event
@@ -212,6 +211,11 @@ function asList(answer: unknown): {
   if (typeof metadata !== 'object' || metadata === null || (items !== null && !Array.isArray(items)))
     throw new ApiUnreachable('the answer is no list')
   return { metadata, items: (items as readonly unknown[] | null) ?? [] }
+}
+
+function asEvent(line: unknown): WatchEvent {
+  const { type, object } = Object(line) as Readonly<Record<string, unknown>>
+  return { type: typeof type === 'string' ? type : '', object }
 }
 
 function statusOf(object: unknown): number {

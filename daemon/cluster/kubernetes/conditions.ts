@@ -67,8 +67,8 @@ function asStatusObject(object: unknown): StatusObject {
   return Object(object) as StatusObject
 }
 
-/** The patch of the status; undefined when nothing would change. Exported for its test. */
-export function merged(
+/** The patch of the status; undefined when nothing would change. */
+function merged(
   { metadata, status }: StatusObject,
   { conditions, fields = {}, generation = metadata?.generation }: StatusUpdate,
   now: Date,

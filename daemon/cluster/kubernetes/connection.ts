@@ -50,11 +50,20 @@ export interface Question {
 const WINDOW_BYTES = 1 << 20
 /** An answer begins within so long, or the server counts as gone. */
 const ANSWER_MS = 30_000
+const CLOSED = 'the connection to the API server was closed'
+
+interface Open {
+  readonly session: ClientHttp2Session
+  /** Of every path: a server may be one of several behind an address, such as https://192.0.2.1/k8s/clusters/one. */
+  readonly prefix: string
+}
 
 /** Connects when something is asked. Disposing closes it. */
 export class ApiConnection implements Disposable {
   readonly #options: ConnectionOptions
-  #session: Promise<ClientHttp2Session> | undefined
+  #session: Promise<Open> | undefined
+  /** One that has not found its server yet. */
+  #connecting: ClientHttp2Session | undefined
   /** Index of the server in use, or to be tried first. */
   #server = 0
   #closed = false
@@ -85,32 +94,33 @@ export class ApiConnection implements Disposable {
   }
 
   async #send(question: Question, afresh: boolean, signal: AbortSignal): Promise<Answer> {
-    const session = await abortable(this.#connected(), signal)
-    const body = session.request(await this.#headersOf(question, afresh), { endStream: question.body === undefined })
-    if (question.body !== undefined) body.end(question.body)
-    return begun(body, signal)
+    const { session, prefix } = await abortable(this.#connected(), signal)
+    const headers = await abortable(this.#headersOf(question, prefix, afresh), signal)
+    // From here to the listener for it nothing else runs.
+    signal.throwIfAborted()
+    return begun(requested(session, headers, question.body), signal)
   }
 
-  async #headersOf(question: Question, afresh: boolean): Promise<OutgoingHttpHeaders> {
+  async #headersOf(question: Question, prefix: string, afresh: boolean): Promise<OutgoingHttpHeaders> {
     return {
       ...(await this.#options.credentials.headers(afresh)),
       ':method': question.method,
-      ':path': question.path,
+      ':path': `${prefix}${question.path}`,
       accept: question.accept ?? 'application/json',
       'user-agent': this.#options.userAgent,
       ...(question.body !== undefined && { 'content-type': question.contentType ?? 'application/json' }),
     }
   }
 
-  #connected(): Promise<ClientHttp2Session> {
-    if (this.#closed) throw new ApiUnreachable('the connection to the API server was closed')
+  #connected(): Promise<Open> {
+    if (this.#closed) throw new ApiUnreachable(CLOSED)
     if (this.#session !== undefined) return this.#session
     const connecting = this.#connect()
     this.#session = connecting
     const forget = (): void => {
       if (this.#session === connecting) this.#session = undefined
     }
-    connecting.then(session => {
+    connecting.then(({ session }) => {
       session.once('close', forget)
       // A server that goes away ends what has begun and takes nothing new.
       session.once('goaway', forget)
@@ -119,7 +129,7 @@ export class ApiConnection implements Disposable {
   }
 
   /** Each server once, the last good one first. */
-  async #connect(): Promise<ClientHttp2Session> {
+  async #connect(): Promise<Open> {
     const { servers } = this.#options.credentials
     const problems: string[] = []
     for (let tried = 0; tried < servers.length; tried++) {
@@ -128,7 +138,7 @@ export class ApiConnection implements Disposable {
         const session = await this.#connectTo(server)
         this.#options.log.info({ server: server.host }, 'connected to the API server')
         for (const listener of this.#listeners) listener()
-        return session
+        return { session, prefix: server.pathname.replace(/\/+$/, '') }
       } catch (error) {
         problems.push(`${server.host}: ${messageOf(error)}`)
         this.#server = (this.#server + 1) % servers.length
@@ -139,10 +149,13 @@ export class ApiConnection implements Disposable {
 
   async #connectTo(server: URL): Promise<ClientHttp2Session> {
     const tls = await this.#options.credentials.tls()
+    if (this.#closed) throw new ApiUnreachable(CLOSED)
     const session = connect(server, { ...tls, settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => reject(new Error('no answer')), this.#options.connectTimeoutMs ?? 5000)
     session.once('connect', () => resolve())
+    session.once('close', () => reject(new ApiUnreachable(CLOSED)))
+    this.#connecting = session
     // Without a listener an error that comes later would end the process; whoever asks learns it from its stream.
     session.on('error', reject)
     try {
@@ -152,8 +165,8 @@ export class ApiConnection implements Disposable {
       throw await explainTls(error, server)
     } finally {
       clearTimeout(timer)
+      this.#connecting = undefined
     }
-    if (this.#closed) session.destroy()
     session.setLocalWindowSize(4 * WINDOW_BYTES)
     this.#watchOver(session)
     return session
@@ -182,12 +195,24 @@ export class ApiConnection implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed = true
+    this.#connecting?.destroy()
     const session = this.#session
     this.#session = undefined
     session?.then(
-      open => open.destroy(),
+      open => open.session.destroy(),
       () => undefined,
     )
+  }
+}
+
+/** A session may have ended since it was looked up. */
+function requested(session: ClientHttp2Session, headers: OutgoingHttpHeaders, text: string | undefined) {
+  try {
+    const body = session.request(headers, { endStream: text === undefined })
+    if (text !== undefined) body.end(text)
+    return body
+  } catch (cause) {
+    throw new ApiUnreachable(`nothing can be asked: ${messageOf(cause)}`, { cause })
   }
 }
 

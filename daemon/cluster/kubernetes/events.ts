@@ -5,6 +5,7 @@ import type { Logger } from '../../plugin.ts'
 import type { Clock } from '../../state/clock.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiClient } from './client.ts'
+import { remember } from './remember.ts'
 import { type ApiResource, apiVersionOf, RESOURCES } from './resources.ts'
 
 export interface EventObject {
@@ -22,10 +23,12 @@ export interface EventRecorderOptions {
   readonly instance: string
   readonly log: Logger
   readonly clock: Clock
+  /** The same words are not said again before; half an hour unless given. */
+  readonly againMs?: number
 }
 
 /** The same is said again after so long, or when its words change. API servers forget events after an hour. */
-const AGAIN_MS = 30 * 60_000
+export const AGAIN_MS = 30 * 60_000
 /** Events that are remembered; beyond it the oldest may be said twice. */
 const MOST = 10_000
 
@@ -39,14 +42,12 @@ export class EventRecorder {
   }
 
   async warn(object: EventObject, reason: string, message: string, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options
+    const { clock, log, againMs = AGAIN_MS } = this.#options
     const key = JSON.stringify([object.uid, object.resource.kind, object.namespace, object.name, reason, message])
     const last = this.#said.get(key)
-    if (last !== undefined && clock.now() - last.atMs < AGAIN_MS) return
+    if (last !== undefined && clock.now() - last.atMs < againMs) return
     const count = (last?.count ?? 0) + 1
-    this.#said.delete(key)
-    this.#said.set(key, { atMs: clock.now(), count })
-    for (const oldest of this.#said.keys()) if (this.#said.size > MOST) this.#said.delete(oldest)
+    remember(this.#said, key, { atMs: clock.now(), count }, MOST)
     try {
       await this.#write(object, { reason, message, key, count }, signal)
     } catch (error) {
@@ -63,7 +64,7 @@ export class EventRecorder {
     const { client, component, instance } = this.#options
     const place = { namespace: namespace === '' ? 'default' : namespace }
     // The same thing said by another node, or by whoever leads next, is the same Event.
-    const own = `${name}.${createHash('sha256').update(`${component} ${key}`).digest('hex').slice(0, 16)}`
+    const own = eventName(name, createHash('sha256').update(`${component} ${key}`).digest('hex').slice(0, 16))
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
     const object = {
       metadata: { name: own, ...place },
@@ -86,4 +87,10 @@ export class EventRecorder {
       await client.patch(RESOURCES.events, { ...place, name: own, patch }, signal)
     }
   }
+}
+
+/** Names of objects end at 253 letters (RFC 1123 subdomain): for one that is nearly as long the hash has to do. */
+function eventName(object: string, hash: string): string {
+  const name = `${object}.${hash}`
+  return name.length <= 253 ? name : `object.${hash}`
 }

@@ -27,7 +27,7 @@ async function datesOf(server: URL, code: string): Promise<string> {
 
 /** Nothing is sent on this connection, so that it need not be trusted. */
 async function validity(server: URL): Promise<{ readonly from: string; readonly to: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ from: string; to: string }>()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
   const socket = connect({
     host: server.hostname.replace(/^\[|\]$/g, ''),
     port: Number(server.port || 443),
@@ -35,17 +35,17 @@ async function validity(server: URL): Promise<{ readonly from: string; readonly 
   })
   socket.setTimeout(PEEK_MS, () => reject(new Error('no answer')))
   socket.once('error', reject)
-  socket.once('secureConnect', () => {
-    const { valid_from: from, valid_to: to } = socket.getPeerCertificate()
-    resolve({ from: isoDate(from), to: isoDate(to) })
-  })
+  socket.once('secureConnect', () => resolve())
   try {
-    return await promise
+    await promise
+    const { valid_from: from, valid_to: to } = socket.getPeerCertificate()
+    return { from: isoDate(from), to: isoDate(to) }
   } finally {
     socket.destroy()
   }
 }
 
+/** Throws RangeError when it is none. */
 function isoDate(text: string): string {
   return new Date(text).toISOString()
 }

@@ -8,7 +8,7 @@ import { pause } from '../../state/pause.ts'
 import { layersFor, type NodeSettingsRow, parseNodeSettings } from '../node-settings.ts'
 import type { SourceProblem } from '../source.ts'
 import { RESOURCES } from './resources.ts'
-import { rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
+import { byProblem, rowsOf, type WatchedRows, watchRows, type WatchOptions } from './watched-rows.ts'
 
 export interface FollowOptions extends WatchOptions {
   readonly nodeName: string
@@ -26,9 +26,10 @@ const SPREAD_MS = 10_000
 export class SettingsFollower {
   readonly #options: FollowOptions
   readonly #rows = new Table<NodeSettingsRow>('nodeSettings', row => row.name)
+  /** An empty list changes no row, and may be what takes settings away. */
+  readonly #listed = this.#rows.initializer('cluster/kubernetes')
   readonly #watched: WatchedRows
   readonly #changed = Promise.withResolvers<'changed'>()
-  #synced = false
   #refused: { readonly layers: readonly SettingsLayer[]; readonly why: string } | undefined
 
   constructor(options: FollowOptions) {
@@ -37,15 +38,9 @@ export class SettingsFollower {
       resource: RESOURCES.nodeSettings,
       parse: parseNodeSettings,
       target: rowsOf(this.#rows),
-      synced: () => {
-        this.#synced = true
-        // An empty list changes no row, and may be what takes settings away.
-        this.#nudge.put({ key: 'synced' })
-      },
+      synced: this.#listed,
     })
   }
-
-  readonly #nudge = new Table<{ readonly key: string }>('nudge', row => row.key)
 
   /** Resolves when the daemon should start anew with other settings; never rejects. */
   get changed(): Promise<'changed'> {
@@ -58,40 +53,43 @@ export class SettingsFollower {
       place: `NodeSettings ${names}`,
       message: `${this.#refused.why}; the daemon goes on with what it had`,
     }
-    return [...this.#watched.problems(), ...(refused ? [refused] : [])]
+    const unheard = byProblem(this.#watched.watch.problem === undefined ? [] : [this.#watched])
+    const away = unheard.map(({ names: kind, problem }) => ({
+      place: `API server ${this.#options.client.server}`,
+      message: `${kind}: ${problem}; the daemon goes on with what it had`,
+    }))
+    return [...away, ...this.#watched.problems(), ...(refused ? [refused] : [])]
   }
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const follow = eachChange([this.#rows, this.#options.nodes, this.#nudge], () => this.#look(signal), signal)
+    const follow = eachChange([this.#rows, this.#options.nodes], () => this.#look(signal), signal)
     await Promise.all([this.#watched.watch.run(signal), follow])
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { nodes, nodeName, current, refusal, clock, log, random = Math.random } = this.#options
-    const node = nodes.get(nodeName)
-    if (!this.#synced || node === undefined) return
-    const layers = layersFor(this.#rows, node.labels)
-    if (isDeepStrictEqual(layers, current)) {
-      this.#refused = undefined
-      return
-    }
-    if (isDeepStrictEqual(layers, this.#refused?.layers)) return
+    const { current, refusal, clock, log, random = Math.random } = this.#options
+    const layers = this.#wanted()
+    if (isDeepStrictEqual(layers, current)) this.#refused = undefined
+    if (layers === undefined || [current, this.#refused?.layers].some(known => isDeepStrictEqual(layers, known))) return
+    const nodeSettings = layers.map(({ name }) => name).join(', ')
     const why = await refusal(layers)
     this.#refused = why === undefined ? undefined : { layers, why }
     if (why !== undefined) {
-      log.error(
-        { nodeSettings: layers.map(({ name }) => name).join(', '), why },
-        'new settings of this node cannot be used',
-      )
+      log.error({ nodeSettings, why }, 'new settings of this node cannot be used')
       return
     }
     const inMs = Math.round(random() * SPREAD_MS)
-    log.info(
-      { nodeSettings: layers.map(({ name }) => name).join(', '), inMs },
-      'this node has other settings: the daemon starts anew',
-    )
+    log.info({ nodeSettings, inMs }, 'this node has other settings: the daemon starts anew')
     await pause(clock, inMs, signal)
-    if (!signal.aborted) this.#changed.resolve('changed')
+    // What has changed meanwhile is looked at next.
+    if (!signal.aborted && isDeepStrictEqual(this.#wanted(), layers)) this.#changed.resolve('changed')
+  }
+
+  /** What is for this node; undefined while that is not known. */
+  #wanted(): readonly SettingsLayer[] | undefined {
+    const { nodes, nodeName } = this.#options
+    const node = nodes.get(nodeName)
+    return this.#rows.initialized && node !== undefined ? layersFor(this.#rows, node.labels) : undefined
   }
 }

@@ -21,7 +21,7 @@ export async function kubeconfigCredentials(path: string, servers: readonly URL[
     return made
   }
   return {
-    servers: servers.length > 0 ? servers : [new URL(cluster.server)],
+    servers: servers.length > 0 ? servers : [serverOf(cluster.server, path)],
     tls: async () => {
       const { ca, cert, key, pfx, passphrase } = await options()
       return withoutAbsent({
@@ -41,6 +41,15 @@ export async function kubeconfigCredentials(path: string, servers: readonly URL[
       return { ...basic, ...Object.fromEntries(named.map(([name, value]) => [name.toLowerCase(), String(value)])) }
     },
   }
+}
+
+/** What is said there goes to nobody in the clear: a token would go with it. */
+function serverOf(text: string, path: string): URL {
+  if (URL.canParse(text) && new URL(text).protocol === 'https:') return new URL(text)
+  throw new ConfigError(
+    'cluster.kubernetes.kubeconfig',
+    `${path} has the server ${JSON.stringify(text)}; allowed: a URL such as https://192.0.2.1:6443`,
+  )
 }
 
 /** TLS takes a member that is there and undefined for a wrong one. */

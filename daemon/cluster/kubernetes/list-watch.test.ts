@@ -46,8 +46,7 @@ async function played(
       if (item === 'hang') await once(signal, 'abort')
       signal.throwIfAborted()
       heard(1)
-      if (item !== 'hang')
-        yield ('page' in item ? { items: item.page, resourceVersion: item.version, more: false } : item) as T
+      if (item !== 'hang') yield ('page' in item ? { items: item.page, resourceVersion: item.version } : item) as T
     }
   }
   const connected: (() => void)[] = []
@@ -125,7 +124,7 @@ test('a version that is forgotten leads to a whole state at least as new as what
 
 test('a state older than what was seen is not taken in', async () => {
   const answers: Answer[] = [[added('a', '5'), listed('5')], [refused(410, 'Expired')], [listed('4'), 'hang']]
-  const { told, watch } = await played(answers, 300)
+  const { told, watch } = await played(answers, 600)
   assert.deepEqual(told.filter(line => line === 'finish').length, 1)
   assert.match(watch.problem ?? '', /version 4 came, and 5 has been seen/)
 })
@@ -156,7 +155,7 @@ test('a watch that says nothing is opened anew from where it was', async () => {
 test('a stream that breaks within a list leaves what is known, and says why until it is heard again', async () => {
   const broken: Answer = [added('b', '7'), new ApiUnreachable('it broke')]
   const answers: Answer[] = [[added('a', '5'), listed('5')], [refused(410, 'Expired')], broken, broken]
-  const { told, watch } = await played(answers, 250)
+  const { told, watch } = await played(answers, 600)
   assert.equal(told.filter(line => line === 'finish').length, 1)
   assert.equal(watch.problem, 'it broke')
 })
@@ -183,4 +182,30 @@ test('a connection that another has made ends the wait for a server that was awa
   assert.equal(told.watch.synced, true)
   const busy = new ApiError('GET /api/v1/nodes', 429, 'too many requests', '60')
   assert.equal((await played([[busy], [listed('5'), 'hang']], 15_000, true)).watch.synced, false)
+})
+
+test('a server that ends every watch at once is not asked without a pause', async () => {
+  const { asked } = await played([[listed('5'), 'hang'], ...Array.from({ length: 100 }, (): Answer => [])], 60_000)
+  assert.ok(asked.length > 3 && asked.length < 20, `${asked.length} questions in a minute`)
+})
+
+test('a server that forgets what it has just listed is asked ever more slowly', async () => {
+  const forgetful = Array.from({ length: 100 }, (): Answer[] => [[listed('5')], [refused(410, 'Expired')]])
+  const { asked } = await played(forgetful.flat(), 60_000)
+  assert.ok(asked.length > 5 && asked.length < 30, `${asked.length} questions in a minute`)
+})
+
+test('a list that names no version is none', async () => {
+  const nameless: Answer = [{ page: [node('a', '3')], version: '' }]
+  const answers = [[refused(422, 'Invalid')], ...Array.from({ length: 100 }, () => nameless)]
+  const { asked, told, watch } = await played(answers, 10_000)
+  assert.ok(asked.length < 12, `${asked.length} questions in ten seconds`)
+  assert.equal(told.includes('finish'), false)
+  assert.match(watch.problem ?? '', /without a resourceVersion/)
+})
+
+test('a server that asks to be left alone for years is asked again within minutes', async () => {
+  const busy = new ApiError('GET /api/v1/nodes', 429, 'too many requests', '99999999999')
+  assert.equal((await played([[busy], [listed('5'), 'hang']], 60_000)).watch.synced, false)
+  assert.equal((await played([[busy], [listed('5'), 'hang']], 600_000)).watch.synced, true)
 })

@@ -49,6 +49,10 @@ export interface ListWatchOptions {
 const WATCH_SECONDS = [300, 600] as const
 /** From then on a server that only has older states is believed: its store was restored from a backup. */
 const OLDER_BELIEVED_MS = 60_000
+/** What ends sooner has not worked: a server, or something in front of it, that takes watches and drops them. */
+const SHORT_MS = 1000
+/** What has worked for so long is no reason to wait when it breaks. */
+const STEADY_MS = 10_000
 const INITIAL_END = 'k8s.io/initial-events-end'
 
 export class ListWatch {
@@ -65,8 +69,9 @@ export class ListWatch {
   /** The server answers that it has never been so far. */
   #anyVersion = false
   #synced = false
-  #heardAt: number
-  #problem: string | undefined = 'its first answer'
+  /** When the attempt that runs began. */
+  #beganMs = 0
+  #problem: string | undefined
   /** The last attempt found no server, or lost its connection. */
   #unreachable = false
 
@@ -74,7 +79,6 @@ export class ListWatch {
     this.#options = options
     this.#random = options.random ?? Math.random
     this.#backoff = new Backoff(this.#random)
-    this.#heardAt = options.clock.now()
   }
 
   get name(): string {
@@ -87,10 +91,6 @@ export class ListWatch {
   /** What the last attempt failed of; undefined while the server is heard. */
   get problem(): string | undefined {
     return this.#problem
-  }
-  /** Milliseconds since the server was heard last. */
-  get silentMs(): number {
-    return this.#options.clock.now() - this.#heardAt
   }
 
   /** Until the signal aborts; never rejects for what the server does. */
@@ -108,6 +108,7 @@ export class ListWatch {
       await rest.until(this.#options.clock.now() + waitMs)
     }
     forget()
+    rest.end()
     signal.removeEventListener('abort', rest.wake)
   }
 
@@ -115,11 +116,12 @@ export class ListWatch {
   async #attempt(signal: AbortSignal): Promise<number> {
     using idle = new IdleLimit(this.#options, signal)
     this.#unreachable = false
+    this.#beganMs = this.#options.clock.now()
     try {
       if (this.#version !== undefined) await this.#watch(this.#version, idle)
-      else if (this.#paged) await this.#listInPages(idle)
+      else if (this.#paged) return await this.#listInPages(idle)
       else await this.#listAsStream(idle)
-      return 0
+      return this.#lastedMs < SHORT_MS ? this.#backoff.next() : 0
     } catch (error) {
       if (signal.aborted) return 0
       if (idle.expired) return this.#afterSilence()
@@ -149,7 +151,8 @@ export class ListWatch {
     if (!complete) throw new ApiUnreachable('the stream of a list ended before the list')
   }
 
-  async #listInPages(idle: IdleLimit): Promise<void> {
+  /** The watch follows at once: nothing to wait for. */
+  async #listInPages(idle: IdleLimit): Promise<0> {
     const { client, resource, query, extent = 'whole', sink } = this.#options
     const least = this.#leastVersion()
     const from = least === undefined ? {} : { resourceVersion: least, resourceVersionMatch: 'NotOlderThan' }
@@ -165,6 +168,7 @@ export class ListWatch {
       for (const item of items) sink.put(item)
     }
     this.#finish(version)
+    return 0
   }
 
   async #watch(version: string, idle: IdleLimit): Promise<void> {
@@ -178,7 +182,6 @@ export class ListWatch {
     const timeoutSeconds = Math.round(least + this.#random() * (most - least))
     const heard = (bytes: number): void => {
       idle.heard()
-      this.#heardAt = this.#options.clock.now()
       // A watch that is open again misses nothing, though nothing may have changed.
       if (this.#version !== undefined) this.#problem = undefined
       received?.(bytes)
@@ -198,6 +201,7 @@ export class ListWatch {
   /** A whole state is there: taken in, unless it is older than what is known already. */
   #finish(version: string): void {
     const { clock, log, sink } = this.#options
+    if (version === '') throw new ApiUnreachable('a list came without a resourceVersion')
     if (this.#newest !== undefined && isOlder(version, this.#newest)) {
       this.#olderSince ??= clock.now()
       if (clock.now() - this.#olderSince < OLDER_BELIEVED_MS)
@@ -215,13 +219,16 @@ export class ListWatch {
   }
 
   #reached(version: string): void {
-    this.#heardAt = this.#options.clock.now()
     this.#problem = undefined
     this.#olderSince = undefined
-    this.#backoff.succeeded()
+    if (this.#lastedMs >= STEADY_MS) this.#backoff.succeeded()
     if (version === '') return
     this.#version = version
     this.#newest = version
+  }
+
+  get #lastedMs(): number {
+    return this.#options.clock.now() - this.#beganMs
   }
 
   #leastVersion(): string | undefined {

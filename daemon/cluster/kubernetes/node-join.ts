@@ -1,10 +1,14 @@
-/** Nodes and NodeNetworks, which come by themselves, → rows of the table `nodes`. Both must have been listed before. */
+/**
+ * Nodes and NodeNetworks, which come by themselves, → rows of the table `nodes`, and of this node's the cloud's addresses.
+ * Both must have been listed before.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import { replaceRows } from '../../state/replace.ts'
 import type { Table } from '../../state/table.ts'
-import type { NodeRow } from '../../state/tables.ts'
+import type { NodeRow, Tables } from '../../state/tables.ts'
 import { joinNode, type NodeNetwork, type NodeObject, parseNodeNetwork } from '../join-node.ts'
 import type { ObjectField } from '../object-field.ts'
+import { type CloudSpec, type CloudTables, parseCloudSpec, writeCloudSpec } from '../parse-cloud-spec.ts'
 import { parseNode } from '../parse.ts'
 import type { RowTarget } from './row-sink.ts'
 
@@ -28,7 +32,19 @@ export function nodeWithUid(object: ObjectField): OfNode<NodeObject> {
   return { row: parseNode(object), uid, ownUid: uid }
 }
 
-export function networkOfNode(object: ObjectField): OfNode<NodeNetwork> {
+/** A NodeNetwork, with the addresses that the cloud gave where it is this node's. */
+export type NetworkWithCloud = NodeNetwork & { readonly cloudSpec?: CloudSpec }
+
+/** Reads NodeNetworks; what the cloud gave is nobody else's business, and much in a large cluster. */
+export function networkOfNode(ownName: string): (object: ObjectField) => OfNode<NetworkWithCloud> {
+  return object => {
+    const network = withUid(object)
+    const cloudSpec = network.row.name === ownName ? parseCloudSpec(object) : undefined
+    return cloudSpec === undefined ? network : { ...network, row: { ...network.row, cloudSpec } }
+  }
+}
+
+function withUid(object: ObjectField): OfNode<NodeNetwork> {
   const owners = object.at('metadata').at('ownerReferences').items()
   const owner = owners.find(item => item.at('kind').text() === 'Node')
   const ownUid = object.at('metadata').at('uid').text() ?? ''
@@ -37,13 +53,19 @@ export function networkOfNode(object: ObjectField): OfNode<NodeNetwork> {
 
 export class NodeJoin {
   readonly #table: Table<NodeRow>
+  readonly #cloud: CloudTables
+  readonly #ownName: string
+  /** As of the last time that all rows were written. */
+  #ownSeen = ''
   #nodes: ReadonlyMap<string, OfNode<NodeObject>> = new Map()
-  #networks: ReadonlyMap<string, OfNode<NodeNetwork>> = new Map()
+  #networks: ReadonlyMap<string, OfNode<NetworkWithCloud>> = new Map()
   readonly nodes: RowTarget<OfNode<NodeObject>>
-  readonly networks: RowTarget<OfNode<NodeNetwork>>
+  readonly networks: RowTarget<OfNode<NetworkWithCloud>>
 
-  constructor(table: Table<NodeRow>) {
-    this.#table = table
+  constructor(tables: Pick<Tables, 'nodes'> & CloudTables, ownName: string) {
+    this.#table = tables.nodes
+    this.#cloud = tables
+    this.#ownName = ownName
     const written = (name: string | undefined): void => (name === undefined ? this.#writeAll() : this.#write(name))
     this.nodes = new Part(rows => (this.#nodes = rows), written)
     this.networks = new Part(rows => (this.#networks = rows), written)
@@ -56,13 +78,24 @@ export class NodeJoin {
   }
 
   #writeAll(): void {
+    this.#ownSeen = JSON.stringify(this.#own)
     replaceRows(
       this.#table,
       [...this.#nodes.values()].map(node => this.#joined(node)),
     )
+    this.#writeCloud()
   }
 
   #write(name: string): void {
+    if (name === this.#ownName) {
+      this.#writeCloud()
+      const own = JSON.stringify(this.#own)
+      if (own !== this.#ownSeen) {
+        this.#ownSeen = own
+        this.#writeAll()
+        return
+      }
+    }
     const node = this.#nodes.get(name)
     if (node === undefined) {
       this.#table.delete(name)
@@ -72,11 +105,37 @@ export class NodeJoin {
     if (!isDeepStrictEqual(this.#table.get(name), row)) this.#table.put(row)
   }
 
+  #writeCloud(): void {
+    const node = this.#nodes.get(this.#ownName)
+    writeCloudSpec(this.#cloud, node && this.#networkOf(node)?.cloudSpec)
+  }
+
+  #joined(node: OfNode<NodeObject>): NodeRow {
+    const { cloudBlocks, ...row } = joinNode(node.row, this.#networkOf(node))
+    return cloudBlocks !== undefined && this.#needsBlocks(row.cloud) ? { ...row, cloudBlocks } : row
+  }
+
+  /**
+   * Whether this node must know which blocks nodes of a cloud have. In its own the cloud routes them, as long as all of its
+   * pods have addresses of the cloud; elsewhere, and for other pods, the overlay does. They are many, and change often.
+   */
+  #needsBlocks(cloud: NodeRow['cloud']): boolean {
+    const { ranges, cloud: own } = this.#own
+    return ranges || own !== cloud
+  }
+
+  /** What of this node the rows of all others depend on. */
+  get #own(): { readonly ranges: boolean; readonly cloud: NodeRow['cloud'] } {
+    const node = this.#nodes.get(this.#ownName)
+    const row = node && joinNode(node.row, this.#networkOf(node))
+    return { ranges: (row?.podCidrs.length ?? 0) > 0, cloud: row?.cloud }
+  }
+
   /** The NodeNetwork of another Node that had the name says nothing of this one. */
-  #joined({ row, uid }: OfNode<NodeObject>): NodeRow {
+  #networkOf({ row, uid }: OfNode<NodeObject>): NetworkWithCloud | undefined {
     const network = this.#networks.get(row.name)
     const isOwn = network !== undefined && (network.uid === '' || uid === '' || network.uid === uid)
-    return joinNode(row, isOwn ? network.row : undefined)
+    return isOwn ? network.row : undefined
   }
 }
 

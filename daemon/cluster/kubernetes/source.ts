@@ -4,16 +4,18 @@
  */
 import { aborted } from '../../abort.ts'
 import { pause } from '../../state/pause.ts'
+import { Rest } from '../../state/rest.ts'
 import type { Table } from '../../state/table.ts'
 import type { Tables } from '../../state/tables.ts'
 import type { ObjectField } from '../object-field.ts'
+import type { CloudTables } from '../parse-cloud-spec.ts'
 import { parseEgressPolicy } from '../parse-egress-policy.ts'
 import { parseEndpointSlice } from '../parse-endpoint-slice.ts'
 import { parseService } from '../parse-service.ts'
 import { parseNamespace, parseNetworkPolicy, parsePod } from '../parse.ts'
 import { SERVED_SELECTOR } from '../served.ts'
 import type { ClusterSource, SourceProblem } from '../source.ts'
-import { type Access, askAccess } from './access.ts'
+import { type Access, askAccess, DAEMON_RIGHTS, type Rights, watching } from './access.ts'
 import { Compactor } from './compact.ts'
 import type { Query } from './client.ts'
 import { FirstTogether } from './first-together.ts'
@@ -30,12 +32,13 @@ export interface KubernetesSourceOptions extends WatchOptions {
   readonly tables: Pick<
     Tables,
     'nodes' | 'pods' | 'services' | 'endpointSlices' | 'namespaces' | 'networkPolicies' | 'egressPolicies'
-  >
+  > &
+    CloudTables
 }
 
 /** The first lists take so long at most where the API server answers, but for the largest clusters. */
 const RECALL_MS = 2000
-/** A server that did not say what is allowed is asked again after so long. */
+/** What is not allowed, or was not said, is asked again after so long. */
 const ACCESS_MS = 30_000
 
 /** A table to which a writer declares itself. */
@@ -67,12 +70,15 @@ class KubernetesSource implements ClusterSource, OwnNode {
   readonly #synced = Promise.withResolvers<void>()
   /** Since when what was known counts; undefined where the API server answered. */
   #recalled: Date | undefined
+  /** Between two questions what we may do. */
+  readonly #access: Rest
   /** What the API server says we may not do. */
   #refused: Access['refused'] = new Map()
 
   constructor(options: KubernetesSourceOptions) {
     this.#options = options
-    this.#join = new NodeJoin(options.tables.nodes)
+    this.#join = new NodeJoin(options.tables, options.nodeName)
+    this.#access = new Rest(options.clock)
     this.#parts = this.#makeParts()
     const groups = new Set(this.#parts.map(part => part.group))
     this.#pending = new Map(
@@ -103,7 +109,7 @@ class KubernetesSource implements ClusterSource, OwnNode {
     return [
       // A resource that is heard has been allowed since.
       ...[...this.#refused]
-        .filter(([name]) => !heard.some(part => part.resource === name))
+        .filter(([right]) => !(right.verbs.includes('watch') && heard.some(part => part.resource === right.resource)))
         .map(([, problem]) => problem),
       ...away.map(({ names, problem }) => ({
         place: `API server ${this.#options.client.server}`,
@@ -131,17 +137,23 @@ class KubernetesSource implements ClusterSource, OwnNode {
     if (!signal.aborted) await this.#options.known?.keep(signal)
   }
 
-  /** Said at start, where it is not known yet what a refusal would mean; asked again of a server that did not say. */
+  /** Said at start, where it is not known yet what a refusal would mean, and until everything is allowed. */
   async #checkAccess(signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.#options
-    const resources = this.#parts.map(part => part.resource)
-    for (let answered = false; !answered && !signal.aborted; ) {
-      const access = await askAccess(client, resources, signal)
-      this.#refused = access.refused
-      for (const problem of access.refused.values()) log.error({ ...problem }, 'cluster source: a right is missing')
-      answered = access.answered
-      if (!answered) await pause(clock, ACCESS_MS, signal)
+    let open: readonly Rights[] = [...this.#parts.map(part => watching(part.resource)), ...DAEMON_RIGHTS]
+    signal.addEventListener('abort', this.#access.wake, { once: true })
+    while (open.length > 0 && !signal.aborted) {
+      this.#access.begin()
+      const access = await askAccess(client, open, signal)
+      for (const [right, problem] of access.refused)
+        if (!this.#refused.has(right)) log.error({ right: problem.message }, 'cluster source: a right is missing')
+      this.#refused = access.answered ? access.refused : new Map([...this.#refused, ...access.refused])
+      // Of a server that did not say all is asked again.
+      open = access.answered ? [...access.refused.keys()] : open
+      if (open.length > 0 && !signal.aborted) await this.#access.until(clock.now() + ACCESS_MS)
     }
+    this.#access.end()
+    signal.removeEventListener('abort', this.#access.wake)
   }
 
   #makeParts(): readonly Part[] {
@@ -152,12 +164,13 @@ class KubernetesSource implements ClusterSource, OwnNode {
     const query = { labelSelector: SERVED_SELECTOR }
     // A service without its endpoints is one that nobody serves, and a node without its NodeNetwork has other ranges.
     const first = new FirstTogether()
-    const state: Group = { tables: [nodes, services, endpointSlices] }
+    const { cloudMachines, cloudNics, cloudBlocks } = tables
+    const state: Group = { tables: [nodes, services, endpointSlices, cloudMachines, cloudNics, cloudBlocks] }
     const part = <T>(resource: ApiResource, parse: Collection<T>['parse'], target: RowTarget<T>, of?: Query): Part =>
       this.#part(state, { resource, parse, target: first.add(target), ...(of !== undefined && { query: of }) })
     return [
       part(RESOURCES.nodes, nodesOf(keep), this.#join.nodes),
-      part(RESOURCES.nodeNetworks, networkOfNode, this.#join.networks),
+      part(RESOURCES.nodeNetworks, networkOfNode(nodeName), this.#join.networks),
       part(RESOURCES.services, o => keep.service(parseService(o)), rowsOf(services), query),
       part(RESOURCES.endpointSlices, slicesOf(keep), rowsOf(endpointSlices), query),
       this.#rows(pods, { resource: RESOURCES.pods, query: own, parse: parsePod }),
@@ -181,6 +194,8 @@ class KubernetesSource implements ClusterSource, OwnNode {
 
   /** Tells the tables of which everything has been listed. */
   #settle(): void {
+    // Who may list it now has perhaps been given more.
+    this.#access.wake()
     for (const [group, tables] of this.#pending) {
       if (!this.#parts.every(part => part.watch.synced || part.group !== group)) continue
       this.#pending.delete(group)

@@ -9,6 +9,7 @@ import { eventually } from '../../../test/support/eventually.ts'
 import { listAt, textAt } from '../../../deploy/lab/api-server/objects/json.ts'
 import { systemClock } from '../../state/clock.ts'
 import { ApiError } from './api-error.ts'
+import { EventRecorder } from './events.ts'
 import { RESOURCES } from './resources.ts'
 import { type Warning, Warnings } from './warnings.ts'
 
@@ -82,6 +83,17 @@ test('the same is said again after half an hour', async () => {
   assert.equal(await say(), 2)
 })
 
+test('what had to wait before it was written is said again after half an hour all the same', async () => {
+  await using all = recording()
+  const { warnings, written, clock } = all
+  for (let n = 0; n < 35; n++) warnings.warn(warningOf(`p${n}`, 'text'))
+  warnings.warn(warningOf('last', 'text'))
+  await clock.advance(30 * 60_000)
+  warnings.warn(warningOf('last', 'text'))
+  await clock.advance(1000)
+  assert.equal(written.filter(line => line === 'last: text').length, 2)
+})
+
 test('an Event bears the uid of its object, which need not be known, and two nodes that say the same make one', async () => {
   await using api = await startOwnApi()
   const { json } = await api.admin.create('/api/v1/nodes', node('a'))
@@ -112,4 +124,17 @@ test('an Event bears the uid of its object, which need not be known, and two nod
     events.map(event => [textAt(event, 'involvedObject', 'name'), textAt(event, 'involvedObject', 'uid')]),
     [['a', uid]],
   )
+})
+
+test('an object whose name is as long as names can be has Events, too', async () => {
+  await using api = await startOwnApi()
+  const { client, connection } = clientOf(api)
+  using _connection = connection
+  const log = new FakeLog()
+  const recorder = new EventRecorder({ client, component: 'causeway', instance: 'n1', log, clock: systemClock })
+  const object = { resource: RESOURCES.pods, namespace: 'default', name: 'a'.repeat(253), uid: 'u' }
+  await recorder.warn(object, 'Test', 'text', AbortSignal.timeout(5000))
+  assert.deepEqual(log.lines, [])
+  const [event] = listAt((await api.admin.get('/api/v1/namespaces/default/events')).json, 'items')
+  assert.equal(event && textAt(event, 'involvedObject', 'name'), object.name)
 })

@@ -9,7 +9,8 @@ import { Rest } from '../../state/rest.ts'
 import { TokenBucket } from '../../state/token-bucket.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiClient } from './client.ts'
-import { type EventObject, EventRecorder } from './events.ts'
+import { AGAIN_MS, type EventObject, EventRecorder } from './events.ts'
+import { remember } from './remember.ts'
 
 export interface Warning {
   /** An empty uid is asked for: without one `kubectl describe` does not show the Event. */
@@ -33,8 +34,6 @@ const OF_OBJECT = { burst: 25, everyMs: 300_000 }
 const OF_ALL = { burst: 25, everyMs: 1000 }
 /** Those that wait, as client-go has it (`maxQueuedEvents`). */
 const MOST_QUEUED = 1000
-/** The same words are said again after so long. */
-const AGAIN_MS = 30 * 60_000
 /** Objects and warnings that are remembered, as client-go has it (`maxLruCacheEntries`). */
 const MOST_KNOWN = 4096
 
@@ -51,7 +50,8 @@ export class Warnings {
   constructor(options: WarningsOptions) {
     const { client, nodeName, log, clock } = options
     this.#options = options
-    this.#recorder = new EventRecorder({ client, component: 'causeway', instance: nodeName, log, clock })
+    // What was said a while ago is known here, and when it was taken in is what counts.
+    this.#recorder = new EventRecorder({ client, component: 'causeway', instance: nodeName, log, clock, againMs: 0 })
     this.#all = new TokenBucket(clock, OF_ALL)
     this.#rest = new Rest(clock)
   }
@@ -63,7 +63,7 @@ export class Warnings {
     const last = this.#taken.get(key)
     if (last !== undefined && clock.now() - last < AGAIN_MS) return
     if (this.#queue.length >= MOST_QUEUED || !this.#bucketOf(warning.object).take()) return
-    remember(this.#taken, key, clock.now())
+    remember(this.#taken, key, clock.now(), MOST_KNOWN)
     this.#queue.push(warning)
     this.#rest.wake()
   }
@@ -85,7 +85,7 @@ export class Warnings {
   #bucketOf({ resource, namespace, name, uid }: EventObject): TokenBucket {
     const key = JSON.stringify([resource.kind, namespace, name, uid])
     const bucket = this.#ofObject.get(key) ?? new TokenBucket(this.#options.clock, OF_OBJECT)
-    remember(this.#ofObject, key, bucket)
+    remember(this.#ofObject, key, bucket, MOST_KNOWN)
     return bucket
   }
 
@@ -110,11 +110,4 @@ export class Warnings {
       return undefined
     }
   }
-}
-
-/** Puts an entry last; the oldest goes when there are too many. */
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key)
-  map.set(key, value)
-  for (const oldest of map.keys()) if (map.size > MOST_KNOWN) map.delete(oldest)
 }

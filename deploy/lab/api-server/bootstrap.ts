@@ -41,6 +41,7 @@ const BINDINGS: readonly (readonly [role: string, groups: readonly string[]])[] 
   ['system:public-info-viewer', ['system:authenticated', 'system:unauthenticated']],
 ]
 
+/** Fills an empty store. */
 export function bootstrap(cluster: Cluster): void {
   for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) {
     put(cluster, '', 'namespaces', { metadata: { name }, status: { phase: 'Active' } })

@@ -49,6 +49,10 @@ export class ApiClient implements AsyncDisposable {
     let text = ''
     for await (const chunk of stream.setEncoding('utf8')) text += chunk as string
     checkEnd(stream)
+    // The code can be that of a good end.
+    const { 'content-length': length } = headers
+    if (length !== undefined && Buffer.byteLength(text) < Number(length))
+      throw new Error('the connection ended in the middle of an answer')
     return { status: Number(headers[':status']), headers, text, json: readJson(text) }
   }
 
@@ -73,15 +77,16 @@ export class ApiClient implements AsyncDisposable {
     return this.request('DELETE', path, body === undefined ? {} : { body })
   }
 
-  /** The events of a watch, from its path with query; ends with the watch, throws when its connection ends before. */
+  /** The events of a watch, from its path with query; ends with the watch, throws when it is refused or its connection ends before. */
   async *watch(path: string, options: RequestOptions = {}): AsyncGenerator<WatchEvent> {
     const stream = this.#open('GET', path, options)
     try {
-      await headersOf(stream)
+      const status = Number((await headersOf(stream))[':status'])
       let rest = ''
       for await (const chunk of stream.setEncoding('utf8')) {
         const lines = (rest + (chunk as string)).split('\n')
         rest = lines.pop() ?? ''
+        if (status !== 200) throw new Error(`the watch is refused: ${status} ${chunk as string}`)
         for (const line of lines) yield JSON.parse(line) as WatchEvent
       }
       if (rest !== '') throw new Error(`the watch broke off in a line: ${rest}`)

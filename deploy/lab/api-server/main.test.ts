@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { configMap, namesIn, refusalOf, take } from '../../../test/support/api-server.ts'
 import { eventually } from '../../../test/support/eventually.ts'
+import { withParent } from '../command.ts'
 import { ApiClient } from './client.ts'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
@@ -16,17 +17,25 @@ interface Running extends AsyncDisposable {
   readonly url: string
   readonly ca: string
   readonly admin: ApiClient
+  /** Tells it to end, which disposing of it waits for. */
+  end(): void
 }
 
 /** Starts the program; its end is waited for. */
 async function run(folder: string, ...args: readonly string[]): Promise<Running> {
   await using undo = new AsyncDisposableStack()
-  const child: ChildProcess = spawn(process.execPath, [MAIN, '--listen', '127.0.0.1:0', '--state', folder, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const command = [process.execPath, MAIN, '--listen', '127.0.0.1:0', '--state', folder, ...args]
+  const [file = '', ...rest] = withParent(command)
+  const child: ChildProcess = spawn(file, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
+  let told = false
+  // A second signal would end it at once.
+  const end = (): void => {
+    if (!told) child.kill('SIGTERM')
+    told = true
+  }
   undo.defer(async () => {
-    child.kill('SIGTERM')
+    end()
     assert.equal((await ended)[0], 0)
   })
   let output = ''
@@ -37,7 +46,7 @@ async function run(folder: string, ...args: readonly string[]): Promise<Running>
   const token = /token: (\S+)/.exec(await readFile(join(folder, 'kubeconfig'), 'utf8'))?.[1] ?? ''
   const admin = undo.use(new ApiClient({ url, ca, token }))
   const kept = undo.move()
-  return { url, ca, admin, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { url, ca, admin, end, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
@@ -86,6 +95,31 @@ test('a server that starts again has the same authority, tokens and objects, and
   assert.deepEqual(namesIn(await second.admin.get('/apis/a.example/v1/things')), ['thing'])
   const [event] = await take(second.admin.watch(`${MAPS}?watch=1&resourceVersion=5`), 1)
   assert.equal(event?.type, 'ERROR')
+})
+
+test('what was answered before the end is there after it', async () => {
+  await using folder = await temporaryFolder()
+  const answered: string[] = []
+  {
+    await using first = await run(folder.path)
+    const write = async (): Promise<void> => {
+      for (let i = 0; ; i++) {
+        const { status } = await first.admin.create(MAPS, configMap(`map-${i}`))
+        if (status === 201) answered.push(`map-${i}`)
+      }
+    }
+    // Until the connection ends.
+    const writing = write().catch(() => undefined)
+    await eventually(() => answered.length > 100)
+    first.end()
+    await writing
+  }
+  await using second = await run(folder.path)
+  const kept = new Set(namesIn(await second.admin.get(MAPS)))
+  assert.deepEqual(
+    answered.filter(name => !kept.has(name)),
+    [],
+  )
 })
 
 test('a folder must be named', async () => {

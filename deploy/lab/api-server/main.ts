@@ -112,7 +112,7 @@ async function writeAccess(server: ApiServer, { folder, accounts }: Options): Pr
 }
 
 async function save(server: ApiServer, folder: string): Promise<void> {
-  await writeFile(join(folder, 'objects.tmp'), server.save())
+  await writeFile(join(folder, 'objects.tmp'), server.save(), { mode: 0o600 })
   await rename(join(folder, 'objects.tmp'), join(folder, 'objects'))
 }
 
@@ -124,4 +124,6 @@ await using server = await start(options)
 await writeAccess(server, options)
 process.stdout.write(`listening at ${server.url}\n`)
 await stopped
+// Whatever it has answered shall be in the file: it answers nothing more.
+await server[Symbol.asyncDispose]()
 await save(server, options.folder)

@@ -77,6 +77,7 @@ export interface ApiServer extends AsyncDisposable, Control {
   halfOpen(holds: boolean): void
 }
 
+/** Resolves once it listens. Rejects when the port is taken, `saved` cannot be read or `openssl` is missing. */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const { host = '127.0.0.1', port = 0, hosts = [] } = options
   const { ca, listener, cluster, control } = await prepare(options, host, hosts)

@@ -1,4 +1,5 @@
 /** The control plane of a lab in its Kubernetes form: an API server, what a cluster has around it, and operators. */
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -6,7 +7,7 @@ import { stringify } from 'yaml'
 import { ROOT } from '../built.ts'
 import type { LabOptions } from '../configuration.ts'
 import { bare as addressOf, type LabLayout } from '../layout.ts'
-import { type Built, spawnInside } from '../node.ts'
+import { type Built, endOf, spawnInside } from '../node.ts'
 
 const PORT = 6443
 const READY_TIMEOUT_MS = 60_000
@@ -58,8 +59,8 @@ export async function startControlPlane(
   const around = join(plane.state, 'around.log')
   const options = ['--url', plane.url, '--state', plane.state, '--manifests', lab.cluster, '--socket', plane.socket]
   if (bare) options.push('--workloads', lab.name, '--nodes', `${nodes}`, '--far', `${far}`)
-  spawnInside(lab, lab.control, [process.execPath, join(ROOT, 'deploy/lab/kubernetes/main.ts'), ...options], around)
-  await says(around, 'ready', signal)
+  const command = [process.execPath, join(ROOT, 'deploy/lab/kubernetes/main.ts'), ...options]
+  await says(spawnInside(lab, lab.control, command, around), around, 'ready', signal)
   if (!bare) for (const name of OPERATORS) startOperator(lab, name, built)
 }
 
@@ -71,8 +72,8 @@ export async function startApiServer(lab: LabLayout, signal: AbortSignal, more: 
   const log = join(state, `api-server.log`)
   const before = existsSync(log) ? readFileSync(log, 'utf8').split('listening at').length : 1
   const options = ['--listen', host, '--state', state, ...accounts, ...more]
-  spawnInside(lab, lab.control, [process.execPath, join(ROOT, 'deploy/lab/api-server/main.ts'), ...options], log)
-  await says(log, 'listening at', signal, before)
+  const command = [process.execPath, join(ROOT, 'deploy/lab/api-server/main.ts'), ...options]
+  await says(spawnInside(lab, lab.control, command, log), log, 'listening at', signal, before)
 }
 
 /** The configuration file of an operator. */
@@ -90,11 +91,14 @@ export function startOperator(lab: LabLayout, name: OperatorName, built: Pick<Bu
   spawnInside(lab, lab.control, command, join(state, `${name}.log`))
 }
 
-/** Resolves once a log holds a word, `more` times in all. */
-async function says(log: string, word: string, signal: AbortSignal, more = 1): Promise<void> {
+/** Resolves once a log holds a word, `more` times in all; rejects with the end of the log when its program ends before. */
+async function says(child: ChildProcess, log: string, word: string, signal: AbortSignal, more = 1): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS
-  while (!existsSync(log) || readFileSync(log, 'utf8').split(word).length <= more) {
-    if (performance.now() > deadline) throw new Error(`${log} does not say '${word}' within ${READY_TIMEOUT_MS} ms`)
+  const text = (): string => readFileSync(log, 'utf8')
+  while (text().split(word).length <= more) {
+    const ended = child.exitCode ?? child.signalCode
+    if (ended !== null) throw new Error(`what writes ${log} ended (${ended}):\n${endOf(text())}`)
+    if (performance.now() > deadline) throw new Error(`${log} does not say '${word}':\n${endOf(text())}`)
     await delay(POLL_MS, undefined, { signal })
   }
 }

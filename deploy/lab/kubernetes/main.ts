@@ -5,7 +5,7 @@
  * prints `ready` once all that has been done once.
  */
 import { readFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { builtProject } from '../built.ts'
@@ -30,10 +30,16 @@ const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop.abort())
 
 const { hostname, port } = new URL(values.url)
+const connections = new Set<Socket>()
 const door = createServer(inside => {
+  connections.add(inside)
+  inside.on('close', () => {
+    connections.delete(inside)
+    outside.destroy()
+  })
   const outside = connect({ host: hostname, port: Number(port) })
   inside.pipe(outside).pipe(inside)
-  inside.on('error', () => outside.destroy())
+  inside.on('error', () => {}) // its close follows
   outside.on('error', () => inside.destroy())
 }).listen(values.socket)
 
@@ -41,19 +47,21 @@ const read = (file: string): string => readFileSync(join(values.state, file), 'u
 await using admin = new ApiClient({ url: values.url, ca: read('ca.crt'), token: read('admin-token') })
 // The own kinds come with the chart, and so does the pool.
 if (values.workloads === undefined) await installChart(admin)
-const mirror = new Mirror(admin, values.manifests)
+const mirror = new Mirror(admin, values.manifests, say)
 await mirror.bring()
-process.stdout.write('ready\n')
-/** Progress, for the log. */
-function say(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
+say('ready')
 
 await Promise.all([
   mirror.run(stop.signal),
   values.workloads === undefined ? undefined : runWorkloads(values.workloads),
 ])
 door.close()
+for (const connection of connections) connection.destroy()
+
+/** Progress, for the log. */
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
 
 async function runWorkloads(name: string): Promise<void> {
   const lab = labLayout(name)

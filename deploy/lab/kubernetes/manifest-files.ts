@@ -44,7 +44,9 @@ export class ManifestFiles {
 function objectsOf(text: string): KubeManifest[] {
   return parseAllDocuments(text).flatMap(document => {
     // The lab itself and its tests write these files.
-    const value = document.toJS() as KubeManifest & { readonly items?: readonly KubeManifest[] }
+    const value = document.toJS() as (KubeManifest & { readonly items?: readonly KubeManifest[] }) | null
+    // As after the last line of three dashes.
+    if (value === null) return []
     return value.kind === 'List' ? [...(value.items ?? [])] : [value]
   })
 }

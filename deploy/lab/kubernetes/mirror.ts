@@ -29,24 +29,28 @@ const LOOK_MS = 500
 const APPLY = 'fieldManager=lab&force=true'
 
 export class Mirror {
-  readonly #admin: ApiClient
+  readonly #admin: Pick<ApiClient, 'patch' | 'delete'>
   readonly #folder: string
   readonly #files: ManifestFiles
   readonly #applied = new Map<string, KubeManifest>()
+  readonly #say: (text: string) => void
+  #said = ''
 
-  constructor(admin: ApiClient, folder: string) {
+  /** `say` hears what keeps it from bringing the folder's objects, once while it stays the same. */
+  constructor(admin: Pick<ApiClient, 'patch' | 'delete'>, folder: string, say: (text: string) => void = () => {}) {
     this.#admin = admin
     this.#folder = folder
     this.#files = new ManifestFiles(folder)
+    this.#say = say
   }
 
-  /** Until the signal aborts. Throws when the API server refuses an object; one that is away is tried again. */
+  /** Until the signal aborts. What the API server refuses, or cannot answer now, is said and tried again. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const changed = new AbortController()
       const watcher = watch(this.#folder, () => changed.abort())
       try {
-        await this.bring().catch(unlessRefused)
+        this.#note(await this.bring().then(() => '', wordsOf))
         await delay(LOOK_MS, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => undefined)
       } finally {
         watcher.close()
@@ -69,6 +73,11 @@ export class Mirror {
     }
   }
 
+  #note(problem: string): void {
+    if (problem !== this.#said && problem !== '') this.#say(`not brought: ${problem}`)
+    this.#said = problem
+  }
+
   async #apply(object: KubeManifest): Promise<void> {
     const { status, metadata: given, ...content } = object
     // Which is the API server's to give.
@@ -89,15 +98,12 @@ export class Mirror {
   }
 }
 
-/** What the API server says of an object of ours. */
-class RefusedError extends Error {}
-
 function expect({ status, text }: Response, allowed: readonly number[]): void {
-  if (!allowed.includes(status)) throw new RefusedError(`the API server answers ${status}: ${text}`)
+  if (!allowed.includes(status)) throw new Error(`the API server answers ${status}: ${text}`)
 }
 
-function unlessRefused(error: unknown): void {
-  if (error instanceof RefusedError) throw error
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function keyOf({ kind, metadata }: KubeManifest): string {

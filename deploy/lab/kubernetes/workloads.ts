@@ -41,6 +41,7 @@ const NAMESPACE = 'kube-system'
 const APPS = `/apis/apps/v1/namespaces/${NAMESPACE}`
 const LOOK_MS = 250
 const READY_MS = 60_000
+const READY_POLL_MS = 50
 const STOP_MS = 12_000
 
 export interface WorkloadsOptions {
@@ -99,7 +100,9 @@ export class Workloads {
       if (!['preflight', 'uninstall'].includes(name)) continue
       const [verb = '', ...options] = command.slice(1)
       const flags = options.filter(option => option.startsWith('--') && option !== '--config')
-      const ran = await runCommand(inNamespace(node.netns, [...executable, verb, ...flags, '--config', node.config]))
+      const ran = await runCommand(inNamespace(node.netns, [...executable, verb, ...flags, '--config', node.config]), {
+        signal,
+      })
       say(`${node.name}: ${name} ends with ${ran.status}${ran.status === 0 ? '' : `: ${ran.stdout}${ran.stderr}`}`)
       if (ran.status !== 0) return
     }
@@ -110,7 +113,8 @@ export class Workloads {
     const child = spawnInside(lab, node, [...built.daemon, '--config', node.config], node.log)
     this.#running.set(node.name, { hash: hashOf(set), child })
     const deadline = performance.now() + READY_MS
-    while (!(await isReady(node, signal)) && performance.now() < deadline && !hasEnded(child)) await delay(50)
+    while (!(await isReady(node, signal)) && performance.now() < deadline && !hasEnded(child))
+      await delay(READY_POLL_MS, undefined, { signal })
     say(`${node.name}: the daemon ${(await isReady(node, signal)) ? 'is ready' : 'is not ready'}`)
   }
 
@@ -173,7 +177,7 @@ export class Workloads {
     if (running?.child === undefined || hasEnded(running.child)) return
     const ended = once(running.child, 'exit')
     running.child.kill('SIGTERM')
-    await Promise.race([ended, delay(STOP_MS)])
+    await Promise.race([ended, delay(STOP_MS, undefined, { ref: false })])
     running.child.kill('SIGKILL')
   }
 

@@ -1,27 +1,26 @@
 /**
  * EC2 as far as addresses of pods go, in memory: interfaces that are made, attached and detached in their time, secondary
- * addresses and /28 prefixes out of subnets with reserved addresses, limits of machines, idempotency by client token, reads
- * that show the past, budgets of each call (API Reference of EC2; figures of `reference/cloud-addresses`).
+ * addresses and prefixes out of subnets with reserved addresses and reservations, limits of machines, idempotency by client
+ * token, reads that show the past, budgets of each call (API Reference of EC2; figures of `reference/cloud-addresses`).
  */
-import { parsePrefix } from '../../../daemon/kernel/ip.ts'
-import type { Prefix } from '../../../daemon/kernel/kernel.ts'
-import type { Call, CallKind, CreateCall, Failure, Limits, NicId, Reply, SeenNic, SubnetId } from '../model.ts'
-import type { Budget, Sweep } from '../provider.ts'
-import { AddressSpace } from './address-space.ts'
-import { Frontend, type FrontendOptions, refuse, type Tally } from './frontend.ts'
+import { familyIn } from '../../../daemon/kernel/ip.ts'
+import type { Family, Prefix } from '../../../daemon/kernel/kernel.ts'
+import type { AssignCall, Call, CreateCall, Failure, NicId, ReleaseCall, Reply, SeenNic } from '../model.ts'
+import type { SubnetId } from '../model.ts'
+import type { Sweep } from '../provider.ts'
+import {
+  type Budgets,
+  type Latencies,
+  type MemoryCloud,
+  type MemoryCloudOptions,
+  type MemoryMachine,
+  type NicChange,
+  withRate,
+} from './cloud.ts'
+import { Estate } from './estate.ts'
+import { type Faults, Frontend, refuse } from './frontend.ts'
 
-export interface AwsOptions extends FrontendOptions {
-  readonly subnets: readonly { readonly id: SubnetId; readonly cidr: Prefix; readonly zone: string }[]
-  readonly latencies?: Partial<Latencies>
-  /** Reads show what was up to so long ago. */
-  readonly staleMs?: number
-}
-
-/** Milliseconds that calls take. */
-export interface Latencies extends Readonly<Record<CallKind | 'sweep', number>> {
-  /** From the answer to an attach until the machine has the device. */
-  readonly device: number
-}
+export type AwsOptions = MemoryCloudOptions
 
 const LATENCIES: Latencies = {
   assign: 400,
@@ -35,6 +34,7 @@ const LATENCIES: Latencies = {
   observe: 150,
   sweep: 500,
   device: 2000,
+  detached: 3000,
 }
 
 const MUTATING = { burst: 50, perSecond: 5 }
@@ -42,7 +42,7 @@ const READING = { burst: 100, perSecond: 20 }
 /** The first four addresses of a subnet, and the last (VPC user guide, "Subnet CIDR reservations"). */
 const RESERVED = { first: 4, last: 1 }
 
-export const AWS_BUDGETS: Readonly<Record<CallKind | 'sweep', Budget>> = {
+export const AWS_BUDGETS: Budgets = {
   assign: { name: 'AssignPrivateIpAddresses', rate: MUTATING },
   release: { name: 'UnassignPrivateIpAddresses', rate: MUTATING },
   create: { name: 'CreateNetworkInterface', rate: MUTATING },
@@ -55,261 +55,202 @@ export const AWS_BUDGETS: Readonly<Record<CallKind | 'sweep', Budget>> = {
   sweep: { name: 'DescribeNetworkInterfaces', rate: READING },
 }
 
-interface MemoryMachine {
-  readonly id: string
-  readonly node: string
-  readonly limits: Limits
-}
-
-/** An interface with its past, oldest first; undefined from when it was deleted. */
-interface History {
-  readonly versions: { readonly atMs: number; readonly nic: SeenNic | undefined }[]
-}
-
-export class MemoryAws {
-  readonly #options: AwsOptions
+export class MemoryAws implements MemoryCloud {
+  readonly name = 'aws'
+  readonly budgets: Budgets
+  readonly overlapping = 0
+  onDevice: MemoryCloud['onDevice'] = () => {}
+  readonly #options: MemoryCloudOptions
   readonly #frontend: Frontend
-  readonly #spaces = new Map<SubnetId, AddressSpace>()
-  readonly #machines = new Map<string, MemoryMachine>()
-  readonly #nics = new Map<NicId, SeenNic>()
-  readonly #past = new Map<NicId, History>()
-  readonly #byMachine = new Map<string, Set<NicId>>()
+  readonly #estate: Estate
   readonly #tokens = new Map<string, { readonly nic: NicId; readonly asked: string }>()
   readonly #latencies: Latencies
-  #lastNic = 0
-  /** Called when a machine gets or loses a device. */
-  onDevice: (machine: string, nic: SeenNic, there: boolean) => void = () => {}
 
-  constructor(options: AwsOptions) {
+  constructor(options: MemoryCloudOptions) {
     this.#options = options
+    this.budgets = withRate(AWS_BUDGETS, options.rate)
     this.#latencies = { ...LATENCIES, ...options.latencies }
     this.#frontend = new Frontend(options)
-    for (const { id, cidr } of options.subnets)
-      this.#spaces.set(id, new AddressSpace(parsePrefix(cidr), RESERVED, options.random))
+    this.#estate = new Estate({ ...options, reserved: RESERVED, nicPrefix: 'eni-' })
   }
 
-  get tallies(): ReadonlyMap<string, Tally> {
+  get tallies() {
     return this.#frontend.tallies
   }
-  /** As they are. */
   get nics(): ReadonlyMap<NicId, SeenNic> {
-    return this.#nics
+    return this.#estate.nics
   }
-  free(subnet: SubnetId): number {
-    return this.#spaceOf(subnet).free
+  get machines(): ReadonlyMap<string, MemoryMachine> {
+    return this.#estate.machines
+  }
+  get faults(): Faults {
+    return this.#frontend.faults
+  }
+  set faults(faults: Faults) {
+    this.#frontend.faults = faults
+  }
+  set onChange(onChange: NicChange) {
+    this.#estate.onChange = onChange
+  }
+  single(subnet: SubnetId): number {
+    return this.#estate.single(subnet)
   }
 
-  /** Starts a machine with its first interface. */
-  addMachine(machine: MemoryMachine, subnet: SubnetId): void {
-    this.#machines.set(machine.id, machine)
-    const nic = this.#make(subnet, { token: '', node: '', forPods: true })
-    this.#put({ ...nic, machine: machine.id, index: 0, status: 'attached', deletedWithMachine: true })
+  addMachine(machine: MemoryMachine, subnet: SubnetId, further: readonly SubnetId[] = []): void {
+    const nics = [subnet, ...further].map((id, index) => {
+      return { ...this.#estate.newNic(id, { token: '', node: '', forPods: index === 0 }), machine: machine.id, index }
+    })
+    this.#estate.addMachine(machine)
+    for (const nic of nics) this.#estate.put({ ...nic, status: 'attached', deletedWithMachine: true })
   }
 
-  /** Ends a machine: its interfaces are deleted with it, or stay. */
+  /** Somebody else attaches an interface of theirs, at the lowest index that is free; false where there is no room. */
+  attachForeign(machine: string, subnet: SubnetId): boolean {
+    const own = this.#estate.of(machine)
+    if (own.length >= this.#estate.machine(machine).limits.nics) return false
+    const nic = this.#estate.newNic(subnet, { token: '', node: '', forPods: false })
+    const taken = new Set(own.map(({ index }) => index))
+    let index = 0
+    while (taken.has(index)) index++
+    this.#estate.put({ ...nic, machine, index, status: 'attached', deletedWithMachine: true })
+    return true
+  }
+
   removeMachine(id: string): void {
-    this.#machines.delete(id)
-    for (const nic of this.#of(id)) {
-      if (nic.deletedWithMachine) this.#remove(nic)
-      else this.#put({ ...nic, machine: '', index: -1, status: 'available' })
+    this.#estate.endMachine(id)
+    for (const nic of this.#estate.of(id)) {
+      if (nic.deletedWithMachine) this.#estate.remove(nic)
+      else this.#free(nic)
     }
   }
 
   call(machine: string, call: Call, done: (answer: Reply | Failure) => void): void {
-    this.#frontend.request(
-      AWS_BUDGETS[call.kind],
-      this.#latencies[call.kind],
-      () => this.#carryOut(machine, call),
-      done,
-    )
+    const commit = (): Reply => ({ nics: this.#carryOut(machine, call) })
+    this.#frontend.request(this.budgets[call.kind], this.#latencies[call.kind], { commit }, done)
   }
 
   sweep(done: (answer: Sweep | Failure) => void): void {
-    const work = (): Sweep => {
-      const nics = [...this.#past.keys()].flatMap(id => this.#shown(id) ?? [])
-      const subnets = this.#options.subnets.map(({ id, cidr, zone }) => {
-        return { id, zone, cidrs: [cidr], free: this.#spaceOf(id).free, forNics: true, reserved: [] }
-      })
-      return { nics, subnets }
-    }
-    this.#frontend.request(AWS_BUDGETS.sweep, this.#latencies.sweep, work, done)
+    const commit = (): Sweep => ({ nics: this.#estate.shown(), subnets: this.#estate.shownSubnets() })
+    this.#frontend.request(this.budgets.sweep, this.#latencies.sweep, { commit }, done)
   }
 
-  #carryOut(machine: string, call: Call): Reply {
+  #carryOut(machine: string, call: Call): readonly SeenNic[] {
     switch (call.kind) {
       case 'observe':
-        return { nics: this.#shownOf(machine) }
-      case 'assign': {
-        const nic = this.#nic(call.nic)
-        const room = this.#limits(machine).slots - nic.blocks.length
-        if (call.count > room) refuse('limit', `PrivateIpAddressLimitExceeded: ${nic.id} has room for ${room}`)
-        const blocks = this.#take(nic.subnet, call.length, call.count)
-        this.#put({ ...nic, blocks: [...nic.blocks, ...blocks] })
-        return { nics: [{ ...nic, blocks }] }
-      }
-      case 'release': {
-        const nic = this.#nic(call.nic)
-        const lacking = call.blocks.find(block => !nic.blocks.includes(block))
-        if (lacking !== undefined) refuse('gone', `InvalidParameterValue: ${lacking} is not assigned to ${nic.id}`)
-        for (const block of call.blocks) this.#spaceOf(nic.subnet).give(block)
-        this.#put({ ...nic, blocks: nic.blocks.filter(block => !call.blocks.includes(block)) })
-        return { nics: [] }
-      }
+        return this.#estate.shownOf(this.#estate.machine(machine))
+      case 'assign':
+        return [this.#assign(machine, call)]
+      case 'release':
+        return this.#release(call)
       case 'create':
-        return { nics: [this.#create(machine, call)] }
+        return [this.#create(machine, call)]
       case 'attach':
-        return this.#attach(machine, call.nic, call.index)
+        return [this.#attach(machine, call.nic, call.index)]
       case 'protect':
-        this.#put({ ...this.#attached(call.nic), deletedWithMachine: true })
-        return { nics: [] }
-      case 'detach': {
-        const nic = this.#attached(call.nic)
-        if (nic.index === 0) refuse('invalid', `OperationNotPermitted: ${nic.id} is the primary interface`)
-        this.#put({ ...nic, machine: '', index: -1, status: 'available', deletedWithMachine: false })
-        this.onDevice(machine, nic, false)
-        return { nics: [] }
-      }
+        this.#estate.put({ ...this.#attached(call.nic), deletedWithMachine: true })
+        return []
+      case 'detach':
+        return this.#detach(machine, call.nic)
       case 'delete': {
-        const nic = this.#nic(call.nic)
+        const nic = this.#estate.nic(call.nic)
         if (nic.status !== 'available') refuse('conflict', `InvalidParameterValue: ${nic.id} is in use`)
-        this.#remove(nic)
-        return { nics: [] }
+        this.#estate.remove(nic)
+        return []
       }
       case 'write':
         return refuse('invalid', 'EC2 has no such call')
     }
   }
 
+  #assign(machine: string, { nic: id, family, length, count }: AssignCall): SeenNic {
+    const nic = this.#estate.nic(id)
+    this.#checkRoom(machine, nic, family, count)
+    const blocks = this.#estate.take(nic.subnet, { family, length, count })
+    this.#estate.put({ ...nic, blocks: [...nic.blocks, ...blocks] })
+    return { ...nic, blocks }
+  }
+
+  #release({ nic: id, blocks }: ReleaseCall): readonly SeenNic[] {
+    const nic = this.#estate.nic(id)
+    const lacking = blocks.find(block => !nic.blocks.includes(block))
+    if (lacking !== undefined) refuse('gone', `InvalidParameterValue: ${lacking} is not assigned to ${nic.id}`)
+    this.#estate.give(nic, blocks)
+    this.#estate.put({ ...nic, blocks: nic.blocks.filter(block => !blocks.includes(block)) })
+    return []
+  }
+
+  /** EC2 makes interfaces without asking whether there is a machine for them. */
   #create(machine: string, { token, subnet, length, count }: CreateCall): SeenNic {
     const asked = JSON.stringify([subnet, length, count])
     const before = this.#tokens.get(token)
     if (before !== undefined) {
       if (before.asked !== asked) refuse('invalid', 'IdempotentParameterMismatch')
-      return this.#nic(before.nic)
+      return this.#estate.nic(before.nic)
     }
-    const { node, limits } = this.#machine(machine)
-    if (count > limits.slots)
-      refuse('limit', `PrivateIpAddressLimitExceeded: an interface has room for ${limits.slots}`)
-    const nic = this.#make(subnet, { token, node, forPods: true })
-    const blocks = this.#take(subnet, length, count, nic)
-    this.#tokens.set(token, { nic: nic.id, asked })
-    const made = { ...nic, blocks }
-    this.#put(made)
-    return made
+    const { node } = this.#estate.everMachine(machine)
+    const nic = this.#estate.newNic(subnet, { token, node, forPods: true })
+    try {
+      this.#checkRoom(machine, nic, 4, count)
+      const made = { ...nic, blocks: this.#estate.take(subnet, { family: 4, length, count }) }
+      this.#estate.put(made)
+      this.#tokens.set(token, { nic: made.id, asked })
+      return made
+    } catch (error) {
+      this.#estate.giveOwn(nic)
+      throw error
+    }
   }
 
-  #attach(machine: string, id: NicId, index: number): Reply {
-    const nic = this.#nic(id)
-    const own = this.#of(machine)
+  #attach(machine: string, id: NicId, index: number): SeenNic {
+    const nic = this.#estate.nic(id)
+    const { limits } = this.#estate.machine(machine)
+    const own = this.#estate.of(machine)
     if (nic.status !== 'available') refuse('conflict', `InvalidNetworkInterface.InUse: ${id}`)
     if (own.some(other => other.index === index)) refuse('conflict', `InvalidParameterValue: index ${index} is in use`)
-    if (own.length >= this.#limits(machine).nics) refuse('limit', `AttachmentLimitExceeded: ${machine}`)
-    const attached: SeenNic = { ...nic, machine, index, status: 'attached', deletedWithMachine: false }
-    this.#put(attached)
+    if (own.length >= limits.nics) refuse('limit', `AttachmentLimitExceeded: ${machine}`)
+    const attaching: SeenNic = { ...nic, machine, index, status: 'attaching', deletedWithMachine: false }
+    this.#estate.put(attaching)
     this.#options.timer.after(this.#latencies.attach / 2 + this.#latencies.device, () => {
-      const now = this.#nics.get(id)
-      if (now?.machine === machine) this.onDevice(machine, now, true)
+      const now = this.#estate.nics.get(id)
+      if (now?.machine !== machine || now.status !== 'attaching') return
+      const attached: SeenNic = { ...now, status: 'attached' }
+      this.#estate.put(attached)
+      this.onDevice(machine, attached, true)
     })
-    return { nics: [attached] }
+    return attaching
   }
 
-  #make(subnet: SubnetId, of: Pick<SeenNic, 'token' | 'node' | 'forPods'>): SeenNic {
-    const address = this.#spaceOf(subnet).takeAddress()
-    if (address === undefined) refuse('full', `InsufficientFreeAddressesInSubnet: ${subnet}`)
-    const n = ++this.#lastNic
-    const mac = [0x02, 0, 0, n >> 16, n >> 8, n].map(byte => (byte & 0xff).toString(16).padStart(2, '0')).join(':')
-    return {
-      ...of,
-      id: `eni-${n.toString(16).padStart(8, '0')}`,
-      mac,
-      subnet,
-      status: 'available',
-      machine: '',
-      index: -1,
-      deletedWithMachine: false,
-      addresses: [address],
-      blocks: [],
-    }
+  #detach(machine: string, id: NicId): readonly SeenNic[] {
+    const nic = this.#estate.nic(id)
+    if (nic.status !== 'attached') refuse('conflict', `IncorrectState: ${id} is ${nic.status}`)
+    if (nic.index === 0) refuse('invalid', `OperationNotPermitted: ${id} is the primary interface`)
+    this.#estate.put({ ...nic, status: 'detaching' })
+    this.onDevice(machine, nic, false)
+    this.#options.timer.after(this.#latencies.detached, () => {
+      const now = this.#estate.nics.get(id)
+      if (now?.status === 'detaching') this.#free(now)
+    })
+    return []
   }
 
-  /** All of them or none; with `made`, which then goes back, too. */
-  #take(subnet: SubnetId, length: number, count: number, made?: SeenNic): Prefix[] {
-    const space = this.#spaceOf(subnet)
-    const taken: Prefix[] = []
-    for (let n = 0; n < count; n++) {
-      const address = length === 32 ? space.takeAddress() : undefined
-      const block = length === 32 ? address && `${address}/32` : space.takePrefix(length)
-      if (block !== undefined) {
-        taken.push(block)
-        continue
-      }
-      for (const back of [...taken, ...(made?.addresses ?? []).map(a => `${a}/32`)]) space.give(back)
-      if (length === 32) refuse('full', `InsufficientFreeAddressesInSubnet: ${subnet}`)
-      refuse('fragmented', `InsufficientCidrBlocks: ${subnet} has no free /${length}`)
-    }
-    return taken
+  #free(nic: SeenNic): void {
+    this.#estate.put({ ...nic, machine: '', index: -1, status: 'available', deletedWithMachine: false })
   }
 
-  #remove(nic: SeenNic): void {
-    const space = this.#spaceOf(nic.subnet)
-    for (const block of [...nic.blocks, ...nic.addresses.map(address => `${address}/32`)]) space.give(block)
-    this.#nics.delete(nic.id)
-    this.#byMachine.get(nic.machine)?.delete(nic.id)
-    this.#remember(nic.id, undefined)
-  }
-
-  #put(nic: SeenNic): void {
-    const before = this.#nics.get(nic.id)
-    if (before !== undefined) this.#byMachine.get(before.machine)?.delete(nic.id)
-    this.#byMachine.set(nic.machine, (this.#byMachine.get(nic.machine) ?? new Set()).add(nic.id))
-    this.#nics.set(nic.id, nic)
-    this.#remember(nic.id, nic)
-  }
-
-  #remember(id: NicId, nic: SeenNic | undefined): void {
-    const history = this.#past.get(id) ?? { versions: [] }
-    this.#past.set(id, history)
-    history.versions.push({ atMs: this.#options.timer.now(), nic })
-    const oldest = this.#options.timer.now() - (this.#options.staleMs ?? 0)
-    while ((history.versions[1]?.atMs ?? Infinity) <= oldest) history.versions.shift()
-    if (history.versions.length === 1 && history.versions[0]?.nic === undefined) this.#past.delete(id)
-  }
-
-  /** As a read shows it, which may be late. */
-  #shown(id: NicId): SeenNic | undefined {
-    const { staleMs = 0, random, timer } = this.#options
-    if (staleMs === 0) return this.#nics.get(id)
-    const atMs = timer.now() - Math.floor(random() * staleMs)
-    return this.#past.get(id)?.versions.findLast(version => version.atMs <= atMs)?.nic
-  }
-
-  #shownOf(machine: string): SeenNic[] {
-    const { node } = this.#machine(machine)
-    if ((this.#options.staleMs ?? 0) === 0) {
-      const free = [...(this.#byMachine.get('') ?? [])].flatMap(id => this.#nics.get(id) ?? [])
-      return [...this.#of(machine), ...free.filter(nic => nic.node === node)]
-    }
-    const shown = [...this.#past.keys()].flatMap(id => this.#shown(id) ?? [])
-    return shown.filter(nic => nic.machine === machine || (nic.machine === '' && nic.node === node))
-  }
-
-  #of(machine: string): SeenNic[] {
-    return [...(this.#byMachine.get(machine) ?? [])].flatMap(id => this.#nics.get(id) ?? [])
-  }
-  #nic(id: NicId): SeenNic {
-    return this.#nics.get(id) ?? refuse('gone', `InvalidNetworkInterfaceID.NotFound: ${id}`)
-  }
+  /** Attached, or about to be. */
   #attached(id: NicId): SeenNic {
-    const nic = this.#nic(id)
-    return nic.status === 'attached' ? nic : refuse('conflict', `IncorrectState: ${id} is not attached`)
+    const nic = this.#estate.nic(id)
+    if (nic.status !== 'attached' && nic.status !== 'attaching') refuse('conflict', `IncorrectState: ${id}`)
+    return nic
   }
-  #machine(id: string): MemoryMachine {
-    return this.#machines.get(id) ?? refuse('gone', `InvalidInstanceID.NotFound: ${id}`)
+
+  #checkRoom(machine: string, { id, blocks }: SeenNic, family: Family, count: number): void {
+    const { limits } = this.#estate.everMachine(machine)
+    const room = limits.slots - ofFamily(blocks, family).length
+    if (count > room) refuse('limit', `PrivateIpAddressLimitExceeded: ${id} has room for ${room}`)
   }
-  #limits(id: string): Limits {
-    return this.#machine(id).limits
-  }
-  #spaceOf(subnet: SubnetId): AddressSpace {
-    return this.#spaces.get(subnet) ?? refuse('invalid', `InvalidSubnetID.NotFound: ${subnet}`)
-  }
+}
+
+function ofFamily(blocks: readonly Prefix[], family: Family): Prefix[] {
+  return blocks.filter(block => familyIn(block) === family)
 }

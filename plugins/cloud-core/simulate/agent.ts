@@ -61,9 +61,10 @@ export class Agent {
   addresses(): number[] {
     return [...this.#pods.values()].map(({ address }) => address)
   }
-  /** Whether some pod has an address of the block. */
-  uses(block: Prefix): boolean {
-    return (this.#blocks.get(block)?.used.size ?? 0) > 0
+  /** Whether some pod has an address of the block, or had one that nobody may be given yet. */
+  holds(block: Prefix): boolean {
+    const known = this.#blocks.get(block)
+    return known !== undefined && !isEmpty(known)
   }
 
   add(pod: string): void {
@@ -96,7 +97,7 @@ export class Agent {
   published({ nics, blocks }: Published): void {
     this.#ready = new Set(nics.filter(({ phase }) => phase === 'ready').map(({ id }) => id))
     const seen = new Set(blocks.map(({ block }) => block))
-    for (const [block, known] of this.#blocks) if (!seen.has(block) && known.used.size === 0) this.#blocks.delete(block)
+    for (const [block, known] of this.#blocks) if (!seen.has(block) && isEmpty(known)) this.#blocks.delete(block)
     for (const { block, nic, born, phase } of blocks) {
       const known = this.#blocks.get(block)
       if (known?.born === born) known.phase = phase
@@ -147,6 +148,8 @@ export class Agent {
 
   #gives(block: AgentBlock): boolean {
     const usable = this.#ready.has(block.nic) && this.#devices.has(block.nic)
+    // Its pods have addresses of IPv4 only; blocks of IPv6 are more than they could use.
+    if (block.block.includes(':')) return false
     return usable && block.phase === 'allocatable' && !this.#gaveUp.has(lifeKey(block)) && hasRoom(block)
   }
 

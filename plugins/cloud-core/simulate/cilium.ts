@@ -5,8 +5,7 @@
  */
 import type { Call, Failure, NicId, Reply } from '../model.ts'
 import type { Contender, Ground } from './contender.ts'
-import { Retries } from './contender.ts'
-import { machineOf } from './simulation.ts'
+import { machineOf, Retries } from './contender.ts'
 
 const PRE_ALLOCATE = 8
 const UPDATE_MS = 15_000

@@ -1,11 +1,11 @@
 /** One way of giving pods addresses, run against a cloud in memory. */
 import type { Limits, SubnetId } from '../model.ts'
-import type { MemoryAws } from '../memory/aws.ts'
+import type { MemoryCloud } from '../memory/cloud.ts'
 import type { Agenda } from './agenda.ts'
 
 export interface Contender {
   readonly agenda: Agenda
-  readonly cloud: MemoryAws
+  readonly cloud: MemoryCloud
   addNode(name: string, subnet: SubnetId): void
   add(node: string, pod: string): void
   remove(node: string, pod: string): void
@@ -14,7 +14,7 @@ export interface Contender {
 /** What all of them are given. */
 export interface Ground {
   readonly agenda: Agenda
-  readonly cloud: MemoryAws
+  readonly cloud: MemoryCloud
   readonly random: () => number
   readonly limits: Limits
   /** Prefixes of 16 addresses instead of single addresses. */
@@ -59,4 +59,9 @@ export class Retries {
       onAddress(pod, this.#node, agenda.now() - sinceMs)
     } else agenda.after(10_000 + random() * 5000, () => this.#attempt(pod))
   }
+}
+
+/** How a node's machine is called. */
+export function machineOf(node: string): string {
+  return `i-${node}`
 }

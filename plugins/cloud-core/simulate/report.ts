@@ -46,44 +46,6 @@ function figuresOf(outcome: Outcome): Figures {
   }
 }
 
-/** Seconds with what can be told apart: `0.47`, `15.7`, `174`. */
-export function secondsText(ms: number | null): string {
-  if (ms === null) return 'never'
-  const seconds = ms / 1000
-  return seconds.toFixed(seconds < 10 ? 2 : seconds < 100 ? 1 : 0)
-}
-
-export const COLUMNS = [
-  'algorithm',
-  'p50 s',
-  'p99 s',
-  'last s',
-  'changes',
-  'reads',
-  'throttled',
-  'held before',
-  'held after',
-]
-
-export function rowsOf({ figures }: SimulationReport): string[][] {
-  return figures.map(f => [
-    f.algorithm,
-    secondsText(f.p50Ms),
-    secondsText(f.p99Ms),
-    secondsText(f.lastMs),
-    `${f.changes}`,
-    `${f.reads}`,
-    `${f.throttled}`,
-    `${f.held.before}`,
-    `${f.held.after}`,
-  ])
-}
-
-/** Calls of one algorithm, by API. */
-export function callRows({ calls }: Pick<Figures, 'calls'>): string[][] {
-  return calls.map(({ api, calls: count, throttled }) => [api, `${count}`, `${throttled}`])
-}
-
 function isRead({ api }: ApiCalls): boolean {
   return /^(Describe|Get|List)/.test(api)
 }

@@ -58,7 +58,20 @@ const SETTLE_MS = 600_000
 const LIMIT_MS = 1_800_000
 const SUBNETS = Array.from({ length: 8 }, (_, i) => ({ id: `subnet-${i}`, cidr: `10.${i}.0.0/16`, zone: 'a' }))
 
-export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
+export interface RunOptions {
+  readonly signal?: AbortSignal
+  /** Told now and then how much of the scenario has passed, from 0 to 1. */
+  readonly onProgress?: (share: number) => void
+}
+
+/** Other work of the event loop has its turn so often. Rejects when the signal aborts. */
+const TURN_MS = 50
+
+export async function runScenario(
+  scenario: Scenario,
+  algorithm: Algorithm,
+  { signal, onProgress }: RunOptions = {},
+): Promise<Outcome> {
   const waits: number[] = []
   const served: number[] = []
   let beganMs = Infinity
@@ -68,18 +81,37 @@ export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
     served.push(contender.agenda.now() - beganMs)
   })
   const { agenda } = contender
+  let turned = performance.now()
+  const passTo = async (untilMs: number, done: () => boolean, share: () => number): Promise<void> => {
+    while (agenda.now() < untilMs && !done()) {
+      agenda.run(Math.min(untilMs, agenda.now() + 1000))
+      if (performance.now() - turned < TURN_MS) continue
+      await new Promise<void>(resolve => setImmediate(resolve))
+      signal?.throwIfAborted()
+      onProgress?.(share())
+      turned = performance.now()
+    }
+  }
   for (let n = 0; n < scenario.nodes; n++) {
     const name = `node-${n}`
     contender.addNode(name, SUBNETS[n % SUBNETS.length]?.id ?? '')
     for (let pod = 0; pod < scenario.before; pod++) contender.add(name, `before-${pod}`)
   }
-  agenda.run(settleMs(scenario))
+  await passTo(
+    settleMs(scenario),
+    () => false,
+    () => 0,
+  )
   const before = counted(contender)
   beganMs = agenda.now()
-  const came = arrivals(scenario, contender)
+  const times = burstTimes(scenario)
+  schedule(contender, times)
   const total = scenario.nodes * scenario.pods
-  const endMs = beganMs + scenario.withinMs + LIMIT_MS
-  while (waits.length < total && agenda.now() < endMs) agenda.run(agenda.now() + 1000)
+  await passTo(
+    beganMs + scenario.withinMs + LIMIT_MS,
+    () => waits.length >= total,
+    () => waits.length / total,
+  )
   const after = counted(contender)
   return {
     algorithm,
@@ -87,7 +119,7 @@ export function runScenario(scenario: Scenario, algorithm: Algorithm): Outcome {
     unserved: total - waits.length,
     calls: difference(before.calls, after.calls),
     held: { before: before.held, after: after.held },
-    came,
+    came: times.flat().sort((a, b) => a - b),
     served,
   }
 }
@@ -107,17 +139,17 @@ function make(scenario: Scenario, algorithm: Algorithm, onAddress: Ground['onAdd
   return algorithm === 'cilium' ? new Cilium(ground) : new VpcCni(ground, ALGORITHMS[algorithm])
 }
 
-/** When pods come, in order; the same for every algorithm. */
-function arrivals({ seed, nodes, pods, withinMs }: Scenario, contender: Contender): number[] {
+/** When pods come to each node, in milliseconds from the beginning and in order; the same for every algorithm. */
+export function burstTimes({ seed, nodes, pods, withinMs }: Scenario): number[][] {
   const random = randomOf(seed + 1)
-  const came: number[] = []
-  for (let n = 0; n < nodes; n++)
-    for (let pod = 0; pod < pods; pod++) {
-      const atMs = Math.floor(random() * withinMs)
-      came.push(atMs)
-      contender.agenda.after(atMs, () => contender.add(`node-${n}`, `burst-${pod}`))
-    }
-  return came.sort((a, b) => a - b)
+  const times = (): number[] => Array.from({ length: pods }, () => Math.floor(random() * withinMs))
+  return Array.from({ length: nodes }, () => times().sort((a, b) => a - b))
+}
+
+function schedule(contender: Contender, times: readonly (readonly number[])[]): void {
+  times.forEach((ofNode, n) =>
+    ofNode.forEach((atMs, pod) => contender.agenda.after(atMs, () => contender.add(`node-${n}`, `burst-${pod}`))),
+  )
 }
 
 function counted({ cloud }: Contender) {

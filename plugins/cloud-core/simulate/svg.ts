@@ -57,7 +57,9 @@ function axes(endMs: number, total: number, x: Scale, y: Scale): string[] {
     const [left, bottom] = [x(ms).toFixed(1), y(count).toFixed(1)]
     drawn.push(`<path d="M${MARGIN.left} ${bottom}H${WIDTH - MARGIN.right}" stroke="#dddddd"/>`)
     drawn.push(`<text x="${MARGIN.left - 6}" y="${bottom}" text-anchor="end">${count}</text>`)
-    drawn.push(`<text x="${left}" y="${HEIGHT - 16}" text-anchor="middle">${(ms / 1000).toFixed(1)} s</text>`)
+    drawn.push(
+      `<text x="${left}" y="${HEIGHT - 16}" text-anchor="${n === TICKS ? 'end' : 'middle'}">${(ms / 1000).toFixed(1)} s</text>`,
+    )
   }
   return drawn
 }

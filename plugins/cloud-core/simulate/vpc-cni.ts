@@ -4,8 +4,7 @@
  */
 import type { Call, Failure, NicId, Reply } from '../model.ts'
 import type { Contender, Ground } from './contender.ts'
-import { Retries } from './contender.ts'
-import { machineOf } from './simulation.ts'
+import { machineOf, Retries } from './contender.ts'
 
 /** Its settings; WARM_ENI_TARGET or WARM_PREFIX_TARGET of 1 where none of an address is set. */
 export interface VpcCniSettings {

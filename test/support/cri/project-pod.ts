@@ -67,13 +67,14 @@ export class ProjectPod implements AsyncDisposable {
       state: node.paths.state,
       'cni-conf': node.paths.cniConf,
       'cni-bin': node.paths.cniBin,
-      bpf: node.bpffs,
+      bpffs: node.bpffs,
       netns: join(system.folder, CONTAINERD_FILES.netns),
       cgroup: unified,
     }
     const of = HOST_MOUNTS.map(({ name, hostPath, mountPath, readOnly = false, follows = false }) => {
       const from = places[name] ?? hostPath
-      return { path: mountPath ?? from, from, readonly: readOnly, follows }
+      // This machine's hierarchy is mounted long since, and privately where no systemd made it shared.
+      return { path: mountPath ?? from, from, readonly: readOnly, follows: follows && name !== 'cgroup' }
     })
     const { cluster } = this.#lab
     return [

@@ -70,6 +70,7 @@ export const PARAMETERS: readonly Parameter[] = [
   { name: 'host', levels: [0n, 7n].map(host_netns => ({ host_netns })) },
   { name: 'dsr', levels: [0, 1, 2, 3].map(dsr_dispatch => ({ dsr_dispatch, dsr_port: 6081 + dsr_dispatch })) },
   { name: 'gateway', levels: [0, 1].map(egress_gateway => ({ egress_gateway })) },
+  { name: 'network interfaces', levels: [0, 1, 3].map(nic_flags => ({ nic_flags })) },
   { name: 'former pods', levels: [0, 1].map(former_pods => ({ former_pods })) },
   { name: 'masquerade', levels: [0, 3, 31].map(masquerade_flags => ({ masquerade_flags })) },
   { name: 'batches', levels: [{ event_batch_bytes: 0 }, { event_batch_bytes: 262_144 }] },

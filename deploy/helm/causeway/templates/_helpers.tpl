@@ -83,6 +83,7 @@ capabilities:
 # The whole tree: a container's own /sys/fs/cgroup shows no more than itself.
 - name: cgroup
   mountPath: {{ .Values.config.paths.cgroup }}
+  readOnly: true
   mountPropagation: HostToContainer
 # Namespaces of pods are mounted while the daemon runs. Runtimes name them by either path.
 - name: netns
@@ -91,6 +92,10 @@ capabilities:
 - name: netns
   mountPath: /var/run/netns
   mountPropagation: HostToContainer
+- name: networkd
+  mountPath: {{ .Values.config.paths.networkd }}
+- name: network-manager
+  mountPath: {{ .Values.config.paths.networkManager }}
 # A container's own /proc/sys is read-only unless it is privileged.
 - name: sysctl
   mountPath: {{ .Values.config.paths.sysctl }}/net

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:https'
 import { after, before, test } from 'node:test'
 import { node, refusalOf, startTestApi, type TestApi } from '../../../../test/support/api-server.ts'
 import type { ApiClient } from '../client.ts'
@@ -112,4 +113,30 @@ test('a role that goes takes what it let with it', async () => {
   assert.equal((await client.get('/api/v1/nodes')).status, 200)
   await api.admin.delete(`${RBAC}/clusterroles/guests`)
   assert.equal((await client.get('/api/v1/nodes')).status, 403)
+})
+
+test('who may speak as another user may not thereby speak as a group', async () => {
+  const rules = [{ apiGroups: [''], resources: ['users'], verbs: ['impersonate'] }]
+  await api.admin.create(`${RBAC}/clusterroles`, { metadata: { name: 'actors' }, rules })
+  const subjects = [{ kind: 'User', name: 'actor' }]
+  const roleRef = { kind: 'ClusterRole', name: 'actors' }
+  await api.admin.create(`${RBAC}/clusterrolebindings`, { metadata: { name: 'actors' }, roleRef, subjects })
+  const asks = (headers: Readonly<Record<string, string>>): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const authorization = `Bearer ${api.server.user('actor')}`
+      const options = { ca: api.server.ca, headers: { authorization, ...headers } }
+      request(`${api.server.url}/api/v1/nodes`, options, answer => {
+        let text = ''
+        answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+        answer.on('end', () => resolve((JSON.parse(text) as { readonly message: string }).message))
+      })
+        .on('error', reject)
+        .end()
+    })
+  const user = { 'impersonate-user': 'somebody' }
+  assert.match(await asks(user), /User "somebody" cannot list resource "nodes"/)
+  assert.match(
+    await asks({ ...user, 'impersonate-group': 'system:masters' }),
+    /User "actor" cannot impersonate resource "groups"/,
+  )
 })

@@ -29,11 +29,13 @@ const GROUP = 'rbac.authorization.k8s.io'
 const cluster = (plural: string) => ({ group: GROUP, plural, namespaced: false, fields: [] })
 const inNamespace = (plural: string) => ({ group: GROUP, plural, namespaced: true, fields: [] })
 
+/** Whether some rule of the user allows it, in the namespace that is named or in the whole cluster. */
 export function mayResource({ store }: Pick<Cluster, 'store'>, user: User, wants: ResourceAttributes): boolean {
   if (user.groups.includes(MASTERS)) return true
   return rulesOf(store, user, wants.namespace).some(rule => allows(rule, wants))
 }
 
+/** The same for a path that is no resource, such as that of discovery. */
 export function mayPath({ store }: Pick<Cluster, 'store'>, user: User, verb: string, path: string): boolean {
   if (user.groups.includes(MASTERS)) return true
   return rulesOf(store, user, '').some(

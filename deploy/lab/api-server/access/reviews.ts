@@ -7,6 +7,7 @@ import { noSuchPath } from '../status.ts'
 import { mayPath, mayResource, rulesOf } from './rbac.ts'
 import { MASTERS } from './users.ts'
 
+/** Answers a question that is asked by POST, as 201 with its status. @throws ApiError 404 of a kind that is not answered here */
 export function review(cluster: Cluster, call: Call, question: Json): Answer {
   const spec = objectAt(question, 'spec')
   const status = statusOf(cluster, call, spec)

@@ -9,7 +9,7 @@ export interface User {
 
 /** May do everything; nothing it asks is looked up in roles. */
 export const MASTERS = 'system:masters'
-export const ANONYMOUS: User = { name: 'system:anonymous', groups: ['system:unauthenticated'], uid: '' }
+const ANONYMOUS: User = { name: 'system:anonymous', groups: ['system:unauthenticated'], uid: '' }
 
 export class Users {
   readonly adminToken: string

@@ -13,7 +13,7 @@ import { badRequest } from '../status.ts'
  * - `no-bookmarks`: watches get none.
  * - `garbage`: 200 with what is no JSON; a watch gets a line of it.
  */
-export const FAULT_KINDS = [
+const FAULT_KINDS = [
   'silent-watch',
   'cut',
   'stale',

@@ -139,7 +139,6 @@ test('a request that hangs is never answered', async () => {
 test('garbage is no JSON, in an answer and in a watch', async () => {
   await using api = await withNode()
   api.server.addFault({ kind: 'garbage', count: 2 })
-  assert.throws(() => JSON.parse('<html>') as unknown)
   const answer = await api.admin.get(NODES)
   assert.deepEqual([answer.status, answer.text.startsWith('<html>')], [200, true])
   await assert.rejects(api.admin.watch(`${NODES}?watch=1`).next(), SyntaxError)

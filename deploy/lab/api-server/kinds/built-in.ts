@@ -115,6 +115,7 @@ export const BUILT_IN_RESOURCES: readonly Resource[] = [
     namespaced: true,
     counted: true,
   }),
+  resource('networking.k8s.io', 'v1', 'servicecidrs', 'ServiceCIDR', { status: true }),
   resource('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget', {
     short: ['pdb'],
     namespaced: true,

@@ -280,3 +280,14 @@ test('an object is served at every version its definition serves', async () => {
   const kept = await api.admin.get(`${CRDS}/pools.e.example`)
   assert.deepEqual(valueAt(kept.json, 'status', 'storedVersions'), ['v2'])
 })
+
+test('a definition that finalizers held goes with its resource once the last of them is taken away', async () => {
+  const path = `${CRDS}/pools.held.example`
+  await api.admin.create(CRDS, pools('held.example'))
+  await api.admin.patch(path, { metadata: { finalizers: ['a.example/x'] } })
+  await api.admin.delete(path)
+  assert.equal((await api.admin.get('/apis/held.example/v1/pools')).status, 200)
+  await api.admin.patch(path, { metadata: { finalizers: null } })
+  assert.equal((await api.admin.get(path)).status, 404)
+  assert.equal((await api.admin.get('/apis/held.example/v1/pools')).status, 404)
+})

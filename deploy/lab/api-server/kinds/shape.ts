@@ -93,6 +93,7 @@ const BUILT_IN: Readonly<Record<string, Shape>> = {
   'apiextensions.k8s.io/CustomResourceDefinition': object({ status: { fields: { conditions: byType } } }),
 }
 
+/** The shape of one of Kubernetes' own kinds; of one that is not listed, that of every object. */
 export function builtInShape(group: string, kind: string): Shape {
   return BUILT_IN[`${group}/${kind}`] ?? object()
 }

@@ -7,6 +7,7 @@ import { equal, isObject, type Json, type JsonObject } from '../objects/json.ts'
 import type { Cause } from '../status.ts'
 import type { Schema } from './schema.ts'
 
+/** All that is wrong; nothing for what is not there. `path` is where the value stands. */
 export function validate(value: Json | undefined, schema: Schema, path = ''): Cause[] {
   if (value === undefined) return []
   if (value === null && schema.nullable) return []

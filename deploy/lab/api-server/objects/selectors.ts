@@ -20,7 +20,7 @@ type Requirement = (labels: Readonly<Record<string, string>>) => boolean
  *
  * @throws ApiError 400 when it cannot be read
  */
-export function parseLabelSelector(text: string): Requirement[] {
+function parseLabelSelector(text: string): Requirement[] {
   const parts = text.match(/(?:[^,(]|\([^)]*\))+/g) ?? []
   return parts.map(part => requirement(part.trim())).filter(r => r !== undefined)
 }
@@ -46,7 +46,7 @@ function requirement(part: string): Requirement | undefined {
 }
 
 /** `metadata.name=x,spec.nodeName!=y` (k8s.io/apimachinery pkg/fields); `known` are the fields the kind has. */
-export function parseFieldSelector(
+function parseFieldSelector(
   text: string,
   known: readonly string[],
 ): { field: string; equal: boolean; value: string }[] {

@@ -66,7 +66,7 @@ function groupOf({ group, versions }: { group: string; versions: readonly string
   return { name: group, versions: each, preferredVersion: each[0] ?? null }
 }
 
-export function verbsOf(resource: Resource): string[] {
+function verbsOf(resource: Resource): string[] {
   if (resource.virtual) return ['create']
   return ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 }

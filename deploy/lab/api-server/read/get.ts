@@ -14,6 +14,7 @@ export function existing({ store }: Cluster, { resource, route }: Pick<Call, 're
   return stored
 }
 
+/** GET of one object. @throws ApiError 404; 504 for a version that is still to come */
 export function get(cluster: Cluster, call: Call): Answer {
   const asked = call.query.get('resourceVersion') ?? ''
   if (asked !== '' && revisionOf(asked) > cluster.store.revision)

@@ -27,6 +27,7 @@ interface Page {
   readonly metadata: JsonObject
 }
 
+/** GET of a collection. @throws ApiError 400, 410, 422 or 504 for what the options ask */
 export function list(cluster: Cluster, call: Call): Answer {
   const options = readListOptions(call)
   const page = readPage(cluster, call, options)

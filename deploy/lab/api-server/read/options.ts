@@ -21,6 +21,7 @@ export interface ListOptions {
 
 const MATCHES = ['Exact', 'NotOlderThan']
 
+/** Reads the query of a list or a watch. @throws ApiError 400 or 422 when it cannot be read or does not fit together */
 export function readListOptions({ query, resource, route }: Call): ListOptions {
   const text = (name: string): string => query.get(name) ?? ''
   const initial = query.get('sendInitialEvents')

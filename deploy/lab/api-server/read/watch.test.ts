@@ -106,10 +106,14 @@ test('a version older than the history is an ERROR event with 410', async () => 
 
 test('the history of a resource is as long as it was made', async () => {
   await using api = await withNodes({ historyLimit: 4 })
-  const from = versionOf((await api.admin.get('/api/v1/nodes')).json)
-  for (let i = 0; i < 12; i++) await label(api, 'n1', { i: `${i}` })
-  const [event] = await take(api.admin.watch(`/api/v1/nodes?watch=1&resourceVersion=${from}`), 1)
-  assert.equal(event?.type, 'ERROR')
+  const version = async (): Promise<string> => versionOf((await api.admin.get('/api/v1/nodes')).json)
+  const first = async (from: string): Promise<string | undefined> =>
+    (await take(api.admin.watch(`/api/v1/nodes?watch=1&resourceVersion=${from}`), 1))[0]?.type
+  const from = await version()
+  for (let i = 0; i < 8; i++) await label(api, 'n1', { i: `${i}` })
+  const kept = await version()
+  for (let i = 8; i < 12; i++) await label(api, 'n1', { i: `${i}` })
+  assert.deepEqual([await first(from), await first(kept)], ['ERROR', 'MODIFIED'])
 })
 
 test('an object that leaves the selection is deleted for who watches it, one that enters is added', async () => {
@@ -156,4 +160,28 @@ test('a change that changes nothing is no event and no new version', async () =>
   const first = await label(api, 'n1', { a: '1' })
   const again = await label(api, 'n1', { a: '1' })
   assert.equal(versionOf(again.json), versionOf(first.json))
+})
+
+test('the client says of a watch that is refused what it was answered', async () => {
+  await using api = await withNodes()
+  const stranger = api.client(api.server.user('stranger'))
+  await assert.rejects(
+    stranger.watch('/api/v1/nodes?watch=1').next(),
+    /the watch is refused: 403 .*cannot watch resource/,
+  )
+})
+
+test('a version that is none is refused before the watch begins', async () => {
+  await using api = await withNodes()
+  assert.match(
+    refusalOf(await api.admin.get('/api/v1/nodes?watch=1&resourceVersion=new')),
+    /^400 BadRequest: resourceVersion: /,
+  )
+})
+
+test('a watch that is to last for years does not end at once', async () => {
+  await using api = await withNodes({ bookmarkMs: 10 })
+  const watch = api.admin.watch('/api/v1/nodes?watch=1&timeoutSeconds=100000000&allowWatchBookmarks=1')
+  const types = (await take(watch, 5)).map(event => event.type)
+  assert.deepEqual(types, ['ADDED', 'ADDED', 'BOOKMARK', 'BOOKMARK', 'BOOKMARK'])
 })

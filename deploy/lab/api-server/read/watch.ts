@@ -18,11 +18,16 @@ export interface WatchSink {
 /** kube-apiserver --min-request-timeout: a watch lasts this long to twice as long when its client names no time. */
 const MIN_REQUEST_TIMEOUT_SECONDS = 1800
 
+/** setTimeout takes no more, and for more than that fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 export class Watch {
   readonly target: Target
   readonly #cluster: Cluster
   readonly #call: Call
   readonly #options: ListOptions
+  /** The revision that it begins after; 0 where it begins with what there is. */
+  readonly #from: number
   readonly #collection: Collection
   readonly #writer: EventWriter
   readonly #open: () => WatchSink
@@ -39,6 +44,7 @@ export class Watch {
     this.#cluster = cluster
     this.#call = call
     this.#options = readListOptions(call)
+    this.#from = ['', '0'].includes(this.#options.resourceVersion) ? 0 : revisionOf(this.#options.resourceVersion)
     this.#collection = cluster.store.collection(call.resource)
     this.#writer = new EventWriter(call.resource, call.accept, cluster.now)
     this.#open = open
@@ -95,9 +101,9 @@ export class Watch {
 
   /** What comes before the changes: everything, or what has happened since. */
   #sendFirst(): void {
-    const { resourceVersion, sendInitialEvents, bookmarks } = this.#options
+    const { sendInitialEvents, bookmarks } = this.#options
     const current = this.#cluster.store.revision
-    const from = resourceVersion === '' || resourceVersion === '0' ? 0 : revisionOf(resourceVersion)
+    const from = this.#from
     if (from > current) throw tooLargeResourceVersion(from, current)
     const all = sendInitialEvents ?? from === 0
     if (all) {
@@ -146,10 +152,13 @@ export class Watch {
   #startTimers(): void {
     const { timeoutSeconds, bookmarks } = this.#options
     const seconds = timeoutSeconds > 0 ? timeoutSeconds : MIN_REQUEST_TIMEOUT_SECONDS * (1 + Math.random())
-    const end = setTimeout(() => {
-      if (bookmarks) this.#bookmark(false)
-      this.end()
-    }, seconds * 1000)
+    const end = setTimeout(
+      () => {
+        if (bookmarks) this.#bookmark(false)
+        this.end()
+      },
+      Math.min(seconds * 1000, MAX_TIMER_MS),
+    )
     this.#undo.push(() => clearTimeout(end))
     if (!bookmarks) return
     const timer = setInterval(() => this.#bookmark(false), this.#cluster.bookmarkMs)

@@ -74,21 +74,27 @@ function arrive(cluster: Cluster, request: Incoming): Arrived {
 function actAs(cluster: Cluster, user: User | undefined, { headers }: Incoming): User | undefined {
   const name = headers['impersonate-user']
   if (user === undefined || typeof name !== 'string') return user
-  const wants = { verb: 'impersonate', group: '', resource: 'users', subresource: '', namespace: '', name }
-  const about = { group: '', plural: 'users' }
-  if (!mayResource(cluster, user, wants)) throw forbidden(about, name, refusal(user, wants))
-  return impersonated(name, [headers['impersonate-group'] ?? []].flat())
+  const groups = [headers['impersonate-group'] ?? []].flat()
+  for (const [plural, each] of [['users', name], ...groups.map(group => ['groups', group] as const)] as const) {
+    const wants = { verb: 'impersonate', group: '', resource: plural, subresource: '', namespace: '', name: each }
+    if (!mayResource(cluster, user, wants)) throw forbidden({ group: '', plural }, each, refusal(user, wants))
+  }
+  return impersonated(name, groups)
 }
 
 async function readAll(request: Incoming): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
-  for await (const chunk of request) {
+  // To destroy the request would end the connection, and nobody would hear why.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     const bytes = chunk as Buffer
     length += bytes.length
-    if (length > MAX_BODY_BYTES)
-      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY_BYTES}`)
+    if (length > MAX_BODY_BYTES) break
     chunks.push(bytes)
+  }
+  if (length > MAX_BODY_BYTES) {
+    request.resume() // the rest goes nowhere
+    throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY_BYTES}`)
   }
   return Buffer.concat(chunks)
 }

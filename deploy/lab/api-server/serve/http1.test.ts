@@ -85,3 +85,10 @@ test('a watch that is cut breaks off', async () => {
     for await (const _ of answer) assert.ok(_)
   }, /aborted|ECONNRESET/)
 })
+
+test('a body that is too long is refused with words, and the connection goes on', async () => {
+  const maps = '/api/v1/namespaces/default/configmaps'
+  const refused = await answerTo('POST', maps, configMap('long', { a: 'x'.repeat(4 * 1024 * 1024) }))
+  assert.equal(textAt(refused, 'reason'), 'RequestEntityTooLarge')
+  assert.equal(textAt(await answerTo('GET', '/version'), 'major'), '1')
+})

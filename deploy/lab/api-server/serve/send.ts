@@ -18,6 +18,7 @@ function http(response: Outgoing): Pick<ServerResponse, 'writeHead' | 'write' | 
   return response as ServerResponse
 }
 
+/** Sends an answer; resolves once it has been handed over, or when nobody waits for it any more. */
 export async function send(counters: Counters, response: Outgoing, answer: Answer, faults: SendFaults): Promise<void> {
   if (faults.delayMs > 0) await after(faults.delayMs)
   if (isGone(response)) return
@@ -56,7 +57,7 @@ function isGone(response: Outgoing): boolean {
 }
 
 /** Ends the connection under an answer; over HTTP/2 others share it. */
-export function destroyConnection(response: Outgoing): void {
+function destroyConnection(response: Outgoing): void {
   if ('stream' in response) response.stream.session?.destroy()
   else response.socket?.destroy()
 }

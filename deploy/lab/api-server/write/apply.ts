@@ -20,6 +20,7 @@ import { isSame, type Managed, manageable, type Manager, readManaged, without, w
 import { memberShape } from './strategic-merge.ts'
 import { checkVersion } from './update.ts'
 
+/** PATCH by an apply configuration. @throws ApiError 409 with every field that somebody else manages */
 export function apply(cluster: Cluster, call: Call): Answer {
   const { resource, route, query } = call
   const applied = readApplied(call)
@@ -128,7 +129,7 @@ function conflictError(contested: readonly Contested[]): ApiError {
 }
 
 /** What is applied goes into what is there, lists entry by entry where the shape says so. */
-export function mergeValue(have: Json | undefined, want: Json, shape: Shape | undefined): Json {
+function mergeValue(have: Json | undefined, want: Json, shape: Shape | undefined): Json {
   if (isObject(want)) {
     if (!isObject(have) || shape?.atomic === true) return copy(want)
     const merged: JsonObject = { ...have }

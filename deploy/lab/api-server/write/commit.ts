@@ -16,6 +16,7 @@ import { represent } from '../read/represent.ts'
 import { badRequest, type Cause, invalid } from '../status.ts'
 import { firstStatus, setBuiltInDefaults } from './built-in-defaults.ts'
 import { checkMetadata, checkNewFinalizers } from './metadata.ts'
+import { remove } from './remove.ts'
 import { serviceAddress } from './service-address.ts'
 
 /** An object on its way. */
@@ -143,7 +144,7 @@ function store(cluster: Cluster, call: Call, draft: Draft, code: number, warning
     warnings.length === 0 ? {} : { warning: warnings.map(text => `299 - ${JSON.stringify(text)}`).join(', ') }
   if (isDryRun(call)) return { code, headers, body: [dry(resource, object, before)] }
   if (before !== undefined && isOver(object)) {
-    cluster.store.remove(resource, before)
+    remove(cluster, resource, before)
     return { code, headers, body: [represent(resource, before, call.accept, cluster.now())] }
   }
   const stored = cluster.store.put(resource, object)

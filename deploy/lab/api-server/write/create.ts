@@ -3,17 +3,27 @@ import { randomInt } from 'node:crypto'
 import { review } from '../access/reviews.ts'
 import { type Answer, type Call, jsonAnswer } from '../call.ts'
 import type { Cluster } from '../cluster.ts'
-import type { Json, JsonObject } from '../objects/json.ts'
+import { cause } from '../kinds/validate.ts'
 import type { KubeObject } from '../objects/kube-object.ts'
 import { treeOf } from '../objects/store.ts'
-import { alreadyExists, badRequest, forbidden, methodNotAllowed, noSuchPath, notFound } from '../status.ts'
-import { textAt } from '../objects/json.ts'
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  methodNotAllowed,
+  noSuchPath,
+  notFound,
+} from '../status.ts'
+import { objectAt, textAt } from '../objects/json.ts'
 import { existing } from '../read/get.ts'
 import { readObject, readBody } from './body.ts'
 import { commitNew, commitUpdate } from './commit.ts'
 import { deleteOne } from './delete.ts'
 import { trackUpdate } from './managed-fields.ts'
 
+/** @throws ApiError 409 when it is there, 404 or 403 when its namespace is not or ends, 422 when it may not be so */
 export function create(cluster: Cluster, call: Call): Answer {
   const { route, resource } = call
   if (route.subresource !== '') return createSubresource(cluster, call)
@@ -82,20 +92,23 @@ function bind(cluster: Cluster, call: Call): Answer {
   const stored = existing(cluster, call)
   const pod = treeOf(stored)
   const node = textAt(readBody(call), 'target', 'name')
-  pod['spec'] = { ...(pod['spec'] as JsonObject | undefined), nodeName: node }
+  const bound = textAt(pod, 'spec', 'nodeName')
+  if (bound !== '')
+    throw conflict(call.resource, stored.name, `pod ${stored.name} is already assigned to node "${bound}"`)
+  if (node === '') throw invalid(call.resource, stored.name, [cause('Required', 'target.name', 'Required value')])
+  pod['spec'] = { ...objectAt(pod, 'spec'), nodeName: node }
   commitUpdate(cluster, { ...call, route: { ...call.route, subresource: '' } }, stored, pod)
   return jsonAnswer(201, SUCCESS)
 }
 
 function token(cluster: Cluster, call: Call): Answer {
   const { metadata } = treeOf(existing(cluster, call))
-  const request = readBody(call) as { spec?: Json }
   const expirationTimestamp = new Date(Date.parse(cluster.now()) + 3_600_000).toISOString()
   return jsonAnswer(201, {
     kind: 'TokenRequest',
     apiVersion: 'authentication.k8s.io/v1',
     metadata: { name: metadata.name, namespace: metadata.namespace, creationTimestamp: cluster.now() },
-    spec: request.spec ?? {},
+    spec: objectAt(readBody(call), 'spec'),
     status: {
       token: cluster.users.serviceAccount(metadata.namespace ?? '', metadata.name ?? ''),
       expirationTimestamp,

@@ -138,3 +138,32 @@ test('a collection is deleted as far as it is selected', async () => {
   await api.admin.delete(`${MAPS}?labelSelector=set%3Dx`)
   assert.deepEqual(namesIn(await api.admin.get(`${MAPS}?labelSelector=set`)), ['c3'])
 })
+
+test('a grace that is no number is refused', async () => {
+  const pods = '/api/v1/namespaces/default/pods'
+  await api.admin.create(pods, { metadata: { name: 'graced' }, spec: { nodeName: 'n1', containers: [] } })
+  for (const answer of [
+    await api.admin.delete(`${pods}/graced?gracePeriodSeconds=soon`),
+    await api.admin.delete(`${pods}/graced`, { gracePeriodSeconds: 'soon' }),
+  ])
+    assert.match(refusalOf(answer), /^400 BadRequest: gracePeriodSeconds: .*"soon"/)
+  assert.equal((await api.admin.delete(`${pods}/graced?gracePeriodSeconds=0`)).status, 200)
+  assert.equal(await gone(`${pods}/graced`), true)
+})
+
+test('a server that starts again goes on with a deletion that waits for what is owned', async () => {
+  const finalizers = ['a.example/x']
+  let saved = ''
+  {
+    await using first = await startTestApi()
+    const { json } = await first.admin.create(MAPS, configMap('owner'))
+    const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: textAt(json, 'metadata', 'uid') }
+    await first.admin.create(MAPS, configMap('owned', {}, { finalizers, ownerReferences: [reference] }))
+    await first.admin.delete(`${MAPS}/owner`, { propagationPolicy: 'Foreground' })
+    await eventually(async () => (await first.admin.get(`${MAPS}/owned`)).text.includes('deletionTimestamp'))
+    saved = first.server.save()
+  }
+  await using second = await startTestApi({ saved })
+  await second.admin.patch(`${MAPS}/owned`, { metadata: { finalizers: null } })
+  await eventually(async () => namesIn(await second.admin.get(MAPS)).length === 0)
+})

@@ -10,11 +10,12 @@ import { existing } from '../read/get.ts'
 import { list, readPage } from '../read/list.ts'
 import { readListOptions } from '../read/options.ts'
 import { represent } from '../read/represent.ts'
-import { conflict, deleted, noSuchPath } from '../status.ts'
+import { badRequest, conflict, deleted, noSuchPath } from '../status.ts'
 import { readOptions } from './body.ts'
 import { isDryRun } from './commit.ts'
 import { remove } from './remove.ts'
 
+/** DELETE of an object: what is left of it, or that it is gone. @throws ApiError 404, 409 */
 export function deleteOne(cluster: Cluster, call: Call): Answer {
   if (call.route.subresource !== '' && call.route.subresource !== 'eviction') throw noSuchPath()
   const stored = existing(cluster, call)
@@ -28,6 +29,7 @@ export function deleteOne(cluster: Cluster, call: Call): Answer {
   return { code: 200, body: [represent(resource, left, call.accept, cluster.now())] }
 }
 
+/** DELETE of a collection: the list of what was deleted. */
 export function deleteCollection(cluster: Cluster, call: Call): Answer {
   const options = readListOptions(call)
   const answer = list(cluster, call)
@@ -45,11 +47,14 @@ export interface DeleteWish {
 
 function how(call: Call, options: Json): DeleteWish {
   const policy = textAt(options, 'propagationPolicy') || call.query.get('propagationPolicy')
-  const grace = valueAt(options, 'gracePeriodSeconds') ?? call.query.get('gracePeriodSeconds')
+  const grace = valueAt(options, 'gracePeriodSeconds') ?? call.query.get('gracePeriodSeconds') ?? undefined
+  const graceSeconds = grace === undefined ? undefined : Number(grace)
+  if (graceSeconds !== undefined && !Number.isInteger(graceSeconds))
+    throw badRequest(`gracePeriodSeconds: strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`)
   const orphans = valueAt(options, 'orphanDependents') === true
   return {
     propagation: policy === 'Foreground' || policy === 'Orphan' ? policy : orphans ? 'Orphan' : 'Background',
-    graceSeconds: grace === null || grace === undefined ? undefined : Number(grace),
+    graceSeconds,
   }
 }
 

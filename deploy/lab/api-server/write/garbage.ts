@@ -36,8 +36,11 @@ class Collector {
     this.#cluster = cluster
     const { registry, store } = cluster
     for (const resource of registry.all())
-      for (const stored of store.collection(resource).at(store.revision))
+      for (const stored of store.collection(resource).at(store.revision)) {
         this.#setOwners(`${resourceId(resource)} ${stored.key}`, ownersIn(stored))
+        // What a server before this one had begun with is gone on with.
+        if (isEnding(stored)) this.#later(() => this.#finalize(resourceId(resource), stored.key))
+      }
   }
 
   note(id: string, change: Change): void {
@@ -49,7 +52,7 @@ class Collector {
       for (const uid of owners) this.#later(() => this.#ownedHasGone(uid))
       if (before !== undefined && this.#owned.has(before.uid)) this.#later(() => this.#deleteOwned(before.uid))
       if (before !== undefined && before.namespace !== '') this.#later(() => this.#endNamespace(before.namespace))
-    } else if (after.body.includes('"deletionTimestamp"')) this.#later(() => this.#finalize(id, change.key))
+    } else if (isEnding(after)) this.#later(() => this.#finalize(id, change.key))
   }
 
   #setOwners(key: string, owners: readonly string[]): void {
@@ -161,6 +164,11 @@ class Collector {
     }
     if (empties && content.length === 0) this.#later(() => this.#endNamespace(name))
   }
+}
+
+/** Cheap, and may be wrong of an object that has such a word in it: whoever asks goes by what finalizers it has. */
+function isEnding(stored: Stored): boolean {
+  return stored.body.includes('"deletionTimestamp"')
 }
 
 function ownersIn(stored: Stored): string[] {

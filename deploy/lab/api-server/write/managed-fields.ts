@@ -35,7 +35,7 @@ export function manageable({ resource, route }: Call, object: KubeObject): Map<s
   return filterPaths(all, path => (path[0] === 'f:status') === ofStatus)
 }
 
-export function filterPaths(set: FieldSet, keeps: (path: FieldPath) => boolean): Map<string, FieldPath> {
+function filterPaths(set: FieldSet, keeps: (path: FieldPath) => boolean): Map<string, FieldPath> {
   return new Map([...set].filter(([, path]) => keeps(path)))
 }
 
@@ -76,7 +76,7 @@ export function isSame(a: Manager, b: Manager): boolean {
 }
 
 /** Who asks: as they call themselves, or as their program does (k8s.io/apiserver managerOrUserAgent). */
-export function managerOf(call: Call): string {
+function managerOf(call: Call): string {
   return (call.query.get('fieldManager') ?? '') || (call.userAgent.split('/')[0] ?? '') || 'unknown'
 }
 

@@ -13,6 +13,7 @@ const SUBDOMAIN_WORDS =
 const LABEL_WORDS =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 
+/** All that is wrong with the metadata of a new or changed object. */
 export function checkMetadata(resource: Resource, metadata: Metadata): Cause[] {
   const causes = checkName(resource, metadata.name ?? '')
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {

@@ -17,11 +17,12 @@ import { scaleOf, setReplicas } from './scale.ts'
 import { strategicMerge } from './strategic-merge.ts'
 import { checkSubresource, checkVersion } from './update.ts'
 
-export const JSON_PATCH = 'application/json-patch+json'
-export const MERGE_PATCH = 'application/merge-patch+json'
-export const STRATEGIC_PATCH = 'application/strategic-merge-patch+json'
-export const APPLY_PATCH = 'application/apply-patch+yaml'
+const JSON_PATCH = 'application/json-patch+json'
+const MERGE_PATCH = 'application/merge-patch+json'
+const STRATEGIC_PATCH = 'application/strategic-merge-patch+json'
+const APPLY_PATCH = 'application/apply-patch+yaml'
 
+/** @throws ApiError 404, 409, 415 or 422 */
 export function patch(cluster: Cluster, call: Call): Answer {
   checkSubresource(call)
   if (call.contentType === APPLY_PATCH) return apply(cluster, call)

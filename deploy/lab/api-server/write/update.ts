@@ -13,6 +13,7 @@ import { commitUpdate } from './commit.ts'
 import { trackUpdate } from './managed-fields.ts'
 import { updateScale } from './scale.ts'
 
+/** @throws ApiError 404, 409 or 422 */
 export function update(cluster: Cluster, call: Call): Answer {
   const { route, resource } = call
   checkSubresource(call)

@@ -217,3 +217,25 @@ test('a scale is read and set', async () => {
   await api.admin.patch(`${path}/scaled/scale`, { spec: { replicas: 5 } })
   assert.equal(valueAt((await api.admin.get(`${path}/scaled`)).json, 'spec', 'replicas'), 5)
 })
+
+test('a pod is bound once, and to somewhere', async () => {
+  const pods = '/api/v1/namespaces/default/pods'
+  await api.admin.create(pods, { metadata: { name: 'bound' }, spec: { containers: [] } })
+  const bind = (target: object) => api.admin.create(`${pods}/bound/binding`, { target })
+  assert.match(refusalOf(await bind({})), /^422 Invalid: .*target\.name: Required value/)
+  assert.equal((await bind({ name: 'n1' })).status, 201)
+  assert.match(refusalOf(await bind({ name: 'n2' })), /^409 Conflict: .*pod bound is already assigned to node "n1"$/)
+})
+
+test('a body that is no object asks for nothing in particular of a token', async () => {
+  const path = '/api/v1/namespaces/default/serviceaccounts/default/token'
+  const { status, json } = await api.admin.request('POST', path, { body: [] })
+  assert.equal(status, 201)
+  assert.equal(textAt(json, 'status', 'token'), api.server.serviceAccount('default', 'default'))
+})
+
+test('a body that is too long is refused with words', async () => {
+  const answer = await api.admin.create(MAPS, configMap('long', { a: 'x'.repeat(4 * 1024 * 1024) }))
+  assert.equal(refusalOf(answer), '413 RequestEntityTooLarge: Request entity too large: limit is 3145728')
+  assert.equal((await api.admin.get(`${MAPS}/long`)).status, 404)
+})

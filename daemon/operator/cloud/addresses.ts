@@ -1,0 +1,146 @@
+/**
+ * Addresses from the cloud for all nodes: brings Nodes and NodeNetworks to the allocator, and what it publishes to
+ * NodeNetworks. A node takes part once its Node says which machine it is and its NodeNetwork has been made.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { NOTHING_PUBLISHED, type Published } from '../../../plugins/cloud-core/node-state.ts'
+import type { Machine } from '../../../plugins/cloud-core/provider.ts'
+import type { CloudSetup } from '../../../plugins/cloud-core/setup.ts'
+import type { ApiClient } from '../../cluster/kubernetes/client.ts'
+import { RESOURCES } from '../../cluster/kubernetes/resources.ts'
+import type { Logger } from '../../plugin.ts'
+import type { Clock } from '../../state/clock.ts'
+import { eachChange } from '../../state/each-change.ts'
+import { Nudge } from '../../state/nudge.ts'
+import type { ClusterNodeRow, OperatorTables } from '../rows.ts'
+import { Allocator, type CloudNode, type MadeCall } from './allocator.ts'
+import { type IpamStatus, ipamStatus } from './ipam-status.ts'
+import { type CloudPart, cloudSpecOf } from './cloud-network.ts'
+
+export interface CloudAddressesOptions {
+  readonly setup: CloudSetup
+  readonly client: Pick<ApiClient, 'patch'>
+  readonly tables: Pick<OperatorTables, 'nodes' | 'cloudNetworks'>
+  readonly log: Logger
+  readonly clock: Clock
+  readonly onCall?: (made: MadeCall) => void
+}
+
+const SWEEP_MS = 120_000
+
+export class CloudAddresses {
+  readonly allocator: Allocator
+  readonly #options: CloudAddressesOptions
+  /** Nodes that take part, as the allocator has them. */
+  readonly #joined = new Map<string, CloudNode>()
+  /** What each node said last, so that it is not told again. */
+  readonly #said = new Map<string, unknown>()
+  #problems: readonly { readonly place: string; readonly message: string }[] = []
+  readonly #swept = new Nudge()
+
+  constructor(options: CloudAddressesOptions) {
+    this.#options = options
+    const { setup, log, clock, onCall } = options
+    this.allocator = new Allocator({
+      provider: setup.provider,
+      publish: (node, published, signal) => this.#publish(node, published, signal),
+      sweepMs: SWEEP_MS,
+      log,
+      clock,
+      onCall: made => {
+        if (made.kind === 'sweep') this.#swept.nudge()
+        onCall?.(made)
+      },
+    })
+  }
+
+  /** For people: nodes that cannot take part. */
+  get problems(): readonly { readonly place: string; readonly message: string }[] {
+    const { provider } = this.#options.setup
+    const { failure } = this.allocator.fleet
+    const missing = this.allocator.missing.map(message => ({ place: provider.name, message }))
+    return [...this.#problems, ...missing, ...(failure ? [{ place: provider.name, message: failure.message }] : [])]
+  }
+
+  status(): IpamStatus {
+    const { setup, clock } = this.#options
+    return ipamStatus(setup.provider.name, this.allocator.fleet, Math.floor(clock.now()))
+  }
+
+  /** Until the signal aborts. The tables must hold the whole cluster. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodes, cloudNetworks } = this.#options.tables
+    this.#follow()
+    try {
+      await Promise.all([
+        this.allocator.run(signal),
+        eachChange([nodes, cloudNetworks, this.#swept], () => this.#follow(), signal),
+      ])
+    } finally {
+      await this.#options.setup.provider.close?.()
+    }
+  }
+
+  #follow(): void {
+    const { tables, setup } = this.#options
+    const problems: { place: string; message: string }[] = []
+    for (const node of tables.nodes.values()) {
+      const machine = setup.machineOf(node)
+      const cloud = tables.cloudNetworks.get(node.name)?.cloud
+      if (typeof machine === 'string') problems.push({ place: `node ${node.name}`, message: machine })
+      if (typeof cloud === 'string') problems.push({ place: `NodeNetwork ${node.name}`, message: cloud })
+      if (typeof machine === 'string' || cloud === undefined || typeof cloud === 'string') this.#leave(node.name)
+      else this.#join(node, machine, cloud)
+    }
+    for (const name of this.#joined.keys()) if (tables.nodes.get(name) === undefined) this.#leave(name)
+    this.#problems = problems
+  }
+
+  #join(row: ClusterNodeRow, of: Machine, cloud: CloudPart): void {
+    const { name, uid } = row
+    const subnets = this.#subnetsFor(of)
+    const node: CloudNode = { name, uid, machine: of.id, policy: this.#options.setup.policyOf(row), subnets, of }
+    if (!isDeepStrictEqual(this.#joined.get(name), node)) {
+      this.#joined.set(name, node)
+      // What was published for another machine of the name is nothing to this one.
+      const before = cloud.machine === of.id ? cloud.published : undefined
+      this.allocator.put(node, before ?? NOTHING_PUBLISHED)
+    }
+    if (cloud.demand === undefined || isDeepStrictEqual(this.#said.get(name), cloud.demand)) return
+    this.#said.set(name, cloud.demand)
+    this.allocator.demand(name, cloud.demand)
+  }
+
+  /** Where new interfaces of a machine may be. */
+  #subnetsFor(machine: Machine): readonly string[] {
+    const { provider } = this.#options.setup
+    if (provider.choices !== undefined) return provider.choices(machine)
+    const seen = [...this.allocator.fleet.subnets.seen.values()]
+    return seen.filter(subnet => subnet.forNics && subnet.zone === machine.zone).map(({ id }) => id)
+  }
+
+  #leave(name: string): void {
+    if (!this.#joined.delete(name)) return
+    this.#said.delete(name)
+    this.allocator.delete(name)
+  }
+
+  async #publish(name: string, published: Published, signal: AbortSignal): Promise<void> {
+    const { client, tables, setup } = this.#options
+    const { uid } = tables.cloudNetworks.get(name) ?? {}
+    const machine = this.#joined.get(name)?.machine
+    // A node that has gone meanwhile needs to know nothing.
+    if (uid === undefined || machine === undefined) throw new Error(`node ${name} is gone`)
+    const of = { provider: setup.provider.name, machine, shortage: this.#shortageOf(name) }
+    const cloud = cloudSpecOf(published, of, this.allocator.fleet.subnets.seen)
+    await client.patch(RESOURCES.nodeNetworks, { name, patch: { metadata: { uid }, spec: { cloud } } }, signal)
+  }
+
+  #shortageOf(name: string): string {
+    const short = this.allocator.fleet.shortage(name, Math.floor(this.#options.clock.now()))
+    if (short === undefined) return ''
+    return short === 'machine'
+      ? 'the machine has as many interfaces and addresses as its type can hold'
+      : 'the subnets have no addresses left'
+  }
+}

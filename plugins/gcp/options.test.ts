@@ -1,0 +1,4 @@
+import { cloudOptionsTests } from '../../test/support/cloud-options.ts'
+import { parseOptions } from './options.ts'
+
+cloudOptionsTests('gcp', parseOptions)
