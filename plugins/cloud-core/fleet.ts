@@ -8,7 +8,7 @@ import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
-import { byNeed } from './by-need.ts'
+import { byNeed, type Need, needOf } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { laterMs, plan, shortage, type World } from './plan.ts'
@@ -66,6 +66,8 @@ const CALLS_OF_LIFE = 2 ** 32
 interface Member {
   readonly node: FleetNode
   state: NodeState
+  /** As of when its plan was made. */
+  need: Need
   /** What was published last. */
   told: NodeState | undefined
 }
@@ -135,7 +137,7 @@ export class Fleet {
     }
     // An answer to a node that was there before under this name must not be taken for this one's.
     const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
-    this.#members.set(node.name, { node, state, told: state })
+    this.#members.set(node.name, { node, state, need: needOf(state, 0, nowMs), told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
   }
@@ -239,6 +241,7 @@ export class Fleet {
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
+    member.need = needOf(member.state, world.refillMs, nowMs)
     const later = laterMs(member.state, nowMs)
     if (later !== undefined) this.#due.at(name, later)
   }
@@ -249,7 +252,7 @@ export class Fleet {
     const reserve = this.#turns.reserve(kind)
     let growing = GROWING.has(kind) ? this.#composure.growthCalls(nowMs) : Infinity
     if (bucket.tokens(nowMs) <= reserve) return
-    for (const member of this.#byNeed(kind, nowMs)) {
+    for (const member of byNeed(this.#wanting(kind))) {
       const world = this.#world(member.node, nowMs)
       while (growing > 0 && bucket.tokens(nowMs) > reserve) {
         const next = step(member.state, { kind: 'granted', call: kind, world }, nowMs)
@@ -265,10 +268,13 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind, in the order in which they get it. */
-  #byNeed(kind: CallKind, nowMs: number): Member[] {
-    const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
-    return members.length <= 1 ? members : byNeed(members, this.#refillMs(nowMs), nowMs)
+  #wanting(kind: CallKind): Member[] {
+    const members: Member[] = []
+    for (const name of this.#turns.wanting.get(kind) ?? []) {
+      const member = this.#members.get(name)
+      if (member !== undefined) members.push(member)
+    }
+    return members
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
