@@ -44,7 +44,7 @@ export async function startCloudHalf(
   const log = new FakeLog()
   const ownUids = () => source.ownUids()
   const report = new CloudReport({ client, nodeName, ownUids, tables, log, clock: systemClock })
-  const running = [looking, parts.run?.(host.signal), report.run(host.signal)]
+  const running = [looking, parts.run?.(host.signal) ?? Promise.resolve(), report.run(host.signal)]
   stack.defer(async () => {
     await host.stop()
     await Promise.all(running)

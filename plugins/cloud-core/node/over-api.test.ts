@@ -41,7 +41,7 @@ test('demand of pods that are bound reaches the operator before their requests, 
   for (const name of ['a', 'b', 'c']) await admin.create(PODS, podOf(name))
   await eventually(async () => (await waiting()) === 3)
   const asked = performance.now()
-  const requests = ['a', 'b', 'c'].map(half.take)
+  const requests = ['a', 'b', 'c'].map(name => half.take(name))
   const blocks = [{ block: '10.0.0.16/28', nic: 'eni-1', phase: 'allocatable', born: 1 }]
   await admin.patch(`${NETWORK}/node-a`, { spec: { cloud: { blocks, lastBorn: 1 } } })
   const leases = await Promise.all(requests)
