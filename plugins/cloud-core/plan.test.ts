@@ -89,6 +89,7 @@ test('an interface is attached at the lowest index that nobody has, and deleted 
   assert.deepEqual(planned({ nics: [nicOf('eni-0'), other(1), leaving, made], blocks }), ['detach eni-2'])
   const attaching: Call = { kind: 'attach', nic: 'eni-8', index: 1, token: '' }
   const two = nicOf('eni-8', { phase: 'made', index: -1 })
+  assert.deepEqual(planned({ nics: [nicOf('eni-0'), two, made], blocks }), ['attach eni-8 at 1', 'attach eni-9 at 2'])
   assert.deepEqual(planned({ nics: [nicOf('eni-0'), two, made], blocks, calls: [attaching] }), ['attach eni-9 at 2'])
 })
 
