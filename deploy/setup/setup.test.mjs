@@ -197,6 +197,30 @@ test('what logs in by a kubeconfig is a file of its own, found beside the bundle
   assert.equal(run.stdout, 'of its own\n', run.stderr)
 })
 
+test("a cloud's provider is a file of its own with its SDK, found beside the bundle", async t => {
+  const root = tree(t, {})
+  const write = (path, text) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  write('package-lock.json', '{}')
+  write('node_modules/sdk/index.js', "exports.name = 'of the SDK'")
+  write('plugins/aws-eni/provider.ts', "export const ask = async () => (await import('sdk')).name")
+  write('plugins/other/provider.ts', "export const other = 'no cloud'")
+  const imports =
+    "await import('../../plugins/aws-eni/provider.ts'), { other } = await import('../../plugins/other/provider.ts')"
+  write(
+    'daemon/cli/causeway.ts',
+    `async function main() { const { ask } = ${imports}; console.log(await ask(), other) }\nvoid main()`,
+  )
+  await compileDaemon({ root })
+  const text = readFileSync(join(root, 'build/daemon/causeway.cjs'), 'utf8')
+  assert.doesNotMatch(text, /of the SDK/)
+  assert.match(text, /no cloud/)
+  const run = spawnSync(process.execPath, [join(root, 'build/daemon/causeway.cjs')], { encoding: 'utf8', cwd: '/' })
+  assert.equal(run.stdout, 'of the SDK no cloud\n', run.stderr)
+})
+
 test('the lock file names the optional packages of all platforms: npm ci refuses one that does not', () => {
   const { packages } = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'))
   const missing = Object.entries(packages).flatMap(([path, p]) =>

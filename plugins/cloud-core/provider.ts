@@ -50,10 +50,17 @@ export interface Sweep {
   readonly missing?: readonly string[]
 }
 
+const CODE = 'CLOUD_FAILURE'
+
 /** A call that the cloud did not carry out, or may not have. */
 export class CloudFailure extends Error {
+  /** Told by its code: a provider is built into a file of its own, which has a class of its own. */
+  static override [Symbol.hasInstance](value: unknown): value is CloudFailure {
+    return value instanceof Error && 'code' in value && value.code === CODE
+  }
+
   override readonly name = 'CloudFailure'
-  readonly code = 'CLOUD_FAILURE'
+  readonly code = CODE
   readonly kind: FailureKind
   readonly retryAfterMs: number
 
