@@ -4,7 +4,6 @@
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
 import { arrives } from './arrivals.ts'
-import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
@@ -87,6 +86,8 @@ export class Fleet {
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  /** Nodes that the look at everything which is under way is about: of others it may show nothing. */
+  #lookedAt = new Set<string>()
   #swept = true
   #lives = 0
 
@@ -115,12 +116,9 @@ export class Fleet {
   get failure(): Failure | undefined {
     return this.#composure.failure
   }
-  budgets(): ReadonlyMap<string, Bucket> {
-    return this.#turns.buckets
-  }
-  /** Nodes that wait for their turn, by kind of call. */
-  queued(): ReadonlyMap<CallKind, number> {
-    return new Map([...this.#turns.wanting].map(([kind, nodes]) => [kind, nodes.size]))
+  /** Budgets, and who waits for which. */
+  get turns(): Turns {
+    return this.#turns
   }
   shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
     const member = this.#members.get(name)
@@ -137,6 +135,7 @@ export class Fleet {
     }
     // An answer to a node that was there before under this name must not be taken for this one's.
     const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
+    this.#lookedAt.delete(node.name)
     this.#members.set(node.name, { node, state, need: needOf(state, 0, nowMs), told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
@@ -187,6 +186,7 @@ export class Fleet {
       nic => nic.node,
     )
     for (const { node } of this.#members.values()) {
+      if (!this.#lookedAt.has(node.name)) continue
       const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
       this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
     }
@@ -300,6 +300,7 @@ export class Fleet {
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
+    this.#lookedAt = new Set(this.#members.keys())
     return true
   }
 
