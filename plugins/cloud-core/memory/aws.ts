@@ -98,7 +98,9 @@ export class MemoryAws implements MemoryCloud {
 
   addMachine(machine: MemoryMachine, subnet: SubnetId, further: readonly SubnetId[] = []): void {
     const nics = [subnet, ...further].map((id, index) => {
-      return { ...this.#estate.newNic(id, { token: '', node: '', forPods: index === 0 }), machine: machine.id, index }
+      const of = { token: '', node: '', forPods: index === 0 }
+      const wished = index === 0 ? machine.address : undefined
+      return { ...this.#estate.newNic(id, of, wished), machine: machine.id, index }
     })
     this.#estate.addMachine(machine)
     for (const nic of nics) this.#estate.put({ ...nic, status: 'attached', deletedWithMachine: true })
