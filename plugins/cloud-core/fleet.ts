@@ -9,6 +9,7 @@ import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
+import { hasDraining, isIn } from './node-blocks.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
@@ -66,6 +67,7 @@ interface Member {
   state: NodeState
   /** What was published last. */
   told: NodeState | undefined
+  readonly sinceMs: number
 }
 
 export class Fleet {
@@ -131,7 +133,7 @@ export class Fleet {
       return
     }
     const state = firstState(node, before, nowMs)
-    this.#members.set(node.name, { node, state, told: state })
+    this.#members.set(node.name, { node, state, told: state, sinceMs: nowMs })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
   }
@@ -174,18 +176,22 @@ export class Fleet {
 
   swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
-    this.#subnets.saw(subnets)
+    const changed = this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
     const byNode = Map.groupBy(
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
-    for (const { node } of this.#members.values()) {
-      const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
-      this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
+    for (const member of this.#members.values()) {
+      const { name, machine } = member.node
+      // A look that began before nobody asked for that machine.
+      if (member.sinceMs > startedMs) continue
+      const own = [...(byMachine.get(machine) ?? []), ...(byNode.get(name) ?? [])]
+      this.#apply(name, { kind: 'observed', startedMs, nics: own }, nowMs)
+      // With an interface the ranges of its subnet are published.
+      if (isIn(member.state, changed)) member.told = undefined
     }
-    const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    this.#leftovers.look(nics, states, startedMs)
+    this.#leftovers.look(nics, new Map([...this.#members].map(([name, { state }]) => [name, state])), startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -223,6 +229,7 @@ export class Fleet {
     if (member === undefined) return
     const { state } = step(member.state, event, nowMs)
     member.state = state
+    if (!this.#sweeping && this.#subnets.seek(state)) this.#sweepDueMs = nowMs
     const soon = event.kind === 'demand' ? nowMs + WINDOW_MS : nowMs
     this.#due.at(name, soon)
   }
@@ -389,11 +396,4 @@ function publishesOther(a: NodeState, b: NodeState): boolean {
   return a.nics !== b.nics || a.blocks !== b.blocks || a.intents !== b.intents
 }
 
-function hasDraining({ blocks }: NodeState): boolean {
-  for (const { phase } of blocks.values()) if (phase === 'draining') return true
-  return false
-}
-
-function compare(a: number, b: number): number {
-  return a === b ? 0 : a < b ? -1 : 1
-}
+const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)

@@ -210,6 +210,8 @@ export class MemoryAws implements MemoryCloud {
     if (nic.status !== 'available') refuse('conflict', `InvalidNetworkInterface.InUse: ${id}`)
     if (own.some(other => other.index === index)) refuse('conflict', `InvalidParameterValue: index ${index} is in use`)
     if (own.length >= limits.nics) refuse('limit', `AttachmentLimitExceeded: ${machine}`)
+    const zones = new Set([nic, ...own].map(({ subnet }) => this.#zoneOf(subnet)))
+    if (zones.size > 1) refuse('invalid', `InvalidParameterCombination: ${id} and ${machine} are in different zones`)
     const attaching: SeenNic = { ...nic, machine, index, status: 'attaching', deletedWithMachine: false }
     this.#estate.put(attaching)
     this.#options.timer.after(this.#latencies.attach / 2 + this.#latencies.device, () => {
@@ -233,6 +235,10 @@ export class MemoryAws implements MemoryCloud {
       if (now?.status === 'detaching') this.#free(now)
     })
     return []
+  }
+
+  #zoneOf(id: SubnetId): string | undefined {
+    return this.#options.subnets.find(subnet => subnet.id === id)?.zone
   }
 
   #free(nic: SeenNic): void {
