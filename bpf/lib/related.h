@@ -91,6 +91,8 @@ __outlined bool related_find(struct packet *p, const struct tuple *quoted)
 	if (!back || (back->flags & NAT_REPLY && p->ct_flags && !(p->ct_flags & CT_TRANSLATED)))
 		return false;
 	own->forward = *back;
+	if (nic_flags)
+		p->device = back->ifindex;
 	return true;
 }
 

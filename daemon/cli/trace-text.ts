@@ -110,7 +110,8 @@ function outcomeText(outcome: OutcomeTold): readonly [string, string] {
     case 'uplink': {
       const node = outcome.node === undefined ? '' : `, to node ${outcome.node}`
       const way = outcome.via === undefined ? ', on its link' : ` via ${outcome.via}`
-      return ['route', `${outcome.device}${way}${node}`]
+      const why = outcome.why === undefined ? '' : `: ${outcome.why}`
+      return ['route', `${outcome.device}${way}${node}${why}`]
     }
     case 'host':
       return ['route', "the host's stack: the node itself"]

@@ -18,6 +18,8 @@ export interface NodeNetwork {
   readonly cloud?: Cloud | 'none'
   readonly nativeNetwork?: string
   readonly podAddresses?: readonly Address[]
+  /** What its pods have of the cloud's addresses, or may have. */
+  readonly cloudBlocks?: readonly Prefix[]
 }
 
 /** More than one node's daemon publishes. */
@@ -34,13 +36,20 @@ export function parseNodeNetwork(object: ObjectField): NodeNetwork {
   const status = object.at('status')
   const cloud = CLOUDS.find(name => name === status.at('cloud').value)
   const network = status.at('nativeNetwork')
+  const blocks = object.at('spec').at('cloud').at('blocks').items().filter(stands)
   const addresses = status.at('podAddresses').items().slice(0, MOST_POD_ADDRESSES)
   return {
     ...parseAssigned(object),
     ...(cloud !== undefined && { cloud }),
     ...(!network.absent && { nativeNetwork: network.converted(networkName) }),
+    ...(blocks.length > 0 && { cloudBlocks: blocks.map(item => item.at('block').converted(canonicalPrefix)) }),
     ...(addresses.length > 0 && { podAddresses: [...new Set(addresses.map(a => a.converted(canonicalAddress)))] }),
   }
+}
+
+/** Of a block that the cloud was asked to take back no pod has an address. */
+function stands(block: ObjectField): boolean {
+  return !['releasing', 'released'].includes(block.at('phase').text() ?? '')
 }
 
 /**
@@ -61,5 +70,6 @@ export function joinNode({ namedNetwork, cloudNetwork, ...node }: NodeObject, ne
     ...(cloud !== undefined && { cloud }),
     ...(nativeNetwork && { nativeNetwork }),
     ...(podAddresses !== undefined && { podAddresses }),
+    ...(network?.cloudBlocks !== undefined && { cloudBlocks: network.cloudBlocks }),
   }
 }

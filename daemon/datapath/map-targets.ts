@@ -148,9 +148,9 @@ function ipcacheKey(prefix: string): IpcacheKey {
 
 function ipcacheValue(row: IpcacheRow): IpcacheValue {
   const node = crc32(row.node)
-  const host = row.host ? IpcacheFlags.IPCACHE_NODE : 0
-  if (row.path.kind === 'native') return { tunnel: new Uint8Array(16), flags: host, node }
-  return { tunnel: toMapped16(row.path.tunnel), flags: host | IpcacheFlags.IPCACHE_OVERLAY, node }
+  const flags = (row.host ? IpcacheFlags.IPCACHE_NODE : 0) | (row.cloud ? IpcacheFlags.IPCACHE_CLOUD : 0)
+  if (row.path.kind === 'native') return { tunnel: new Uint8Array(16), flags, node }
+  return { tunnel: toMapped16(row.path.tunnel), flags: flags | IpcacheFlags.IPCACHE_OVERLAY, node }
 }
 
 /** Writes unless the map says so already; true when it had to. */

@@ -49,7 +49,7 @@ function machine() {
     sysctl: (name: string) => kernel.sysctl(name, ns.path),
     setSysctl: (name: string, value: string) => kernel.setSysctl(name, value, ns.path),
   }
-  const options = { net, sysctls, tables, families: BOTH, log }
+  const options = { net, sysctls, tables, families: BOTH, ready: () => true, log }
   const addresses = (name: string): string[] => {
     const { index } = net.link(name) ?? {}
     const own = net.addresses().filter(a => a.link === index && a.scope !== 'link')
@@ -161,6 +161,18 @@ suite('a network interface', () => {
     assert.equal(lookAtNics(m.options), false)
     assert.match(m.said().join(), /^eni-1 ens6 device ens6: .*/)
     assert.equal(m.tables.cloudDevices.get('eni-1')?.usable, false)
+  })
+
+  test('is not usable before the programs go by interfaces, and soon after that', async () => {
+    using m = machine()
+    m.plug('ens6', SECOND)
+    m.tables.cloudNics.put(SECOND)
+    let ready = false
+    await using _running = following({ ...m.options, ready: () => ready })
+    await eventually(() => m.tables.cloudDevices.initialized)
+    assert.deepEqual(m.said(), ['eni-1 ens6 the programs that know it are not in place yet'])
+    ready = true
+    await eventually(() => m.said().join() === 'eni-1 ens6 usable')
   })
 
   test('is followed: as it comes, as others change it, as it goes and comes as another device', async () => {

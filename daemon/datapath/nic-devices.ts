@@ -20,6 +20,8 @@ export interface NicDevicesOptions {
   readonly sysctls: Pick<Kernel, 'sysctl' | 'setSysctl'>
   readonly tables: Pick<Tables, 'cloudNics' | 'cloudDevices' | 'uplinks'>
   readonly families: readonly Family[]
+  /** Whether the programs in use go by interfaces: before that, packets of pods would leave by any. */
+  readonly ready: () => boolean
   readonly log: Logger
   readonly clock?: Clock
 }
@@ -54,7 +56,9 @@ export async function followNicDevices(
     lookIn(GATHER_MS)
   })
   const look = (): void => {
+    const ready = options.ready()
     if (!lookAtNics(options)) lookIn(RETRY_MS)
+    else if (!ready && tables.cloudNics.size > 0) lookIn(GATHER_MS)
     if (tables.cloudNics.initialized) onFirst()
   }
   try {
@@ -112,7 +116,7 @@ interface NicOnDevice {
 }
 
 function configure(
-  { net, sysctls, families, log }: NicDevicesOptions,
+  { net, sysctls, families, ready, log }: NicDevicesOptions,
   { nic, device, mtu }: NicOnDevice,
 ): CloudDeviceRow {
   const routes = nic.index === 0 ? [] : net.routes()
@@ -126,7 +130,8 @@ function configure(
     )
   const now = plan.requests.length === 0 ? device : net.link(device.index)
   if (now === undefined) return rowOf(nic, undefined, `device ${device.name} has just gone`)
-  return rowOf(nic, now, now.up ? '' : `device ${now.name} is down`)
+  const why = now.up ? '' : `device ${now.name} is down`
+  return rowOf(nic, now, ready() ? why : 'the programs that know it are not in place yet')
 }
 
 function rowOf(nic: CloudNicRow, device: LinkInfo | undefined, why: string): CloudDeviceRow {

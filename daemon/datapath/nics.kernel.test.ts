@@ -63,7 +63,9 @@ async function machine(cloudEgress: 'ebpf' | 'rules') {
   const map = new MemoryMap<RangeKey, NicWay>('nic_ways', 64)
   const linux = stack.use(new LinuxKernel())
   const kernel = {
-    ...{ net, bootId: linux.bootId, release: linux.release },
+    net,
+    bootId: linux.bootId,
+    release: linux.release,
     openNet: (path: string) => linux.openNet(path),
     netnsId: (path: string) => linux.netnsId(path),
     sysctl: (name: string) => linux.sysctl(name, netns),
@@ -88,6 +90,7 @@ async function machine(cloudEgress: 'ebpf' | 'rules') {
     },
     tables,
     current: () => map,
+    ready: () => true,
     known: declareNicDevices(tables),
   })
   const routes = new Reconciler({ ...common, name: 'kernel-routes', table: tables.routes, target: routeTarget(net) })

@@ -21,6 +21,8 @@ export interface NicsOptions {
   readonly settings: DatapathSettings
   readonly tables: Tables
   readonly current: () => NicWayMap
+  /** Whether the programs in use go by interfaces. */
+  readonly ready: () => boolean
   /** Called once `cloudDevices` holds what there is. */
   readonly known: () => void
   readonly log: Logger
@@ -31,6 +33,8 @@ const RETRY_MS = 10_000
 
 export class Nics {
   readonly reconcilers: readonly Reconciler<CloudDeviceRow>[]
+  /** Carries table `cloudDevices`; ADD waits for those that a pod's packets leave by. */
+  readonly ways: Reconciler<CloudDeviceRow>
   readonly #options: NicsOptions
   readonly #rules: Reconciler<CloudDeviceRow>
   readonly #routesKnown: () => void
@@ -42,7 +46,7 @@ export class Nics {
     this.#managers = new Attempts('managers of the host’s network could not be told which interfaces are pods’', log)
     this.#routesKnown = tables.routes.initializer(NIC_ROUTES)
     const table = tables.cloudDevices
-    const ways = new Reconciler({
+    this.ways = new Reconciler({
       log,
       metrics,
       name: 'nic-way-map',
@@ -57,7 +61,7 @@ export class Nics {
       table,
       target: nicRuleTarget(kernel.net, row => (this.#byRules ? nicRules(row) : [])),
     })
-    this.reconcilers = [ways, this.#rules]
+    this.reconcilers = [this.ways, this.#rules]
   }
 
   get problems(): readonly string[] {
@@ -74,9 +78,9 @@ export class Nics {
 
   /** Follows table and kernel until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { kernel, settings, tables, log, known } = this.#options
+    const { kernel, settings, tables, log, known, ready } = this.#options
     const sysctls = recordedSysctls(kernel, settings.paths.state)
-    const devices = { net: kernel.net, sysctls, tables, families: familiesOf(settings), log }
+    const devices = { net: kernel.net, sysctls, tables, families: familiesOf(settings), ready, log }
     await Promise.all([
       followNicDevices(devices, known, signal),
       eachChange([tables.cloudDevices], () => this.#planRoutes(), signal),

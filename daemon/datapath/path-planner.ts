@@ -93,10 +93,11 @@ export class PathPlanner implements Disposable {
     return this.#attempts.failure
   }
 
-  /** Pods have addresses of network interfaces, or had some when the last daemon ended. */
+  /** Pods have addresses of network interfaces; before these are known, whether they had when the last daemon ended. */
   get nics(): boolean {
-    const { cloudDevices } = this.#options.tables
-    return cloudDevices.size > 0 || (!cloudDevices.initialized && this.#options.formerNics === true)
+    const { cloudNics, cloudDevices } = this.#options.tables
+    const known = cloudNics.initialized && cloudDevices.initialized
+    return cloudNics.size + cloudDevices.size > 0 || (!known && this.#options.formerNics === true)
   }
 
   /** The network that routes this node's pods, as far as others know of it. */
@@ -166,7 +167,7 @@ export class PathPlanner implements Disposable {
    * and for a repair. Failures are logged, not fatal.
    */
   async run(onPlan: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { nodes, pods, uplinks, hostAddresses, cloudDevices } = this.#options.tables
+    const { nodes, pods, uplinks, hostAddresses, cloudNics, cloudDevices } = this.#options.tables
     let cancel = (): void => {}
     let first = true
     const follow = async (): Promise<void> => {
@@ -178,7 +179,7 @@ export class PathPlanner implements Disposable {
       cancel = this.#clock.after(succeeded ? REPAIR_MS : RETRY_MS, () => this.repair())
     }
     try {
-      await eachChange([nodes, pods, uplinks, hostAddresses, cloudDevices, this.#again], follow, signal)
+      await eachChange([nodes, pods, uplinks, hostAddresses, cloudNics, cloudDevices, this.#again], follow, signal)
     } finally {
       cancel()
       this.#cancelLook()

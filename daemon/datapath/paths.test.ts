@@ -261,3 +261,45 @@ test("a range that two nodes claim stays one node's; the other's pods there have
     'node n4: its range 10.1.1.0/24 is also that of node n1, which keeps it',
   ])
 })
+
+const CLOUD = { cloud: 'aws', provider: 'aws' } as const
+const cloudNodes = (ranges: boolean): NodeRow[] => [
+  { ...self, ...CLOUD, podCidrs: ranges ? self.podCidrs : [] },
+  { ...near, ...CLOUD, podCidrs: ranges ? near.podCidrs : [], cloudBlocks: ['172.30.0.32/28'] },
+  { ...far, cloud: 'gcp', provider: 'gcp', podCidrs: [], cloudBlocks: ['172.31.9.16/28'] },
+]
+const cacheText = ({ ipcache }: Paths): string[] =>
+  ipcache
+    .filter(row => !row.prefix.includes(':'))
+    .map(r => `${r.prefix} ${r.node} ${r.path.kind}${r.host ? ' host' : ''}${r.cloud ? ' cloud' : ''}`)
+
+test('what a cloud routes is told where pods have addresses of it, with a route to what another cloud does', () => {
+  const planned = plan({ nodes: cloudNodes(true), blocks: ['172.30.0.16/28'], families: [4] })
+  assert.deepEqual(cacheText(planned), [
+    '172.30.0.2/32 n2 overlay host cloud',
+    '10.1.2.0/24 n2 overlay',
+    '172.30.0.32/28 n2 overlay cloud',
+    '172.31.9.3/32 n3 overlay host',
+    '172.31.9.16/28 n3 overlay',
+  ])
+  assert.deepEqual(
+    planned.routes.map(r => `${r.dst} ${r.type ?? r.link}`),
+    [
+      '10.1.1.0/24 unreachable',
+      // What no pod has of a block ends here too.
+      '172.30.0.16/28 unreachable',
+      '10.1.2.0/24 cw-vxlan',
+      '172.31.9.16/28 cw-vxlan',
+    ],
+  )
+  assert.deepEqual(planned.problems, [])
+})
+
+test('a cloud’s own routing costs pods no header as long as none needs the overlay', () => {
+  const [own, other] = cloudNodes(false)
+  const nodes = own && other ? [own, other] : []
+  assert.equal(plan({ nodes, blocks: ['172.30.0.16/28'], families: [4] }).overlay, undefined)
+  // Pods without addresses of the cloud, here or there.
+  assert.equal(plan({ nodes, families: [4] }).overlay, 4)
+  assert.equal(plan({ nodes: cloudNodes(true).slice(0, 2), blocks: ['172.30.0.16/28'], families: [4] }).overlay, 4)
+})

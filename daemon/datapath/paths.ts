@@ -57,6 +57,8 @@ export interface Way {
 interface PrefixOf {
   readonly prefix: Prefix
   readonly family: Family
+  /** The cloud that this node is in, too, routes it. */
+  readonly cloud?: boolean
 }
 
 /** The ways to all other nodes, and what ends here. */
@@ -64,6 +66,8 @@ export interface Ways {
   readonly ways: readonly Way[]
   /** This node's own ranges. */
   readonly ends: readonly Prefix[]
+  /** Pods of this node have addresses of its network interfaces. */
+  readonly nics: boolean
   /** Underlay family of the overlay where some path uses it. */
   readonly overlay: Family | undefined
   /** Where the node's own packets to pods come from. */
@@ -87,7 +91,9 @@ export function findWays(input: WaysInput): Ways {
   const near = onLink(input.uplinkAddresses)
   const underlay = underlayFamilies(own, input.uplinkAddresses)
   const others = input.nodes.filter(n => n.name !== self).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const nics = (input.blocks ?? []).length > 0
   const ways = others.map((node): Way => {
+    const cloud = sameCloud(own, node)
     const tunnel = underlay.map(f => addressOf(node, f)).find(address => address !== undefined)
     const hop = (family: Family): Hop | undefined => {
       const via = near(node, family)
@@ -98,33 +104,40 @@ export function findWays(input: WaysInput): Ways {
     return {
       node,
       hops: node.addresses.length === 0 ? { 4: undefined, 6: undefined } : { 4: hop(4), 6: hop(6) },
-      prefixes: served([...(ranges.get(node.name) ?? []), ...(strays.get(node.name) ?? [])], input),
-      addresses: served(node.addresses.map(hostPrefix), input),
+      prefixes: [
+        ...served([...(ranges.get(node.name) ?? []), ...(strays.get(node.name) ?? [])], input),
+        ...served(node.cloudBlocks ?? [], input).map(prefix => ({ ...prefix, cloud })),
+      ],
+      addresses: served(node.addresses.map(hostPrefix), input).map(prefix => ({ ...prefix, cloud })),
     }
   })
   return {
     ways,
     ends: [...new Set(served([...(ranges.get(self) ?? []), ...(input.blocks ?? [])], input).map(p => p.prefix))],
-    overlay: overlayOf(ways),
+    nics,
+    overlay: overlayOf(ways, nics && (ranges.get(self) ?? []).length === 0),
     sources: { 4: sourceOf(own, input, 4), 6: sourceOf(own, input, 6) },
     problems: ways.flatMap(way => problemsOf(way, input)),
   }
 }
 
 /** What leads along the ways to the nodes' pods, and what ends here. */
-export function planPaths({ ways, ends, sources }: Ways, mtu: { native: number; overlay: number }): Paths {
+export function planPaths({ ways, ends, sources, nics }: Ways, mtu: { native: number; overlay: number }): Paths {
   const routes: RouteRow[] = ends.map(endOf)
   const ipcache: IpcacheRow[] = []
   for (const { node, hops, prefixes, addresses } of ways) {
     // A node's own addresses are the underlay: the host's routes to them stay as they are, only pods tunnel to them.
-    for (const { prefix, family } of addresses) {
+    for (const { prefix, family, cloud } of addresses) {
       const hop = hops[family]
-      if (hop !== undefined) ipcache.push({ ...rowOf(prefix, node.name, hop), host: true })
+      const known = nics && cloud ? { cloud: true as const } : {}
+      if (hop !== undefined) ipcache.push({ ...rowOf(prefix, node.name, hop), host: true, ...known })
     }
-    for (const { prefix, family } of prefixes) {
+    for (const { prefix, family, cloud } of prefixes) {
       const hop = hops[family]
       if (hop === undefined) continue
-      ipcache.push(rowOf(prefix, node.name, hop))
+      ipcache.push({ ...rowOf(prefix, node.name, hop), ...(nics && cloud ? { cloud: true } : {}) })
+      // What the cloud routes the host reaches by its own routes.
+      if (cloud) continue
       routes.push(...routeOf(prefix, hop, { source: sources[family], mtu: mtu[hop.kind] }))
     }
   }
@@ -209,11 +222,20 @@ function served(prefixes: readonly Prefix[], { families }: WaysInput): PrefixOf[
     .filter(({ family }) => families.includes(family))
 }
 
-/** A way that nothing leads along does not count: its header would cost every pod. */
-function overlayOf(ways: readonly Way[]): Family | undefined {
+/** Whether both are in one cloud, whose network reaches both. */
+function sameCloud(own: NodeRow | undefined, node: NodeRow): boolean {
+  return own?.cloud !== undefined && own.cloud !== 'none' && own.cloud === node.cloud
+}
+
+/**
+ * A way that nothing leads along does not count: its header would cost every pod. So where all pods are `native` ones,
+ * whose addresses the cloud routes, ways to what it routes too.
+ */
+function overlayOf(ways: readonly Way[], native: boolean): Family | undefined {
   const used = new Set<Family>()
   for (const { hops, prefixes, addresses } of ways)
-    for (const { family } of [...prefixes, ...addresses]) {
+    for (const { family, cloud } of [...prefixes, ...addresses]) {
+      if (native && cloud) continue
       const hop = hops[family]
       if (hop?.kind === 'overlay') used.add(familyIn(hop.tunnel))
     }
@@ -222,8 +244,9 @@ function overlayOf(ways: readonly Way[]): Family | undefined {
 
 function problemsOf({ node, hops, prefixes }: Way, { mode }: Pick<WaysInput, 'mode'>): string[] {
   if (node.addresses.length === 0) return [`node ${node.name}: has no InternalIP address`]
-  return prefixes.flatMap(({ prefix, family }) => {
+  return prefixes.flatMap(({ prefix, family, cloud }) => {
     const hop = hops[family]
+    if (cloud) return []
     if (hop === undefined) return `node ${node.name}: no address of a family that this node has, to reach ${prefix} by`
     if (hop.kind === 'overlay') return []
     const address = addressOf(node, family)

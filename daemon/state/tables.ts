@@ -52,6 +52,8 @@ export interface NodeRow {
   readonly cloud?: Cloud | 'none'
   /** Nodes with the same one reach each other's pods without an overlay; absent when none is known. */
   readonly nativeNetwork?: string
+  /** Blocks of its network interfaces that pods have addresses of, which its cloud routes; absent when there are none. */
+  readonly cloudBlocks?: readonly Prefix[]
   /** Addresses of its pods outside `podCidrs`, by its daemon; absent when there are none. */
   readonly podAddresses?: readonly Address[]
 }
@@ -94,6 +96,8 @@ export interface IpcacheRow {
   readonly node: string
   /** An address of the node itself, not of its pods. */
   readonly host?: true
+  /** Whatever the path: there pods are known whose addresses are of this machine's network interfaces, and go natively. */
+  readonly cloud?: true
   readonly path: { readonly kind: 'native' } | { readonly kind: 'overlay'; readonly tunnel: Address }
   /** Why this way, for people: `same link`. */
   readonly why: string

@@ -2,6 +2,7 @@
 import { CtFlags, type CtValue, EventKind, NatFlags, type NatValue, type Tuple } from '../datapath/shared.gen.ts'
 import { GATEWAY } from '../endpoint/attachment.ts'
 import { dropReason } from '../flow/drop-reasons.ts'
+import { nicHas } from '../datapath/nic-plan.ts'
 import { fromMapped16, toMapped16 } from '../kernel/ip.ts'
 import type { Address, RouteInfo } from '../kernel/kernel.ts'
 import type { FrontendRow } from '../state/service-rows.ts'
@@ -12,6 +13,7 @@ import { protocolNumber, type ReadFrame, readFrame, type TracePacket } from './f
 import { nodeBehind, type Owner, ownerOf } from './owners.ts'
 import type { RunResult } from './private-program.ts'
 import type { TraceTables } from './question.ts'
+import { type WayOut, wayOut } from './way-out.ts'
 
 /** What conntrack knew of the packet's flow before it came. */
 export interface FlowTold {
@@ -54,7 +56,7 @@ export interface TranslationTold {
 export type OutcomeTold =
   | { readonly kind: 'pod'; readonly pod: string; readonly device: string }
   | { readonly kind: 'overlay'; readonly node: string; readonly tunnel: Address; readonly device: string }
-  | { readonly kind: 'uplink'; readonly device: string; readonly via?: Address; readonly node?: string }
+  | ({ readonly kind: 'uplink'; readonly node?: string } & WayOut)
   /** To the node itself. */
   | { readonly kind: 'host' }
   /** The host's stack goes on with it, for that reason. */
@@ -243,7 +245,9 @@ export function outcomeTold(parts: OutcomeParts, run: Run, applied: Applied | un
   }
   if (result.verdict === 'drop') throw new Error('the program dropped the packet and told no reason')
   if (result.verdict === 'redirect')
-    return applied === undefined && isBack(run) ? { kind: 'answered' } : redirected(parts, frame.packet.destination)
+    return applied === undefined && isBack(run)
+      ? { kind: 'answered' }
+      : redirected(parts, frame.packet, cameBy(applied))
   return leftToStack(parts, run, frame.packet, flags)
 }
 
@@ -261,36 +265,37 @@ function toldBy(run: Run): Extract<OutcomeTold, { kind: 'dropped' }>['told'] {
   return tooBig ? 'too-big' : 'unreachable'
 }
 
-function redirected(parts: OutcomeParts, destination: Address): OutcomeTold {
+/** The interface of the flow that a packet answers. */
+function cameBy(applied: Applied | undefined): number {
+  return applied === undefined || (applied.value.flags & NatFlags.NAT_REPLY) === 0 ? 0 : applied.value.ifindex
+}
+
+function redirected(parts: OutcomeParts, packet: TracePacket, ingress = 0): OutcomeTold {
   const { tables, overlay, nodeName } = parts
+  const { source, destination } = packet
   const row = [...tables.endpoints.values()].find(e => e.addresses.includes(destination))
   if (row !== undefined) {
     const pod = ownerOf(tables, nodeName, destination)?.pod ?? destination
     return { kind: 'pod', pod, device: row.device.name }
   }
   const far = nodeBehind(tables, destination)
-  if (far?.path.kind === 'overlay' && overlay !== undefined)
+  const known = far?.cloud && [...tables.cloudDevices.values()].some(nic => nicHas(nic, source))
+  if (far?.path.kind === 'overlay' && !known && overlay !== undefined)
     return { kind: 'overlay', node: far.node, tunnel: far.path.tunnel, device: overlay.name }
-  return byRoute(parts, destination, far?.node)
+  return leaves(parts, packet, ingress)
 }
 
-function byRoute({ routeTo, linkName }: OutcomeParts, destination: Address, node: string | undefined): OutcomeTold {
-  const route = routeTo(destination)
-  const device = route === undefined ? undefined : linkName(route.link)
-  return {
-    kind: 'uplink',
-    device: device ?? 'a device that is gone',
-    ...(route?.via === undefined ? {} : { via: route.via }),
-    ...(node === undefined ? {} : { node }),
-  }
+function leaves(parts: OutcomeParts, packet: TracePacket, ingress: number): OutcomeTold {
+  const node = nodeBehind(parts.tables, packet.destination)?.node
+  return { kind: 'uplink', ...wayOut(parts, packet, ingress), ...(node === undefined ? {} : { node }) }
 }
 
 function leftToStack(parts: OutcomeParts, { entry }: Run, packet: TracePacket, flags: number): OutcomeTold {
   const { tables, overlay } = parts
   const { destination } = packet
   if (entry.program === 'pod_in') return { kind: 'pod', pod: entry.pod ?? destination, device: entry.device.name }
-  if (entry.program === 'overlay_out') return redirected(parts, destination)
-  if (entry.program === 'uplink_out') return byRoute(parts, destination, nodeBehind(tables, destination)?.node)
+  if (entry.program === 'overlay_out') return redirected(parts, packet)
+  if (entry.program === 'uplink_out') return leaves(parts, packet, 0)
   if ((flags & CtFlags.CT_VIA_STACK) !== 0) return { kind: 'stack', why: 'via-stack' }
   if (tables.hostAddresses.get(destination) !== undefined || isGateway(destination)) return { kind: 'host' }
   if (tables.formerPods.get(destination) !== undefined) return { kind: 'stack', why: 'former-pod' }

@@ -29,7 +29,16 @@ export interface TraceQuestion {
 
 export type TraceTables = Pick<
   Tables,
-  'endpoints' | 'pods' | 'hostAddresses' | 'formerPods' | 'nodes' | 'uplinks' | 'ipcache' | 'frontends' | 'services'
+  | 'endpoints'
+  | 'pods'
+  | 'hostAddresses'
+  | 'formerPods'
+  | 'nodes'
+  | 'uplinks'
+  | 'cloudDevices'
+  | 'ipcache'
+  | 'frontends'
+  | 'services'
 >
 
 export interface QuestionParts {

@@ -8,14 +8,14 @@ import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
+import { byNeed } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import { hasDraining, isIn } from './node-blocks.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
-import { plan, shortage, type World } from './plan.ts'
+import { laterMs, plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
-import { have, spare, target } from './target.ts'
 import { GROWING, Turns } from './turns.ts'
 
 export interface FleetOptions {
@@ -61,6 +61,8 @@ const CALL_MS = 1000
 const SWEEP_FROM = 8
 const LIMITS_RETRY_MS = 30_000
 const COUNT_MS = 1000
+/** More than a node makes. */
+const CALLS_OF_LIFE = 2 ** 32
 
 interface Member {
   readonly node: FleetNode
@@ -86,6 +88,7 @@ export class Fleet {
   #sweepDueMs: number
   #sweeping = false
   #swept = true
+  #lives = 0
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
@@ -132,7 +135,8 @@ export class Fleet {
       this.#apply(node.name, { kind: 'policy', policy: node.policy }, nowMs)
       return
     }
-    const state = firstState(node, before, nowMs)
+    // An answer to a node that was there before under this name must not be taken for this one's.
+    const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
     this.#members.set(node.name, { node, state, told: state, sinceMs: nowMs })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
@@ -242,10 +246,8 @@ export class Fleet {
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
-    const { restUntilMs, doubtMs = 0 } = member.state
-    const later = Math.max(restUntilMs, doubtMs)
-    if (later > nowMs) this.#due.at(name, later)
-    else if (hasDraining(member.state)) this.#due.at(name, nowMs + DRAINING_LOOK_MS)
+    const later = laterMs(member.state, nowMs)
+    if (later !== undefined) this.#due.at(name, later)
   }
 
   #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
@@ -270,26 +272,10 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
+  /** Who wants a call of that kind, in the order in which they get it. */
   #byNeed(kind: CallKind, nowMs: number): Member[] {
     const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
-    if (members.length <= 1) return members
-    const refillMs = this.#refillMs(nowMs)
-    const ranked = members.map(member => {
-      const { waitingSinceMs } = member.state
-      const starved = waitingSinceMs !== undefined && spare(member.state) < 0
-      const lacking = target(member.state, refillMs, nowMs) - have(member.state)
-      const waits = starved ? waitingSinceMs : Infinity
-      return { member, waits, spare: starved ? 0 : spare(member.state), lacking }
-    })
-    ranked.sort(
-      (a, b) =>
-        compare(a.waits, b.waits) ||
-        a.spare - b.spare ||
-        b.lacking - a.lacking ||
-        (a.member.node.name < b.member.node.name ? -1 : 1),
-    )
-    return ranked.map(({ member }) => member)
+    return members.length <= 1 ? members : byNeed(members, this.#refillMs(nowMs), nowMs)
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
@@ -389,11 +375,6 @@ export class Fleet {
   }
 }
 
-/** A node that was asked to give a block back may not answer. */
-const DRAINING_LOOK_MS = 60_000
-
 function publishesOther(a: NodeState, b: NodeState): boolean {
   return a.nics !== b.nics || a.blocks !== b.blocks || a.intents !== b.intents
 }
-
-const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)

@@ -4,6 +4,9 @@ import type { Family, Prefix } from '../../daemon/kernel/kernel.ts'
 import type { NicId, SubnetId } from './model.ts'
 import type { BlockPhase, BlockState, NicState, NodeState } from './node-state.ts'
 
+/** A node that has not answered for so long needs blocks after all, or does not run. */
+export const ANSWER_MS = 60_000
+
 /** Addresses of an IPv4 block; of an IPv6 one, which has more than a node can use, as many as a number holds. */
 export function sizeOfLength(family: Family, length: number): number {
   return 2 ** Math.min(30, widthOf(family) - length)

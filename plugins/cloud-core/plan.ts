@@ -1,7 +1,7 @@
 /** What a node's state asks of the cloud right now: every call that it would make if none cost anything. Pure. */
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { AssignCall, Call, CreateCall, Limits, NicId, Request, SubnetId } from './model.ts'
-import { blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
+import { ANSWER_MS, blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
 import type { BlockState, NicState, NodeState } from './node-state.ts'
 import { have, slotsTaken, target } from './target.ts'
 import { tokenOf } from './token.ts'
@@ -31,6 +31,9 @@ export interface World {
 /** An interface without a block is kept for so long: it may just have come. */
 const EMPTY_MS = 60_000
 
+/** A detached interface can be deleted after about so long; before, the cloud refuses. */
+const DETACH_MS = 5000
+
 /** In the order in which they are made. */
 export function plan(state: NodeState, world: World, nowMs: number): readonly Call[] {
   const { limits, observedMs, doubtMs, restUntilMs } = state
@@ -39,10 +42,21 @@ export function plan(state: NodeState, world: World, nowMs: number): readonly Ca
   if (doubtMs !== undefined) return nowMs < doubtMs ? [] : observation(state)
   if (limits.wholeWrites) return state.pending.size > 0 ? [] : wholeWrite(state, world, nowMs, limits)
   return [
-    ...sagas(state, limits),
+    ...sagas(state, nowMs, limits),
     ...growth(state, world, nowMs, limits),
     ...(world.releases ? releases(state, nowMs) : []),
   ]
+}
+
+/** When a plan may change without anything happening; undefined when it cannot. */
+export function laterMs({ restUntilMs, doubtMs = 0, nics, blocks }: NodeState, nowMs: number): number | undefined {
+  const times = [restUntilMs, doubtMs]
+  for (const { phase, sinceMs } of nics.values())
+    if (phase === 'detached') times.push(sinceMs + DETACH_MS)
+    else if (phase === 'ready') times.push(sinceMs + EMPTY_MS)
+  for (const { phase, sinceMs } of blocks.values()) if (phase === 'draining') times.push(sinceMs + ANSWER_MS)
+  const later = times.filter(ms => ms > nowMs)
+  return later.length === 0 ? undefined : Math.min(...later)
 }
 
 /** Nobody can have more: what is still needed and why no call brings it. Undefined while all is well or under way. */
@@ -61,7 +75,7 @@ function observation(state: NodeState): readonly Call[] {
 }
 
 /** The next step of each interface that comes or goes. */
-function sagas(state: NodeState, limits: Limits): Call[] {
+function sagas(state: NodeState, nowMs: number, limits: Limits): Call[] {
   const calls: Call[] = []
   for (const { token, subnet, length, count } of state.intents.values())
     if (!isPending(state, call => call.kind === 'create' && call.token === token))
@@ -77,7 +91,7 @@ function sagas(state: NodeState, limits: Limits): Call[] {
       calls.push({ kind: 'attach', nic: nic.id, index: lowestFree(taken, state.policy.firstNic), token: nic.token })
     if (nic.phase === 'attached') calls.push({ kind: 'protect', nic: nic.id })
     if (nic.phase === 'leaving') calls.push({ kind: 'detach', nic: nic.id })
-    if (nic.phase === 'detached') calls.push({ kind: 'delete', nic: nic.id })
+    if (nic.phase === 'detached' && nowMs - nic.sinceMs >= DETACH_MS) calls.push({ kind: 'delete', nic: nic.id })
   }
   return calls
 }

@@ -16,7 +16,7 @@ import { A, B, type Both, FAMILIES, HOST, NIC, NIC_MAC, NIC_ROUTER, ROUTER, UPLI
 
 export type Nic = 'first' | 'second'
 /** A frame as it leaves by an interface for its router, and as it comes in. */
-const OUT: Readonly<Record<Nic, Layer>> = {
+export const OUT: Readonly<Record<Nic, Layer>> = {
   first: eth({ src: UPLINK_MAC, dst: ROUTER.mac }),
   second: eth({ src: NIC_MAC, dst: NIC_ROUTER.mac }),
 }

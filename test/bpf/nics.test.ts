@@ -12,11 +12,12 @@ import {
 } from '../../daemon/datapath/shared.gen.ts'
 import { type Layer, packet, payload } from '../support/packet.ts'
 import { packetText } from '../support/packet-text.ts'
-import { tcp, udp } from '../support/packet-transport.ts'
+import { icmp, icmpv6, quote, tcp, udp } from '../support/packet-transport.ts'
 import { counts } from './effects.ts'
-import { IN, NicNode } from './nic-node.ts'
+import { IN, NicNode, OUT } from './nic-node.ts'
 import { compilePrograms } from './node.ts'
 import { giveAddresses, KNOWING } from './outside.ts'
+import { sourcePort } from './service-node.ts'
 import { BACKEND_PORT, clearServices, makeService, SERVICE_PORT } from './service-maps.ts'
 import {
   A,
@@ -154,6 +155,50 @@ for (const f of FAMILIES)
         await at.leaves('first', ip(f, HOST, ELSEWHERE, 63), opens(BACKEND_PORT), at.mark)
         at.behind.first.send(packet(IN.first, ip(f, ELSEWHERE, HOST), answers(BACKEND_PORT), at.mark))
         await at.leaves(by, ip(f, address, OUTSIDE, 63), answers(SERVICE_PORT), at.mark)
+      })
+    }
+
+    for (const by of ['first', 'second'] as const) {
+      test(`what the host answers to who came to a load balancer’s address by the ${by} goes back by it`, async () => {
+        serve(VIP, HOST)
+        const came = [IN[by], ip(f, OUTSIDE, VIP), opens(SERVICE_PORT)]
+        assert.equal(at.node.send('uplink_in', by === 'first' ? 'uplink' : 'nic', came).verdict, 'stack')
+        at.host.first.send(packet(OUT.first, ip(f, HOST, OUTSIDE), answers(BACKEND_PORT), at.mark))
+        await at.leaves(by, ip(f, VIP, OUTSIDE), answers(SERVICE_PORT), at.mark)
+      })
+
+      test(`an error about what came to a load balancer’s address by the ${by} goes back by it`, async () => {
+        serve(VIP, A)
+        const asks = udp({ sport: 2048, dport: SERVICE_PORT })
+        makeService(at.node.object('pod'), {
+          address: VIP[f],
+          port: SERVICE_PORT,
+          protocol: 'udp',
+          scope: 'outside',
+          backends: [A[f]],
+        })
+        at.node.send('uplink_in', by === 'first' ? 'uplink' : 'nic', [IN[by], ip(f, OUTSIDE, VIP), asks, at.mark])
+        const unreachable = f === 4 ? icmp({ type: 3, code: 3 }) : icmpv6({ type: 1, code: 4 })
+        const about = (dst: Both, dport: number): Layer =>
+          quote(ip(f, OUTSIDE, dst, 63), udp({ sport: 2048, dport }), at.mark)
+        at.pods.a.send(packet(fromPod(A), ip(f, A, OUTSIDE), unreachable, about(A, BACKEND_PORT)))
+        await at.leaves(by, ip(f, VIP, OUTSIDE, 63), unreachable, about(VIP, SERVICE_PORT))
+      })
+
+      test(`answers of another node to who came by the ${by} turn around in front of the stack only if that is theirs`, () => {
+        serve(VIP, ELSEWHERE)
+        const device = by === 'first' ? 'uplink' : 'nic'
+        const asks = (flags: string): Layer => tcp({ sport: 2048, dport: SERVICE_PORT, flags })
+        const asked = at.node.send('uplink_in', device, [IN[by], ip(f, OUTSIDE, VIP), asks('S')])
+        const port = sourcePort(asked.bytes, f)
+        const answer = (flags: string): Layer[] => [
+          IN.first,
+          ip(f, ELSEWHERE, HOST),
+          tcp({ sport: BACKEND_PORT, dport: port, flags }),
+        ]
+        assert.equal(at.node.send('uplink_in', 'uplink', answer('SA')).verdict, 'redirect')
+        assert.equal(at.node.send('uplink_in', device, [IN[by], ip(f, OUTSIDE, VIP), asks('A')]).verdict, 'redirect')
+        assert.equal(at.node.sendXdp(answer('A')).verdict, by === 'first' ? 'turn' : 'pass')
       })
     }
 

@@ -55,6 +55,8 @@ export class NodeJoin {
   readonly #table: Table<NodeRow>
   readonly #cloud: CloudTables
   readonly #ownName: string
+  /** As of the last time that all rows were written. */
+  #ownSeen = ''
   #nodes: ReadonlyMap<string, OfNode<NodeObject>> = new Map()
   #networks: ReadonlyMap<string, OfNode<NetworkWithCloud>> = new Map()
   readonly nodes: RowTarget<OfNode<NodeObject>>
@@ -76,6 +78,7 @@ export class NodeJoin {
   }
 
   #writeAll(): void {
+    this.#ownSeen = JSON.stringify(this.#own)
     replaceRows(
       this.#table,
       [...this.#nodes.values()].map(node => this.#joined(node)),
@@ -84,7 +87,15 @@ export class NodeJoin {
   }
 
   #write(name: string): void {
-    if (name === this.#ownName) this.#writeCloud()
+    if (name === this.#ownName) {
+      this.#writeCloud()
+      const own = JSON.stringify(this.#own)
+      if (own !== this.#ownSeen) {
+        this.#ownSeen = own
+        this.#writeAll()
+        return
+      }
+    }
     const node = this.#nodes.get(name)
     if (node === undefined) {
       this.#table.delete(name)
@@ -100,7 +111,24 @@ export class NodeJoin {
   }
 
   #joined(node: OfNode<NodeObject>): NodeRow {
-    return joinNode(node.row, this.#networkOf(node))
+    const { cloudBlocks, ...row } = joinNode(node.row, this.#networkOf(node))
+    return cloudBlocks !== undefined && this.#needsBlocks(row.cloud) ? { ...row, cloudBlocks } : row
+  }
+
+  /**
+   * Whether this node must know which blocks nodes of a cloud have. In its own the cloud routes them, as long as all of its
+   * pods have addresses of the cloud; elsewhere, and for other pods, the overlay does. They are many, and change often.
+   */
+  #needsBlocks(cloud: NodeRow['cloud']): boolean {
+    const { ranges, cloud: own } = this.#own
+    return ranges || own !== cloud
+  }
+
+  /** What of this node the rows of all others depend on. */
+  get #own(): { readonly ranges: boolean; readonly cloud: NodeRow['cloud'] } {
+    const node = this.#nodes.get(this.#ownName)
+    const row = node && joinNode(node.row, this.#networkOf(node))
+    return { ranges: (row?.podCidrs.length ?? 0) > 0, cloud: row?.cloud }
   }
 
   /** The NodeNetwork of another Node that had the name says nothing of this one. */
