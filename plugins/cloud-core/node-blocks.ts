@@ -62,8 +62,3 @@ export function withPhase(
 export function isIn({ nics }: Pick<NodeState, 'nics'>, subnets: ReadonlySet<SubnetId>): boolean {
   return subnets.size > 0 && [...nics.values()].some(({ subnet }) => subnets.has(subnet))
 }
-
-export function hasDraining({ blocks }: Pick<NodeState, 'blocks'>): boolean {
-  for (const { phase } of blocks.values()) if (phase === 'draining') return true
-  return false
-}
