@@ -183,6 +183,8 @@ function choosing(lab: Lab, here: string, { pod, host, outside }: Askers): Way[]
       },
     ]
   })
+  // The VPC drops what bears the address of another machine.
+  if (lab.options.cloud !== undefined) return ways.filter(({ to }) => to?.name !== nodePort(host, 'direct')?.name)
   const direct = { from: outside, to: nodePort(host, 'direct'), port: DIRECT_NODE_PORT, reaches: true }
   return [...ways, { name: 'outside → node port, direct', ...direct }]
 }
