@@ -178,7 +178,7 @@ export class Fleet {
     this.#apply(name, { kind: 'failed', id, failure }, nowMs)
   }
 
-  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+  swept({ nics, subnets, machines }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
     this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
@@ -186,7 +186,10 @@ export class Fleet {
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
+    const seen = machines && new Set(machines)
     for (const { node } of this.#members.values()) {
+      // One that came since the look began, or whose account could not be looked at.
+      if (seen?.has(node.machine) === false) continue
       const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
       this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
     }
