@@ -178,7 +178,7 @@ export class Fleet {
     this.#apply(name, { kind: 'failed', id, failure }, nowMs)
   }
 
-  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+  swept({ nics, subnets, machines }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
     const changed = this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
@@ -186,10 +186,11 @@ export class Fleet {
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
+    const seen = machines && new Set(machines)
     for (const member of this.#members.values()) {
       const { name, machine } = member.node
-      // Of one that has joined since, or that its cloud was not asked for, the look says nothing.
-      if (!this.#lookedAt.has(name)) continue
+      // Of one that has joined since, or whose account could not be looked at, the look says nothing.
+      if (!this.#lookedAt.has(name) || seen?.has(machine) === false) continue
       const own = [...(byMachine.get(machine) ?? []), ...(byNode.get(name) ?? [])]
       this.#apply(name, { kind: 'observed', startedMs, nics: own }, nowMs)
       // With an interface the ranges of its subnet are published.
