@@ -16,7 +16,8 @@ import { createEndpoints, type Endpoints } from './endpoint/endpoints.ts'
 import { faultFrom } from './endpoint/kill-at.ts'
 import type { Flows } from './flow/flows.ts'
 import type { Ground } from './ground.ts'
-import { toMapped16 } from './kernel/ip.ts'
+import { prefixContains, toMapped16 } from './kernel/ip.ts'
+import type { Address, Prefix } from './kernel/kernel.ts'
 import type { Nat } from './nat/nat.ts'
 import { describe } from './observe/describe.ts'
 import type { Problem } from './plugin.ts'
@@ -116,9 +117,16 @@ function endpointsOptions(ground: Ground, up: Upcoming): Parameters<typeof creat
 async function admit({ plugins, tables }: Ground, datapath: Datapath, key: string, signal: AbortSignal): Promise<void> {
   const pod = tables.endpoints.get(key)
   if (pod === undefined) return
+  const nics = [...tables.cloudDevices].filter(({ blocks }) => blocks.some(block => holds(block, pod.addresses)))
+  const { revision: waysRevision } = tables.cloudDevices
+  await Promise.all(nics.map(({ id }) => datapath.nicWays.settled(id, waysRevision, signal)))
   const admitting = [...plugins.parts.values()].flatMap(parts => parts.admit?.(pod, signal) ?? [])
   if (admitting.length === 0) return
   await Promise.all(admitting)
   const { revision } = tables.egressPaths
   await Promise.all(pod.addresses.map(address => datapath.egressPaths.settled(address, revision, signal)))
+}
+
+function holds(block: Prefix, addresses: readonly Address[]): boolean {
+  return addresses.some(address => prefixContains(block, address))
 }

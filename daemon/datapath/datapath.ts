@@ -92,6 +92,10 @@ export class Datapath implements AsyncDisposable {
   readonly #sysctls: Attempts
   readonly #departed = new Departed(() => this.#set.departed)
 
+  get nicWays(): Nics['ways'] {
+    return this.#nics.ways
+  }
+
   /** Makes devices and sysctls, loads and attaches the programs. Throws what loading or the kernel throws. */
   static async start(options: DatapathOptions): Promise<Datapath> {
     await using stack = new AsyncDisposableStack()

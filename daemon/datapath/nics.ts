@@ -33,6 +33,8 @@ const RETRY_MS = 10_000
 
 export class Nics {
   readonly reconcilers: readonly Reconciler<CloudDeviceRow>[]
+  /** Carries table `cloudDevices`; ADD waits for those that a pod's packets leave by. */
+  readonly ways: Reconciler<CloudDeviceRow>
   readonly #options: NicsOptions
   readonly #rules: Reconciler<CloudDeviceRow>
   readonly #routesKnown: () => void
@@ -44,7 +46,7 @@ export class Nics {
     this.#managers = new Attempts('managers of the host’s network could not be told which interfaces are pods’', log)
     this.#routesKnown = tables.routes.initializer(NIC_ROUTES)
     const table = tables.cloudDevices
-    const ways = new Reconciler({
+    this.ways = new Reconciler({
       log,
       metrics,
       name: 'nic-way-map',
@@ -59,7 +61,7 @@ export class Nics {
       table,
       target: nicRuleTarget(kernel.net, row => (this.#byRules ? nicRules(row) : [])),
     })
-    this.reconcilers = [ways, this.#rules]
+    this.reconcilers = [this.ways, this.#rules]
   }
 
   get problems(): readonly string[] {

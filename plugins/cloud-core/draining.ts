@@ -1,12 +1,9 @@
 /** Which blocks a node is asked to give no more of, and when that is taken back. Pure. */
 import { parsePrefix } from '../../daemon/kernel/ip.ts'
-import { inUse, sizeOfBlock, withPhase } from './node-blocks.ts'
+import { ANSWER_MS, inUse, sizeOfBlock, withPhase } from './node-blocks.ts'
 import type { BlockState, NodeState } from './node-state.ts'
 import type { World } from './plan.ts'
 import { have, target } from './target.ts'
-
-/** A node that has not answered for so long needs them after all, or does not run. */
-const ANSWER_MS = 60_000
 
 /**
  * What is above the target by more than the policy lets stand, of blocks that are idle for long: those of the interface

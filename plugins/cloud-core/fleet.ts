@@ -4,17 +4,17 @@
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
 import { arrives } from './arrivals.ts'
-import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
+import { byNeed, type Need, needOf } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
+import { isIn } from './node-blocks.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
-import { plan, shortage, type World } from './plan.ts'
+import { laterMs, plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
 import { type DemandEvent, firstState, type NodeEvent, published, step } from './step.ts'
 import { Subnets } from './subnets.ts'
-import { have, spare, target } from './target.ts'
 import { GROWING, Turns } from './turns.ts'
 
 export interface FleetOptions {
@@ -60,10 +60,14 @@ const CALL_MS = 1000
 const SWEEP_FROM = 8
 const LIMITS_RETRY_MS = 30_000
 const COUNT_MS = 1000
+/** More than a node makes. */
+const CALLS_OF_LIFE = 2 ** 32
 
 interface Member {
   readonly node: FleetNode
   state: NodeState
+  /** As of when its plan was made. */
+  need: Need
   /** What was published last. */
   told: NodeState | undefined
 }
@@ -83,7 +87,10 @@ export class Fleet {
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  /** Nodes that the look at everything which is under way is about: of others it may show nothing. */
+  #lookedAt = new Set<string>()
   #swept = true
+  #lives = 0
 
   constructor(options: FleetOptions, nowMs: number) {
     this.#options = options
@@ -110,12 +117,9 @@ export class Fleet {
   get failure(): Failure | undefined {
     return this.#composure.failure
   }
-  budgets(): ReadonlyMap<string, Bucket> {
-    return this.#turns.buckets
-  }
-  /** Nodes that wait for their turn, by kind of call. */
-  queued(): ReadonlyMap<CallKind, number> {
-    return new Map([...this.#turns.wanting].map(([kind, nodes]) => [kind, nodes.size]))
+  /** Budgets, and who waits for which. */
+  get turns(): Turns {
+    return this.#turns
   }
   shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
     const member = this.#members.get(name)
@@ -130,8 +134,10 @@ export class Fleet {
       this.#apply(node.name, { kind: 'policy', policy: node.policy }, nowMs)
       return
     }
-    const state = firstState(node, before, nowMs)
-    this.#members.set(node.name, { node, state, told: state })
+    // An answer to a node that was there before under this name must not be taken for this one's.
+    const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
+    this.#lookedAt.delete(node.name)
+    this.#members.set(node.name, { node, state, need: needOf(state, 0, nowMs), told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
   }
@@ -172,20 +178,25 @@ export class Fleet {
     this.#apply(name, { kind: 'failed', id, failure }, nowMs)
   }
 
-  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+  swept({ nics, subnets, machines }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
-    this.#subnets.saw(subnets)
+    const changed = this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
     const byNode = Map.groupBy(
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
-    for (const { node } of this.#members.values()) {
-      const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
-      this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
+    const seen = machines && new Set(machines)
+    for (const member of this.#members.values()) {
+      const { name, machine } = member.node
+      // Of one that has joined since, or whose account could not be looked at, the look says nothing.
+      if (!this.#lookedAt.has(name) || seen?.has(machine) === false) continue
+      const own = [...(byMachine.get(machine) ?? []), ...(byNode.get(name) ?? [])]
+      this.#apply(name, { kind: 'observed', startedMs, nics: own }, nowMs)
+      // With an interface the ranges of its subnet are published.
+      if (isIn(member.state, changed)) member.told = undefined
     }
-    const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    this.#leftovers.look(nics, states, startedMs)
+    this.#leftovers.look(nics, new Map([...this.#members].map(([name, { state }]) => [name, state])), startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -223,6 +234,7 @@ export class Fleet {
     if (member === undefined) return
     const { state } = step(member.state, event, nowMs)
     member.state = state
+    if (!this.#sweeping && this.#subnets.seek(state)) this.#sweepDueMs = nowMs
     const soon = event.kind === 'demand' ? nowMs + WINDOW_MS : nowMs
     this.#due.at(name, soon)
   }
@@ -235,10 +247,9 @@ export class Fleet {
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
-    const { restUntilMs, doubtMs = 0 } = member.state
-    const later = Math.max(restUntilMs, doubtMs)
-    if (later > nowMs) this.#due.at(name, later)
-    else if (hasDraining(member.state)) this.#due.at(name, nowMs + DRAINING_LOOK_MS)
+    member.need = needOf(member.state, world.refillMs, nowMs)
+    const later = laterMs(member.state, nowMs)
+    if (later !== undefined) this.#due.at(name, later)
   }
 
   #grant(kind: CallKind, calls: Map<string, Pending[]>, nowMs: number): void {
@@ -247,7 +258,7 @@ export class Fleet {
     const reserve = this.#turns.reserve(kind)
     let growing = GROWING.has(kind) ? this.#composure.growthCalls(nowMs) : Infinity
     if (bucket.tokens(nowMs) <= reserve) return
-    for (const member of this.#byNeed(kind, nowMs)) {
+    for (const member of byNeed(this.#wanting(kind))) {
       const world = this.#world(member.node, nowMs)
       while (growing > 0 && bucket.tokens(nowMs) > reserve) {
         const next = step(member.state, { kind: 'granted', call: kind, world }, nowMs)
@@ -263,26 +274,13 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind: those with pods that wait first, the longest wait first; then who has least to spare. */
-  #byNeed(kind: CallKind, nowMs: number): Member[] {
-    const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
-    if (members.length <= 1) return members
-    const refillMs = this.#refillMs(nowMs)
-    const ranked = members.map(member => {
-      const { waitingSinceMs } = member.state
-      const starved = waitingSinceMs !== undefined && spare(member.state) < 0
-      const lacking = target(member.state, refillMs, nowMs) - have(member.state)
-      const waits = starved ? waitingSinceMs : Infinity
-      return { member, waits, spare: starved ? 0 : spare(member.state), lacking }
-    })
-    ranked.sort(
-      (a, b) =>
-        compare(a.waits, b.waits) ||
-        a.spare - b.spare ||
-        b.lacking - a.lacking ||
-        (a.member.node.name < b.member.node.name ? -1 : 1),
-    )
-    return ranked.map(({ member }) => member)
+  #wanting(kind: CallKind): Member[] {
+    const members: Member[] = []
+    for (const name of this.#turns.wanting.get(kind) ?? []) {
+      const member = this.#members.get(name)
+      if (member !== undefined) members.push(member)
+    }
+    return members
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
@@ -308,6 +306,7 @@ export class Fleet {
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
+    this.#lookedAt = new Set(this.#members.keys())
     return true
   }
 
@@ -382,18 +381,6 @@ export class Fleet {
   }
 }
 
-/** A node that was asked to give a block back may not answer. */
-const DRAINING_LOOK_MS = 60_000
-
 function publishesOther(a: NodeState, b: NodeState): boolean {
   return a.nics !== b.nics || a.blocks !== b.blocks || a.intents !== b.intents
-}
-
-function hasDraining({ blocks }: NodeState): boolean {
-  for (const { phase } of blocks.values()) if (phase === 'draining') return true
-  return false
-}
-
-function compare(a: number, b: number): number {
-  return a === b ? 0 : a < b ? -1 : 1
 }

@@ -4,13 +4,17 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Prefix } from '../../daemon/kernel/kernel.ts'
-import type { NicId, SeenNic } from './model.ts'
+import type { Failure, NicId, SeenNic } from './model.ts'
 import type { BlockState, Intent, NicPhase, NicState, NodeState } from './node-state.ts'
+import { restMs } from './rest.ts'
 
 /** A look that begins so long after a change shows it. EC2 gives no figure; changes are mostly seen within a second or two. */
 export const LAG_MS = 10_000
 /** So many looks must lack something before it is gone. */
 const GONE_AFTER = 2
+
+/** After something that works. */
+export const WELL = { failures: 0, failing: undefined, failure: undefined, restUntilMs: 0 } as const
 
 export interface Look {
   readonly startedMs: number
@@ -23,8 +27,9 @@ export function observed(state: NodeState, look: Look, nowMs: number): NodeState
   const cleared = state.doubtMs !== undefined && look.startedMs >= state.doubtMs
   const { nics, intents } = mergeNics(state, look, nowMs)
   const { blocks, lastBorn } = mergeBlocks({ ...state, nics }, look, nowMs)
-  return {
+  const next: NodeState = {
     ...state,
+    ...(state.failing === 'observe' ? WELL : {}),
     // What has not changed stays the same object: whoever publishes it goes by that.
     nics: same(state.nics, nics) ? state.nics : nics,
     blocks: same(state.blocks, blocks) ? state.blocks : blocks,
@@ -33,6 +38,14 @@ export function observed(state: NodeState, look: Look, nowMs: number): NodeState
     observedMs: look.startedMs,
     doubtMs: cleared ? undefined : state.doubtMs,
   }
+  return [...nics.values()].some(({ index }) => index === 0) ? next : unseen(next, state.failures + 1, nowMs)
+}
+
+/** Every machine has a first interface: where none is shown the machine is gone, or so new that looks do not show it. */
+function unseen(state: NodeState, failures: number, nowMs: number): NodeState {
+  const failure: Failure = { kind: 'gone', message: 'the cloud shows no interface of the machine' }
+  const restUntilMs = Math.max(state.restUntilMs, nowMs + restMs(failures))
+  return { ...state, observedMs: undefined, failing: 'observe', failures, failure, restUntilMs }
 }
 
 function mergeNics(state: NodeState, { startedMs, nics: seen }: Look, nowMs: number) {

@@ -1,9 +1,9 @@
 /** What a node's state asks of the cloud right now: every call that it would make if none cost anything. Pure. */
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { AssignCall, Call, CreateCall, Limits, NicId, Request, SubnetId } from './model.ts'
-import { blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
+import { ANSWER_MS, blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
 import type { BlockState, NicState, NodeState } from './node-state.ts'
-import { have, slotsTaken, target } from './target.ts'
+import { have, slotsTaken, spare, target } from './target.ts'
 import { tokenOf } from './token.ts'
 
 export interface SubnetState {
@@ -31,6 +31,9 @@ export interface World {
 /** An interface without a block is kept for so long: it may just have come. */
 const EMPTY_MS = 60_000
 
+/** A detached interface can be deleted after about so long; before, the cloud refuses. */
+const DETACH_MS = 5000
+
 /** In the order in which they are made. */
 export function plan(state: NodeState, world: World, nowMs: number): readonly Call[] {
   const { limits, observedMs, doubtMs, restUntilMs } = state
@@ -39,17 +42,28 @@ export function plan(state: NodeState, world: World, nowMs: number): readonly Ca
   if (doubtMs !== undefined) return nowMs < doubtMs ? [] : observation(state)
   if (limits.wholeWrites) return state.pending.size > 0 ? [] : wholeWrite(state, world, nowMs, limits)
   return [
-    ...sagas(state, limits),
+    ...sagas(state, nowMs, limits),
     ...growth(state, world, nowMs, limits),
     ...(world.releases ? releases(state, nowMs) : []),
   ]
 }
 
-/** Nobody can have more: what is still needed and why no call brings it. Undefined while all is well or under way. */
+/** When a plan may change without anything happening; undefined when it cannot. */
+export function laterMs({ restUntilMs, doubtMs = 0, nics, blocks }: NodeState, nowMs: number): number | undefined {
+  const times = [restUntilMs, doubtMs]
+  for (const { phase, sinceMs } of nics.values())
+    if (phase === 'detached') times.push(sinceMs + DETACH_MS)
+    else if (phase === 'ready') times.push(sinceMs + EMPTY_MS)
+  for (const { phase, sinceMs } of blocks.values()) if (phase === 'draining') times.push(sinceMs + ANSWER_MS)
+  const later = times.filter(ms => ms > nowMs)
+  return later.length === 0 ? undefined : Math.min(...later)
+}
+
+/** Nothing is left for a pod that comes, and no call brings more: for want of what. Undefined while all is well or under way. */
 export function shortage(state: NodeState, world: World, nowMs: number): 'machine' | 'subnets' | undefined {
   const { limits } = state
   if (limits === undefined || state.observedMs === undefined || state.doubtMs !== undefined) return undefined
-  if (target(state, world.refillMs, nowMs) - have(state) <= state.policy.preAllocate) return undefined
+  if (spare(state) > 0 || target(state, world.refillMs, nowMs) <= have(state)) return undefined
   if (growth(state, { ...world, growth: true }, nowMs, limits).length > 0 || state.pending.size > 0) return undefined
   const full = [...world.subnets.values()].some(({ fullUntilMs }) => nowMs < fullUntilMs)
   return full || world.choices.length === 0 ? 'subnets' : 'machine'
@@ -61,7 +75,7 @@ function observation(state: NodeState): readonly Call[] {
 }
 
 /** The next step of each interface that comes or goes. */
-function sagas(state: NodeState, limits: Limits): Call[] {
+function sagas(state: NodeState, nowMs: number, limits: Limits): Call[] {
   const calls: Call[] = []
   for (const { token, subnet, length, count } of state.intents.values())
     if (!isPending(state, call => call.kind === 'create' && call.token === token))
@@ -77,7 +91,7 @@ function sagas(state: NodeState, limits: Limits): Call[] {
       calls.push({ kind: 'attach', nic: nic.id, index: lowestFree(taken, state.policy.firstNic), token: nic.token })
     if (nic.phase === 'attached') calls.push({ kind: 'protect', nic: nic.id })
     if (nic.phase === 'leaving') calls.push({ kind: 'detach', nic: nic.id })
-    if (nic.phase === 'detached') calls.push({ kind: 'delete', nic: nic.id })
+    if (nic.phase === 'detached' && nowMs - nic.sinceMs >= DETACH_MS) calls.push({ kind: 'delete', nic: nic.id })
   }
   return calls
 }
@@ -85,12 +99,13 @@ function sagas(state: NodeState, limits: Limits): Call[] {
 /** Where room is first, in new interfaces then, all at once. */
 function growth(state: NodeState, world: World, nowMs: number, limits: Limits): Call[] {
   if (!world.growth) return []
-  const wanted = requests(state, world, nowMs, limits)
+  const single = new Single(world)
+  const wanted = requests(state, world, nowMs, limits, single)
   const calls: Call[] = wanted.requests.map((request): AssignCall => ({ kind: 'assign', ...request }))
   let { need } = wanted
   let count = state.nics.size + state.intents.size
   for (let n = 1; need > 0 && count < limits.nics; n++, count++) {
-    const create = creation(state, world, nowMs, limits, need, n)
+    const create = creation(state, world, nowMs, limits, single, need, n)
     if (create === undefined) break
     calls.push(create)
     need -= create.count * sizeOfLength(4, create.length)
@@ -103,26 +118,24 @@ function creation(
   world: World,
   nowMs: number,
   limits: Limits,
+  single: Single,
   need: number,
   n: number,
 ): CreateCall | undefined {
   for (const subnet of world.choices) {
     const [length] = lengthsIn(state, world, nowMs, limits, subnet)
     if (length === undefined) continue
-    const count = Math.min(
-      limits.slots,
-      Math.ceil(need / sizeOfLength(4, length)),
-      new Single(world).atMost(subnet, length),
-    )
+    const count = Math.min(limits.slots, Math.ceil(need / sizeOfLength(4, length)), single.atMost(subnet, length))
+    if (count <= 0) continue
+    single.asked(subnet, length, count)
     return { kind: 'create', token: tokenOf(state.uid, state.lastIntent + n), subnet, length, count }
   }
   return undefined
 }
 
 /** What existing interfaces have room for, and how many addresses are still needed beyond that. */
-function requests(state: NodeState, world: World, nowMs: number, limits: Limits) {
+function requests(state: NodeState, world: World, nowMs: number, limits: Limits, single = new Single(world)) {
   const found: Request[] = []
-  const single = new Single(world)
   let need = target(state, world.refillMs, nowMs) - have(state)
   for (const nic of byIndex(state)) {
     if (!isUsable(state, nic) || nic.phase !== 'ready') continue

@@ -3,20 +3,15 @@ import type { Prefix } from '../../daemon/kernel/kernel.ts'
 import type { Failure, FailureKind, NicId, Reply, SeenNic, WriteCall } from './model.ts'
 import { blocksOn, withPhase } from './node-blocks.ts'
 import type { BlockState, Intent, NicState, NodeState, Pending } from './node-state.ts'
-import { LAG_MS, observed } from './observed.ts'
-
-/** Rests between failures of a node double from the first to the last. */
-const FIRST_REST_MS = 1000
-const LONGEST_REST_MS = 300_000
+import { LAG_MS, observed, WELL } from './observed.ts'
+import { restMs } from './rest.ts'
 
 export function replied(state: NodeState, id: number, reply: Reply, nowMs: number): NodeState {
   const pending = state.pending.get(id)
   if (pending === undefined) return state
-  const { kind } = pending.call
   // That a look has been had does not mean that changes work.
-  const over = kind !== 'observe' || state.failing === 'observe'
-  const well = { failures: 0, failing: undefined, failure: undefined, restUntilMs: 0 }
-  return carriedOut({ ...without(state, id), ...(over ? well : {}) }, pending, reply, nowMs)
+  const well = pending.call.kind === 'observe' ? {} : WELL
+  return carriedOut({ ...without(state, id), ...well }, pending, reply, nowMs)
 }
 
 export function failed(state: NodeState, id: number, failure: Failure, nowMs: number): NodeState {
@@ -29,13 +24,13 @@ export function failed(state: NodeState, id: number, failure: Failure, nowMs: nu
     undone || (failure.kind === 'gone' && call.kind === 'create') ? reverted(before, pending, failure, nowMs) : before
   const failures = state.failures + 1
   // Of the subnet others are told; the budget sees to what was throttled.
-  const restMs = isOfOthers(failure) ? 0 : Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(20, failures - 1))
+  const rest = isOfOthers(failure) ? 0 : restMs(failures)
   return {
     ...next,
     failures,
     failing: call.kind,
     failure,
-    restUntilMs: Math.max(next.restUntilMs, nowMs + Math.max(restMs, failure.retryAfterMs ?? 0)),
+    restUntilMs: Math.max(next.restUntilMs, nowMs + Math.max(rest, failure.retryAfterMs ?? 0)),
     doubtMs: doubt === undefined ? next.doubtMs : Math.max(doubt, next.doubtMs ?? 0),
   }
 }
@@ -163,8 +158,7 @@ function withNew(state: NodeState, nic: NicId, came: readonly Prefix[], nowMs: n
   const since = { sinceMs: nowMs, missed: 0, missedMs: 0 }
   for (const block of came) {
     const before = blocks.get(block)
-    if (before?.nic === nic && before.phase === 'releasing') blocks.set(block, { ...before, ...since })
-    else if (before?.nic !== nic || before.phase === 'released')
+    if (before?.nic !== nic || before.phase === 'released')
       blocks.set(block, { block, nic, phase: 'allocatable', born: ++born, ...since })
   }
   return { ...state, blocks, lastBorn: born }

@@ -1,5 +1,5 @@
 /** Who holds which address of one pool and family, and which addresses cool down. Pure bookkeeping; times are given. */
-import { canonicalAddress, formatAddress, type IpAddress, parseAddress } from '../../daemon/kernel/ip.ts'
+import { canonicalAddress, formatAddress, type IpAddress, parseAddress, widthOf } from '../../daemon/kernel/ip.ts'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { Lease } from '../../daemon/plugin.ts'
 import type { AddressRange } from './range.ts'
@@ -27,6 +27,8 @@ export class Leases {
   readonly #family: Family
   readonly #fullestFirst: boolean
   #ranges: readonly AddressRange[] = []
+  /** The ranges by length and first address: a cloud may give addresses one by one. */
+  #index: ReadonlyMap<number, ReadonlyMap<bigint, AddressRange>> = new Map()
   readonly #byOwner = new Map<string, Lease>()
   readonly #byAddress = new Map<bigint, string>()
   /** When each may be given again; in order, as all cool down for the same time. */
@@ -51,6 +53,10 @@ export class Leases {
   /** Replaces the ranges; what is held, cooling or somebody else's in them is marked taken. */
   setRanges(ranges: readonly AddressRange[]): void {
     this.#ranges = ranges
+    const byLength = Map.groupBy(ranges, range => range.prefix.length)
+    this.#index = new Map(
+      [...byLength].map(([length, same]) => [length, new Map(same.map(range => [range.prefix.value, range]))]),
+    )
     for (const value of [...this.#byAddress.keys(), ...this.#cooling.keys(), ...this.#foreign])
       this.#rangeOf(value)?.take(value)
   }
@@ -80,7 +86,7 @@ export class Leases {
   }
   /** Whether some range gives this address at all. */
   gives(address: IpAddress): boolean {
-    return address.family === this.#family && this.#ranges.some(range => range.gives(address))
+    return address.family === this.#family && this.#rangeOf(address.value)?.gives(address) === true
   }
   /** Whether somebody else on the node has this address. */
   isForeign(value: bigint): boolean {
@@ -107,14 +113,14 @@ export class Leases {
   }
 
   #lowestOfFullest(): bigint | undefined {
-    let best: { readonly value: bigint; readonly fill: number } | undefined
-    for (const range of this.#ranges) {
-      const value = range.lowestFree()
-      if (value === undefined) continue
-      const { fill } = range
-      if (!best || fill > best.fill || (fill === best.fill && value < best.value)) best = { value, fill }
+    const left = new Set(this.#ranges)
+    for (;;) {
+      let best: AddressRange | undefined
+      for (const range of left) if (best === undefined || isFuller(range, best)) best = range
+      const value = best?.lowestFree()
+      if (best === undefined || value !== undefined) return value
+      left.delete(best)
     }
-    return best?.value
   }
 
   #lowestOfFirst(): bigint | undefined {
@@ -190,6 +196,17 @@ export class Leases {
   }
 
   #rangeOf(value: bigint): AddressRange | undefined {
-    return this.#ranges.find(range => range.covers({ family: this.#family, value }))
+    for (const [length, ranges] of this.#index) {
+      const host = BigInt(widthOf(this.#family) - length)
+      const range = ranges.get((value >> host) << host)
+      if (range !== undefined) return range
+    }
+    return undefined
   }
+}
+
+/** Whether it is the one to give from: what has no room is last, of two that are as full the lower is before. */
+function isFuller(range: AddressRange, other: AddressRange): boolean {
+  const [a, b] = [range.fill, other.fill].map(fill => (fill >= 1 ? -1 : fill)) as [number, number]
+  return a === b ? range.prefix.value < other.prefix.value : a > b
 }

@@ -292,7 +292,7 @@ suite('a cluster with an API server and operators', () => {
     await node.endDaemon('SIGTERM')
     const starting = node.startDaemon()
     for (const name of ['endpointslices.discovery.k8s.io', 'egresspolicies.causeway.dev']) {
-      await eventually(() => existsSync(node.layout.socket))
+      await eventually(() => isThere(node))
       await hasProblem(node, new RegExp(`^RBAC: may not list or watch ${name}; add to the ClusterRole: {apiGroups`))
     }
     succeeded(await plane.admin.patch(ROLE, { rules }))
@@ -337,7 +337,7 @@ suite('a cluster with an API server and operators', () => {
     for (const { metadata } of items) succeeded(await plane.admin.delete(`${CRDS}/${metadata.name}`))
     for (const name of OPERATORS) await plane.startOperator(name)
     const starting = node.startDaemon()
-    await eventually(() => existsSync(node.layout.socket))
+    await eventually(() => isThere(node))
     await eventually(async () => {
       const { waiting } = await statusOf(node)
       return waiting.some(line => /nodenetworks\.causeway\.dev.*CustomResourceDefinition is not installed/.test(line))
@@ -364,6 +364,14 @@ suite('a cluster with an API server and operators', () => {
 async function answers(from: ClusterStation, address: string): Promise<boolean> {
   const { error = '' } = await from.check('tcp', address, 1, 1, '--timeout', 300)
   return error.includes('refused')
+}
+
+/** The daemon is there: its socket is for a moment before it listens. */
+async function isThere(node: ClusterNode): Promise<boolean> {
+  return await statusOf(node).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function statusOf(node: ClusterNode): Promise<Status> {

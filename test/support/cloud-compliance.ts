@@ -47,11 +47,10 @@ export function cloudExamples(name: string, plugin: CloudPlugin, provider: Cloud
       test(example.trim().split('\n')[0] ?? '', async () => {
         const [, spec = '', address] = /^# spec: (.*); first pod: (.*)$/m.exec(example) ?? []
         const places = [...spec.matchAll(/(\S+) on (\d)/g)].map(([, block = '', index = '']) => ({ block, index }))
-        const macOf = (index: string): string => `02:00:00:00:00:0${index}`
         const section = (parse(example) as Readonly<Record<string, unknown>>)[name]
-        const macs = places.map(({ index }) => macOf(index))
-        await using node = await CloudNode.start(plugin, { provider, section, macs })
-        const nics = places.map(({ index }) => ({ id: `nic-${index}`, mac: macOf(index), index: Number(index) }))
+        const devices = places.map(({ index }) => `nic-${index}`)
+        await using node = await CloudNode.start(plugin, { provider, section, devices })
+        const nics = places.map(({ index }) => ({ id: `nic-${index}`, index: Number(index) }))
         await node.says({ nics, blocks: places.map(({ block, index }) => ({ block, nic: `nic-${index}` })) })
         assert.equal((await node.take('a')).address, address)
       })

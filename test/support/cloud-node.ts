@@ -1,11 +1,10 @@
 /** A plugin of addresses from a cloud on a node whose NodeNetwork a test writes, over lives of its daemon. */
 import assert from 'node:assert/strict'
 import { writeCloudSpec } from '../../daemon/cluster/parse-cloud-spec.ts'
-import { Machine } from '../../daemon/kernel/memory/machine.ts'
-import type { Kernel } from '../../daemon/kernel/kernel.ts'
 import type { AddressRequest, Ipam, Lease, Parts, Plugin, Released } from '../../daemon/plugin.ts'
 import type { Clock } from '../../daemon/state/clock.ts'
-import type { CloudBlockRow, CloudNicRow, CloudReportRow } from '../../daemon/state/cloud-rows.ts'
+import type { CloudBlockRow, CloudDeviceRow, CloudNicRow, CloudReportRow } from '../../daemon/state/cloud-rows.ts'
+import { replaceRows } from '../../daemon/state/replace.ts'
 import type { Cloud, PodRow } from '../../daemon/state/tables.ts'
 import { FakeClock, settle } from './fake-clock.ts'
 import { type FakeHost, fakeHost } from './fake-host.ts'
@@ -13,10 +12,9 @@ import { FakeNotes } from './fake-notes.ts'
 
 export type CloudPlugin = (clock: Clock) => Plugin
 
-export const OWN_MAC = '02:00:00:00:00:01'
 const NIC: CloudNicRow = {
   id: 'eni-1',
-  mac: OWN_MAC,
+  mac: '02:00:00:00:00:01',
   index: 0,
   subnetCidrs: ['10.0.0.0/16'],
   addresses: ['10.0.0.5'],
@@ -35,34 +33,31 @@ export interface SpecText {
 export interface CloudNodeOptions {
   readonly section?: unknown
   readonly provider?: Cloud
-  /** Devices of the node by their MACs. */
-  readonly macs?: readonly string[]
+  /** Interfaces whose devices are there and configured; the first one unless given. */
+  readonly devices?: readonly string[]
 }
 
 export class CloudNode implements AsyncDisposable {
   readonly notes = new FakeNotes()
   readonly clock = new FakeClock()
-  readonly kernel: Kernel
   readonly #plugin: CloudPlugin
   readonly #options: CloudNodeOptions
   readonly #never = new AbortController().signal
-  #devices = 0
+  readonly #devices: Set<string>
   #life: { readonly host: FakeHost; readonly parts: Parts; readonly ipam: Ipam; readonly running: Promise<void> }
 
-  private constructor(plugin: CloudPlugin, options: CloudNodeOptions, kernel: Kernel, host: FakeHost, parts: Parts) {
+  private constructor(plugin: CloudPlugin, options: CloudNodeOptions, host: FakeHost, parts: Parts) {
     this.#plugin = plugin
     this.#options = options
-    this.kernel = kernel
+    this.#devices = new Set(options.devices ?? [NIC.id])
     this.#life = lifeOf(host, parts)
   }
 
   /** A node whose daemon runs and has restored nothing. */
   static async start(plugin: CloudPlugin, options: CloudNodeOptions = {}): Promise<CloudNode> {
-    const kernel = new Machine().process()
-    const host = fakeHost(kernel)
+    const host = fakeHost()
     // The clock is the node's; the plugin of this life is made below.
-    const node = new CloudNode(plugin, options, kernel, host, {})
-    for (const mac of options.macs ?? [OWN_MAC]) node.plug(mac)
+    const node = new CloudNode(plugin, options, host, {})
     await node.#begin(host, [], [])
     return node
   }
@@ -81,8 +76,8 @@ export class CloudNode implements AsyncDisposable {
   async restart(leases: readonly Lease[], released: readonly Released[] = []): Promise<void> {
     const { tables } = this.host
     await this.#end()
-    const host = fakeHost(this.kernel)
-    for (const name of ['cloudMachines', 'cloudNics', 'cloudBlocks', 'pods', 'namespaces'] as const)
+    const host = fakeHost()
+    for (const name of ['cloudMachines', 'cloudNics', 'cloudBlocks', 'cloudDevices', 'pods', 'namespaces'] as const)
       for (const row of tables[name].values()) host.tables[name].put(row as never)
     await this.#begin(host, leases, released)
   }
@@ -99,9 +94,22 @@ export class CloudNode implements AsyncDisposable {
     await this.#life.running
   }
 
-  /** A device with that MAC appears. */
-  plug(mac: string, up = true): void {
-    this.kernel.net.run([{ op: 'link-add', link: { kind: 'bridge', name: `ens${++this.#devices}`, mac, up } }])
+  /** The device of an interface is there, or not any more. */
+  plug(nic: string, usable = true): void {
+    if (usable) this.#devices.add(nic)
+    else this.#devices.delete(nic)
+    this.#look()
+  }
+
+  /** As the datapath does. */
+  #look(): void {
+    const { cloudNics, cloudDevices } = this.host.tables
+    const rows = [...cloudNics.values()].map(({ id, index: place, addresses, blocks }): CloudDeviceRow => {
+      const usable = this.#devices.has(id)
+      const device = { name: `ens${place}`, index: place + 1, mtu: 9001, place, gateways: [], addresses, blocks }
+      return { id, usable, why: usable ? '' : 'no device has its MAC address', ...device }
+    })
+    replaceRows(cloudDevices, rows)
   }
 
   /** The operator writes. */
@@ -112,6 +120,8 @@ export class CloudNode implements AsyncDisposable {
       born: 1,
       ...(typeof block === 'string' ? { block } : block),
     }))
+    const standing = (nic: string): string[] =>
+      rows.filter(row => row.nic === nic && row.phase !== 'releasing' && row.phase !== 'released').map(row => row.block)
     writeCloudSpec(this.host.tables, {
       machine: {
         provider: provider ?? this.#options.provider ?? 'aws',
@@ -119,9 +129,10 @@ export class CloudNode implements AsyncDisposable {
         network: network ?? 'u1',
         shortage: shortage ?? '',
       },
-      nics: (nics ?? [{}]).map(nic => ({ ...NIC, ...nic })),
+      nics: (nics ?? [{}]).map(nic => ({ ...NIC, ...nic, blocks: standing(nic.id ?? NIC.id) })),
       blocks: rows,
     })
+    this.#look()
     await settle()
   }
 

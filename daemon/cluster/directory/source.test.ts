@@ -246,3 +246,19 @@ test('rows stay while the directory is away, and it is watched again when it is 
   at.write('b.yaml', node('b'))
   await at.nodes('b')
 })
+
+test('addresses that the cloud gave are taken from the NodeNetwork of this node alone', async () => {
+  await using at = start()
+  const network = (name: string, block: string): string =>
+    `{apiVersion: causeway.dev/v1alpha1, kind: NodeNetwork, metadata: {name: ${name}}, spec: {cloud: {provider: aws,
+      blocks: [{block: ${block}, nic: eni-1, phase: allocatable, born: 1}]}}}\n---\n`
+  const blocks = (): string => [...at.tables.cloudBlocks.values()].map(row => row.block).join()
+  at.write('a.yaml', `${node('n1')}${network('n1', '10.0.0.16/28')}${network('n2', '10.0.0.32/28')}`)
+  await until(() => assert.equal(blocks(), '10.0.0.16/28'))
+  assert.equal(at.tables.cloudBlocks.initialized, true)
+  at.write('a.yaml', `${node('n1')}${network('n1', 'nonsense')}`)
+  await until(() => assert.equal(at.source.problems().length, 1))
+  assert.equal(blocks(), '10.0.0.16/28', 'what it said before stays')
+  at.write('a.yaml', node('n1'))
+  await until(() => assert.equal(blocks(), ''))
+})

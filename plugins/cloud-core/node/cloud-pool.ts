@@ -3,7 +3,7 @@
  * `cloudBlocks`; what it needs and has given up it writes into `cloudReports`, by which the operator goes.
  */
 import { parseAddress } from '../../../daemon/kernel/ip.ts'
-import type { Prefix } from '../../../daemon/kernel/kernel.ts'
+import type { Family, Prefix } from '../../../daemon/kernel/kernel.ts'
 import {
   type AddressRequest,
   DEFAULT_POOL,
@@ -32,9 +32,8 @@ import { BlockIndex, type Uses } from './block-index.ts'
 import { countWaiting, lacksAddress, podKey } from './demand.ts'
 import { GaveUp } from './gave-up.ts'
 import { IdleBlocks } from './idle.ts'
-import { NicDevices } from './nic-devices.ts'
 import type { NodeOptions } from './options.ts'
-import { CloudProblems, type Look } from './problems.ts'
+import { CloudProblems } from './problems.ts'
 import { type Assigned, supplyOf } from './supply.ts'
 
 export interface CloudPoolOptions {
@@ -57,7 +56,6 @@ export class CloudPool implements Ipam {
   readonly #host: Host
   readonly #clock: Clock
   readonly #families: readonly Pool[]
-  readonly #devices: NicDevices
   readonly #gaveUp: GaveUp
   readonly #idle: IdleBlocks
   readonly #problems: CloudProblems
@@ -70,6 +68,7 @@ export class CloudPool implements Ipam {
   #seen: string | undefined
   #foreignSeen = ''
   #blocks: readonly CloudBlockRow[] = []
+  #index: Readonly<Record<Family, BlockIndex>> = indexOf([])
   #network = ''
   #lacking: { readonly revision: number; readonly pods: readonly PodRow[] } | undefined
 
@@ -80,11 +79,6 @@ export class CloudPool implements Ipam {
     this.#clock = clock
     const pool = { name: DEFAULT_POOL, exclude: [], cooldownMs: options.cooldownMs, blocks: true } as const
     this.#families = ([4, 6] as const).map(family => new Pool(pool, family, host.nodeName, clock))
-    this.#devices = new NicDevices({
-      // The kernel is asked for when it is needed, and not at set-up.
-      links: () => host.kernel.net.links(),
-      watch: (groups, onEvent) => host.kernel.net.watch(groups, onEvent),
-    })
     this.#rest = new Rest(clock)
     this.#gaveUp = new GaveUp(clock, () => this.#again())
     this.#idle = new IdleBlocks(options.releaseDelayMs)
@@ -101,14 +95,12 @@ export class CloudPool implements Ipam {
 
   /** Follows what the cloud gives, and says what is needed, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { cloudMachines, cloudNics, cloudBlocks, hostAddresses, formerPods, pods, endpoints } = this.#host.tables
+    const { hostAddresses, formerPods, pods, endpoints } = this.#host.tables
     const rest = this.#rest
-    const wanted = (): string[] => [...cloudNics.values()].map(nic => nic.mac)
-    using _ = this.#devices.watch(wanted, () => this.#again())
     signal.addEventListener('abort', rest.wake, { once: true })
     try {
       while (!signal.aborted) {
-        const tables = [cloudMachines, cloudNics, cloudBlocks, hostAddresses, formerPods, pods, endpoints]
+        const tables = [...this.#sources(), hostAddresses, formerPods, pods, endpoints]
         rest.begin(...tables.map(table => table.changed()))
         await rest.until(this.#round())
       }
@@ -176,16 +168,11 @@ export class CloudPool implements Ipam {
     this.#follow()
     const outside = this.#families.flatMap(pool => this.#usesOf(pool).outside.map(address => ({ pool, address })))
     return this.#problems.list({
-      ...this.#lookOf(),
+      assigned: this.#assigned(),
       waiting: this.#families.reduce((sum, pool) => sum + pool.waiting, 0),
       strayed: outside.flatMap(({ pool, address }) => [...pool.leases].filter(lease => lease.address === address)),
       notGivenBack: this.#gaveUp.problem,
     })
-  }
-
-  #lookOf(): Look {
-    const lacksDevice = (mac: string): boolean => !this.#devices.has(mac)
-    return { assigned: this.#assigned(), lacksDevice, firstInterface: this.#options.firstInterface }
   }
 
   /** Another pool may stand in where this one has nothing to wait for, and the pod allows it. */
@@ -210,7 +197,7 @@ export class CloudPool implements Ipam {
   /** One look at everything; answers when the next is due though nothing changes. */
   #round(): number {
     this.#follow()
-    this.#problems.look(this.#lookOf())
+    this.#problems.look(this.#assigned())
     const uses = this.#families.map(pool => ({ pool, ...this.#usesOf(pool) }))
     const inUse = new Set(uses.flatMap(({ byBlock }) => [...byBlock.keys()]))
     this.#giveUpUnused(inUse)
@@ -221,8 +208,14 @@ export class CloudPool implements Ipam {
       candidates.map(row => row.block),
       this.#clock.now(),
     )
-    if (this.#gaveUp.opened) this.#report(uses, idle)
+    if (this.#gaveUp.opened && this.#informed) this.#report(uses, idle)
     return Math.min(changesAt, ...uses.map(use => use.changesAt ?? Infinity))
+  }
+
+  /** Before anything is known of blocks, nothing of them would seem to be in use. */
+  get #informed(): boolean {
+    const { cloudMachines, cloudBlocks } = this.#host.tables
+    return cloudBlocks.initialized || cloudMachines.size > 0
   }
 
   #giveUpUnused(inUse: ReadonlySet<Prefix>): void {
@@ -274,11 +267,7 @@ export class CloudPool implements Ipam {
 
   #usesOf(pool: Pool): Uses & { readonly changesAt: number | undefined } {
     const { addresses, changesAt } = pool.occupied()
-    const index = new BlockIndex(
-      pool.family,
-      this.#blocks.map(row => row.block),
-    )
-    return { ...index.uses(addresses), changesAt }
+    return { ...this.#index[pool.family].uses(addresses), changesAt }
   }
 
   #assigned(): Assigned {
@@ -287,16 +276,24 @@ export class CloudPool implements Ipam {
     return { machine, nics: [...cloudNics.values()], blocks: [...cloudBlocks.values()] }
   }
 
+  /** Tables that the supply follows from. */
+  #sources() {
+    const { cloudMachines, cloudNics, cloudBlocks, cloudDevices } = this.#host.tables
+    return [cloudMachines, cloudNics, cloudBlocks, cloudDevices]
+  }
+
   #follow(): void {
     this.#followForeign()
-    const { cloudMachines, cloudNics, cloudBlocks, formerPods } = this.#host.tables
-    const tables = [cloudMachines, cloudNics, cloudBlocks]
+    const { cloudBlocks, formerPods } = this.#host.tables
     const known = [cloudBlocks, formerPods].map(table => table.initialized).join(' ')
-    const seen = `${tables.map(table => table.revision).join(' ')} ${known}`
+    const seen = `${this.#sources()
+      .map(table => table.revision)
+      .join(' ')} ${known}`
     if (seen === this.#seen) return
     this.#seen = seen
     const assigned = this.#assigned()
     this.#blocks = assigned.blocks
+    this.#index = indexOf(assigned.blocks)
     this.#network = assigned.machine?.network ?? ''
     this.#supply = this.#supplyOf(assigned)
     for (const pool of this.#families) pool.setSupply(this.#supply)
@@ -307,13 +304,20 @@ export class CloudPool implements Ipam {
     if (!formerPods.initialized)
       return { prefixes: [], known: false, awaited: 'addresses of pods of another CNI are not known yet' }
     const forgotten = !this.#gaveUp.complete && !cloudBlocks.initialized
+    const carried = this.#carried()
     return supplyOf(assigned, {
       provider: this.#provider,
       firstInterface: this.#options.firstInterface,
-      hasDevice: mac => this.#devices.has(mac),
+      carries: row => carried.has(`${row.nic} ${row.block}`),
       gaveUp: row => this.#gaveUp.has(this.#network, row),
       distrust: forgotten ? DISTRUST : undefined,
     })
+  }
+
+  /** Blocks by their interfaces, where the datapath has a device that is configured. */
+  #carried(): ReadonlySet<string> {
+    const usable = [...this.#host.tables.cloudDevices.values()].filter(row => row.usable)
+    return new Set(usable.flatMap(({ id, blocks }) => blocks.map(block => `${id} ${block}`)))
   }
 
   /** What the node itself has, and pods of another CNI. */
@@ -345,4 +349,9 @@ export class CloudPool implements Ipam {
 
 function ownerOf({ owner, family }: Lease): string {
   return `${owner} ${family}`
+}
+
+function indexOf(rows: readonly CloudBlockRow[]): Readonly<Record<Family, BlockIndex>> {
+  const blocks = rows.map(row => row.block)
+  return { 4: new BlockIndex(4, blocks), 6: new BlockIndex(6, blocks) }
 }

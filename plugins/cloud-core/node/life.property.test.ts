@@ -19,8 +19,8 @@ const COOLDOWN_MS = 10_000
 const SECTION = { cooldownSeconds: COOLDOWN_MS / 1000, releaseDelaySeconds: 20 }
 const BLOCKS = ['10.0.0.0/30', '10.0.0.4/30', '10.0.0.8/31', '10.0.0.10/32', '10.0.0.11/32', '10.0.0.16/30']
 const NICS = [
-  { id: 'eni-1', mac: '02:00:00:00:00:01', index: 0 },
-  { id: 'eni-2', mac: '02:00:00:00:00:02', index: 1 },
+  { id: 'eni-1', index: 0 },
+  { id: 'eni-2', index: 1 },
 ]
 
 interface Held {
@@ -44,7 +44,7 @@ class World {
   readonly released: { lease: Lease; atMs: number }[] = []
   /** Lives that the node has told were given up, by any of its daemons. */
   readonly gaveUp = new Set<string>()
-  readonly plugged = new Set([NICS[0]?.mac])
+  readonly plugged = new Set(['eni-1'])
   #born = 0
   #shortage = ''
   #pods = 0
@@ -100,7 +100,7 @@ class World {
     const row = [...this.#told.values()].find(({ block }) => covers(parsePrefix(block), parseAddress(lease.address)))
     assert.ok(row, this.#story(`${story}, which is of no block that the node was told of`))
     assert.equal(row.phase, 'allocatable', this.#story(story))
-    assert.ok(this.plugged.has(NICS.find(({ id }) => id === row.nic)?.mac), this.#story(`${story} of an absent device`))
+    assert.ok(this.plugged.has(row.nic), this.#story(`${story} of an absent device`))
     const of = `${row.block} ${row.born}`
     assert.ok(!this.gaveUp.has(of), this.#story(`${story} of ${of}, which was given up`))
     const cooling = this.released.find(
@@ -199,11 +199,11 @@ class World {
   }
 
   async #plug(): Promise<string> {
-    const mac = NICS[1]?.mac ?? ''
-    if (this.plugged.has(mac)) return 'all devices are there'
-    this.plugged.add(mac)
-    this.node.plug(mac)
-    return `${mac} appears`
+    const usable = !this.plugged.has('eni-2')
+    if (usable) this.plugged.add('eni-2')
+    else this.plugged.delete('eni-2')
+    this.node.plug('eni-2', usable)
+    return `the device of eni-2 ${usable ? 'appears' : 'goes'}`
   }
 
   async #loseDisk(): Promise<string> {

@@ -9,14 +9,8 @@ const PATIENCE_MS = 30_000
 /** A message names so many. */
 const MOST_NAMED = 8
 
-/** What may pass by itself, and is told when it does not. */
-export interface Look {
+export interface Situation {
   readonly assigned: Assigned
-  readonly lacksDevice: (mac: string) => boolean
-  readonly firstInterface: number
-}
-
-export interface Situation extends Look {
   /** Requests that wait. */
   readonly waiting: number
   /** Leases of addresses that no block has. */
@@ -29,8 +23,8 @@ export class CloudProblems {
   readonly #provider: Cloud
   readonly #host: Pick<Host, 'nodeName' | 'tables'>
   readonly #clock: Clock
-  /** Since when each of the things that are given time has been so. */
-  #since: ReadonlyMap<string, number> = new Map()
+  /** Since when nothing has been assigned. */
+  #unassignedMs: number | undefined
 
   constructor(provider: Cloud, host: Pick<Host, 'nodeName' | 'tables'>, clock: Clock) {
     this.#provider = provider
@@ -42,7 +36,7 @@ export class CloudProblems {
     const place = `NodeNetwork ${this.#host.nodeName}`
     const at = (message: string): Problem => ({ place, message })
     return [
-      ...this.#lasting(now).map(at),
+      ...this.#unassigned(now.assigned).map(at),
       ...this.#ofSpec(now).map(at),
       ...this.#strayed(now),
       ...(now.notGivenBack === undefined
@@ -56,28 +50,19 @@ export class CloudProblems {
     ]
   }
 
-  /** Remembers since when things have been so; to be called when they may have changed. */
-  look(now: Look): void {
-    const nowMs = this.#clock.now()
-    const messages = [...this.#unassigned(now), ...deviceless(now)]
-    this.#since = new Map(messages.map(message => [message, this.#since.get(message) ?? nowMs]))
+  /** To be called when something may have changed. */
+  look({ machine }: Assigned): void {
+    this.#unassignedMs = machine === undefined ? (this.#unassignedMs ?? this.#clock.now()) : undefined
   }
 
-  /** Those that have been so for a while, with for how long. */
-  #lasting(now: Look): string[] {
-    this.look(now)
-    return [...this.#since].flatMap(([message, sinceMs]) => {
-      const forMs = this.#clock.now() - sinceMs
-      return forMs < PATIENCE_MS ? [] : [`${message} (since ${Math.floor(forMs / 1000)} s)`]
-    })
-  }
-
-  #unassigned({ assigned: { machine } }: Look): string[] {
-    if (machine !== undefined) return []
+  #unassigned(assigned: Assigned): string[] {
+    this.look(assigned)
+    const forMs = this.#unassignedMs === undefined ? 0 : this.#clock.now() - this.#unassignedMs
+    if (forMs < PATIENCE_MS) return []
     const cloud = CLOUD_NAMES[this.#provider]
     return [
-      `there are no addresses of ${cloud} for this node (spec.cloud), so that new pods wait; the operator writes them: ` +
-        "'causeway ipam' and its log say what keeps it",
+      `there are no addresses of ${cloud} for this node (spec.cloud) since ${Math.floor(forMs / 1000)} s, so that new pods ` +
+        "wait; the operator writes them: 'causeway ipam' and its log say what keeps it",
     ]
   }
 
@@ -105,16 +90,6 @@ export class CloudProblems {
       'they keep them, and the cloud may give them to others: start these pods anew'
     return [{ place: `NodeNetwork ${this.#host.nodeName}`, message }]
   }
-}
-
-function deviceless({ assigned: { nics }, lacksDevice, firstInterface }: Look): string[] {
-  return nics
-    .filter(nic => nic.index >= firstInterface && lacksDevice(nic.mac))
-    .map(
-      nic =>
-        `interface ${nic.id} (${nic.mac}) is attached and this node has no device of that MAC that is up, so that its ` +
-        'addresses are not given',
-    )
 }
 
 function waits(waiting: number): string {

@@ -17,8 +17,8 @@ export interface SupplyRules {
   readonly provider: Cloud
   /** Interfaces below this index are not for pods. */
   readonly firstInterface: number
-  /** Whether the kernel has a device of that MAC which is up. */
-  readonly hasDevice: (mac: string) => boolean
+  /** Whether packets of a block have a device of this node to leave by. */
+  readonly carries: (block: CloudBlockRow) => boolean
   readonly gaveUp: (block: CloudBlockRow) => boolean
   /** Why what is said may be older than what this node has given up and forgotten. */
   readonly distrust?: string | undefined
@@ -32,17 +32,11 @@ export function supplyOf({ machine, nics, blocks }: Assigned, rules: SupplyRules
   if (machine === undefined) return unknown(`the operator has given this node no addresses of ${cloud} yet`)
   if (machine.provider !== rules.provider)
     return unknown(`the operator gives this node addresses of ${CLOUD_NAMES[machine.provider]}, and not of ${cloud}`)
-  const usable = new Set(nics.filter(nic => isUsable(nic, rules)).map(nic => nic.id))
-  const given = blocks.filter(row => row.phase === 'allocatable' && usable.has(row.nic) && !rules.gaveUp(row))
+  const forPods = new Set(nics.filter(nic => nic.index >= rules.firstInterface).map(nic => nic.id))
+  const given = blocks.filter(
+    row => row.phase === 'allocatable' && forPods.has(row.nic) && rules.carries(row) && !rules.gaveUp(row),
+  )
   const prefixes = given.map(({ block }) => parsePrefix(block))
   if (machine.shortage === '') return { prefixes, known: true, awaited: `more are asked of ${cloud}` }
   return { prefixes, known: true, end: `no more come from ${cloud}: ${machine.shortage}` }
-}
-
-/** Whether pods may have addresses of the interface, and packets of them a way. */
-export function isUsable(
-  nic: CloudNicRow,
-  { firstInterface, hasDevice }: Pick<SupplyRules, 'firstInterface' | 'hasDevice'>,
-): boolean {
-  return nic.index >= firstInterface && hasDevice(nic.mac)
 }

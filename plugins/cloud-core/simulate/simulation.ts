@@ -59,6 +59,8 @@ export class Simulation implements Contender {
   /** What the leader's clock shows beyond the time of the simulation. */
   #aheadMs = 0
   #lastUid = 0
+  /** It does nothing until then. */
+  #thawMs = 0
 
   constructor(options: SimulationOptions) {
     this.#options = options
@@ -132,17 +134,18 @@ export class Simulation implements Contender {
     this.agent(node)?.remove(pod)
   }
 
-  /** The leader's clock jumps ahead. */
-  jump(ms: number): void {
-    this.#aheadMs += ms
-    this.#wake()
+  /** The leader does nothing for so long; its clock goes on, or stands still when its machine was suspended. */
+  freeze(ms: number, suspended: boolean): void {
+    this.#thawMs = Math.max(this.#thawMs, this.agenda.now() + ms)
+    if (suspended) this.#turn(() => (this.#aheadMs -= ms))
   }
 
-  /** The leader is gone in the middle of what it does; after so long another one begins with what was written down. */
+  /** The leader is gone, at once, in the middle of what it does; after so long another one begins with what was written down. */
   killLeader(afterMs = 0): void {
     this.#term++
     this.#cancel()
     this.#fleet = undefined
+    this.#thawMs = 0
     this.#ofTerm(afterMs, () => {
       this.#aheadMs = Math.floor(this.#random() * 1_000_000)
       this.#fleet = this.#newFleet(afterMs)
@@ -167,8 +170,10 @@ export class Simulation implements Contender {
     const node = this.#nodes.get(name)
     if (node?.uid !== uid) return
     node.said = event
-    this.#fleet?.demand(name, event, this.#now())
-    this.#wake()
+    this.#turn(() => {
+      if (this.#nodes.get(name) === node) this.#fleet?.demand(name, event, this.#now())
+      this.#wake()
+    })
   }
 
   /** As the leader's clock shows it. */
@@ -183,10 +188,12 @@ export class Simulation implements Contender {
     const now = this.#now()
     const next = Math.max(now, this.#fleet.nextMs(now))
     if (next === Infinity) return
-    this.#cancel = this.agenda.after(next - now, () => {
-      this.#act()
-      this.#wake()
-    })
+    const turn = (): void =>
+      this.#turn(() => {
+        this.#act()
+        this.#wake()
+      })
+    this.#cancel = this.agenda.after(next - now, turn)
   }
 
   #act(): void {
@@ -198,7 +205,7 @@ export class Simulation implements Contender {
     for (const name of limits) fleet.limits(name, this.#options.limits, now)
     for (const { node, publish, calls } of nodes) {
       const uid = this.#nodes.get(node)?.uid
-      if (publish === undefined) this.#make(node, calls)
+      if (publish === undefined) this.#make(node, uid, calls)
       else this.#ofTerm(API_SERVER_MS, () => this.#publish(node, uid, publish, calls))
     }
     for (const nic of leftovers)
@@ -221,13 +228,15 @@ export class Simulation implements Contender {
     if (node?.uid !== uid || node === undefined) return
     node.published = publish
     this.agenda.after(API_SERVER_MS / 2, () => node.agent.published(publish))
-    if (!this.#dies('published')) this.#make(name, calls)
+    this.#turn(() => {
+      if (!this.#dies('published')) this.#make(name, uid, calls)
+    })
   }
 
-  #make(name: string, calls: readonly Pending[]): void {
+  #make(name: string, uid: string | undefined, calls: readonly Pending[]): void {
     const node = this.#nodes.get(name)
     const fleet = this.#fleet
-    if (node === undefined || fleet === undefined) return
+    if (node === undefined || node.uid !== uid || fleet === undefined) return
     for (const { id, call } of calls) {
       this.cloud.call(
         node.machine,
@@ -247,6 +256,12 @@ export class Simulation implements Contender {
     return true
   }
 
+  /** Now, or when the leader goes on. */
+  #turn(callback: () => void): void {
+    if (this.agenda.now() < this.#thawMs) this.#ofTerm(this.#thawMs - this.agenda.now(), callback)
+    else callback()
+  }
+
   #ofTerm(ms: number, callback: () => void): void {
     const term = this.#term
     this.agenda.after(ms, () => {
@@ -258,8 +273,10 @@ export class Simulation implements Contender {
     const term = this.#term
     return answer => {
       if (term !== this.#term) return
-      take(answer)
-      if (!this.#dies('answered')) this.#wake()
+      this.#turn(() => {
+        take(answer)
+        if (!this.#dies('answered')) this.#wake()
+      })
     }
   }
 }

@@ -1,22 +1,34 @@
 /** What must hold when a storm is over and everything has come to rest. */
-import type { SeenNic } from '../model.ts'
+import type { Limits, Policy, SeenNic, SubnetId } from '../model.ts'
+import type { Simulation } from '../simulate/simulation.ts'
 import { Violation } from './ledger.ts'
-import type { Storm } from './storm.ts'
 
-export function checkRest(storm: Storm): void {
-  const { cloud, nodes } = storm.simulation
-  for (const nic of cloud.nics.values()) checkNic(storm, nic)
+/** What has been run, and what its machines can hold. */
+export interface Ran {
+  readonly simulation: Simulation
+  readonly weather: {
+    readonly policy: Policy
+    readonly limits: Limits
+    readonly subnets: readonly { readonly id: SubnetId }[]
+  }
+  /** The leader died while calls were under way. */
+  readonly died: boolean
+}
+
+export function checkRest(ran: Ran): void {
+  const { cloud, nodes } = ran.simulation
+  for (const nic of cloud.nics.values()) checkNic(ran, nic)
   for (const node of nodes) {
-    checkPublished(storm, node)
-    checkServed(storm, node)
+    checkPublished(ran, node)
+    checkServed(ran, node)
   }
   for (const [api, { throttled, injected }] of cloud.tallies)
     if (throttled > injected) throw new Violation(`${throttled - injected} calls of ${api} were beyond the budget`)
-  if (cloud.overlapping > 0 && !storm.disturbed)
+  if (cloud.overlapping > 0 && !ran.died)
     throw new Violation(`${cloud.overlapping} writes came while another was under way`)
 }
 
-function checkNic({ simulation }: Storm, nic: SeenNic): void {
+function checkNic({ simulation }: Ran, nic: SeenNic): void {
   if (nic.token === '') return
   if (nic.status === 'available') throw new Violation(`${nic.id} of ${nic.node} is left over`)
   if (!nic.deletedWithMachine) throw new Violation(`${nic.id} of ${nic.machine} would outlive its machine`)
@@ -25,7 +37,7 @@ function checkNic({ simulation }: Storm, nic: SeenNic): void {
 }
 
 /** What is written down is what there is. */
-function checkPublished({ simulation }: Storm, node: string): void {
+function checkPublished({ simulation }: Ran, node: string): void {
   const published = simulation.published(node)
   const machine = simulation.machine(node)
   const there: string[] = []
@@ -38,13 +50,13 @@ function checkPublished({ simulation }: Storm, node: string): void {
   if ((published?.intents.length ?? 0) > 0) throw new Violation(`${node} still waits for an interface`)
 }
 
-function checkServed(storm: Storm, node: string): void {
-  const waiting = storm.simulation.agent(node)?.waiting ?? 0
-  if (waiting > 0 && hasRoom(storm, node)) throw new Violation(`${waiting} pods of ${node} have no address`)
+function checkServed(ran: Ran, node: string): void {
+  const waiting = ran.simulation.agent(node)?.waiting ?? 0
+  if (waiting > 0 && hasRoom(ran, node)) throw new Violation(`${waiting} pods of ${node} have no address`)
 }
 
 /** Whether the machine could have one more address. */
-function hasRoom({ simulation, weather }: Storm, node: string): boolean {
+function hasRoom({ simulation, weather }: Ran, node: string): boolean {
   const { cloud } = simulation
   const machine = simulation.machine(node)
   const nics = [...cloud.nics.values()].filter(nic => nic.machine === machine)

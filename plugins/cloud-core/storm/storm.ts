@@ -1,5 +1,5 @@
 /**
- * A cluster in a storm, from a seed: pods come and go, nodes join and vanish, clocks jump, calls fail in every way, leaders
+ * A cluster in a storm, from a seed: pods come and go, nodes join and vanish, leaders stand still, calls fail in every way, leaders
  * die; then the weather clears, and everything must come to rest as it should. Throws Violation when something happens
  * that must never happen. The same seed is the same storm.
  */
@@ -23,6 +23,8 @@ export interface StormOptions {
 }
 
 const CLOUDS = { aws: MemoryAws, azure: MemoryAzure, gcp: MemoryGcp } as const
+/** Who stands still for longer leads no more. */
+const LEASE_MS = 15_000
 /** Everything is tried again by then, and two looks at everything have been had. */
 export const CLEARED_MS = 900_000
 
@@ -36,8 +38,8 @@ export class Storm {
   #lastPod = 0
   #lastNode = 0
   #cleared = false
-  /** The leader died, or its clock jumped, while calls were under way. */
-  disturbed = false
+  /** The leader died while calls were under way. */
+  died = false
 
   constructor({ cloud, seed, trace = () => {} }: StormOptions) {
     this.#dice = new Dice(randomOf(seed))
@@ -58,7 +60,7 @@ export class Storm {
       dies: step => {
         const dies = !this.#cleared && deadly.includes(step) && this.#dice.chance(deaths)
         if (dies) {
-          this.disturbed = true
+          this.died = true
           this.#trace(`the leader dies, having ${step}`)
         }
         return dies
@@ -87,14 +89,13 @@ export class Storm {
   }
 
   #event(): void {
-    const { jumps, vanishes } = this.weather
+    const { freezes, vanishes } = this.weather
     const { nodes } = this.simulation
     const node = nodes[this.#dice.below(nodes.length)]
-    if (this.#dice.chance(jumps)) {
-      const ms = this.#dice.of([5000, 60_000, 3_600_000])
-      this.#trace(`the leader's clock jumps by ${ms} ms`)
-      this.disturbed = true
-      this.simulation.jump(ms)
+    if (this.#dice.chance(freezes)) {
+      const ms = this.#dice.between(100, LEASE_MS)
+      this.#trace(`the leader stands still for ${ms} ms`)
+      this.simulation.freeze(ms, this.#dice.chance(0.5))
     } else if (node === undefined || this.#dice.chance(vanishes / 2)) this.#addNode()
     else if (this.#dice.chance(vanishes)) this.#removeNode(node)
     else if (this.simulation.cloud instanceof MemoryAws && this.#dice.chance(0.02)) this.#attachForeign(node)

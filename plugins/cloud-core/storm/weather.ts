@@ -21,8 +21,8 @@ export interface Weather {
   /** Chance that the leader dies at a step, and after which. */
   readonly deaths: number
   readonly deadly: readonly LeaderStep[]
-  /** Chances of an event that its clock jumps, and that a node vanishes. */
-  readonly jumps: number
+  /** Chances of an event that it stands still for a while, and that a node vanishes. */
+  readonly freezes: number
   readonly vanishes: number
   /** Events, and the longest times between them. */
   readonly events: number
@@ -74,7 +74,7 @@ export function weatherOf(cloud: CloudName, dice: Dice): Weather {
     faults: faultsOf(dice),
     deaths: dice.of([0, 0.003, 0.02, 0.1]),
     deadly: dice.of([['decided', 'published', 'called', 'answered'], ['called'], ['published', 'called']]),
-    jumps: dice.of([0, 0.03]),
+    freezes: dice.of([0, 0.05]),
     vanishes: dice.of([0, 0.03]),
     events: hectic ? 250 : 80,
     gapsMs: hectic ? [500, 2000, 4000, 12_000] : [100, 2000, 30_000],
