@@ -70,7 +70,13 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
   const lead = async (until: AbortSignal): Promise<void> => {
     const idleMs = settings.idleSeconds * 1000
     const common = { client, log, clock: systemClock, idleMs, metrics: counted }
-    leadership = new Leadership({ ...common, identity, refusal, cloud })
+    leadership = new Leadership({
+      ...common,
+      identity,
+      refusal,
+      cloud,
+      taintEmpty: config.operator.taintWithoutAddresses,
+    })
     await leadership.run(until).finally(() => {
       leadership = undefined
     })

@@ -52,6 +52,7 @@ test('flags win over the environment, which wins over the file, which wins over 
     mode: 'overlay',
     formerRanges: [],
     nativeNetwork: '',
+    cloudEgress: 'ebpf',
     overlay: { port: 8472, vni: 7 },
   })
   assert.equal(locate('routing.mode'), '--set routing.mode')
@@ -133,13 +134,13 @@ const complaints: readonly (readonly [what: string, yaml: string, message: strin
   [
     'an unknown key like no other',
     'cluster: {whatever: 1}',
-    'cluster.whatever: unknown key; known here: source, directory and kubernetes (config.yaml:1)',
+    'cluster.whatever: unknown key; known here: name, source, directory and kubernetes (config.yaml:1)',
   ],
   ['a misspelt plugin', 'cluster-pol: {}', 'cluster-pol: unknown key; did you mean cluster-pool? (config.yaml:1)'],
   [
     'a value where a group belongs',
     'routing: native',
-    'routing: must be a group of keys: mode, formerRanges, nativeNetwork and overlay (config.yaml:1)',
+    'routing: must be a group of keys: mode, formerRanges, nativeNetwork, cloudEgress and overlay (config.yaml:1)',
   ],
   [
     'a group where a value belongs',

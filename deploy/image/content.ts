@@ -62,6 +62,9 @@ export const BASE_FILES: Readonly<Record<string, string>> = {
 /** Node takes the place of the interpreter, which the kernel starts by this line: no shell comes in between. */
 const COMMAND = `#!${HOME}/bin/node\nrequire('../build/daemon/causeway.cjs')\n`
 
+/** The daemon's and the operator's, and those that are loaded when they are needed: for a login, and each cloud's SDK. */
+export const BUNDLES = ['causeway.cjs', 'client-node.cjs', 'sdk-aws-eni.cjs', 'sdk-azure.cjs', 'sdk-gcp.cjs'] as const
+
 export interface ImageParts {
   /** The project's folder. */
   readonly root: string
@@ -125,9 +128,7 @@ function projectTree(parts: ImageParts): Tree {
   const doc = 'usr/share/doc/causeway'
   const tree = new Map<string, Entry>([
     [`${home}/bin/causeway`, textOf(COMMAND, EXECUTABLE)],
-    ...['causeway.cjs', 'client-node.cjs'].map(
-      name => [`${home}/build/daemon/${name}`, fileOf(join(root, 'build/daemon', name))] as const,
-    ),
+    ...BUNDLES.map(name => [`${home}/build/daemon/${name}`, fileOf(join(root, 'build/daemon', name))] as const),
     [`${home}/build/cni/causeway`, fileOf(cni.binary, EXECUTABLE)],
     // What people look for stands at the top.
     ...['bpf', 'cni'].map(name => [`${home}/${name}`, linkTo(`build/${name}`)] as const),

@@ -35,8 +35,9 @@ export async function prepareNode(
   built: Built,
   options: Pick<LabOptions, 'set' | 'kubernetes'>,
 ) {
-  const { run, state, cniConf, cniBin } = node.paths
-  for (const path of [run, state, cniConf, cniBin, node.bpffs]) mkdirSync(path, { recursive: true, mode: 0o700 })
+  const { run, state, cniConf, cniBin, networkd, networkManager } = node.paths
+  for (const path of [run, state, cniConf, cniBin, networkd, networkManager, node.bpffs])
+    mkdirSync(path, { recursive: true, mode: 0o700 })
   nodeCgroup(lab.name, node.name)
   await mustRun(withParent(['mount', '-t', 'bpf', 'bpf', node.bpffs]))
   mkdirSync(node.paths.bpf, { recursive: true })

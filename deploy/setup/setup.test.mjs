@@ -197,6 +197,28 @@ test('what logs in by a kubeconfig is a file of its own, found beside the bundle
   assert.equal(run.stdout, 'of its own\n', run.stderr)
 })
 
+test("a cloud's SDK is a file of its own, found beside the bundle; a file of that name elsewhere is not", async t => {
+  const root = tree(t, {})
+  const write = (path, text) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  write('package-lock.json', '{}')
+  write('node_modules/sdk/index.js', "exports.name = 'of the SDK'")
+  write('plugins/aws-eni/sdk.ts', "export { name } from 'sdk'")
+  write('plugins/aws-eni/provider.ts', "export const ask = async () => (await import('./sdk.ts')).name")
+  write('plugins/other/sdk.ts', "export const other = 'no cloud'")
+  const use = "const { other } = await import('../../plugins/other/sdk.ts'); console.log(await ask(), other)"
+  const main = `import { ask } from '../../plugins/aws-eni/provider.ts'\nasync function main() { ${use} }\nvoid main()`
+  write('daemon/cli/causeway.ts', main)
+  await compileDaemon({ root })
+  const text = readFileSync(join(root, 'build/daemon/causeway.cjs'), 'utf8')
+  assert.doesNotMatch(text, /of the SDK/)
+  assert.match(text, /no cloud/)
+  const run = spawnSync(process.execPath, [join(root, 'build/daemon/causeway.cjs')], { encoding: 'utf8', cwd: '/' })
+  assert.equal(run.stdout, 'of the SDK no cloud\n', run.stderr)
+})
+
 test('the lock file names the optional packages of all platforms: npm ci refuses one that does not', () => {
   const { packages } = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'))
   const missing = Object.entries(packages).flatMap(([path, p]) =>

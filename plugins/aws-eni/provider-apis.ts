@@ -22,7 +22,7 @@ import type {
 import type { CallKind } from '../cloud-core/model.ts'
 import type { Budget, Rate } from '../cloud-core/provider.ts'
 
-export type Ec2Sdk = typeof import('@aws-sdk/client-ec2')
+export type AwsSdk = typeof import('./sdk.ts')
 
 /** Where in the policy a call is: with others on the same resources under the same condition. */
 export type Scope = 'read' | 'create' | 'addresses' | 'attachment' | 'own'
@@ -30,7 +30,7 @@ export type Scope = 'read' | 'create' | 'addresses' | 'attachment' | 'own'
 export interface Api<Input, Output> {
   readonly name: string
   readonly scope: Scope
-  readonly send: (sdk: Ec2Sdk, client: EC2Client, input: Input, options: Options) => Promise<Output>
+  readonly send: (sdk: AwsSdk, client: EC2Client, input: Input, options: Options) => Promise<Output>
 }
 interface Options {
   readonly abortSignal: AbortSignal

@@ -1,6 +1,6 @@
 /** Clients of EC2, one for each account and region: the only place where the SDK is loaded, and not before it is used. */
 import type { EC2Client } from '@aws-sdk/client-ec2'
-import type { Ec2Sdk } from './provider-apis.ts'
+import type { AwsSdk } from './provider-apis.ts'
 import { ASSUME_ROLE } from './permissions.ts'
 import { failureOf, NOT_OF_EC2 } from './provider-failure.ts'
 
@@ -19,7 +19,7 @@ export interface ClientsOptions {
 }
 
 export interface Connection {
-  readonly sdk: Ec2Sdk
+  readonly sdk: AwsSdk
   readonly client: EC2Client
 }
 
@@ -51,8 +51,8 @@ export class Clients {
   }
 
   async #connect(account: Account): Promise<Connection> {
-    const sdk = await import('@aws-sdk/client-ec2')
-    const role = account.roleArn === '' ? {} : { credentials: await this.#role(account) }
+    const sdk = await import('./sdk.ts')
+    const role = account.roleArn === '' ? {} : { credentials: this.#role(sdk, account) }
     const client = new sdk.EC2Client({ ...this.#settings(account), ...role })
     // The SDK takes any text for the answer to a call that answers nothing but that it was done.
     client.middlewareStack.add(
@@ -85,10 +85,9 @@ export class Clients {
   }
 
   /** Credentials of a role, which the client keeps until they are about to expire. */
-  async #role(account: Account) {
+  #role(sdk: AwsSdk, account: Account) {
     const { roleArn, externalId } = account
-    const sts = await import('@aws-sdk/client-sts')
-    const client = new sts.STSClient(this.#settings(account))
+    const client = new sdk.STSClient(this.#settings(account))
     const asked = { api: ASSUME_ROLE, writes: false, about: roleArn, policy: { roleArns: [roleArn] } }
     const input = {
       RoleArn: roleArn,
@@ -98,7 +97,7 @@ export class Clients {
     }
     return async () => {
       try {
-        const { Credentials: given } = await client.send(new sts.AssumeRoleCommand(input))
+        const { Credentials: given } = await client.send(new sdk.AssumeRoleCommand(input))
         const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = given ?? {}
         if (AccessKeyId === undefined || SecretAccessKey === undefined || SessionToken === undefined)
           throw new Error('the answer has no credentials')

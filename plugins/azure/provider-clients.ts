@@ -30,10 +30,9 @@ export class Clients {
     const { endpoint, authority } = this.#options
     this.#credential ??=
       this.#options.credential === undefined ? chosenCredential() : Promise.resolve(this.#options.credential)
-    const [credential, { NetworkManagementClient }, { ComputeManagementClient }] = await Promise.all([
+    const [credential, { ComputeManagementClient, NetworkManagementClient }] = await Promise.all([
       this.#credential,
-      import('@azure/arm-network'),
-      import('@azure/arm-compute'),
+      import('./sdk.ts'),
     ])
     const own = endpoint === '' ? {} : { endpoint, credentials: { scopes: [`${endpoint}/.default`] } }
     const settings = {
@@ -55,9 +54,7 @@ export class Clients {
  * of the machine. Programs that a person may have signed in with are not looked for: a pod has none.
  */
 async function chosenCredential(): Promise<TokenCredential> {
-  const { EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential } = await import(
-    '@azure/identity'
-  )
+  const { EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential } = await import('./sdk.ts')
   const {
     AZURE_CLIENT_CERTIFICATE_PATH: certificate,
     AZURE_CLIENT_ID: clientId,

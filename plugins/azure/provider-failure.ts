@@ -99,7 +99,7 @@ function kindOf({ code, message, status }: Answer, { writes, blocks }: Asked): F
   // A subscription or region without blocks has single addresses.
   if (blocks && /prefix ?length|address ?block|NotRegisteredForFeature/i.test(`${code} ${message}`)) return 'fragmented'
   if (/Exceeded|LimitReached|MaximumLimit/i.test(code)) return 'limit'
-  if (status === 404 || /NotFound$/.test(code)) return 'gone'
+  if (status === 404 || code.endsWith('NotFound')) return 'gone'
   if (status === 409 || status === 412 || /PreconditionFailed|InProgress|Preempted|Retryable|Conflict/.test(code))
     return 'conflict'
   if (status === 408 || status >= 500) return writes ? 'ambiguous' : 'unreachable'

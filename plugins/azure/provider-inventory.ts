@@ -8,7 +8,8 @@ import type {
 } from '@azure/arm-network'
 import { canonicalAddress, canonicalPrefix, familyIn, hostPrefix } from '../../daemon/kernel/ip.ts'
 import type { Prefix } from '../../daemon/kernel/kernel.ts'
-import type { Request, SeenNic, SeenSubnet } from '../cloud-core/model.ts'
+import type { SeenNic, SeenSubnet } from '../cloud-core/model.ts'
+import type { NicChange } from '../cloud-core/whole-change.ts'
 
 /** An answer lacks what it must have. */
 export class Garbled extends Error {
@@ -77,13 +78,8 @@ export function blockOf({
   return [length === undefined || familyIn(single) === 6 ? hostPrefix(single) : canonicalPrefix(`${single}/${length}`)]
 }
 
-export interface Change {
-  readonly add: readonly Request[]
-  readonly remove: readonly Prefix[]
-}
-
 /** With that change in its configurations; all else as it is. Undefined when there is nothing to change. */
-export function changedNic(nic: NetworkInterface, { add, remove }: Change): NetworkInterface | undefined {
+export function changedNic(nic: NetworkInterface, { add, remove }: NicChange): NetworkInterface | undefined {
   const configurations = must(nic.ipConfigurations, 'ipConfigurations')
   const first = configurations.find(isPrimary) ?? configurations[0]
   const kept = configurations.filter(one => isOwn(first)(one) || !blockOf(one).some(block => remove.includes(block)))
@@ -111,7 +107,7 @@ export function changedNic(nic: NetworkInterface, { add, remove }: Change): Netw
 export function changedInstance(
   instance: VirtualMachineScaleSetVM,
   nics: readonly NetworkInterface[],
-  changes: ReadonlyMap<string, Change>,
+  changes: ReadonlyMap<string, NicChange>,
 ): VirtualMachineScaleSetVM | undefined {
   const profile = instance.networkProfileConfiguration
   let same = true

@@ -4,15 +4,16 @@
  */
 import type { TokenCredential } from '@azure/identity'
 import type { NetworkInterface } from '@azure/arm-network'
-import type { Prefix } from '../../daemon/kernel/kernel.ts'
 import type { Call, CallKind, Limits, NicId, Reply, SeenNic, SeenSubnet, WriteCall } from '../cloud-core/model.ts'
 import { type Budget, CloudFailure, type CloudProvider, type Machine, type Sweep } from '../cloud-core/provider.ts'
 import { eachAtMost } from '../cloud-core/each-at-most.ts'
+import { sweepParts } from '../cloud-core/sweep-parts.ts'
+import { afterWrite, changesOf, changeText, type NicChange, unlessGone } from '../cloud-core/whole-change.ts'
 import { type Api, APIS, BUDGETS } from './provider-apis.ts'
 import { Clients } from './provider-clients.ts'
 import { type Asked, failureOf, garbled } from './provider-failure.ts'
 import { type AzureMachine, machineIn, networkOf, type NetworkResource, nicIn } from './provider-ids.ts'
-import { type Change, changedInstance, changedNic, idOf, must, seenNics, subnetsOf } from './provider-inventory.ts'
+import { changedInstance, changedNic, idOf, must, seenNics, subnetsOf } from './provider-inventory.ts'
 
 export interface AzureOptions {
   /** Interfaces of a machine besides the first are for pods, too. */
@@ -74,20 +75,30 @@ export class AzureProvider implements CloudProvider {
     return { nics: await this.#write(machine, call, signal) }
   }
 
-  async sweep(machines: readonly Machine[], signal: AbortSignal): Promise<Sweep> {
-    const byId = new Map(machines.map(machine => [machine.id.toLowerCase(), machine]))
-    const lists = new Map(machines.map(machine => [listOf(partsOf(machine)), partsOf(machine)]))
-    const found = await eachAtMost(AT_ONCE, [...lists.values()], of => this.#list(of, signal))
-    const byMachine = Map.groupBy(found.flat(), nic => nic.virtualMachine?.id?.toLowerCase() ?? '')
+  async sweep(all: readonly Machine[], signal: AbortSignal): Promise<Sweep> {
+    const known = all.filter(({ id }) => machineIn(id) !== undefined)
+    const parts = [...Map.groupBy(known, machine => listOf(partsOf(machine))).values()].map(own => ({ machines: own }))
+    const { found, machines, missing } = await sweepParts(AT_ONCE, parts, of => this.#sweepList(of.machines, signal))
+    const nics = found.flat()
+    return { nics, machines, missing, subnets: await this.#subnets(new Set(nics.map(({ subnet }) => subnet)), signal) }
+  }
+
+  /** Machines of one group, or of one scale set. */
+  async #sweepList(machines: readonly Machine[], signal: AbortSignal): Promise<SeenNic[]> {
+    const [first] = machines
+    if (first === undefined) return []
+    const listed = await this.#list(partsOf(first), signal)
+    const byMachine = Map.groupBy(listed, nic => nic.virtualMachine?.id?.toLowerCase() ?? '')
+    const nics: SeenNic[] = []
+    const unseen: Machine[] = []
+    for (const machine of machines) {
+      const own = byMachine.get(machine.id.toLowerCase())
+      if (own === undefined) unseen.push(machine)
+      else nics.push(...this.#seen(own, machine))
+    }
     // An interface may be in another resource group than its machine.
-    const unseen = machines.filter(({ id }) => !byMachine.has(id.toLowerCase()))
     const alone = await eachAtMost(AT_ONCE, unseen, machine => this.#observe(machine, signal).catch(unlessGone))
-    const nics = [...byMachine].flatMap(([id, own]) => {
-      const machine = byId.get(id)
-      return machine === undefined ? [] : this.#seen(own, machine)
-    })
-    const all = [...nics, ...alone.flat()]
-    return { nics: all, subnets: await this.#subnets(new Set(all.map(({ subnet }) => subnet)), signal) }
+    return [...nics, ...alone.flat()]
   }
 
   async #observe(machine: Machine, signal: AbortSignal): Promise<SeenNic[]> {
@@ -123,18 +134,18 @@ export class AzureProvider implements CloudProvider {
   async #write(machine: Machine, call: WriteCall, signal: AbortSignal): Promise<SeenNic[]> {
     const of = partsOf(machine)
     const changes = changesOf(call)
-    const about = aboutOf(machine, textOf(call))
+    const about = aboutOf(machine, changeText(call))
     const asking = { subscription: of.subscription, about, signal, blocks: call.add.some(({ length }) => length < 32) }
     if (of.scaleSet !== '') await this.#writeInstance(of, machine, changes, asking)
     else await this.#writeNics(changes, asking)
     // What was written is not doubted when it cannot be read at once: it is looked at again.
     return await this.#observe(machine, signal).catch((error: unknown) => {
-      throw error instanceof CloudFailure ? written(error) : error
+      throw afterWrite(error)
     })
   }
 
   /** Each interface is a whole of its own. */
-  async #writeNics(changes: ReadonlyMap<NicId, Change>, asking: Asking): Promise<void> {
+  async #writeNics(changes: ReadonlyMap<NicId, NicChange>, asking: Asking): Promise<void> {
     let done = 0
     for (const [id, change] of changes) {
       try {
@@ -146,7 +157,7 @@ export class AzureProvider implements CloudProvider {
         await this.#ask(APIS.putNic, exact, { of, nic: changed }, idOf)
         done++
       } catch (error) {
-        throw done > 0 && error instanceof CloudFailure ? written(error) : error
+        throw done > 0 ? afterWrite(error) : error
       }
     }
   }
@@ -154,7 +165,7 @@ export class AzureProvider implements CloudProvider {
   async #writeInstance(
     of: AzureMachine,
     machine: Machine,
-    changes: ReadonlyMap<NicId, Change>,
+    changes: ReadonlyMap<NicId, NicChange>,
     asking: Asking,
   ): Promise<void> {
     const [instance, nics] = await Promise.all([
@@ -239,33 +250,4 @@ function listOf({ subscription, group, scaleSet }: AzureMachine): string {
 function aboutOf(machine: Machine, what: string): string {
   const { scaleSet, name } = partsOf(machine)
   return `${what}, ${scaleSet === '' ? name : `${scaleSet}/${name}`}, node ${machine.node}`
-}
-
-function textOf({ add, remove }: WriteCall): string {
-  const added = add.map(({ count, length }) => `${count} of /${length} more`)
-  return [...added, ...(remove.length === 0 ? [] : [`without ${remove.map(({ block }) => block).join(', ')}`])].join(
-    ' and ',
-  )
-}
-
-function changesOf({ add, remove }: WriteCall): ReadonlyMap<NicId, Change> {
-  const changes = new Map<NicId, { add: WriteCall['add'][number][]; remove: Prefix[] }>()
-  const of = (nic: NicId) => {
-    const change = changes.get(nic) ?? { add: [], remove: [] }
-    changes.set(nic, change)
-    return change
-  }
-  for (const request of add) of(request.nic).add.push(request)
-  for (const { nic, block } of remove) of(nic).remove.push(block)
-  return changes
-}
-
-/** Something was written before it failed. */
-function written({ message, retryAfterMs }: CloudFailure): CloudFailure {
-  return new CloudFailure('ambiguous', `${message}; something was written before`, { retryAfterMs })
-}
-
-function unlessGone(error: unknown): [] {
-  if (error instanceof CloudFailure && error.kind === 'gone') return []
-  throw error
 }

@@ -4,11 +4,10 @@
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
 import { arrives } from './arrivals.ts'
-import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
-import { byNeed } from './by-need.ts'
+import { byNeed, type Need, needOf } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
 import { isIn } from './node-blocks.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
@@ -67,9 +66,10 @@ const CALLS_OF_LIFE = 2 ** 32
 interface Member {
   readonly node: FleetNode
   state: NodeState
+  /** As of when its plan was made. */
+  need: Need
   /** What was published last. */
   told: NodeState | undefined
-  readonly sinceMs: number
 }
 
 export class Fleet {
@@ -87,6 +87,8 @@ export class Fleet {
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  /** Nodes that the look at everything which is under way is about: of others it may show nothing. */
+  #lookedAt = new Set<string>()
   #swept = true
   #lives = 0
 
@@ -115,12 +117,9 @@ export class Fleet {
   get failure(): Failure | undefined {
     return this.#composure.failure
   }
-  budgets(): ReadonlyMap<string, Bucket> {
-    return this.#turns.buckets
-  }
-  /** Nodes that wait for their turn, by kind of call. */
-  queued(): ReadonlyMap<CallKind, number> {
-    return new Map([...this.#turns.wanting].map(([kind, nodes]) => [kind, nodes.size]))
+  /** Budgets, and who waits for which. */
+  get turns(): Turns {
+    return this.#turns
   }
   shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
     const member = this.#members.get(name)
@@ -137,7 +136,8 @@ export class Fleet {
     }
     // An answer to a node that was there before under this name must not be taken for this one's.
     const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
-    this.#members.set(node.name, { node, state, told: state, sinceMs: nowMs })
+    this.#lookedAt.delete(node.name)
+    this.#members.set(node.name, { node, state, need: needOf(state, 0, nowMs), told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
   }
@@ -178,7 +178,7 @@ export class Fleet {
     this.#apply(name, { kind: 'failed', id, failure }, nowMs)
   }
 
-  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+  swept({ nics, subnets, machines }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
     const changed = this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
@@ -186,10 +186,11 @@ export class Fleet {
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
+    const seen = machines && new Set(machines)
     for (const member of this.#members.values()) {
       const { name, machine } = member.node
-      // A look that began before nobody asked for that machine.
-      if (member.sinceMs > startedMs) continue
+      // Of one that has joined since, or whose account could not be looked at, the look says nothing.
+      if (!this.#lookedAt.has(name) || seen?.has(machine) === false) continue
       const own = [...(byMachine.get(machine) ?? []), ...(byNode.get(name) ?? [])]
       this.#apply(name, { kind: 'observed', startedMs, nics: own }, nowMs)
       // With an interface the ranges of its subnet are published.
@@ -246,6 +247,7 @@ export class Fleet {
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
     this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
+    member.need = needOf(member.state, world.refillMs, nowMs)
     const later = laterMs(member.state, nowMs)
     if (later !== undefined) this.#due.at(name, later)
   }
@@ -256,7 +258,7 @@ export class Fleet {
     const reserve = this.#turns.reserve(kind)
     let growing = GROWING.has(kind) ? this.#composure.growthCalls(nowMs) : Infinity
     if (bucket.tokens(nowMs) <= reserve) return
-    for (const member of this.#byNeed(kind, nowMs)) {
+    for (const member of byNeed(this.#wanting(kind))) {
       const world = this.#world(member.node, nowMs)
       while (growing > 0 && bucket.tokens(nowMs) > reserve) {
         const next = step(member.state, { kind: 'granted', call: kind, world }, nowMs)
@@ -272,10 +274,13 @@ export class Fleet {
     }
   }
 
-  /** Who wants a call of that kind, in the order in which they get it. */
-  #byNeed(kind: CallKind, nowMs: number): Member[] {
-    const members = [...(this.#turns.wanting.get(kind) ?? [])].flatMap(name => this.#members.get(name) ?? [])
-    return members.length <= 1 ? members : byNeed(members, this.#refillMs(nowMs), nowMs)
+  #wanting(kind: CallKind): Member[] {
+    const members: Member[] = []
+    for (const name of this.#turns.wanting.get(kind) ?? []) {
+      const member = this.#members.get(name)
+      if (member !== undefined) members.push(member)
+    }
+    return members
   }
 
   #work(calls: ReadonlyMap<string, readonly Pending[]>): NodeWork[] {
@@ -301,6 +306,7 @@ export class Fleet {
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
+    this.#lookedAt = new Set(this.#members.keys())
     return true
   }
 

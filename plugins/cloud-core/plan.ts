@@ -3,7 +3,7 @@ import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { AssignCall, Call, CreateCall, Limits, NicId, Request, SubnetId } from './model.ts'
 import { ANSWER_MS, blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
 import type { BlockState, NicState, NodeState } from './node-state.ts'
-import { have, slotsTaken, target } from './target.ts'
+import { have, slotsTaken, spare, target } from './target.ts'
 import { tokenOf } from './token.ts'
 
 export interface SubnetState {
@@ -59,11 +59,11 @@ export function laterMs({ restUntilMs, doubtMs = 0, nics, blocks }: NodeState, n
   return later.length === 0 ? undefined : Math.min(...later)
 }
 
-/** Nobody can have more: what is still needed and why no call brings it. Undefined while all is well or under way. */
+/** Nothing is left for a pod that comes, and no call brings more: for want of what. Undefined while all is well or under way. */
 export function shortage(state: NodeState, world: World, nowMs: number): 'machine' | 'subnets' | undefined {
   const { limits } = state
   if (limits === undefined || state.observedMs === undefined || state.doubtMs !== undefined) return undefined
-  if (target(state, world.refillMs, nowMs) - have(state) <= state.policy.preAllocate) return undefined
+  if (spare(state) > 0 || target(state, world.refillMs, nowMs) <= have(state)) return undefined
   if (growth(state, { ...world, growth: true }, nowMs, limits).length > 0 || state.pending.size > 0) return undefined
   const full = [...world.subnets.values()].some(({ fullUntilMs }) => nowMs < fullUntilMs)
   return full || world.choices.length === 0 ? 'subnets' : 'machine'
@@ -99,12 +99,13 @@ function sagas(state: NodeState, nowMs: number, limits: Limits): Call[] {
 /** Where room is first, in new interfaces then, all at once. */
 function growth(state: NodeState, world: World, nowMs: number, limits: Limits): Call[] {
   if (!world.growth) return []
-  const wanted = requests(state, world, nowMs, limits)
+  const single = new Single(world)
+  const wanted = requests(state, world, nowMs, limits, single)
   const calls: Call[] = wanted.requests.map((request): AssignCall => ({ kind: 'assign', ...request }))
   let { need } = wanted
   let count = state.nics.size + state.intents.size
   for (let n = 1; need > 0 && count < limits.nics; n++, count++) {
-    const create = creation(state, world, nowMs, limits, need, n)
+    const create = creation(state, world, nowMs, limits, single, need, n)
     if (create === undefined) break
     calls.push(create)
     need -= create.count * sizeOfLength(4, create.length)
@@ -117,26 +118,24 @@ function creation(
   world: World,
   nowMs: number,
   limits: Limits,
+  single: Single,
   need: number,
   n: number,
 ): CreateCall | undefined {
   for (const subnet of world.choices) {
     const [length] = lengthsIn(state, world, nowMs, limits, subnet)
     if (length === undefined) continue
-    const count = Math.min(
-      limits.slots,
-      Math.ceil(need / sizeOfLength(4, length)),
-      new Single(world).atMost(subnet, length),
-    )
+    const count = Math.min(limits.slots, Math.ceil(need / sizeOfLength(4, length)), single.atMost(subnet, length))
+    if (count <= 0) continue
+    single.asked(subnet, length, count)
     return { kind: 'create', token: tokenOf(state.uid, state.lastIntent + n), subnet, length, count }
   }
   return undefined
 }
 
 /** What existing interfaces have room for, and how many addresses are still needed beyond that. */
-function requests(state: NodeState, world: World, nowMs: number, limits: Limits) {
+function requests(state: NodeState, world: World, nowMs: number, limits: Limits, single = new Single(world)) {
   const found: Request[] = []
-  const single = new Single(world)
   let need = target(state, world.refillMs, nowMs) - have(state)
   for (const nic of byIndex(state)) {
     if (!isUsable(state, nic) || nic.phase !== 'ready') continue

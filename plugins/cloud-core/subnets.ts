@@ -9,6 +9,8 @@ export const PAUSE_MS = 120_000
 
 export class Subnets {
   readonly #known = new Map<SubnetId, SubnetState>()
+  /** For the lists of nodes, of which there are thousands; until something else is known. */
+  #byRoom = new WeakMap<readonly SubnetId[], readonly SubnetId[]>()
   #seen: ReadonlyMap<SubnetId, SeenSubnet> = new Map()
   /** Those that a look was asked for because none had shown them. */
   readonly #sought = new Set<SubnetId>()
@@ -26,7 +28,7 @@ export class Subnets {
   saw(subnets: readonly SeenSubnet[]): ReadonlySet<SubnetId> {
     const changed = subnets.filter(({ id, cidrs }) => !isDeepStrictEqual(this.#seen.get(id)?.cidrs, cidrs))
     this.#seen = new Map(subnets.map(subnet => [subnet.id, subnet]))
-    for (const { id, free } of subnets) this.#known.set(id, { ...this.#of(id), free })
+    for (const { id, free } of subnets) this.#know({ ...this.#of(id), free })
     return new Set(changed.map(({ id }) => id))
   }
 
@@ -45,18 +47,27 @@ export class Subnets {
     const asked = singlesAsked(state, call, id)
     if (kind === 'full' && asked > 1) {
       // It may have some, if fewer.
-      this.#known.set(id, { ...this.#of(id), free: Math.floor(asked / 2) })
+      this.#know({ ...this.#of(id), free: Math.floor(asked / 2) })
       return undefined
     }
     const until = nowMs + PAUSE_MS
     const paused = kind === 'full' ? { fullUntilMs: until, free: 0 } : { fragmentedUntilMs: until }
-    this.#known.set(id, { ...this.#of(id), ...paused })
+    this.#know({ ...this.#of(id), ...paused })
     return until
   }
 
   /** Those of `ids`, most room first; alike ones by name. */
-  byRoom(ids: Iterable<SubnetId>): readonly SubnetId[] {
-    return [...ids].sort((a, b) => this.#of(b).free - this.#of(a).free || (a < b ? -1 : 1))
+  byRoom(ids: readonly SubnetId[]): readonly SubnetId[] {
+    const known = this.#byRoom.get(ids)
+    if (known !== undefined) return known
+    const sorted = [...ids].sort((a, b) => this.#of(b).free - this.#of(a).free || (a < b ? -1 : 1))
+    this.#byRoom.set(ids, sorted)
+    return sorted
+  }
+
+  #know(subnet: SubnetState): void {
+    this.#known.set(subnet.id, subnet)
+    this.#byRoom = new WeakMap()
   }
 
   #of(id: SubnetId): SubnetState {

@@ -34,10 +34,14 @@ export async function serveWire(
 ): Promise<WireServer> {
   const requests: WireRequest[] = []
   const listener = (incoming: IncomingMessage, response: ServerResponse): void => {
-    void read(incoming).then(async request => {
-      requests.push(request)
-      send(response, await answer(request))
-    })
+    void read(incoming)
+      .then(async request => {
+        requests.push(request)
+        return await answer(request)
+      })
+      // What the test found wrong about a request is told to whoever made it: it must not wait for ever.
+      .catch((error: unknown): Wire => ({ status: 500, body: String(error) }))
+      .then(wire => send(response, wire))
   }
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
   server.listen(0, '127.0.0.1')

@@ -76,7 +76,7 @@ export interface MemoryCloud {
   readonly machines: ReadonlyMap<string, MemoryMachine>
   /** What goes wrong from now on. */
   faults: Faults
-  /** Writes that came while another one of the same machine was under way; always 0 where no write is of a whole machine. */
+  /** Writes that were asked for while another one of the same machine was under way; always 0 where no write is of a whole machine. */
   readonly overlapping: number
   /** Called when a machine gets or loses a device. */
   onDevice: (machine: string, nic: SeenNic, there: boolean) => void

@@ -208,8 +208,14 @@ export class CloudPool implements Ipam {
       candidates.map(row => row.block),
       this.#clock.now(),
     )
-    if (this.#gaveUp.opened) this.#report(uses, idle)
+    if (this.#gaveUp.opened && this.#informed) this.#report(uses, idle)
     return Math.min(changesAt, ...uses.map(use => use.changesAt ?? Infinity))
+  }
+
+  /** Before anything is known of blocks, nothing of them would seem to be in use. */
+  get #informed(): boolean {
+    const { cloudMachines, cloudBlocks } = this.#host.tables
+    return cloudBlocks.initialized || cloudMachines.size > 0
   }
 
   #giveUpUnused(inUse: ReadonlySet<Prefix>): void {

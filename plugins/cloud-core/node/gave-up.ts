@@ -80,6 +80,7 @@ export class GaveUp {
 
   /** Forgets the oldest of those that are not named any more, beyond some. */
   prune(network: string, named: ReadonlySet<string>): void {
+    if (this.#entries.size <= MOST_FORMER) return
     const former = [...this.#entries.keys()].filter(key => !isNamed(key, network, named))
     for (const key of former.slice(0, Math.max(0, former.length - MOST_FORMER))) {
       if (this.#writing.has(key)) continue

@@ -114,6 +114,24 @@ suite('giving back', () => {
     assert.equal(node.demand, '1 0 0')
   })
 
+  test('nothing is said before it is known what the operator says', async () => {
+    await using node = await start()
+    await node.says(allocatable())
+    const lease = await node.take('a')
+    await node.restart([lease])
+    const { cloudMachines, cloudBlocks, cloudReports } = node.host.tables
+    const said = (): number[] => [...cloudReports.values()].flatMap(row => row.demand.map(({ assigned }) => assigned))
+    assert.deepEqual(said(), [1, 0])
+    for (const row of cloudReports.values()) cloudReports.delete(cloudReports.keyOf(row))
+    const listed = cloudBlocks.initializer('cluster')
+    cloudMachines.delete('aws')
+    await settle()
+    assert.deepEqual(said(), [])
+    listed()
+    await settle()
+    assert.equal(said().length, 2)
+  })
+
   test('what is forgotten of many former blocks are the oldest', async () => {
     await using node = await start()
     const block = (i: number): string => `10.${i >> 8}.${i & 255}.0/24`

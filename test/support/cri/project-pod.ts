@@ -67,6 +67,8 @@ export class ProjectPod implements AsyncDisposable {
       state: node.paths.state,
       'cni-conf': node.paths.cniConf,
       'cni-bin': node.paths.cniBin,
+      networkd: node.paths.networkd,
+      'network-manager': node.paths.networkManager,
       bpffs: node.bpffs,
       netns: join(system.folder, CONTAINERD_FILES.netns),
       cgroup: unified,
