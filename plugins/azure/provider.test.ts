@@ -258,8 +258,8 @@ test('a sweep lists interfaces by group and by scale set, all pages, and looks a
     nics.map(({ id, machine: of, blocks }) => [id, of, blocks.join()]),
     [
       [nic, MACHINE.id, '10.240.0.9/32'],
-      [instanceNic, INSTANCE.id, '10.240.0.32/28'],
       [far.toLowerCase(), alone.id, ''],
+      [instanceNic, INSTANCE.id, '10.240.0.32/28'],
     ],
   )
   assert.deepEqual(subnets, [

@@ -9,6 +9,7 @@ import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
 import { byNeed, type Need, needOf } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
+import { isIn } from './node-blocks.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { laterMs, plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
@@ -179,21 +180,25 @@ export class Fleet {
     this.#apply(name, { kind: 'failed', id, failure }, nowMs)
   }
 
-  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+  swept({ nics, subnets, machines }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
-    this.#subnets.saw(subnets)
+    const changed = this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
     const byNode = Map.groupBy(
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
-    for (const { node } of this.#members.values()) {
-      if (!this.#lookedAt.has(node.name)) continue
-      const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
-      this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
+    const seen = machines && new Set(machines)
+    for (const member of this.#members.values()) {
+      const { name, machine } = member.node
+      // Of one that has joined since, or whose account could not be looked at, the look says nothing.
+      if (!this.#lookedAt.has(name) || seen?.has(machine) === false) continue
+      const own = [...(byMachine.get(machine) ?? []), ...(byNode.get(name) ?? [])]
+      this.#apply(name, { kind: 'observed', startedMs, nics: own }, nowMs)
+      // With an interface the ranges of its subnet are published.
+      if (isIn(member.state, changed)) member.told = undefined
     }
-    const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    this.#leftovers.look(nics, states, startedMs)
+    this.#leftovers.look(nics, new Map([...this.#members].map(([name, { state }]) => [name, state])), startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -231,6 +236,7 @@ export class Fleet {
     if (member === undefined) return
     const { state } = step(member.state, event, nowMs)
     member.state = state
+    if (!this.#sweeping && this.#subnets.seek(state)) this.#sweepDueMs = nowMs
     const soon = event.kind === 'demand' ? nowMs + WINDOW_MS : nowMs
     this.#due.at(name, soon)
   }

@@ -104,12 +104,13 @@ function sagas(state: NodeState, nowMs: number, limits: Limits): Call[] {
 /** Where room is first, in new interfaces then, all at once. */
 function growth(state: NodeState, world: World, nowMs: number, limits: Limits): Call[] {
   if (!world.growth) return []
-  const wanted = requests(state, world, nowMs, limits)
+  const single = new Single(world)
+  const wanted = requests(state, world, nowMs, limits, single)
   const calls: Call[] = wanted.requests.map((request): AssignCall => ({ kind: 'assign', ...request }))
   let { need } = wanted
   let count = state.nics.size + state.intents.size
   for (let n = 1; need > 0 && count < limits.nics; n++, count++) {
-    const create = creation(state, world, nowMs, limits, need, n)
+    const create = creation(state, world, nowMs, limits, single, need, n)
     if (create === undefined) break
     calls.push(create)
     need -= create.count * sizeOfLength(4, create.length)
@@ -122,26 +123,24 @@ function creation(
   world: World,
   nowMs: number,
   limits: Limits,
+  single: Single,
   need: number,
   n: number,
 ): CreateCall | undefined {
   for (const subnet of world.choices) {
     const [length] = lengthsIn(state, world, nowMs, limits, subnet)
     if (length === undefined) continue
-    const count = Math.min(
-      limits.slots,
-      Math.ceil(need / sizeOfLength(4, length)),
-      new Single(world).atMost(subnet, length),
-    )
+    const count = Math.min(limits.slots, Math.ceil(need / sizeOfLength(4, length)), single.atMost(subnet, length))
+    if (count <= 0) continue
+    single.asked(subnet, length, count)
     return { kind: 'create', token: tokenOf(state.uid, state.lastIntent + n), subnet, length, count }
   }
   return undefined
 }
 
 /** What existing interfaces have room for, and how many addresses are still needed beyond that. */
-function requests(state: NodeState, world: World, nowMs: number, limits: Limits) {
+function requests(state: NodeState, world: World, nowMs: number, limits: Limits, single = new Single(world)) {
   const found: Request[] = []
-  const single = new Single(world)
   let need = target(state, world.refillMs, nowMs) - have(state)
   for (const nic of byIndex(state)) {
     if (!isUsable(state, nic) || nic.phase !== 'ready') continue

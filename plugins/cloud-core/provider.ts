@@ -46,7 +46,9 @@ export interface CloudProvider {
 export interface Sweep {
   readonly nics: readonly SeenNic[]
   readonly subnets: readonly SeenSubnet[]
-  /** What the configuration names and the cloud does not have, for people. */
+  /** Machines that were looked at, by their ids: of others nothing is known. Without it all of them. */
+  readonly machines?: readonly string[]
+  /** What the configuration names and the cloud does not have, or does not show, for people. */
   readonly missing?: readonly string[]
 }
 

@@ -158,8 +158,7 @@ function withNew(state: NodeState, nic: NicId, came: readonly Prefix[], nowMs: n
   const since = { sinceMs: nowMs, missed: 0, missedMs: 0 }
   for (const block of came) {
     const before = blocks.get(block)
-    if (before?.nic === nic && before.phase === 'releasing') blocks.set(block, { ...before, ...since })
-    else if (before?.nic !== nic || before.phase === 'released')
+    if (before?.nic !== nic || before.phase === 'released')
       blocks.set(block, { block, nic, phase: 'allocatable', born: ++born, ...since })
   }
   return { ...state, blocks, lastBorn: born }

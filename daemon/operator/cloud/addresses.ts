@@ -177,12 +177,12 @@ export class CloudAddresses {
     this.allocator.demand(name, cloud.demand)
   }
 
-  /** Where new interfaces of a machine may be. */
+  /** Where new interfaces of a machine may be: no cloud attaches one of another zone. */
   #subnetsFor(machine: Machine): readonly string[] {
-    const { provider } = this.#options.setup
-    if (provider.choices !== undefined) return provider.choices(machine)
-    const seen = [...this.allocator.fleet.subnets.seen.values()]
-    return seen.filter(subnet => subnet.forNics && subnet.zone === machine.zone).map(({ id }) => id)
+    const chosen = this.#options.setup.provider.choices?.(machine)
+    const all = [...this.allocator.fleet.subnets.seen.values()]
+    const seen = all.filter(({ zone }) => zone === '' || zone === machine.zone)
+    return seen.filter(({ id, forNics }) => chosen?.includes(id) ?? forNics).map(({ id }) => id)
   }
 
   #leave(name: string): void {

@@ -1,5 +1,5 @@
 /** What in-memory clouds have in common, for whoever runs against any of them. */
-import type { Prefix } from '../../../daemon/kernel/kernel.ts'
+import type { Address, Prefix } from '../../../daemon/kernel/kernel.ts'
 import type { Call, CallKind, Failure, Limits, NicId, Reply, SeenNic, SubnetId } from '../model.ts'
 import type { Budget, CloudProvider, Rate, Sweep } from '../provider.ts'
 import type { Reservation } from './address-space.ts'
@@ -59,6 +59,8 @@ export interface MemoryMachine {
   /** Name of its Node. */
   readonly node: string
   readonly limits: Limits
+  /** Of its first interface; absent: any that is free. */
+  readonly address?: Address
 }
 
 /** An interface changed: undefined before it was made, and after it was deleted. */
@@ -74,7 +76,7 @@ export interface MemoryCloud {
   readonly machines: ReadonlyMap<string, MemoryMachine>
   /** What goes wrong from now on. */
   faults: Faults
-  /** Writes that came while another one of the same machine was under way; always 0 where no write is of a whole machine. */
+  /** Writes that were asked for while another one of the same machine was under way; always 0 where no write is of a whole machine. */
   readonly overlapping: number
   /** Called when a machine gets or loses a device. */
   onDevice: (machine: string, nic: SeenNic, there: boolean) => void

@@ -38,6 +38,7 @@ export class MemoryWholeWrites implements MemoryCloud {
   readonly budgets: Budgets
   onDevice: MemoryCloud['onDevice'] = () => {}
   readonly #cloud: WholeWrites
+  readonly #options: MemoryCloudOptions
   readonly #frontend: Frontend
   readonly #estate: Estate
   readonly #latencies: Latencies
@@ -49,6 +50,7 @@ export class MemoryWholeWrites implements MemoryCloud {
 
   constructor(cloud: WholeWrites, options: MemoryCloudOptions) {
     this.#cloud = cloud
+    this.#options = options
     this.name = cloud.name
     this.budgets = withRate(cloud.budgets, options.rate)
     this.#latencies = { ...cloud.latencies, ...options.latencies }
@@ -112,27 +114,34 @@ export class MemoryWholeWrites implements MemoryCloud {
     this.#frontend.request(this.budgets.sweep, this.#latencies.sweep, { commit }, done)
   }
 
+  /** Reads what is there, and writes it with the changes when it has that. */
   #write(machine: string, call: WriteCall, done: (answer: Reply | Failure) => void): void {
-    const { busyCode, staleCode } = this.#cloud
-    let read = 0
-    const arrive = (): void => {
-      this.#estate.machine(machine)
-      if (this.#busy.has(machine)) {
-        this.#overlapping++
-        refuse('conflict', `${busyCode}: ${machine}`)
-      }
-      this.#busy.add(machine)
-      read = this.#version.get(machine) ?? 0
+    const { observe, write } = this.#latencies
+    const read = this.#versionOf(machine)
+    const work = { arrive: () => this.#begin(machine, read), commit: () => this.#commit(machine, call) }
+    this.#options.timer.after(observe, () => this.#frontend.request(this.budgets.write, write - observe, work, done))
+  }
+
+  #begin(machine: string, read: number): void {
+    this.#estate.machine(machine)
+    const busy = this.#busy.has(machine)
+    if (busy || read !== this.#versionOf(machine)) {
+      this.#overlapping++
+      refuse('conflict', `${busy ? this.#cloud.busyCode : this.#cloud.staleCode}: ${machine}`)
     }
-    const commit = (): Reply => {
-      this.#busy.delete(machine)
-      this.#estate.machine(machine)
-      if (read !== (this.#version.get(machine) ?? 0)) refuse('conflict', `${staleCode}: ${machine}`)
-      this.#change(machine, call)
-      this.#version.set(machine, read + 1)
-      return { nics: this.#estate.of(machine) }
-    }
-    this.#frontend.request(this.budgets.write, this.#latencies.write, { arrive, commit }, done)
+    this.#busy.add(machine)
+  }
+
+  #commit(machine: string, call: WriteCall): Reply {
+    this.#busy.delete(machine)
+    this.#estate.machine(machine)
+    this.#change(machine, call)
+    this.#version.set(machine, this.#versionOf(machine) + 1)
+    return { nics: this.#estate.of(machine) }
+  }
+
+  #versionOf(machine: string): number {
+    return this.#version.get(machine) ?? 0
   }
 
   /** All of it or nothing. Of what it takes away, what is not there is no matter. */
