@@ -14,6 +14,7 @@ import type { Logger } from '../../plugin.ts'
 import type { Clock } from '../../state/clock.ts'
 import { eachChange } from '../../state/each-change.ts'
 import { Nudge } from '../../state/nudge.ts'
+import { replaceRows } from '../../state/replace.ts'
 import type { ClusterNodeRow, OperatorTables } from '../rows.ts'
 import { Allocator, type CloudNode } from './allocator.ts'
 import { type CloudFigures, cloudFigures } from './figures.ts'
@@ -28,7 +29,7 @@ export interface CloudAddressesOptions {
   readonly setup: CloudSetup
   readonly client: Pick<ApiClient, 'get' | 'patch'>
   readonly events: Pick<EventRecorder, 'warn'>
-  readonly tables: Pick<OperatorTables, 'nodes' | 'cloudNetworks'>
+  readonly tables: Pick<OperatorTables, 'nodes' | 'cloudNetworks' | 'cloudSubnets'>
   readonly log: Logger
   readonly clock: Clock
   readonly meter?: CloudMeter | undefined
@@ -157,6 +158,11 @@ export class CloudAddresses {
       else this.#join(node, machine, cloud)
     }
     for (const name of this.#joined.keys()) if (tables.nodes.get(name) === undefined) this.#leave(name)
+    const subnets = [...this.allocator.fleet.subnets.seen.values()]
+    replaceRows(
+      tables.cloudSubnets,
+      subnets.map(({ id, cidrs }) => ({ id, cidrs })),
+    )
     this.#problems = problems
     this.#strangers = strangers
   }
