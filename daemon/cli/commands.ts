@@ -7,6 +7,7 @@ import { daemon, operator } from './commands/daemon.ts'
 import { flows } from './commands/flows.ts'
 import { endpoints, nodes, pools } from './commands/lists.ts'
 import { ipam } from './commands/ipam.ts'
+import { ipamPermissions } from './commands/ipam-permissions.ts'
 import { ipamSimulate } from './commands/ipam-simulate.ts'
 import { mounts } from './commands/mounts.ts'
 import { nat } from './commands/nat.ts'
@@ -29,6 +30,7 @@ export const commands: readonly CommandSpec[] = [
   endpoints,
   pools,
   ipam,
+  ipamPermissions,
   ipamSimulate,
   nodes,
   services,

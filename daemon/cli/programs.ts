@@ -29,7 +29,16 @@ export interface Programs {
   mountOnNode(proc: string, wanted: readonly NodeMount[]): Promise<readonly NodeMount[]>
   /** Runs a scenario of addresses from a cloud, and beside it what others do; rejects when the signal aborts. */
   simulate(scenario: Scenario, options: SimulateOptions): Promise<Simulated>
+  /** What the operator must be allowed in a cloud, as the cloud's own tool takes it: JSON or YAML. */
+  permissions(cloud: 'aws' | 'azure' | 'gcp', of: PermissionsFor): Promise<string>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
+}
+/** Each cloud takes of it what it knows. */
+export interface PermissionsFor {
+  /** Name of the cluster: only its own things may be changed. */
+  readonly cluster?: string
+  readonly roleArns: readonly string[]
+  readonly scopes: readonly string[]
 }
 export interface SimulateOptions {
   readonly compare: boolean
@@ -70,6 +79,18 @@ export const realPrograms: Programs = {
   },
   async simulate(scenario, options) {
     return await (await import('../../plugins/cloud-core/simulate/simulate.ts')).simulate(scenario, options)
+  },
+  async permissions(cloud, { scopes, ...of }) {
+    switch (cloud) {
+      case 'aws':
+        return (await import('../../plugins/aws-eni/permissions.ts')).awsPermissions(of)
+      case 'azure':
+        return (await import('../../plugins/azure/permissions.ts')).azurePermissions(
+          scopes.length === 0 ? {} : { scopes },
+        )
+      case 'gcp':
+        return (await import('../../plugins/gcp/permissions.ts')).gcpPermissions()
+    }
   },
   async checkPlugins(config) {
     const [{ plugins }, { loadPlugins }, { configurePlugins }] = await Promise.all([

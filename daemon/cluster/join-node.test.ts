@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { joinNode, type NodeNetwork, type NodeObject } from './join-node.ts'
+import { joinNode, parseNodeNetwork, type NodeNetwork, type NodeObject } from './join-node.ts'
+import { ObjectField } from './object-field.ts'
 
 const RANGE = '10.1.0.0/24'
 const google: NodeObject = {
@@ -29,6 +30,15 @@ for (const [what, node, with_, row] of cases)
     const { cloud = '-', nativeNetwork = '-' } = joinNode({ ...google, ...node }, with_)
     assert.equal(`${cloud} ${nativeNetwork}`, row)
   })
+
+test('subnets of network interfaces are known once each', () => {
+  const nics = [['10.0.1.0/24'], ['10.0.1.0/24', 'fd00:0::/64'], []].map(subnetCidrs => ({ subnetCidrs }))
+  const object = { metadata: { name: 'n1' }, spec: { cloud: { nics } } }
+  assert.deepEqual(parseNodeNetwork(new ObjectField(object, () => 'NodeNetwork n1')).cloudSubnets, [
+    '10.0.1.0/24',
+    'fd00::/64',
+  ])
+})
 
 test('what only led to the row is not in it, and absent is not undefined', () => {
   const { cloudNetwork: _, provider: _provider, ...plain } = google

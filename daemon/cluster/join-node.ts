@@ -20,6 +20,8 @@ export interface NodeNetwork {
   readonly podAddresses?: readonly Address[]
   /** What its pods have of the cloud's addresses, or may have. */
   readonly cloudBlocks?: readonly Prefix[]
+  /** Where its machine's network interfaces are. */
+  readonly cloudSubnets?: readonly Prefix[]
 }
 
 /** More than one node's daemon publishes. */
@@ -37,12 +39,20 @@ export function parseNodeNetwork(object: ObjectField): NodeNetwork {
   const cloud = CLOUDS.find(name => name === status.at('cloud').value)
   const network = status.at('nativeNetwork')
   const blocks = object.at('spec').at('cloud').at('blocks').items().filter(stands)
+  const nics = object.at('spec').at('cloud').at('nics').items()
+  const subnets = nics.flatMap(nic =>
+    nic
+      .at('subnetCidrs')
+      .items()
+      .map(cidr => cidr.converted(canonicalPrefix)),
+  )
   const addresses = status.at('podAddresses').items().slice(0, MOST_POD_ADDRESSES)
   return {
     ...parseAssigned(object),
     ...(cloud !== undefined && { cloud }),
     ...(!network.absent && { nativeNetwork: network.converted(networkName) }),
     ...(blocks.length > 0 && { cloudBlocks: blocks.map(item => item.at('block').converted(canonicalPrefix)) }),
+    ...(subnets.length > 0 && { cloudSubnets: [...new Set(subnets)].sort() }),
     ...(addresses.length > 0 && { podAddresses: [...new Set(addresses.map(a => a.converted(canonicalAddress)))] }),
   }
 }
@@ -71,5 +81,6 @@ export function joinNode({ namedNetwork, cloudNetwork, ...node }: NodeObject, ne
     ...(nativeNetwork && { nativeNetwork }),
     ...(podAddresses !== undefined && { podAddresses }),
     ...(network?.cloudBlocks !== undefined && { cloudBlocks: network.cloudBlocks }),
+    ...(network?.cloudSubnets !== undefined && { cloudSubnets: network.cloudSubnets }),
   }
 }

@@ -124,6 +124,26 @@ const cases: readonly [string, Parameters<typeof names>[0], string][] = [
     { configured: ['e?h0', '*1', 'bond0.?', 'eth+', 'cwan'], self, defaultRouteLinks: [] },
     'eth0 eth1 bond0.7',
   ],
+  [
+    'devices of network interfaces that pods have addresses of are uplinks besides, if up',
+    { configured: 'auto', self, nics: [2, 3, 4], defaultRouteLinks: [] },
+    'eth0 eth1',
+  ],
+  [
+    'they are so too where others are configured',
+    { configured: ['bond0.7'], self, nics: [3], defaultRouteLinks: [] },
+    'bond0.7 eth1',
+  ],
+  [
+    'while they are not known, the uplinks of before stay',
+    { configured: 'auto', self, nics: undefined, former: [2, 3], defaultRouteLinks: [] },
+    'eth0 eth1',
+  ],
+  [
+    'one that is none any more is no uplink',
+    { configured: 'auto', self, nics: [], former: [2, 3], defaultRouteLinks: [] },
+    'eth0',
+  ],
   ['a dot is a dot', { configured: ['bond0?7', 'eth.'], self, defaultRouteLinks: [] }, 'bond0.7'],
 ]
 for (const [name, choice, want] of cases) test(name, () => assert.equal(names(choice), want))

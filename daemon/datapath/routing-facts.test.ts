@@ -33,6 +33,10 @@ test('the cloud says how it was found and what follows from it', () => {
   )
   assert.equal(cloudFact(on('aws'), own()), 'aws (DMI): links carry no addresses of pods, which take the overlay')
   assert.equal(
+    cloudFact(on('aws'), own({ cloudSubnets: ['10.0.0.0/24'] })),
+    'aws (DMI): pods have addresses of its network interfaces, which its network carries',
+  )
+  assert.equal(
     cloudFact(on('gcp', 'Node.spec.providerID'), own({ nativeNetwork: 'gce/shop' })),
     'gcp (Node.spec.providerID): pods are routed in network gce/shop',
   )

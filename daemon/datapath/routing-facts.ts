@@ -35,7 +35,9 @@ export function cloudFact({ cloud, by }: CloudFinding, own: NodeRow | undefined)
       ? `pods are routed in network ${network}`
       : cloud === 'none'
         ? 'nodes on one link need no overlay'
-        : 'links carry no addresses of pods, which take the overlay'
+        : own?.cloudSubnets !== undefined
+          ? 'pods have addresses of its network interfaces, which its network carries'
+          : 'links carry no addresses of pods, which take the overlay'
   return `${cloud} (${by}): ${follows}`
 }
 

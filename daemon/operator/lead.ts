@@ -20,6 +20,7 @@ import type { Table } from '../state/table.ts'
 import { CloudAddresses } from './cloud/addresses.ts'
 import type { MadeCall } from './cloud/allocator.ts'
 import { networksTarget, parseNetworkRows } from './cloud/cloud-network.ts'
+import { markNodes, NO_MARKS, type NodeMarks } from './cloud/node-marks.ts'
 import { Definitions } from './definitions.ts'
 import { markReadyNodes } from './node-readiness.ts'
 import { OwnStatus } from './own-status.ts'
@@ -43,6 +44,8 @@ export interface LeadOptions extends WatchOptions {
   /** Whose addresses pods get, where they are a cloud's. */
   readonly cloud?: (() => CloudSetup) | undefined
   readonly onCall?: (made: MadeCall) => void
+  /** Nodes that have no address of the cloud left are tainted. */
+  readonly taintEmpty?: boolean
 }
 
 export class Leadership {
@@ -132,19 +135,18 @@ export class Leadership {
     if (signal.aborted) return
     log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
     jobs.run('pod ranges', until => ranges.run(until))
-    const { cloud, onCall } = this.#options
+    const { cloud, onCall, taintEmpty: taint = false } = this.#options
     if (cloud !== undefined) {
-      const addresses = new CloudAddresses({
-        setup: cloud(),
-        client,
-        tables,
-        log,
-        clock,
-        ...(onCall && { onCall }),
-      })
+      const addresses = new CloudAddresses({ setup: cloud(), client, events, tables, log, clock, onCall })
       this.#addresses = addresses
       jobs.run('addresses from the cloud', until => addresses.run(until))
     }
+    const { addresses } = this
+    const changed = addresses === undefined ? [] : [addresses.marked]
+    const marks = (name: string): NodeMarks | undefined => (addresses === undefined ? NO_MARKS : addresses.marks(name))
+    jobs.run('what the scheduler knows of addresses', until =>
+      markNodes({ client, tables, marks, changed, taint, log, clock }, until),
+    )
     jobs.run('NodeNetworks without their Node', until => strays.run(until))
     jobs.run('readiness of nodes', until => markReadyNodes({ client, tables, log, clock }, until))
     await Promise.race([this.#whole.promise, stopped.promise, jobs.failed])

@@ -9,6 +9,7 @@ import { eachChange } from '../state/each-change.ts'
 import { mapAtOnce } from '../state/map-at-once.ts'
 import { NETWORK_UNAVAILABLE, NOT_READY_TAINT } from './parse.ts'
 import type { ClusterNodeRow, NodeNetworkRow, OperatorTables } from './rows.ts'
+import { setTaint } from './taints.ts'
 
 export interface NodeReadinessOptions {
   readonly client: Pick<ApiClient, 'get' | 'patch'>
@@ -63,29 +64,13 @@ async function clear(
       const patch = { status: { conditions: [networkAvailable()] } }
       await client.patch(nodes, { name, subresource: 'status', type: 'strategic', patch }, signal)
     }
-    if (tainted) await removeTaint(client, name, signal)
+    if (tainted) await setTaint(client, name, { key: NOT_READY_TAINT, effect: 'NoSchedule' }, false, signal)
     log.info({ node: name }, 'the network of a node is ready')
     return undefined
   } catch (error) {
     signal.throwIfAborted()
     return `Node ${name}: ${messageOf(error)}`
   }
-}
-
-interface TaintedNode {
-  readonly metadata?: { readonly resourceVersion?: string }
-  readonly spec?: { readonly taints?: readonly { readonly key?: string }[] }
-}
-
-/**
- * A patch of any kind replaces the taints of a node as a whole (`listType=atomic`): those of others are written back as they
- * were read, or not at all.
- */
-async function removeTaint(client: NodeReadinessOptions['client'], name: string, signal: AbortSignal): Promise<void> {
-  const { metadata, spec } = Object(await client.get(RESOURCES.nodes, { name }, signal)) as TaintedNode
-  const taints = (spec?.taints ?? []).filter(({ key }) => key !== NOT_READY_TAINT)
-  const patch = { metadata: { resourceVersion: metadata?.resourceVersion }, spec: { taints } }
-  await client.patch(RESOURCES.nodes, { name, patch }, signal)
 }
 
 function networkAvailable(): object {

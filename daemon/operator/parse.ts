@@ -21,6 +21,10 @@ import type {
 
 /** Nodes may be registered with it, so that nothing is scheduled before their network is there. */
 export const NOT_READY_TAINT = 'causeway.dev/not-ready'
+/** On nodes that have no address of the cloud left for a pod, where that is configured. */
+export const NO_ADDRESSES_TAINT = 'causeway.dev/no-addresses'
+/** What pods may request so that the scheduler counts addresses of the cloud (Kubernetes, "Extended resources"). */
+export const ADDRESSES_RESOURCE = 'causeway.dev/addresses'
 export const NETWORK_UNAVAILABLE = 'NetworkUnavailable'
 
 export function parseClusterNode(object: ObjectField): ClusterNodeRow {
@@ -40,6 +44,8 @@ export function parseClusterNode(object: ObjectField): ClusterNodeRow {
     bootId: status.at('nodeInfo').at('bootID').text() ?? '',
     providerId: object.at('spec').at('providerID').text() ?? '',
     maxPods: podsOf(status.at('capacity').at('pods')),
+    addressCapacity: quantityOf(status.at('capacity').at(ADDRESSES_RESOURCE)),
+    withoutAddresses: taints.some(taint => taint.at('key').text() === NO_ADDRESSES_TAINT),
   }
 }
 
@@ -69,6 +75,10 @@ function podsOf(capacity: ObjectField): number {
   const { value } = capacity
   const count = typeof value === 'string' || typeof value === 'number' ? Number(value) : Number.NaN
   return Number.isSafeInteger(count) && count > 0 ? count : DEFAULT_PODS
+}
+
+function quantityOf({ value }: ObjectField): string {
+  return typeof value === 'string' || typeof value === 'number' ? `${value}` : ''
 }
 
 /** The schema of the kind cannot compare its fields: whether a range can be handed out as it says is checked here. */

@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '../..')
-const WHERE = ['daemon/operator/*.ts', 'daemon/cluster-warnings.ts', 'daemon/cluster/kubernetes/node-report.ts']
+const WHERE = [
+  'daemon/operator/*.ts',
+  'daemon/operator/cloud/availability.ts',
+  'daemon/cluster-warnings.ts',
+  'daemon/cluster/kubernetes/node-report.ts',
+]
 
 test('docs/kinds.md has every reason of conditions and Events, and no other', () => {
   const files = globSync(WHERE, { cwd: ROOT }).filter(name => !name.endsWith('.test.ts') && !name.includes('testdata'))
@@ -18,8 +23,9 @@ test('docs/kinds.md has every reason of conditions and Events, and no other', ()
     'ServiceCIDR',
     'NodeNetwork',
     'SelectsPods',
+    'NoSchedule',
   ]
-  const inCode = [...source.matchAll(/'([A-Z][a-z]+[A-Z][A-Za-z]+|Unusable|Contradicted)'/g)].map(
+  const inCode = [...source.matchAll(/'([A-Z][a-z]+[A-Z][A-Za-z]+|Unusable|Contradicted|Denied)'/g)].map(
     ([, word = '']) => word,
   )
   const reasons = new Set(
@@ -34,7 +40,7 @@ test('docs/kinds.md has every reason of conditions and Events, and no other', ()
       .join('|')
       .matchAll(/`([A-Z][A-Za-z]+)`/g) ?? []),
   ])
-  const types = ['Ready', 'Exhausted', 'Degraded', 'SelectsPods']
+  const types = ['AddressesAvailable', 'Ready', 'Exhausted', 'Degraded', 'SelectsPods']
   const inPage = new Set(third.map(([, word = '']) => word).filter(word => !types.includes(word)))
   assert.deepEqual([...inPage].sort(), [...reasons].sort())
 })

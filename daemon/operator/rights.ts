@@ -79,6 +79,7 @@ export function neededRules({ namespace, name }: RightsOptions['lease']): readon
     { resource: networkPolicies, verbs: followed },
     { resource: serviceCidrs, verbs: ['list'] },
     { resource: nodeNetworks, verbs: ['get', 'create', 'patch', 'delete', ...followed] },
+    { resource: nodeNetworks, subresource: 'status', verbs: ['patch'] },
     ...[ipPools, nodeSettings, egressPolicies].flatMap(resource => [
       { resource, verbs: ['get', ...followed] },
       { resource, subresource: 'status', verbs: ['patch'] },

@@ -29,6 +29,10 @@ export interface ClusterNodeRow {
   readonly providerId: string
   /** Pods that its kubelet takes. */
   readonly maxPods: number
+  /** Of Node.status.capacity, as it is written there: addresses of a cloud that the scheduler counts; empty when absent. */
+  readonly addressCapacity: string
+  /** It bears the taint `causeway.dev/no-addresses`. */
+  readonly withoutAddresses: boolean
 }
 
 /** A NodeNetwork as the operator sees it. */

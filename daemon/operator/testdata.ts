@@ -16,6 +16,8 @@ export function nodeRow(name: string, rest: Partial<ClusterNodeRow> = {}): Clust
     bootId: '',
     providerId: '',
     maxPods: 110,
+    addressCapacity: '',
+    withoutAddresses: false,
     ...rest,
   }
 }

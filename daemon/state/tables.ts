@@ -54,6 +54,8 @@ export interface NodeRow {
   readonly nativeNetwork?: string
   /** Blocks of its network interfaces that pods have addresses of, which its cloud routes; absent when there are none. */
   readonly cloudBlocks?: readonly Prefix[]
+  /** Of the subnets that its machine's network interfaces are in, where pods have addresses of them; else absent. */
+  readonly cloudSubnets?: readonly Prefix[]
   /** Addresses of its pods outside `podCidrs`, by its daemon; absent when there are none. */
   readonly podAddresses?: readonly Address[]
 }

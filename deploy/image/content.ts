@@ -62,14 +62,8 @@ export const BASE_FILES: Readonly<Record<string, string>> = {
 /** Node takes the place of the interpreter, which the kernel starts by this line: no shell comes in between. */
 const COMMAND = `#!${HOME}/bin/node\nrequire('../build/daemon/causeway.cjs')\n`
 
-/** The daemon's and the operator's, and those that are loaded when they are needed: a login's, and a cloud's each. */
-export const BUNDLES = [
-  'causeway.cjs',
-  'client-node.cjs',
-  'cloud-aws-eni.cjs',
-  'cloud-azure.cjs',
-  'cloud-gcp.cjs',
-] as const
+/** The daemon's and the operator's, and those that are loaded when they are needed: for a login, and each cloud's SDK. */
+export const BUNDLES = ['causeway.cjs', 'client-node.cjs', 'sdk-aws-eni.cjs', 'sdk-azure.cjs', 'sdk-gcp.cjs'] as const
 
 export interface ImageParts {
   /** The project's folder. */

@@ -18,6 +18,9 @@ export const HOST_MOUNTS: readonly HostMount[] = [
   { name: 'run', hostPath: '/run/causeway', create: true },
   { name: 'state', hostPath: '/var/lib/causeway', create: true },
   { name: 'cni-conf', hostPath: '/etc/cni/net.d', create: true },
+  // What manages the node's links is told to leave those alone whose addresses pods have.
+  { name: 'networkd', hostPath: '/run/systemd/network', create: true },
+  { name: 'network-manager', hostPath: '/run/NetworkManager/conf.d', create: true },
   // Chained plugins are asked which versions they speak.
   { name: 'cni-bin', hostPath: '/opt/cni/bin', readOnly: true, create: true },
   { name: 'bpffs', hostPath: '/sys/fs/bpf', follows: true },
@@ -32,9 +35,6 @@ export const HOST_MOUNTS: readonly HostMount[] = [
     follows: true,
     create: true,
   },
-  // Where managers of the host's network are told which interfaces are not theirs.
-  { name: 'networkd', hostPath: '/run/systemd/network', create: true },
-  { name: 'network-manager', hostPath: '/run/NetworkManager/conf.d', create: true },
   { name: 'sysctl', hostPath: '/proc/sys/net', mountPath: '/host/proc/sys/net' },
 ]
 

@@ -21,6 +21,8 @@ export const HELP = `npm run lab [-- VERB] [OPTIONS]
   --far N             so many of the nodes, the last ones, are in another subnet behind a router (0)
   --kubernetes        with an API server and operators in place of a folder of manifests
   --bare              with --kubernetes: helm installs the project afterwards, and the verb pods starts pods
+  --cloud aws         with --kubernetes: nodes are machines of EC2, which a program of the lab stands for, and pods have
+                      addresses of their network interfaces (4 pods on each node unless --pods says otherwise)
   --set KEY=VALUE     any key of the daemon's configuration, such as routing.mode=overlay; repeatable
   --daemon FILE       a program in the daemon's place, such as test/support/reference-daemon.ts
   --name NAME         several labs side by side (lab)
@@ -56,6 +58,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       far: { type: 'string' },
       kubernetes: { type: 'boolean', default: false },
       bare: { type: 'boolean', default: false },
+      cloud: { type: 'string' },
       set: { type: 'string', multiple: true },
       daemon: { type: 'string' },
       name: { type: 'string', default: 'lab' },
@@ -67,19 +70,22 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const nodes = whole('--nodes', values.nodes ?? '2', 1, MAX_NODES)
   const options = {
     nodes,
-    pods: whole('--pods', values.pods ?? '2', 1, MAX_NODES),
+    pods: whole('--pods', values.pods ?? (values.cloud === undefined ? '2' : '4'), 1, MAX_NODES),
     set: values.set ?? [],
     ...(values.far === undefined ? {} : { far: whole('--far', values.far, 0, nodes) }),
     ...(values.kubernetes ? { kubernetes: true as const } : {}),
     ...(values.bare ? { bare: true as const } : {}),
+    ...(values.cloud === undefined ? {} : { cloud: cloudOf(values.cloud) }),
     ...(values.daemon === undefined ? {} : { daemon: resolve(values.daemon) }),
   }
   const asked =
     values.kubernetes ||
     values.bare ||
-    [values.nodes, values.pods, values.far, values.set, values.daemon].some(v => v !== undefined)
+    [values.nodes, values.pods, values.far, values.cloud, values.set, values.daemon].some(v => v !== undefined)
   const command = end < 0 ? rest : [...rest, ...argv.slice(end + 1)]
   if (values.bare && !values.kubernetes) throw new Error('--bare takes --kubernetes')
+  if (values.cloud !== undefined && (!values.kubernetes || values.bare || values.far !== undefined))
+    throw new Error('--cloud takes --kubernetes, and neither --bare nor --far')
   if (!isVerb(verb)) throw new Error(`no verb ${verb}; there are ${VERBS.slice(1).join(', ')}`)
   if (verb === 'exec' && (target === '' || command.length === 0)) throw new Error('exec takes NAME -- COMMAND')
   if (asked && verb !== 'default' && verb !== 'up')
@@ -94,6 +100,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
     target,
     command,
   }
+}
+
+function cloudOf(text: string): 'aws' {
+  if (text === 'aws') return text
+  throw new Error(`--cloud takes aws, not ${text}`)
 }
 
 function isVerb(text: string): text is Verb {

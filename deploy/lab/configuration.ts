@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Family } from '../../daemon/kernel/kernel.ts'
 import { NOT_READY_TAINT } from '../../daemon/operator/parse.ts'
+import { LABELS } from '../../plugins/cloud-core/setup.ts'
+import { awsSections } from './aws/configuration.ts'
+import { MACHINE_TYPE, machineOf } from './aws/vpc.ts'
 import { nodeCgroupPath } from './cgroup.ts'
 import { clusterSection } from './kubernetes/control-plane.ts'
 import { bare, labLayout, type LabLayout, nodeLayout, type NodeLayout, type PodLayout } from './layout.ts'
@@ -18,6 +21,8 @@ export interface LabOptions {
   readonly kubernetes?: true
   /** With `kubernetes`: nothing of the project is installed; what a chart then installs is run. */
   readonly bare?: true
+  /** With `kubernetes`: nodes are machines of a cloud that the lab stands for, and pods have addresses of it. */
+  readonly cloud?: 'aws'
   /** `key.in.the.configuration=value`, merged into every node's; values are YAML. */
   readonly set: readonly string[]
   /** A program that takes the daemon's place; absolute path. */
@@ -30,18 +35,18 @@ type Tree = { [key: string]: unknown }
 export function daemonConfiguration(
   lab: LabLayout,
   node: NodeLayout,
-  { set, kubernetes }: Pick<LabOptions, 'set' | 'kubernetes'>,
+  { set, kubernetes, cloud }: Pick<LabOptions, 'set' | 'kubernetes' | 'cloud'>,
 ): Tree {
   const cgroup = nodeCgroupPath(lab.name, node.name)
   const tree: Tree = {
     nodeName: node.name,
     // The links are the lab's own, whatever machine it is on.
-    cloud: 'none',
+    cloud: cloud ?? 'none',
     // Never the machine's own cgroup: a node's programs see the sockets of that node.
     paths: { ...node.paths, ...(cgroup !== undefined && { cgroup }) },
     services: { socket: cgroup !== undefined },
-    cluster: kubernetes ? clusterSection(lab, 'causeway') : { source: 'directory', directory: lab.cluster },
-    'cluster-pool': {},
+    cluster: kubernetes ? clusterSection(lab, 'causeway', cloud) : { source: 'directory', directory: lab.cluster },
+    ...(cloud === undefined ? { 'cluster-pool': {} } : awsSections()),
     masquerade: {},
   }
   for (const assignment of set) assign(tree, assignment)
@@ -51,9 +56,9 @@ export function daemonConfiguration(
 }
 
 /** The families that pods of a lab have addresses of; both unless `--set` says otherwise. */
-export function podFamilies({ set }: Pick<LabOptions, 'set'>): readonly Family[] {
+export function podFamilies({ set, ...options }: Pick<LabOptions, 'set' | 'cloud'>): readonly Family[] {
   const layout = labLayout('any')
-  const { families = ['ipv4', 'ipv6'] } = daemonConfiguration(layout, nodeLayout(layout, 1), { set })
+  const { families = ['ipv4', 'ipv6'] } = daemonConfiguration(layout, nodeLayout(layout, 1), { set, ...options })
   return (['ipv4', 'ipv6'] as const).flatMap((name, i): Family[] =>
     Array.isArray(families) && families.includes(name) ? [i === 0 ? 4 : 6] : [],
   )
@@ -87,8 +92,8 @@ function assign(tree: Tree, assignment: string): void {
 }
 
 /** Two zones, in which the nodes lie in turn: with three of them one zone has two. */
-export function zoneOf({ name }: Pick<NodeLayout, 'name'>): string {
-  return Number(name.replace(/\D/g, '')) % 2 === 1 ? 'west' : 'east'
+export function zoneOf(node: Pick<NodeLayout, 'name'>): string {
+  return machineOf({ netns: '', ...node }).zone
 }
 
 /** A Node as the API server would serve it: internal addresses and pod ranges. */
@@ -96,19 +101,24 @@ export function nodeManifest(node: NodeLayout): Tree {
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: node.name, labels: { 'topology.kubernetes.io/zone': zoneOf(node) } },
+    metadata: { name: node.name, labels: { [LABELS.zone]: zoneOf(node) } },
     spec: { podCIDR: node.podCidrs[0], podCIDRs: node.podCidrs },
     status: { addresses: node.addresses.map(a => ({ type: 'InternalIP', address: bare(a) })) },
   }
 }
 
-/** The same as kubelet registers it: the operator has not seen it yet. */
-export function newNodeManifest(node: NodeLayout): Tree {
+/** The same as kubelet registers it: the operator has not seen it yet. In a cloud it says which machine it is. */
+export function newNodeManifest(node: NodeLayout, cloud?: LabOptions['cloud']): Tree {
   const { spec: _, status, metadata, ...rest } = nodeManifest(node)
+  const { labels, ...named } = metadata as { readonly labels: Tree }
+  const { id, zone } = machineOf(node)
   return {
     ...rest,
-    metadata,
-    spec: { taints: [{ key: NOT_READY_TAINT, effect: 'NoSchedule' }] },
+    metadata: { ...named, labels: { ...labels, ...(cloud && { [LABELS.type]: MACHINE_TYPE }) } },
+    spec: {
+      taints: [{ key: NOT_READY_TAINT, effect: 'NoSchedule' }],
+      ...(cloud && { providerID: `aws:///${zone}/${id}` }),
+    },
     status: {
       ...(status as Tree),
       nodeInfo: { bootID: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() },

@@ -11,6 +11,7 @@
  */
 import { join } from 'node:path'
 import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
+import { inVpc } from './aws/vpc.ts'
 
 const LABS = '/run/causeway-lab'
 const NETNS = '/run/netns'
@@ -100,13 +101,17 @@ function hostAddresses(index: number, far: boolean): readonly Prefix[] {
   return far ? [`172.30.1.${index}/24`, `fd00:30:1::${index}/64`] : [`172.30.0.${index}/24`, `fd00:30::${index}/64`]
 }
 
-function place(lab: string, part: string): Place {
+export function place(lab: string, part: string): Place {
   return { name: part, netns: join(NETNS, `cw-${lab}-${part}`) }
 }
 
 /** All nodes of a lab in order. */
-export function nodeLayouts(lab: LabLayout, { nodes, far = 0 }: { nodes: number; far?: number }): NodeLayout[] {
-  return Array.from({ length: nodes }, (_, i) => nodeLayout(lab, i + 1, i >= nodes - far))
+export function nodeLayouts(
+  lab: LabLayout,
+  { nodes, far = 0, cloud }: { readonly nodes: number; readonly far?: number; readonly cloud?: 'aws' },
+): NodeLayout[] {
+  const layouts = Array.from({ length: nodes }, (_, i) => nodeLayout(lab, i + 1, i >= nodes - far))
+  return cloud === undefined ? layouts : layouts.map(inVpc)
 }
 
 /** Node number `index`, counted from 1; on the uplink it has addresses of its subnet. */

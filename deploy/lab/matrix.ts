@@ -1,5 +1,6 @@
 /** The connectivity matrix: which checks there are. Pure. */
 import type { Address, Family } from '../../daemon/kernel/kernel.ts'
+import { isOfPodSubnet } from './aws/vpc.ts'
 import { leavesCluster, podFamilies, servesSockets, zoneOf } from './configuration.ts'
 import { PROBE_PORT } from './layout.ts'
 import { type Chooser, chooserAddresses, CHOOSERS, DIRECT_NODE_PORT, hasService } from './service.ts'
@@ -66,14 +67,31 @@ interface Way {
 export function matrix(lab: Lab): Row[] {
   return lab.nodes.flatMap((node, i) => {
     const next = lab.nodes[(i + 1) % lab.nodes.length] ?? node
-    return waysFrom(lab, node.name, next.name).flatMap(way => rowsOf(way, podFamilies(lab.options)))
+    const families = podFamilies(lab.options)
+    const ways = roles(lab).flatMap(by => waysFrom(lab, node.name, next.name, by))
+    return distinct(ways).flatMap(way => rowsOf(way, families, lab.options.cloud === undefined ? FAMILIES : families))
   })
 }
 
-function waysFrom(lab: Lab, here: string, there: string): Way[] {
+/** Which pods of a node come first. In a cloud each way is gone by one on the first interface and by one on another. */
+function roles({ options }: Lab): readonly ((pod: Station) => number)[] {
+  if (options.cloud === undefined) return [() => 0]
+  const onFurther = ({ addresses }: Station): number => (addresses.some(isOfPodSubnet) ? 1 : 0)
+  return [onFurther, pod => 1 - onFurther(pod)]
+}
+
+/** Of ways between the same two only one. */
+function distinct(ways: readonly Way[]): Way[] {
+  const keyOf = ({ name, from, to, byPacket }: Way): string => `${name} ${from?.name} ${to?.name} ${byPacket}`
+  return [...new Map(ways.map(way => [keyOf(way), way])).values()]
+}
+
+function waysFrom(lab: Lab, here: string, there: string, by: (pod: Station) => number): Way[] {
   const of = (kind: Station['kind'], node: string): Station[] =>
-    lab.stations.filter(s => s.kind === kind && s.node === node)
-  const [pod, neighbour] = of('pod', here)
+    lab.stations.filter(s => s.kind === kind && s.node === node).toSorted((a, b) => by(a) - by(b))
+  const pods = of('pod', here)
+  const pod = pods[0]
+  const neighbour = lab.options.cloud === undefined ? pods[1] : pods.findLast(one => one !== pod)
   const [host] = of('node', here)
   const [outside] = of('outside', '')
   const local: Way[] = [
@@ -165,6 +183,8 @@ function choosing(lab: Lab, here: string, { pod, host, outside }: Askers): Way[]
       },
     ]
   })
+  // The VPC drops what bears the address of another machine.
+  if (lab.options.cloud !== undefined) return ways.filter(({ to }) => to?.name !== nodePort(host, 'direct')?.name)
   const direct = { from: outside, to: nodePort(host, 'direct'), port: DIRECT_NODE_PORT, reaches: true }
   return [...ways, { name: 'outside → node port, direct', ...direct }]
 }
@@ -180,9 +200,10 @@ function nodePort(node: Station | undefined, service: string = SERVICE_NAME): Go
 function rowsOf(
   { name, from, to, reaches, port = PROBE_PORT, byPacket = false, answers }: Way,
   ofPods: readonly Family[],
+  ofHosts: readonly Family[],
 ): Row[] {
   if (from === undefined || to === undefined) return []
-  const families = from.kind === 'pod' || to.kind === 'pod' || to.kind === 'service' ? ofPods : FAMILIES
+  const families = from.kind === 'pod' || to.kind === 'pod' || to.kind === 'service' ? ofPods : ofHosts
   const isService = to.kind === 'service'
   return families.flatMap((family): Row[] => {
     const address = to.addresses.find(a => familyOf(a) === family)

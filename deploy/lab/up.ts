@@ -14,6 +14,7 @@ import {
   servesSockets,
   writeManifest,
 } from './configuration.ts'
+import { borderOf, openVpc } from './aws/wires.ts'
 import { startControlPlane } from './kubernetes/control-plane.ts'
 import { exists, removeFolder, takeDown } from './down.ts'
 import { type Host, labLayout, type LabLayout, type NodeLayout, nodeLayout, nodeLayouts, podLayout } from './layout.ts'
@@ -98,11 +99,13 @@ async function difference(lab: Lab, options: LabOptions, { built, signal }: UpCo
 export async function buildLab(layout: LabLayout, options: LabOptions, context: UpContext): Promise<Lab> {
   const { built, signal, say } = context
   const nodes = nodeLayouts(layout, options)
-  const { kubernetes = false } = options
-  await layWires(layout, nodes, context.kernel, kubernetes ? [layout.outside, layout.control] : [layout.outside])
+  const { kubernetes = false, cloud } = options
+  const others = kubernetes ? [layout.outside, layout.control] : [layout.outside]
+  await layWires(layout, nodes, context.kernel, others, cloud)
   mkdirSync(layout.cluster, { recursive: true })
-  if (kubernetes && !options.bare) writeManifest(layout, 'pool', poolManifest())
-  for (const node of nodes) writeManifest(layout, node.name, kubernetes ? newNodeManifest(node) : nodeManifest(node))
+  if (kubernetes && !options.bare && cloud === undefined) writeManifest(layout, 'pool', poolManifest())
+  for (const node of nodes)
+    writeManifest(layout, node.name, kubernetes ? newNodeManifest(node, cloud) : nodeManifest(node))
   if (kubernetes) {
     say('starting the control plane')
     await startControlPlane(layout, options, built, signal)
@@ -165,19 +168,23 @@ export async function layWires(
   nodes: readonly NodeLayout[],
   kernel: Kernel,
   others: readonly Host[] = [layout.outside],
+  cloud?: LabOptions['cloud'],
 ): Promise<void> {
   const routed = nodes.some(n => n.far)
-  const names = ['underlay', ...others.map(o => o.name), ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
+  const hosts = cloud === undefined ? others : [...others, borderOf(layout)]
+  const names = ['underlay', ...hosts.map(o => o.name), ...(routed ? ['router'] : []), ...nodes.map(n => n.name)]
   await together(names.map(n => addNamespace(`${layout.netnsPrefix}${n}`)))
   keepNetfilterOut(kernel, layout.underlay.netns)
   if (routed) {
     keepNetfilterOut(kernel, layout.router.netns)
     for (const name of ROUTER_SYSCTLS) kernel.setSysctl(name, '1', layout.router.netns)
   }
-  for (const { netns, requests } of planWiring(layout, nodes, others)) {
+  // Machines of a cloud get their wires from it.
+  for (const { netns, requests } of planWiring(layout, cloud === undefined ? nodes : [], hosts)) {
     using net = kernel.openNet(netns)
     net.run(requests)
   }
+  if (cloud !== undefined) openVpc(layout, nodes, kernel)
 }
 
 const ROUTER_SYSCTLS = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']

@@ -1,8 +1,8 @@
 /**
  * Bundles the daemon and its command line into build/daemon/causeway.cjs: it starts faster than the sources and needs about
  * 40 MiB less, because nothing is stripped of types at run time. Beside it lie client-node.cjs, which is loaded only where
- * a kubeconfig is configured, and a file for each cloud, which the operator loads that asks that cloud: the text of a file
- * stays in memory for as long as anything of it is used.
+ * a kubeconfig is configured, and each cloud's SDK, which an operator loads that asks that cloud: the text of a file stays in
+ * memory for as long as anything of it is used.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -14,9 +14,9 @@ const OUTPUT = 'build/daemon/causeway.cjs'
 /** The part of a dependency that has a file of its own; who imports it gets that file. */
 const CLIENT_NODE = '@kubernetes/client-node/dist/config.js'
 const CLIENT_NODE_OUTPUT = 'build/daemon/client-node.cjs'
-/** Plugins whose provider.ts, with the cloud's SDK, is a file of its own; who imports it when it runs gets that file. */
+/** Plugins whose sdk.ts, what they take of a cloud's SDK, has a file of its own; who imports it when it runs gets that file. */
 const CLOUDS = ['aws-eni', 'azure', 'gcp']
-const cloudOutput = plugin => `build/daemon/cloud-${plugin}.cjs`
+const sdkOutput = plugin => `build/daemon/sdk-${plugin}.cjs`
 /** What the bundle was made from; written last, so that an interrupted build counts as none. */
 const STAMP = 'build/daemon/stamp'
 /** The command for a PATH, with the Node that the project brought. */
@@ -33,8 +33,8 @@ export async function compileDaemon({ root, force = false }) {
   // Dependencies are bundled in the versions of the lock file.
   const digest = digestOf([...sources, join(root, 'package-lock.json'), fileURLToPath(import.meta.url)])
   if (!force && isCurrent(root, digest)) return false
-  const clouds = CLOUDS.map(plugin => bundleCloud(root, plugin))
-  const found = await Promise.all([bundleDaemon(root), bundleClientNode(root), ...clouds])
+  const sdks = CLOUDS.map(plugin => bundleSdk(root, plugin))
+  const found = await Promise.all([bundleDaemon(root), bundleClientNode(root), ...sdks])
   for (const { path, contents } of found.flat()) replaceFile(path, contents)
   replaceFile(join(root, COMMAND), SCRIPT, 0o755)
   replaceFile(join(root, STAMP), digest)
@@ -43,9 +43,7 @@ export async function compileDaemon({ root, force = false }) {
 
 function isCurrent(root, digest) {
   if (
-    ![OUTPUT, CLIENT_NODE_OUTPUT, ...CLOUDS.map(cloudOutput), COMMAND, STAMP].every(path =>
-      existsSync(join(root, path)),
-    )
+    ![OUTPUT, CLIENT_NODE_OUTPUT, ...CLOUDS.map(sdkOutput), COMMAND, STAMP].every(path => existsSync(join(root, path)))
   )
     return false
   return readFileSync(join(root, STAMP), 'utf8') === digest
@@ -64,11 +62,11 @@ function bundleDaemon(root) {
           onResolve({ filter: /^@kubernetes\/client-node/ }, ({ path }) =>
             path === CLIENT_NODE ? { path: './client-node.cjs', external: true } : undefined,
           )
-          onResolve({ filter: /(^|\/)provider\.ts$/ }, ({ path, resolveDir, kind }) => {
+          onResolve({ filter: /(^|\/)sdk\.ts$/ }, ({ path, resolveDir, kind }) => {
             const file = relative(join(root, 'plugins'), resolve(resolveDir, path))
-            const cloud = CLOUDS.find(plugin => file === join(plugin, 'provider.ts'))
+            const cloud = CLOUDS.find(plugin => file === join(plugin, 'sdk.ts'))
             if (cloud === undefined || kind !== 'dynamic-import') return undefined
-            return { path: `./cloud-${cloud}.cjs`, external: true }
+            return { path: `./sdk-${cloud}.cjs`, external: true }
           })
         },
       },
@@ -81,9 +79,9 @@ function bundleClientNode(root) {
   return bundleBeside(root, used ? CLIENT_NODE : undefined, CLIENT_NODE_OUTPUT)
 }
 
-function bundleCloud(root, plugin) {
-  const provider = `plugins/${plugin}/provider.ts`
-  return bundleBeside(root, existsSync(join(root, provider)) ? provider : undefined, cloudOutput(plugin))
+function bundleSdk(root, plugin) {
+  const sdk = `plugins/${plugin}/sdk.ts`
+  return bundleBeside(root, existsSync(join(root, sdk)) ? sdk : undefined, sdkOutput(plugin))
 }
 
 /** Empty where a tree has no use for it. */

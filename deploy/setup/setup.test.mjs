@@ -197,7 +197,7 @@ test('what logs in by a kubeconfig is a file of its own, found beside the bundle
   assert.equal(run.stdout, 'of its own\n', run.stderr)
 })
 
-test("a cloud's provider is a file of its own with its SDK, found beside the bundle", async t => {
+test("a cloud's SDK is a file of its own, found beside the bundle; a file of that name elsewhere is not", async t => {
   const root = tree(t, {})
   const write = (path, text) => {
     mkdirSync(dirname(join(root, path)), { recursive: true })
@@ -205,14 +205,12 @@ test("a cloud's provider is a file of its own with its SDK, found beside the bun
   }
   write('package-lock.json', '{}')
   write('node_modules/sdk/index.js', "exports.name = 'of the SDK'")
-  write('plugins/aws-eni/provider.ts', "export const ask = async () => (await import('sdk')).name")
-  write('plugins/other/provider.ts', "export const other = 'no cloud'")
-  const imports =
-    "await import('../../plugins/aws-eni/provider.ts'), { other } = await import('../../plugins/other/provider.ts')"
-  write(
-    'daemon/cli/causeway.ts',
-    `async function main() { const { ask } = ${imports}; console.log(await ask(), other) }\nvoid main()`,
-  )
+  write('plugins/aws-eni/sdk.ts', "export { name } from 'sdk'")
+  write('plugins/aws-eni/provider.ts', "export const ask = async () => (await import('./sdk.ts')).name")
+  write('plugins/other/sdk.ts', "export const other = 'no cloud'")
+  const use = "const { other } = await import('../../plugins/other/sdk.ts'); console.log(await ask(), other)"
+  const main = `import { ask } from '../../plugins/aws-eni/provider.ts'\nasync function main() { ${use} }\nvoid main()`
+  write('daemon/cli/causeway.ts', main)
   await compileDaemon({ root })
   const text = readFileSync(join(root, 'build/daemon/causeway.cjs'), 'utf8')
   assert.doesNotMatch(text, /of the SDK/)

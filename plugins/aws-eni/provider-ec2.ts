@@ -42,6 +42,8 @@ export class Ec2 {
     read: (output: Output) => Read,
   ): Promise<Read> {
     const asked: Asked = { api: api.name, writes: api.scope !== 'read', about, policy: this.#options.policy }
+    if (account.region === '')
+      throw new CloudFailure('invalid', `${api.name} (${about}): neither a zone nor the configuration says the region`)
     const output = await this.#send(api, account, input, signal).catch((error: unknown) => {
       throw failureOf(signal.aborted ? signal.reason : error, asked, Date.now())
     })

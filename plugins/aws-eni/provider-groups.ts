@@ -26,7 +26,7 @@ export class Groups {
     const { ids, tags } = of.securityGroups
     const [byId, byTags] = [await this.#byId(ids, asking), await this.#byTags(tags, asking)]
     this.#known.set(keyFor(of, asking), [...byId, ...byTags])
-    const where = of.name === '' ? '' : ` of class ${of.name}`
+    const where = of.name === '' ? '' : ` of ${of.name}`
     const lacking = ids
       .filter(id => !byId.some(group => group.id === id))
       .map(id => `security group ${id}${where} does not exist`)

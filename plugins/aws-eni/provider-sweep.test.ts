@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Wire } from '../../test/support/wire-server.ts'
 import type { Machine } from '../cloud-core/provider.ts'
 import {
   answer,
   CLASS,
+  errorAnswer,
   filtersOf,
   type Form,
   groupsAnswer,
@@ -106,7 +108,8 @@ test('subnets are those that classes choose by id and tags, with what is reserve
     ],
   )
   assert.deepEqual(swept.missing, ['subnet subnet-9 does not exist'])
-  assert.deepEqual(cloud.provider.choices(MACHINE), ['subnet-3', 'subnet-9', 'subnet-2'])
+  assert.deepEqual(cloud.provider.choices(MACHINE), ['subnet-3', 'subnet-2'])
+  assert.deepEqual(cloud.provider.choices({ ...MACHINE, zone: 'eu-west-1b' }), [], 'none is in its zone')
   await cloud.provider.sweep([MACHINE], signal)
   assert.equal(reservations, 3, 'what is reserved is not asked for at every sweep')
 })
@@ -119,13 +122,13 @@ test('tags that nothing has are missing: of subnets and of security groups', asy
       DescribeSubnets: () => subnetsAnswer([]),
       DescribeSecurityGroups: () => groupsAnswer([]),
     },
-    { classes: [{ ...CLASS, name: 'big', subnets: { ids: [], tags }, securityGroups: { ids: ['sg-1'], tags } }] },
+    { classes: [{ ...CLASS, name: 'class 1', subnets: { ids: [], tags }, securityGroups: { ids: ['sg-1'], tags } }] },
   )
   const { missing } = await cloud.provider.sweep([MACHINE], signal)
   assert.deepEqual(missing, [
-    'security group sg-1 of class big does not exist',
-    'no security group of class big has tags pods=yes',
-    'no subnet of class big has tags pods=yes',
+    'security group sg-1 of class 1 does not exist',
+    'no security group of class 1 has tags pods=yes',
+    'no subnet of class 1 has tags pods=yes',
   ])
 })
 
@@ -155,6 +158,45 @@ test('accounts and regions are swept apart, and a leftover is deleted where it w
   const nobody = { node: '', id: '', type: '', zone: '' }
   await cloud.provider.call(nobody, { kind: 'delete', nic: 'eni-left' }, signal)
   assert.match(cloud.server.requests.at(-1)?.headers['authorization'] ?? '', /ASIAROLE\/\d+\/us-west-2\/ec2\//)
+})
+
+test('an account that may not be looked at keeps nothing of the others from being seen', async () => {
+  const other = { ...CLASS, name: 'n2', roleArn: 'arn:aws:iam::444455556666:role/net' }
+  const body = `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+    <Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`
+  let own = (): Wire => nicsAnswer([first('i-0aaa')])
+  await using cloud = await serveEc2(
+    {
+      AssumeRole: () => ({ status: 403, headers: { 'content-type': 'text/xml' }, body }),
+      DescribeNetworkInterfaces: () => own(),
+      DescribeSubnets: () => subnetsAnswer([{ id: 'subnet-1', free: 1 }]),
+      GetSubnetCidrReservations: noReservations,
+    },
+    { classes: [CLASS, other] },
+  )
+  const machines = [MACHINE, { ...MACHINE, node: 'n2', id: 'i-0bbb' }]
+  const swept = await cloud.provider.sweep(machines, signal)
+  assert.deepEqual(swept.machines, ['i-0aaa'])
+  assert.deepEqual(
+    swept.nics.map(({ machine }) => machine),
+    ['i-0aaa'],
+  )
+  assert.match(swept.missing?.join() ?? '', /^AssumeRole \(arn:aws:iam::444455556666:role\/net\): AccessDenied/)
+  own = () => errorAnswer('RequestLimitExceeded')
+  await assert.rejects(cloud.provider.sweep(machines, signal), { kind: 'throttled' })
+  own = () => errorAnswer('UnauthorizedOperation', 'no', 403)
+  await assert.rejects(cloud.provider.sweep(machines, signal), { kind: 'denied', message: /DescribeNetworkInterfaces/ })
+})
+
+test('where no zone and no configuration says the region, nothing is asked', async () => {
+  await using cloud = await serveEc2({})
+  const nowhere = { ...MACHINE, zone: '' }
+  await assert.rejects(cloud.provider.call(nowhere, { kind: 'observe' }, signal), {
+    kind: 'invalid',
+    message: /region/,
+  })
+  assert.deepEqual((await cloud.provider.sweep([nowhere], signal)).machines, [])
+  assert.equal(cloud.server.requests.length, 0)
 })
 
 test('without machines interfaces that were left are looked for in the region of the configuration', async () => {

@@ -131,7 +131,7 @@ function missing(
   seen: ReadonlySet<SubnetId>,
 ): string[] {
   return classes.flatMap(({ name, subnets }, n) => {
-    const of = name === '' ? '' : ` of class ${name}`
+    const of = name === '' ? '' : ` of ${name}`
     const lacking = subnets.ids.filter(id => !seen.has(id)).map(id => `subnet ${id}${of} does not exist`)
     return tagged[n]?.length === 0 ? [...lacking, `no subnet${of} has tags ${textOf(subnets.tags)}`] : lacking
   })

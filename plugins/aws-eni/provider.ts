@@ -15,6 +15,7 @@ import type {
 } from '../cloud-core/model.ts'
 import { type Budget, CloudFailure, type CloudProvider, type Machine, type Sweep } from '../cloud-core/provider.ts'
 import { APIS, BUDGETS } from './provider-apis.ts'
+import { sweepParts } from '../cloud-core/sweep-parts.ts'
 import { type Account, keyOf } from './provider-clients.ts'
 import { type Asking, Ec2, filter } from './provider-ec2.ts'
 import { Groups } from './provider-groups.ts'
@@ -54,6 +55,8 @@ export class AwsProvider implements CloudProvider {
   /** Accounts that machines are or were in, by their names. */
   readonly #accounts = new Map<string, Account>()
   #choices: ReadonlyMap<string, AccountSweep['choices']> = new Map()
+  /** Of subnets that the last sweep has shown. */
+  #zones: ReadonlyMap<SubnetId, string> = new Map()
 
   constructor(options: AwsOptions) {
     this.#options = options
@@ -68,9 +71,13 @@ export class AwsProvider implements CloudProvider {
     return BUDGETS[kind]
   }
 
+  /** Of the machine's zone: an interface cannot be attached in another. */
   choices(machine: Machine): readonly SubnetId[] {
     const of = this.#options.classOf(machine)
-    return [...(this.#choices.get(keyOf(this.#accountOf(machine)))?.get(of.name) ?? [])]
+    const chosen = hasChoice(of.subnets)
+      ? (this.#choices.get(keyOf(this.#accountOf(machine)))?.get(of.name) ?? [])
+      : [this.#known.first(machine.id)?.nic.subnet ?? '']
+    return [...chosen].filter(id => this.#zones.has(id) && this.#zones.get(id) === machine.zone)
   }
 
   /** A type is asked for once; whoever gives up waiting takes nothing from the others. */
@@ -131,29 +138,40 @@ export class AwsProvider implements CloudProvider {
   async sweep(machines: readonly Machine[], signal: AbortSignal): Promise<Sweep> {
     const { cluster, classes } = this.#options
     const startedMs = performance.now()
-    const byAccount = Map.groupBy(machines, machine => keyOf(this.#accountOf(machine)))
+    const named = machines.filter(machine => this.#regionOf(machine) !== '')
+    const byAccount = Map.groupBy(named, machine => keyOf(this.#accountOf(machine)))
     if (this.#options.region !== '') for (const of of classes) this.#accountIn(this.#options.region, of)
-    const nics: SeenNic[] = []
-    const subnets: Sweep['subnets'][number][] = []
-    const missing: string[] = []
-    const choices = new Map<string, AccountSweep['choices']>()
-    for (const [key, account] of this.#accounts) {
+    const parts = [...this.#accounts].map(([key, account]) => {
       const own = classes.filter(({ roleArn, externalId }) => keyOf({ ...account, roleArn, externalId }) === key)
-      const of = { machines: byAccount.get(key) ?? [], classes: own }
-      const parts = { ec2: this.#ec2, reservations: this.#reservations }
-      const swept = await sweepAccount(parts, cluster, account, of, signal)
+      return { key, account, machines: byAccount.get(key) ?? [], classes: own }
+    })
+    const choices = new Map<string, AccountSweep['choices']>()
+    const swept = await sweepParts(1, parts, async part => {
+      const { account } = part
+      const found = await sweepAccount(
+        { ec2: this.#ec2, reservations: this.#reservations },
+        cluster,
+        account,
+        part,
+        signal,
+      )
       const asking = { account, signal, about: 'new interfaces' }
-      for (const one of own) {
-        if (hasChoice(one.securityGroups)) missing.push(...(await this.#groups.look(one, asking)))
-      }
-      this.#known.swept(swept.enis, account, startedMs)
-      nics.push(...swept.enis.map(({ nic }) => nic))
-      subnets.push(...swept.subnets)
-      missing.push(...swept.missing)
-      choices.set(key, swept.choices)
-    }
+      const lacking: string[] = []
+      for (const one of part.classes)
+        if (hasChoice(one.securityGroups)) lacking.push(...(await this.#groups.look(one, asking)))
+      this.#known.swept(found.enis, account, startedMs)
+      choices.set(part.key, found.choices)
+      return { ...found, missing: [...lacking, ...found.missing] }
+    })
     this.#choices = choices
-    return { nics, subnets, missing }
+    const subnets = swept.found.flatMap(found => found.subnets)
+    this.#zones = new Map(subnets.map(({ id, zone }) => [id, zone]))
+    return {
+      nics: swept.found.flatMap(({ enis }) => enis.map(({ nic }) => nic)),
+      subnets,
+      machines: swept.machines,
+      missing: [...swept.found.flatMap(({ missing }) => missing), ...swept.missing],
+    }
   }
 
   async close(): Promise<void> {
@@ -300,7 +318,11 @@ export class AwsProvider implements CloudProvider {
   }
 
   #accountOf(machine: Machine): Account {
-    return this.#accountIn(regionOf(machine.zone) || this.#options.region, this.#options.classOf(machine))
+    return this.#accountIn(this.#regionOf(machine), this.#options.classOf(machine))
+  }
+
+  #regionOf({ zone }: Machine): string {
+    return regionOf(zone) || this.#options.region
   }
 
   #accountIn(region: string, { roleArn, externalId }: NodeClass): Account {

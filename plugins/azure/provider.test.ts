@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { AZURE_BUDGETS } from '../cloud-core/memory/azure.ts'
 import type { Call } from '../cloud-core/model.ts'
 import type { Machine } from '../cloud-core/provider.ts'
 import { BUDGETS } from './provider-apis.ts'
@@ -257,8 +258,8 @@ test('a sweep lists interfaces by group and by scale set, all pages, and looks a
     nics.map(({ id, machine: of, blocks }) => [id, of, blocks.join()]),
     [
       [nic, MACHINE.id, '10.240.0.9/32'],
-      [instanceNic, INSTANCE.id, '10.240.0.32/28'],
       [far.toLowerCase(), alone.id, ''],
+      [instanceNic, INSTANCE.id, '10.240.0.32/28'],
     ],
   )
   assert.deepEqual(subnets, [
@@ -302,8 +303,6 @@ test('the token of the identity of the machine is asked for once and sent', asyn
   for (const { headers } of cloud.server.requests) assert.equal(headers['authorization'], 'Bearer of-the-machine')
 })
 
-test('writes and reads have budgets of their own', () => {
-  assert.deepEqual(BUDGETS.write, { name: 'writes', rate: { burst: 200, perSecond: 10 } })
-  for (const kind of ['observe', 'sweep'] as const)
-    assert.deepEqual(BUDGETS[kind], { name: 'reads', rate: { burst: 250, perSecond: 25 } })
+test('budgets are those of the cloud in memory', () => {
+  assert.deepEqual(BUDGETS, AZURE_BUDGETS)
 })

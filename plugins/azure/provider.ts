@@ -7,6 +7,7 @@ import type { NetworkInterface } from '@azure/arm-network'
 import type { Call, CallKind, Limits, NicId, Reply, SeenNic, SeenSubnet, WriteCall } from '../cloud-core/model.ts'
 import { type Budget, CloudFailure, type CloudProvider, type Machine, type Sweep } from '../cloud-core/provider.ts'
 import { eachAtMost } from '../cloud-core/each-at-most.ts'
+import { sweepParts } from '../cloud-core/sweep-parts.ts'
 import { afterWrite, changesOf, changeText, type NicChange, unlessGone } from '../cloud-core/whole-change.ts'
 import { type Api, APIS, BUDGETS } from './provider-apis.ts'
 import { Clients } from './provider-clients.ts'
@@ -75,20 +76,29 @@ export class AzureProvider implements CloudProvider {
   }
 
   async sweep(all: readonly Machine[], signal: AbortSignal): Promise<Sweep> {
-    const machines = all.filter(({ id }) => machineIn(id) !== undefined)
-    const byId = new Map(machines.map(machine => [machine.id.toLowerCase(), machine]))
-    const lists = new Map(machines.map(machine => [listOf(partsOf(machine)), partsOf(machine)]))
-    const found = await eachAtMost(AT_ONCE, [...lists.values()], of => this.#list(of, signal))
-    const byMachine = Map.groupBy(found.flat(), nic => nic.virtualMachine?.id?.toLowerCase() ?? '')
+    const known = all.filter(({ id }) => machineIn(id) !== undefined)
+    const parts = [...Map.groupBy(known, machine => listOf(partsOf(machine))).values()].map(own => ({ machines: own }))
+    const { found, machines, missing } = await sweepParts(AT_ONCE, parts, of => this.#sweepList(of.machines, signal))
+    const nics = found.flat()
+    return { nics, machines, missing, subnets: await this.#subnets(new Set(nics.map(({ subnet }) => subnet)), signal) }
+  }
+
+  /** Machines of one group, or of one scale set. */
+  async #sweepList(machines: readonly Machine[], signal: AbortSignal): Promise<SeenNic[]> {
+    const [first] = machines
+    if (first === undefined) return []
+    const listed = await this.#list(partsOf(first), signal)
+    const byMachine = Map.groupBy(listed, nic => nic.virtualMachine?.id?.toLowerCase() ?? '')
+    const nics: SeenNic[] = []
+    const unseen: Machine[] = []
+    for (const machine of machines) {
+      const own = byMachine.get(machine.id.toLowerCase())
+      if (own === undefined) unseen.push(machine)
+      else nics.push(...this.#seen(own, machine))
+    }
     // An interface may be in another resource group than its machine.
-    const unseen = machines.filter(({ id }) => !byMachine.has(id.toLowerCase()))
     const alone = await eachAtMost(AT_ONCE, unseen, machine => this.#observe(machine, signal).catch(unlessGone))
-    const nics = [...byMachine].flatMap(([id, own]) => {
-      const machine = byId.get(id)
-      return machine === undefined ? [] : this.#seen(own, machine)
-    })
-    nics.push(...alone.flat())
-    return { nics, subnets: await this.#subnets(new Set(nics.map(({ subnet }) => subnet)), signal) }
+    return [...nics, ...alone.flat()]
   }
 
   async #observe(machine: Machine, signal: AbortSignal): Promise<SeenNic[]> {

@@ -4,12 +4,12 @@
  * a node publishes before it makes the node's calls, and tells the fleet what became of them.
  */
 import { arrives } from './arrivals.ts'
-import type { Bucket } from './bucket.ts'
 import { Composure, type Mode } from './composure.ts'
 import { Due } from './due.ts'
 import { Leftovers } from './leftovers.ts'
 import { byNeed, type Need, needOf } from './by-need.ts'
 import { type CallKind, type Failure, type Limits, type NicId, type Policy, type Reply } from './model.ts'
+import { isIn } from './node-blocks.ts'
 import type { NodeState, Pending, Published } from './node-state.ts'
 import { laterMs, plan, shortage, type World } from './plan.ts'
 import type { Budget, Sweep } from './provider.ts'
@@ -87,6 +87,8 @@ export class Fleet {
   #counted = { atMs: -Infinity, growing: 0 }
   #sweepDueMs: number
   #sweeping = false
+  /** Nodes that the look at everything which is under way is about: of others it may show nothing. */
+  #lookedAt = new Set<string>()
   #swept = true
   #lives = 0
 
@@ -115,12 +117,9 @@ export class Fleet {
   get failure(): Failure | undefined {
     return this.#composure.failure
   }
-  budgets(): ReadonlyMap<string, Bucket> {
-    return this.#turns.buckets
-  }
-  /** Nodes that wait for their turn, by kind of call. */
-  queued(): ReadonlyMap<CallKind, number> {
-    return new Map([...this.#turns.wanting].map(([kind, nodes]) => [kind, nodes.size]))
+  /** Budgets, and who waits for which. */
+  get turns(): Turns {
+    return this.#turns
   }
   shortage(name: string, nowMs: number): ReturnType<typeof shortage> {
     const member = this.#members.get(name)
@@ -137,6 +136,7 @@ export class Fleet {
     }
     // An answer to a node that was there before under this name must not be taken for this one's.
     const state = { ...firstState(node, before, nowMs), lastCall: this.#lives++ * CALLS_OF_LIFE }
+    this.#lookedAt.delete(node.name)
     this.#members.set(node.name, { node, state, need: needOf(state, 0, nowMs), told: state })
     this.#unlimited.set(node.name, nowMs)
     this.#due.at(node.name, nowMs)
@@ -178,20 +178,25 @@ export class Fleet {
     this.#apply(name, { kind: 'failed', id, failure }, nowMs)
   }
 
-  swept({ nics, subnets }: Sweep, startedMs: number, nowMs: number): void {
+  swept({ nics, subnets, machines }: Sweep, startedMs: number, nowMs: number): void {
     this.#sweepEnded(undefined, nowMs)
-    this.#subnets.saw(subnets)
+    const changed = this.#subnets.saw(subnets)
     const byMachine = Map.groupBy(nics, nic => nic.machine)
     const byNode = Map.groupBy(
       nics.filter(nic => nic.machine === ''),
       nic => nic.node,
     )
-    for (const { node } of this.#members.values()) {
-      const own = [...(byMachine.get(node.machine) ?? []), ...(byNode.get(node.name) ?? [])]
-      this.#apply(node.name, { kind: 'observed', startedMs, nics: own }, nowMs)
+    const seen = machines && new Set(machines)
+    for (const member of this.#members.values()) {
+      const { name, machine } = member.node
+      // Of one that has joined since, or whose account could not be looked at, the look says nothing.
+      if (!this.#lookedAt.has(name) || seen?.has(machine) === false) continue
+      const own = [...(byMachine.get(machine) ?? []), ...(byNode.get(name) ?? [])]
+      this.#apply(name, { kind: 'observed', startedMs, nics: own }, nowMs)
+      // With an interface the ranges of its subnet are published.
+      if (isIn(member.state, changed)) member.told = undefined
     }
-    const states = new Map([...this.#members].map(([name, { state }]) => [name, state]))
-    this.#leftovers.look(nics, states, startedMs)
+    this.#leftovers.look(nics, new Map([...this.#members].map(([name, { state }]) => [name, state])), startedMs)
   }
 
   sweepFailed(failure: Failure, nowMs: number): void {
@@ -229,6 +234,7 @@ export class Fleet {
     if (member === undefined) return
     const { state } = step(member.state, event, nowMs)
     member.state = state
+    if (!this.#sweeping && this.#subnets.seek(state)) this.#sweepDueMs = nowMs
     const soon = event.kind === 'demand' ? nowMs + WINDOW_MS : nowMs
     this.#due.at(name, soon)
   }
@@ -300,6 +306,7 @@ export class Fleet {
     if (nowMs < this.#sweepDueMs && !many) return false
     if (!this.#turns.bucket('sweep', nowMs).take(nowMs)) return false
     this.#sweeping = true
+    this.#lookedAt = new Set(this.#members.keys())
     return true
   }
 

@@ -1,7 +1,7 @@
 /** Blocks of a node: their sizes and places. Pure. */
 import { familyIn, widthOf } from '../../daemon/kernel/ip.ts'
 import type { Family, Prefix } from '../../daemon/kernel/kernel.ts'
-import type { NicId } from './model.ts'
+import type { NicId, SubnetId } from './model.ts'
 import type { BlockPhase, BlockState, NicState, NodeState } from './node-state.ts'
 
 /** A node that has not answered for so long needs blocks after all, or does not run. */
@@ -56,4 +56,9 @@ export function withPhase(
     next.set(block, { ...before, phase, born: born ?? before.born, sinceMs: nowMs, missed: 0, missedMs: 0 })
   }
   return next
+}
+
+/** Whether an interface is in one of these subnets. */
+export function isIn({ nics }: Pick<NodeState, 'nics'>, subnets: ReadonlySet<SubnetId>): boolean {
+  return subnets.size > 0 && [...nics.values()].some(({ subnet }) => subnets.has(subnet))
 }

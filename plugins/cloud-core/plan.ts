@@ -3,7 +3,7 @@ import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { AssignCall, Call, CreateCall, Limits, NicId, Request, SubnetId } from './model.ts'
 import { ANSWER_MS, blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
 import type { BlockState, NicState, NodeState } from './node-state.ts'
-import { have, slotsTaken, target } from './target.ts'
+import { have, slotsTaken, spare, target } from './target.ts'
 import { tokenOf } from './token.ts'
 
 export interface SubnetState {
@@ -59,14 +59,19 @@ export function laterMs({ restUntilMs, doubtMs = 0, nics, blocks }: NodeState, n
   return later.length === 0 ? undefined : Math.min(...later)
 }
 
-/** Nobody can have more: what is still needed and why no call brings it. Undefined while all is well or under way. */
+/** Nothing is left for a pod that comes, and no call brings more: for want of what. Undefined while all is well or under way. */
 export function shortage(state: NodeState, world: World, nowMs: number): 'machine' | 'subnets' | undefined {
   const { limits } = state
   if (limits === undefined || state.observedMs === undefined || state.doubtMs !== undefined) return undefined
-  if (target(state, world.refillMs, nowMs) - have(state) <= state.policy.preAllocate) return undefined
+  if (spare(state) > 0 || target(state, world.refillMs, nowMs) <= have(state)) return undefined
   if (growth(state, { ...world, growth: true }, nowMs, limits).length > 0 || state.pending.size > 0) return undefined
-  const full = [...world.subnets.values()].some(({ fullUntilMs }) => nowMs < fullUntilMs)
-  return full || world.choices.length === 0 ? 'subnets' : 'machine'
+  return hasRoom(state, limits) ? 'subnets' : 'machine'
+}
+
+/** Whether the machine could hold more than it does. */
+function hasRoom(state: NodeState, limits: Limits): boolean {
+  if (!limits.wholeWrites && state.nics.size + state.intents.size < limits.nics) return true
+  return [...state.nics.values()].some(nic => isUsable(state, nic) && slotsTaken(state, nic.id, 4) < limits.slots)
 }
 
 function observation(state: NodeState): readonly Call[] {

@@ -46,21 +46,16 @@ export interface CloudProvider {
 export interface Sweep {
   readonly nics: readonly SeenNic[]
   readonly subnets: readonly SeenSubnet[]
-  /** What the configuration names and the cloud does not have, for people. */
+  /** Machines that were looked at, by their ids: of others nothing is known. Without it all of them. */
+  readonly machines?: readonly string[]
+  /** What the configuration names and the cloud does not have, or does not show, for people. */
   readonly missing?: readonly string[]
 }
 
-const CODE = 'CLOUD_FAILURE'
-
 /** A call that the cloud did not carry out, or may not have. */
 export class CloudFailure extends Error {
-  /** Told by its code: a provider is built into a file of its own, which has a class of its own. */
-  static override [Symbol.hasInstance](value: unknown): value is CloudFailure {
-    return value instanceof Error && 'code' in value && value.code === CODE
-  }
-
   override readonly name = 'CloudFailure'
-  readonly code = CODE
+  readonly code = 'CLOUD_FAILURE'
   readonly kind: FailureKind
   readonly retryAfterMs: number
 

@@ -1,4 +1,5 @@
 /** What is known of subnets: how much they have left by the last look, and what they have just refused. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Call, Failure, SeenSubnet, SubnetId } from './model.ts'
 import type { NodeState } from './node-state.ts'
 import type { SubnetState } from './plan.ts'
@@ -11,6 +12,8 @@ export class Subnets {
   /** For the lists of nodes, of which there are thousands; until something else is known. */
   #byRoom = new WeakMap<readonly SubnetId[], readonly SubnetId[]>()
   #seen: ReadonlyMap<SubnetId, SeenSubnet> = new Map()
+  /** Those that a look was asked for because none had shown them. */
+  readonly #sought = new Set<SubnetId>()
 
   get all(): ReadonlyMap<SubnetId, SubnetState> {
     return this.#known
@@ -21,9 +24,19 @@ export class Subnets {
     return this.#seen
   }
 
-  saw(subnets: readonly SeenSubnet[]): void {
+  /** Answers with those whose ranges are not as they were known. */
+  saw(subnets: readonly SeenSubnet[]): ReadonlySet<SubnetId> {
+    const changed = subnets.filter(({ id, cidrs }) => !isDeepStrictEqual(this.#seen.get(id)?.cidrs, cidrs))
     this.#seen = new Map(subnets.map(subnet => [subnet.id, subnet]))
     for (const { id, free } of subnets) this.#know({ ...this.#of(id), free })
+    return new Set(changed.map(({ id }) => id))
+  }
+
+  /** Whether one of the interfaces' subnets is to be looked for: no look has shown it, and none was asked for it before. */
+  seek({ nics }: NodeState): boolean {
+    const before = this.#sought.size
+    for (const { subnet } of nics.values()) if (!this.#seen.has(subnet)) this.#sought.add(subnet)
+    return this.#sought.size > before
   }
 
   /** Keeps in mind what a call has found its subnet to lack; when that is over, else undefined. */

@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto'
 import { eachAtMost } from '../cloud-core/each-at-most.ts'
 import type { Call, CallKind, Limits, Reply, SeenNic, SeenSubnet, WriteCall } from '../cloud-core/model.ts'
 import { type Budget, CloudFailure, type CloudProvider, type Machine, type Sweep } from '../cloud-core/provider.ts'
-import { afterWrite, changesOf, changeText, unlessGone } from '../cloud-core/whole-change.ts'
+import { sweepParts } from '../cloud-core/sweep-parts.ts'
+import { afterWrite, changesOf, changeText } from '../cloud-core/whole-change.ts'
 import { APIS, BUDGETS } from './provider-apis.ts'
 import { type Asked, refused } from './provider-failure.ts'
 import { type GcpMachine, machineIn } from './provider-ids.ts'
@@ -63,15 +64,16 @@ export class GcpProvider implements CloudProvider {
     return { nics: await this.#write(machine, call, signal) }
   }
 
-  async sweep(machines: readonly Machine[], signal: AbortSignal): Promise<Sweep> {
-    const known = machines.filter(({ id }) => machineIn(id) !== undefined)
+  async sweep(all: readonly Machine[], signal: AbortSignal): Promise<Sweep> {
+    const known = all.filter(({ id }) => machineIn(id) !== undefined)
     const byZone = Map.groupBy(known, machine => {
       const { project, zone } = partsOf(machine)
       return `${project}/${zone}`
     })
-    const found = await eachAtMost(AT_ONCE, [...byZone.values()], own => this.#sweepZone(own, signal).catch(unlessGone))
+    const parts = [...byZone.values()].map(machines => ({ machines }))
+    const { found, machines, missing } = await sweepParts(AT_ONCE, parts, of => this.#sweepZone(of.machines, signal))
     const nics = found.flat()
-    return { nics, subnets: await this.#subnets(new Set(nics.map(({ subnet }) => subnet)), signal) }
+    return { nics, machines, missing, subnets: await this.#subnets(new Set(nics.map(({ subnet }) => subnet)), signal) }
   }
 
   async #observe(machine: Machine, signal: AbortSignal): Promise<SeenNic[]> {

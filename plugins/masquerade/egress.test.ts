@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CloudDeviceRow } from '../../daemon/state/cloud-rows.ts'
 import type { HostAddressRow, NodeRow } from '../../daemon/state/tables.ts'
-import { egressRows } from './egress.ts'
+import { cloudRanges, egressRows } from './egress.ts'
 
 const on = (device: string, address: string, scope: HostAddressRow['scope'] = 'global'): HostAddressRow => ({
   address,
@@ -69,4 +69,14 @@ test('the first of a machine’s network interfaces stands for the others, where
     'eth0 2 IPv4 198.51.100.7',
     'eth1 3 IPv4 198.51.100.7',
   ])
+})
+
+test('the cloud knows pods’ addresses in the subnets of all nodes that are its machines', () => {
+  const node = (cloud: NodeRow['cloud'], ...cloudSubnets: string[]): NodeRow => {
+    return { name: cloudSubnets.join(), addresses: [], podCidrs: [], labels: {}, ...(cloud && { cloud }), cloudSubnets }
+  }
+  const nodes = [node('aws', '10.0.2.0/24', '10.0.1.0/24'), node('aws', '10.0.1.0/24'), node('gcp', '10.9.0.0/24')]
+  assert.deepEqual(cloudRanges(nodes, 'aws'), ['10.0.1.0/24', '10.0.2.0/24'])
+  assert.deepEqual(cloudRanges(nodes, 'none'), [])
+  assert.deepEqual(cloudRanges(nodes, undefined), [])
 })

@@ -1,6 +1,6 @@
 /** Which of the node's addresses pods' packets leave by each uplink with. Pure. */
 import { familyIn } from '../../daemon/kernel/ip.ts'
-import type { Address } from '../../daemon/kernel/kernel.ts'
+import type { Address, Prefix } from '../../daemon/kernel/kernel.ts'
 import type { Problem } from '../../daemon/plugin.ts'
 import type { ReadonlyTable } from '../../daemon/state/table.ts'
 import type { CloudDeviceRow } from '../../daemon/state/cloud-rows.ts'
@@ -67,4 +67,11 @@ export function allowedAddresses(addresses: Iterable<Pick<HostAddressRow, 'addre
 export function absent(address: Address, allowed: readonly Address[]): string {
   const there = allowed.length > 0 ? allowed.join(', ') : 'none, for the node has no address'
   return `${address} is on no device of this node; allowed: ${there}`
+}
+
+/** Where the cloud's network knows pods' addresses: in the subnets that nodes of this cloud have network interfaces in. Pure. */
+export function cloudRanges(nodes: Iterable<NodeRow>, cloud: NodeRow['cloud']): readonly Prefix[] {
+  if (cloud === undefined || cloud === 'none') return []
+  const of = [...nodes].filter(node => node.cloud === cloud).flatMap(({ cloudSubnets = [] }) => cloudSubnets)
+  return [...new Set(of)].sort()
 }

@@ -6,7 +6,7 @@ import { EGRESS_DEVICES } from '../../daemon/state/egress-rows.ts'
 import { eachChange } from '../../daemon/state/each-change.ts'
 import { replaceRows } from '../../daemon/state/replace.ts'
 import { AgentFile } from './agent-file.ts'
-import { absent, allowedAddresses, choiceProblems, egressRows } from './egress.ts'
+import { absent, allowedAddresses, choiceProblems, cloudRanges, egressRows } from './egress.ts'
 import { type MasqueradeOptions, parseOptions } from './options.ts'
 
 /** enum masquerade_flags of bpf/lib/shared.h. */
@@ -55,6 +55,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
     const all = [...nodes.values()].flatMap(({ externalAddresses = [] }) => externalAddresses)
     keep('masquerade.externalAddresses', all.map(hostPrefix))
   }
+  const followCloud = (): void => keep('cloud', cloudRanges(nodes.values(), nodes.get(host.nodeName)?.cloud))
   const file = agentFileOf(options, host, ranges => {
     keep('masquerade.agentFile', ranges)
     rangesKnown()
@@ -67,6 +68,7 @@ function setUp(options: MasqueradeOptions, host: Host): Parts {
       await Promise.all([
         eachChange([uplinks, hostAddresses, nodes, cloudDevices], follow, signal),
         eachChange([nodes], followExternal, signal),
+        eachChange([nodes], followCloud, signal),
         file?.run(signal),
       ])
     },

@@ -14,4 +14,5 @@ export const noPrograms: Programs = {
   mountOnNode: refuse,
   uninstall: refuse,
   simulate: refuse,
+  permissions: refuse,
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, globSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MAP_LAYOUTS } from '../../daemon/datapath/pinned-maps.ts'
 import { mustRun } from '../../deploy/lab/command.ts'
 import { ROOT } from '../../deploy/lab/built.ts'
 import { compileBpf } from '../../deploy/setup/compile-bpf.mjs'
@@ -43,8 +44,16 @@ const CHANGES: readonly Change[] = [
   ],
   [STRUCTURES, "\t__u8 mac[6];   /* of the pod's own interface */\n\t__u8 host_mac[6];\n};", '};'],
   [SERVICES, 'struct backend {\n', 'struct backend {\n\t__u32 weight;\n'],
-  ...CHANGED_MAPS.map((map): Change => [LAYOUTS, `  ${map}: { version: 1 },`, `  ${map}: { version: 2 },`]),
+  ...CHANGED_MAPS.map((map): Change => {
+    const layout = (version: number): string => `  ${map}: { version: ${version} },`
+    return [LAYOUTS, layout(versionOf(map)), layout(versionOf(map) + 1)]
+  }),
 ]
+
+/** Of a map's layout in the first build. */
+export function versionOf(map: (typeof CHANGED_MAPS)[number]): number {
+  return MAP_LAYOUTS[map]?.version ?? 0
+}
 
 const KEPT = join(ROOT, 'build/upgrade')
 const SOURCES = ['bpf', 'daemon', 'plugins', 'deploy/setup', 'package.json', 'package-lock.json']

@@ -7,6 +7,7 @@ import { NOTHING_PUBLISHED, type Published } from '../../../plugins/cloud-core/n
 import type { Machine } from '../../../plugins/cloud-core/provider.ts'
 import type { CloudSetup } from '../../../plugins/cloud-core/setup.ts'
 import type { ApiClient } from '../../cluster/kubernetes/client.ts'
+import type { EventRecorder } from '../../cluster/kubernetes/events.ts'
 import { RESOURCES } from '../../cluster/kubernetes/resources.ts'
 import type { Logger } from '../../plugin.ts'
 import type { Clock } from '../../state/clock.ts'
@@ -16,14 +17,18 @@ import type { ClusterNodeRow, OperatorTables } from '../rows.ts'
 import { Allocator, type CloudNode, type MadeCall } from './allocator.ts'
 import { type IpamStatus, ipamStatus } from './ipam-status.ts'
 import { type CloudPart, cloudSpecOf } from './cloud-network.ts'
+import { isBad } from './availability.ts'
+import { NO_MARKS, type NodeMarks } from './node-marks.ts'
+import { NodeWords } from './node-words.ts'
 
 export interface CloudAddressesOptions {
   readonly setup: CloudSetup
-  readonly client: Pick<ApiClient, 'patch'>
+  readonly client: Pick<ApiClient, 'get' | 'patch'>
+  readonly events: Pick<EventRecorder, 'warn'>
   readonly tables: Pick<OperatorTables, 'nodes' | 'cloudNetworks'>
   readonly log: Logger
   readonly clock: Clock
-  readonly onCall?: (made: MadeCall) => void
+  readonly onCall?: ((made: MadeCall) => void) | undefined
 }
 
 const SWEEP_MS = 120_000
@@ -33,10 +38,15 @@ export class CloudAddresses {
   readonly #options: CloudAddressesOptions
   /** Nodes that take part, as the allocator has them. */
   readonly #joined = new Map<string, CloudNode>()
+  /** Nodes that are no machines of the cloud. */
+  #strangers: ReadonlySet<string> = new Set()
   /** What each node said last, so that it is not told again. */
   readonly #said = new Map<string, unknown>()
   #problems: readonly { readonly place: string; readonly message: string }[] = []
   readonly #swept = new Nudge()
+  readonly #words: NodeWords
+  /** The shortage that stands in each NodeNetwork, or is on its way there. */
+  readonly #shortages = new Map<string, string>()
 
   constructor(options: CloudAddressesOptions) {
     this.#options = options
@@ -52,6 +62,13 @@ export class CloudAddresses {
         onCall?.(made)
       },
     })
+    this.#words = new NodeWords({
+      ...options,
+      provider: setup.provider,
+      allocator: this.allocator,
+      nodes: this.#joined,
+      changed: name => this.#shortageChanged(name),
+    })
   }
 
   /** For people: nodes that cannot take part. */
@@ -59,12 +76,32 @@ export class CloudAddresses {
     const { provider } = this.#options.setup
     const { failure } = this.allocator.fleet
     const missing = this.allocator.missing.map(message => ({ place: provider.name, message }))
-    return [...this.#problems, ...missing, ...(failure ? [{ place: provider.name, message: failure.message }] : [])]
+    const unwritten = this.#words.problems
+    return [
+      ...this.#problems,
+      ...missing,
+      ...unwritten,
+      ...(failure ? [{ place: provider.name, message: failure.message }] : []),
+    ]
   }
 
   status(): IpamStatus {
     const { setup, clock } = this.#options
-    return ipamStatus(setup.provider.name, this.allocator.fleet, Math.floor(clock.now()))
+    const said = (node: string) => this.#words.get(node)
+    return ipamStatus(setup.provider.name, this.allocator.fleet, said, Math.floor(clock.now()))
+  }
+
+  /** What the scheduler is to be told of a node; undefined while it is not known. */
+  marks(name: string): NodeMarks | undefined {
+    if (this.#strangers.has(name)) return NO_MARKS
+    const said = this.#words.get(name)
+    if (said?.most === undefined) return undefined
+    return { capacity: said.most, exhausted: said.empty && isBad(said) }
+  }
+
+  /** When `marks` may say something else. */
+  get marked(): Pick<Nudge, 'changed'> {
+    return this.#words.marked
   }
 
   /** Until the signal aborts. The tables must hold the whole cluster. */
@@ -74,6 +111,7 @@ export class CloudAddresses {
     try {
       await Promise.all([
         this.allocator.run(signal),
+        this.#words.run(signal),
         eachChange([nodes, cloudNetworks, this.#swept], () => this.#follow(), signal),
       ])
     } finally {
@@ -84,16 +122,21 @@ export class CloudAddresses {
   #follow(): void {
     const { tables, setup } = this.#options
     const problems: { place: string; message: string }[] = []
+    const strangers = new Set<string>()
     for (const node of tables.nodes.values()) {
       const machine = setup.machineOf(node)
       const cloud = tables.cloudNetworks.get(node.name)?.cloud
-      if (typeof machine === 'string') problems.push({ place: `node ${node.name}`, message: machine })
+      if (typeof machine === 'string') {
+        problems.push({ place: `node ${node.name}`, message: machine })
+        strangers.add(node.name)
+      }
       if (typeof cloud === 'string') problems.push({ place: `NodeNetwork ${node.name}`, message: cloud })
       if (typeof machine === 'string' || cloud === undefined || typeof cloud === 'string') this.#leave(node.name)
       else this.#join(node, machine, cloud)
     }
     for (const name of this.#joined.keys()) if (tables.nodes.get(name) === undefined) this.#leave(name)
     this.#problems = problems
+    this.#strangers = strangers
   }
 
   #join(row: ClusterNodeRow, of: Machine, cloud: CloudPart): void {
@@ -104,6 +147,7 @@ export class CloudAddresses {
       this.#joined.set(name, node)
       // What was published for another machine of the name is nothing to this one.
       const before = cloud.machine === of.id ? cloud.published : undefined
+      this.#shortages.set(name, cloud.machine === of.id ? cloud.shortage : '')
       this.allocator.put(node, before ?? NOTHING_PUBLISHED)
     }
     if (cloud.demand === undefined || isDeepStrictEqual(this.#said.get(name), cloud.demand)) return
@@ -111,17 +155,19 @@ export class CloudAddresses {
     this.allocator.demand(name, cloud.demand)
   }
 
-  /** Where new interfaces of a machine may be. */
+  /** Where new interfaces of a machine may be: no cloud attaches one of another zone. */
   #subnetsFor(machine: Machine): readonly string[] {
-    const { provider } = this.#options.setup
-    if (provider.choices !== undefined) return provider.choices(machine)
-    const seen = [...this.allocator.fleet.subnets.seen.values()]
-    return seen.filter(subnet => subnet.forNics && subnet.zone === machine.zone).map(({ id }) => id)
+    const chosen = this.#options.setup.provider.choices?.(machine)
+    const all = [...this.allocator.fleet.subnets.seen.values()]
+    const seen = all.filter(({ zone }) => zone === '' || zone === machine.zone)
+    return seen.filter(({ id, forNics }) => chosen?.includes(id) ?? forNics).map(({ id }) => id)
   }
 
   #leave(name: string): void {
     if (!this.#joined.delete(name)) return
     this.#said.delete(name)
+    this.#shortages.delete(name)
+    this.#words.delete(name)
     this.allocator.delete(name)
   }
 
@@ -131,16 +177,18 @@ export class CloudAddresses {
     const machine = this.#joined.get(name)?.machine
     // A node that has gone meanwhile needs to know nothing.
     if (uid === undefined || machine === undefined) throw new Error(`node ${name} is gone`)
-    const of = { provider: setup.provider.name, machine, shortage: this.#shortageOf(name) }
-    const cloud = cloudSpecOf(published, of, this.allocator.fleet.subnets.seen)
+    const shortage = this.#words.shortage(name)
+    this.#shortages.set(name, shortage)
+    const cloud = cloudSpecOf(
+      published,
+      { provider: setup.provider.name, machine, shortage },
+      this.allocator.fleet.subnets.seen,
+    )
     await client.patch(RESOURCES.nodeNetworks, { name, patch: { metadata: { uid }, spec: { cloud } } }, signal)
   }
 
-  #shortageOf(name: string): string {
-    const short = this.allocator.fleet.shortage(name, Math.floor(this.#options.clock.now()))
-    if (short === undefined) return ''
-    return short === 'machine'
-      ? 'the machine has as many interfaces and addresses as its type can hold'
-      : 'the subnets have no addresses left'
+  /** What could not be written is written again in any case, with what is true then. */
+  #shortageChanged(name: string): void {
+    if (this.#shortages.get(name) !== this.#words.shortage(name)) this.allocator.republish(name)
   }
 }

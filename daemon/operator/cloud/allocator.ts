@@ -21,7 +21,7 @@ export interface AllocatorOptions {
   readonly clock: Clock
   readonly random?: () => number
   /** Called for each call that was made, with its failure. */
-  readonly onCall?: (made: MadeCall) => void
+  readonly onCall?: ((made: MadeCall) => void) | undefined
 }
 
 export interface MadeCall {
@@ -44,6 +44,8 @@ export class Allocator {
   readonly fleet: Fleet
   /** What the configuration names and the cloud does not have, by the last look. */
   missing: readonly string[] = []
+  /** Why the limits of nodes are not known, by their names. */
+  readonly unlimited = new Map<string, Failure>()
   readonly #options: AllocatorOptions
   readonly #rest: Rest
   readonly #nodes = new Map<string, CloudNode>()
@@ -69,7 +71,13 @@ export class Allocator {
 
   delete(name: string): void {
     this.#nodes.delete(name)
+    this.unlimited.delete(name)
     this.fleet.delete(name)
+  }
+
+  /** What is published of a node is written again: something that the fleet does not know of has changed. */
+  republish(name: string): void {
+    this.#tell(() => this.fleet.unpublished(name, this.#now()))
   }
 
   demand(name: string, event: DemandEvent): void {
@@ -151,6 +159,8 @@ export class Allocator {
     )
     if (signal.aborted) return
     const told = answer instanceof CloudFailure ? answer.failure : answer
+    if (answer instanceof CloudFailure) this.unlimited.set(name, answer.failure)
+    else this.unlimited.delete(name)
     this.#tell(() => this.fleet.limits(name, told, this.#now()))
   }
 

@@ -16,6 +16,8 @@ export interface CloudPart {
   /** The machine that it was written for; empty when nothing was. */
   readonly machine: string
   readonly published: Published | undefined
+  /** Why no more addresses come, as it was written. */
+  readonly shortage: string
   readonly demand: DemandEvent | undefined
 }
 
@@ -70,6 +72,7 @@ export function parseCloudPart(network: ObjectField): CloudPart {
   const status = network.at('status').at('cloudAddresses')
   return {
     machine: spec.at('machine').text() ?? '',
+    shortage: spec.at('shortage').text() ?? '',
     published: spec.absent ? undefined : parsePublished(spec),
     demand: status.absent ? undefined : parseDemand(status),
   }

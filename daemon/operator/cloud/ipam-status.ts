@@ -5,6 +5,7 @@ import { sizeOfBlock } from '../../../plugins/cloud-core/node-blocks.ts'
 import type { BlockPhase, NodeState } from '../../../plugins/cloud-core/node-state.ts'
 import { have } from '../../../plugins/cloud-core/target.ts'
 import { familyIn } from '../../kernel/ip.ts'
+import type { Availability, Reason } from './availability.ts'
 
 export interface IpamStatus {
   readonly provider: string
@@ -52,19 +53,21 @@ export interface IpamNode {
   readonly failure?: string
 }
 
-export function ipamStatus(provider: string, fleet: Fleet, nowMs: number): IpamStatus {
+type Said = (node: string) => Pick<Availability, 'reason' | 'message'> | undefined
+
+export function ipamStatus(provider: string, fleet: Fleet, said: Said, nowMs: number): IpamStatus {
   const { failure } = fleet
   return {
     provider,
     mode: fleet.mode(nowMs),
     ...(failure !== undefined && { failure: failure.message }),
-    budgets: [...fleet.budgets()].map(([name, bucket]) => {
+    budgets: [...fleet.turns.buckets].map(([name, bucket]) => {
       return { name, calls: bucket.tokens(nowMs), perSecond: bucket.perSecond }
     }),
     subnets: subnetsOf(fleet, nowMs),
     leftovers: fleet.leftovers,
     nodes: fleet.nodes
-      .map(({ node, state }) => nodeOf(state, node.machine, fleet.shortage(node.name, nowMs), nowMs))
+      .map(({ node, state }) => nodeOf(state, node.machine, said(node.name), nowMs))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
   }
 }
@@ -85,8 +88,11 @@ function subnetsOf(fleet: Fleet, nowMs: number): SubnetStatus[] {
     .sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-function nodeOf(state: NodeState, machine: string, shortage: string | undefined, nowMs: number): IpamNode {
-  const { name, waitingSinceMs, failure } = state
+function nodeOf(state: NodeState, machine: string, said: ReturnType<Said>, nowMs: number): IpamNode {
+  const { name, waitingSinceMs } = state
+  const fails = said?.reason === 'Denied' || said?.reason === 'CloudFails'
+  const failure = state.failure?.message ?? (fails ? said.message : undefined)
+  const shortage = SHORT[said?.reason ?? 'AddressesComing']
   return {
     name,
     machine,
@@ -97,8 +103,14 @@ function nodeOf(state: NodeState, machine: string, shortage: string | undefined,
     ...(waitingSinceMs !== undefined && { waitingSeconds: Math.round((nowMs - waitingSinceMs) / 1000) }),
     calls: [...state.pending.values()].map(({ call }) => call.kind),
     ...(shortage !== undefined && { shortage }),
-    ...(failure !== undefined && { failure: failure.message }),
+    ...(failure !== undefined && { failure }),
   }
+}
+
+/** What is used up. */
+const SHORT: Readonly<Partial<Record<Reason, 'machine' | 'subnets'>>> = {
+  MachineFull: 'machine',
+  SubnetsFull: 'subnets',
 }
 
 function addressesOf({ blocks }: NodeState): Partial<Record<BlockPhase, number>> {

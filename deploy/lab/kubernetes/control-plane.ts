@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { ROOT } from '../built.ts'
-import type { LabOptions } from '../configuration.ts'
-import { bare as addressOf, type LabLayout } from '../layout.ts'
+import { CREDENTIALS, EC2_PORT } from '../aws/configuration.ts'
+import { daemonConfiguration, type LabOptions } from '../configuration.ts'
+import { bare as addressOf, type LabLayout, nodeLayout } from '../layout.ts'
 import { type Built, endOf, spawnInside } from '../node.ts'
 
 const PORT = 6443
@@ -40,28 +41,40 @@ export function controlPlaneOf(lab: LabLayout): ControlPlane {
 }
 
 /** The section `cluster` of the configuration of whoever speaks as a service account. */
-export function clusterSection(lab: LabLayout, account: 'causeway' | 'causeway-operator'): object {
+export function clusterSection(
+  lab: LabLayout,
+  account: 'causeway' | 'causeway-operator',
+  cloud?: LabOptions['cloud'],
+): object {
   const { url, state } = controlPlaneOf(lab)
   const serviceAccount = join(state, 'serviceaccounts', NAMESPACE, account)
-  return { source: 'kubernetes', kubernetes: { servers: [url], serviceAccount } }
+  const name = cloud === undefined ? {} : { name: lab.name }
+  return { source: 'kubernetes', kubernetes: { servers: [url], serviceAccount }, ...name }
 }
 
 /** Starts it; resolves once the manifests of the lab are objects of the API server. */
 export async function startControlPlane(
   lab: LabLayout,
-  { bare, nodes, far = 0 }: Pick<LabOptions, 'bare' | 'nodes' | 'far'>,
+  options: LabOptions,
   built: Built,
   signal: AbortSignal,
 ): Promise<void> {
+  const { bare, nodes, far = 0, cloud } = options
   const plane = controlPlaneOf(lab)
   mkdirSync(plane.state, { recursive: true, mode: 0o700 })
+  // First: the machines' first interfaces are the way to the rest.
+  if (cloud !== undefined) await startEc2(lab, nodes, signal)
   await startApiServer(lab, signal)
   const around = join(plane.state, 'around.log')
-  const options = ['--url', plane.url, '--state', plane.state, '--manifests', lab.cluster, '--socket', plane.socket]
-  if (bare) options.push('--workloads', lab.name, '--nodes', `${nodes}`, '--far', `${far}`)
-  const command = [process.execPath, join(ROOT, 'deploy/lab/kubernetes/main.ts'), ...options]
+  const words = ['--url', plane.url, '--state', plane.state, '--manifests', lab.cluster, '--socket', plane.socket]
+  if (bare) words.push('--workloads', lab.name, '--nodes', `${nodes}`, '--far', `${far}`)
+  const command = [process.execPath, join(ROOT, 'deploy/lab/kubernetes/main.ts'), ...words]
   await says(spawnInside(lab, lab.control, command, around), around, 'ready', signal)
-  if (!bare) for (const name of OPERATORS) startOperator(lab, name, built)
+  if (!bare)
+    for (const name of OPERATORS) {
+      writeFileSync(operatorConfig(lab, name), stringify(operatorConfiguration(lab, name, options)))
+      startOperator(lab, name, built)
+    }
 }
 
 /** The API server, as it was before if there was one; with further options of its command. */
@@ -81,14 +94,34 @@ export function operatorConfig(lab: LabLayout, name: OperatorName): string {
   return join(controlPlaneOf(lab).state, `${name}.yaml`)
 }
 
-export function startOperator(lab: LabLayout, name: OperatorName, built: Pick<Built, 'daemon'>): void {
-  const { state } = controlPlaneOf(lab)
-  const config = operatorConfig(lab, name)
+/** What it holds: of what the daemons are configured to the same sections of a cloud. */
+function operatorConfiguration(lab: LabLayout, name: OperatorName, { set, cloud }: LabOptions): object {
   const lease = { durationSeconds: 5, renewSeconds: 3, retrySeconds: 1 }
   const operator = { namespace: NAMESPACE, lease, listen: `127.0.0.1:${9963 + OPERATORS.indexOf(name)}` }
-  writeFileSync(config, stringify({ cluster: clusterSection(lab, 'causeway-operator'), operator }))
-  const command = [...built.daemon.slice(0, -1), 'operator', '--config', config]
-  spawnInside(lab, lab.control, command, join(state, `${name}.log`))
+  const own = { cluster: clusterSection(lab, 'causeway-operator', cloud), operator }
+  if (cloud === undefined) return own
+  const of = daemonConfiguration(lab, nodeLayout(lab, 1), { set, cloud })
+  return { ...own, families: of['families'], 'aws-eni': of['aws-eni'] }
+}
+
+/** Starts one by the configuration that it has. */
+export function startOperator(lab: LabLayout, name: OperatorName, built: Pick<Built, 'daemon'>): void {
+  const config = operatorConfig(lab, name)
+  const command = ['env', ...CREDENTIALS, ...built.daemon.slice(0, -1), 'operator', '--config', config]
+  spawnInside(lab, lab.control, command, join(controlPlaneOf(lab).state, `${name}.log`))
+}
+
+/** Resolves once EC2 of the lab answers, and the nodes have their uplinks. */
+async function startEc2(lab: LabLayout, nodes: number, signal: AbortSignal): Promise<void> {
+  const log = join(controlPlaneOf(lab).state, 'ec2.log')
+  const options = ['--lab', lab.name, '--nodes', `${nodes}`, '--port', `${EC2_PORT}`, '--socket', ec2Socket(lab)]
+  const command = [process.execPath, join(ROOT, 'deploy/lab/aws/main.ts'), ...options]
+  await says(spawnInside(lab, lab.control, command, log), log, 'ready', signal)
+}
+
+/** Leads to EC2 from outside its namespace. */
+export function ec2Socket(lab: LabLayout): string {
+  return join(controlPlaneOf(lab).state, 'ec2.sock')
 }
 
 /** Resolves once a log holds a word, `more` times in all; rejects with the end of the log when its program ends before. */

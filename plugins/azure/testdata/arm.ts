@@ -1,5 +1,8 @@
 /** For tests: answers of Azure Resource Manager as its REST reference shows them, and a provider that asks a server. */
-import { selfSigned } from '../../../test/support/certificate.ts'
+import { mkdtempDisposableSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { makeCertificates } from '../../../test/support/certificates.ts'
 import { serveWire, type Wire, type WireRequest, type WireServer } from '../../../test/support/wire-server.ts'
 import type { Machine } from '../../cloud-core/provider.ts'
 import { AzureProvider } from '../provider.ts'
@@ -29,7 +32,16 @@ export interface TestCloud extends AsyncDisposable {
   readonly asked: () => string[]
 }
 
-const tls = selfSigned()
+const tls = certificates()
+
+function certificates() {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'causeway-azure-'))
+  makeCertificates(folder.path)
+  const [key = '', cert = '', authority = ''] = ['server.key', 'server.crt', 'ca.crt'].map(name =>
+    readFileSync(join(folder.path, name), 'utf8'),
+  )
+  return { key, cert, authority }
+}
 
 export async function serveArm(
   answers: Answers,
@@ -45,7 +57,7 @@ export async function serveArm(
     otherInterfaces,
     timeoutMs,
     endpoint: server.url,
-    authority: tls.cert,
+    authority: tls.authority,
     ...(ownCredential ? {} : { credential: { getToken: () => Promise.resolve(token) } }),
   })
   return {

@@ -75,6 +75,15 @@ export class AddressSpace {
     return textOf(this.#base + at)
   }
 
+  /** A certain address; undefined when somebody has it. */
+  takeThis(address: Address): Address | undefined {
+    const [at] = this.#placeOf(`${address}/32`)
+    if (this.#taken[at] !== NOBODY) return undefined
+    this.#taken[at] = SOMEBODY
+    this.#count(at, -1)
+    return address
+  }
+
   /** A free aligned prefix, out of what is reserved for them first; undefined when there is none, whatever is free. */
   takePrefix(length: number): Prefix | undefined {
     const size = 2 ** (32 - length)

@@ -98,7 +98,9 @@ export class MemoryAws implements MemoryCloud {
 
   addMachine(machine: MemoryMachine, subnet: SubnetId, further: readonly SubnetId[] = []): void {
     const nics = [subnet, ...further].map((id, index) => {
-      return { ...this.#estate.newNic(id, { token: '', node: '', forPods: index === 0 }), machine: machine.id, index }
+      const of = { token: '', node: '', forPods: index === 0 }
+      const wished = index === 0 ? machine.address : undefined
+      return { ...this.#estate.newNic(id, of, wished), machine: machine.id, index }
     })
     this.#estate.addMachine(machine)
     for (const nic of nics) this.#estate.put({ ...nic, status: 'attached', deletedWithMachine: true })
@@ -208,6 +210,8 @@ export class MemoryAws implements MemoryCloud {
     if (nic.status !== 'available') refuse('conflict', `InvalidNetworkInterface.InUse: ${id}`)
     if (own.some(other => other.index === index)) refuse('conflict', `InvalidParameterValue: index ${index} is in use`)
     if (own.length >= limits.nics) refuse('limit', `AttachmentLimitExceeded: ${machine}`)
+    const zones = new Set([nic, ...own].map(({ subnet }) => this.#zoneOf(subnet)))
+    if (zones.size > 1) refuse('invalid', `InvalidParameterCombination: ${id} and ${machine} are in different zones`)
     const attaching: SeenNic = { ...nic, machine, index, status: 'attaching', deletedWithMachine: false }
     this.#estate.put(attaching)
     this.#options.timer.after(this.#latencies.attach / 2 + this.#latencies.device, () => {
@@ -231,6 +235,10 @@ export class MemoryAws implements MemoryCloud {
       if (now?.status === 'detaching') this.#free(now)
     })
     return []
+  }
+
+  #zoneOf(id: SubnetId): string | undefined {
+    return this.#options.subnets.find(subnet => subnet.id === id)?.zone
   }
 
   #free(nic: SeenNic): void {

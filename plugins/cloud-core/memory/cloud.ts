@@ -1,5 +1,5 @@
 /** What in-memory clouds have in common, for whoever runs against any of them. */
-import type { Prefix } from '../../../daemon/kernel/kernel.ts'
+import type { Address, Prefix } from '../../../daemon/kernel/kernel.ts'
 import type { Call, CallKind, Failure, Limits, NicId, Reply, SeenNic, SubnetId } from '../model.ts'
 import type { Budget, CloudProvider, Rate, Sweep } from '../provider.ts'
 import type { Reservation } from './address-space.ts'
@@ -59,6 +59,8 @@ export interface MemoryMachine {
   /** Name of its Node. */
   readonly node: string
   readonly limits: Limits
+  /** Of its first interface; absent: any that is free. */
+  readonly address?: Address
 }
 
 /** An interface changed: undefined before it was made, and after it was deleted. */

@@ -1,6 +1,6 @@
 /** What a cloud in memory holds: machines, interfaces with their past, subnets. Reads may show the past. */
 import { familyIn } from '../../../daemon/kernel/ip.ts'
-import type { Family, Prefix } from '../../../daemon/kernel/kernel.ts'
+import type { Address, Family, Prefix } from '../../../daemon/kernel/kernel.ts'
 import type { NicId, Request, SeenNic, SeenSubnet, SubnetId } from '../model.ts'
 import { AddressSpace, PrefixSpace6, type Reserved } from './address-space.ts'
 import type { MemoryCloudOptions, MemoryMachine, MemorySubnet, NicChange } from './cloud.ts'
@@ -89,9 +89,10 @@ export class Estate {
     this.onChange(nic, undefined)
   }
 
-  /** A new interface with its own address, which is not among the others yet. */
-  newNic(subnet: SubnetId, of: Pick<SeenNic, 'token' | 'node' | 'forPods'>): SeenNic {
-    const address = this.#space(subnet).own.takeAddress()
+  /** A new interface with its own address, the wished one or any, which is not among the others yet. */
+  newNic(subnet: SubnetId, of: Pick<SeenNic, 'token' | 'node' | 'forPods'>, wished?: Address): SeenNic {
+    const { own } = this.#space(subnet)
+    const address = wished === undefined ? own.takeAddress() : own.takeThis(wished)
     if (address === undefined) refuse('full', `${subnet} has no free address`)
     const n = ++this.#lastNic
     const mac = [0x02, 0, 0, n >> 16, n >> 8, n].map(byte => (byte & 0xff).toString(16).padStart(2, '0')).join(':')

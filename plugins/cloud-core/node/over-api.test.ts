@@ -1,17 +1,13 @@
 /** The whole way by an API server: a pod is bound, the node tells it, the operator answers, the pod has an address. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CloudReport } from '../../../daemon/cluster/kubernetes/cloud-report.ts'
 import { systemClock } from '../../../daemon/state/clock.ts'
-import { eachChange } from '../../../daemon/state/each-change.ts'
-import { createTables } from '../../../daemon/state/tables.ts'
 import { listAt, type Json } from '../../../deploy/lab/api-server/objects/json.ts'
 import { node } from '../../../test/support/api-server.ts'
+import { startCloudHalf } from '../../../test/support/cloud-half.ts'
 import { eventually } from '../../../test/support/eventually.ts'
-import { fakeHost } from '../../../test/support/fake-host.ts'
-import { FakeLog } from '../../../test/support/fake-log.ts'
 import { FakeNotes } from '../../../test/support/fake-notes.ts'
-import { startSource } from '../../../test/support/kubernetes-source.ts'
+import { startOwnApi } from '../../../test/support/kubernetes-source.ts'
 import { cloudPlugin } from './node-plugin.ts'
 import { parseCloudOptions } from './options.ts'
 
@@ -29,38 +25,14 @@ const SOON_MS = 1500
 
 test('demand of pods that are bound reaches the operator before their requests, and its answer the pods', async () => {
   await using stack = new AsyncDisposableStack()
-  const tables = createTables()
-  const world = stack.use(await startSource({ nodeName: 'node-a', tables }))
-  const { admin } = world.api
+  const api = stack.use(await startOwnApi())
+  const { admin } = api
   await admin.create('/api/v1/nodes', node('node-a'))
   const kind = { apiVersion: 'causeway.dev/v1alpha1', kind: 'NodeNetwork', metadata: { name: 'node-a' } }
   await admin.create(NETWORK, { ...kind, spec: { cloud: { provider: 'aws', nics: [NIC], blocks: [] } } })
-  const host = { ...fakeHost(), tables }
-  stack.defer(() => host.stop())
-  // As the datapath does.
-  const device = { usable: true, why: '', name: 'ens5', index: 2, mtu: 9001, place: 0, gateways: [] }
-  const look = (): void => {
-    for (const { id, addresses, blocks } of tables.cloudNics.values())
-      tables.cloudDevices.put({ id, ...device, addresses, blocks })
-  }
-  const looking = eachChange([tables.cloudNics], look, host.signal)
   const parse = (raw: unknown) => parseCloudOptions('aws-eni', raw)
-  const parts = await cloudPlugin({ name: 'aws-eni', provider: 'aws', parse }, systemClock).configure({})(host)
-  const { ipam } = parts
-  assert.ok(ipam)
-  await ipam.restore([], [], new FakeNotes().open())
-  void parts.run?.(host.signal)
-  const log = new FakeLog()
-  const report = new CloudReport({
-    client: world.client,
-    nodeName: 'node-a',
-    ownUids: () => world.source.ownUids(),
-    tables,
-    log,
-    clock: systemClock,
-  })
-  const reporting = report.run(host.signal)
-  stack.defer(() => host.stop().then(async () => void (await Promise.all([reporting, looking]))))
+  const plugin = cloudPlugin({ name: 'aws-eni', provider: 'aws', parse }, systemClock)
+  const half = stack.use(await startCloudHalf(api, 'node-a', { plugin, notes: new FakeNotes().open() }))
 
   const network = async (): Promise<Json> => (await admin.get(`${NETWORK}/node-a`)).json
   const waiting = async (): Promise<Json | undefined> =>
@@ -68,11 +40,8 @@ test('demand of pods that are bound reaches the operator before their requests, 
   await eventually(async () => (await waiting()) === 0)
   for (const name of ['a', 'b', 'c']) await admin.create(PODS, podOf(name))
   await eventually(async () => (await waiting()) === 3)
-  const never = new AbortController().signal
   const asked = performance.now()
-  const requests = ['a', 'b', 'c'].map(name =>
-    ipam.allocate({ owner: name, pod: { namespace: 'default', name, uid: '' }, family: 4 }, never),
-  )
+  const requests = ['a', 'b', 'c'].map(name => half.take(name))
   const blocks = [{ block: '10.0.0.16/28', nic: 'eni-1', phase: 'allocatable', born: 1 }]
   await admin.patch(`${NETWORK}/node-a`, { spec: { cloud: { blocks, lastBorn: 1 } } })
   const leases = await Promise.all(requests)
@@ -83,9 +52,9 @@ test('demand of pods that are bound reaches the operator before their requests, 
   )
   await eventually(async () => (await waiting()) === 0)
   // Pods that have not got so far that their address stands in their status, and start anew.
-  for (const lease of leases.slice(1)) await ipam.release(lease, never)
+  for (const lease of leases.slice(1)) await half.release(lease)
   await eventually(async () => (await waiting()) === 2)
   for (const name of ['b', 'c']) await admin.delete(`${PODS}/${name}`)
   await eventually(async () => (await waiting()) === 0)
-  assert.deepEqual(log.lines, [])
+  assert.deepEqual(half.log.lines, [])
 })
