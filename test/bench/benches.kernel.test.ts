@@ -11,7 +11,7 @@ before(() => warmThreadPool())
 const ALONE =
   /^forwarding --test-run|^ipam-sim|^k8s-scale|^maglev-table|^maglev-xdp .* map |^map-sync .*(over raw$|tables of|endpoint changed)|resident$/
 /** Of a change that concerns nobody here there may be nothing. */
-const MAYBE_NOTHING = /^k8s-scale one |^ipam-sim .*(p99|last address|throttled|without an address)
+const MAYBE_NOTHING = /^k8s-scale one |^ipam-sim .*(p99|last address|throttled|without an address)/
 
 for (const bench of benches)
   test(`${bench.name} prints figures beside its peers`, async t => {
