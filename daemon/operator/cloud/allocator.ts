@@ -57,7 +57,9 @@ export class Allocator {
     this.#options = options
     this.#rest = new Rest(options.clock)
     const { provider, sweepMs, random = Math.random } = options
-    this.fleet = new Fleet({ budget: kind => provider.budget(kind), sweepMs, random }, this.#now())
+    // Whoever led before may have called a moment ago.
+    const quietMs = 0
+    this.fleet = new Fleet({ budget: kind => provider.budget(kind), sweepMs, random, quietMs }, this.#now())
   }
 
   /** A new node, with what was published of it, or one that is to be treated otherwise than before. */
