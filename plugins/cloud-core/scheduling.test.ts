@@ -100,10 +100,20 @@ test('throttling halves the rate and pauses, answers bring it back step by step'
 test('something is left of a budget for what gives back, where both are paid from it', () => {
   const one = new Turns(() => ({ name: 'writes', rate: RATE }), 0, Infinity)
   const two = new Turns(kind => ({ name: kind, rate: RATE }), 0, Infinity)
-  for (const turns of [one, two]) turns.want('a', new Set(['assign', 'release']))
+  for (const turns of [one, two]) turns.want('a', new Set(['assign', 'release']), 0)
   assert.deepEqual([one.reserve('assign'), one.reserve('release'), two.reserve('assign')], [1, 0, 0])
-  one.want('a', new Set(['assign']))
+  one.want('a', new Set(['assign']), 500)
   assert.deepEqual([one.reserve('assign'), one.kinds(), two.kinds()], [0, ['assign'], ['assign', 'release']])
+})
+
+test('how long a call waits for its turn counts from when it was wanted first, or from the turn before', () => {
+  const turns = new Turns(kind => ({ name: kind, rate: RATE }), 0, Infinity)
+  turns.want('a', new Set(['assign', 'release']), 100)
+  turns.want('a', new Set(['assign']), 300)
+  assert.equal(turns.had('a', 'assign', 450), 350)
+  assert.equal(turns.had('a', 'assign', 500), 50)
+  turns.want('a', new Set(['assign', 'release']), 600)
+  assert.equal(turns.had('a', 'release', 700), 100)
 })
 
 test('names are due soonest first, each once, at the earliest time that was said', () => {

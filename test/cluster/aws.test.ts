@@ -49,7 +49,7 @@ suite('a cluster on AWS', () => {
 
   const machine = (node: string): string => machineOf(cluster.node(node).layout).id
   const cloudOf = async (node: string): Promise<CloudSpec> =>
-    ((await plane.get(`${OWN}/nodenetworks/${node}`))['spec'] as { readonly cloud: CloudSpec }).cloud
+    ((await plane.get(`${OWN}/nodenetworks/${node}`))['spec'] as unknown as { readonly cloud: CloudSpec }).cloud
   const devices = (node: string): string[] => {
     using net = cluster.node(node).net()
     return net.links().map(({ mac }) => mac)
