@@ -40,7 +40,7 @@ int uplink_out(struct __sk_buff *skb)
 	int verdict = TC_ACT_UNSPEC;
 
 	/* What came by another device has been seen there, unless that is another CNI's. */
-	if (!former_pods && !nic_flags && skb->ingress_ifindex)
+	if ((!former_pods && !nic_flags && skb->ingress_ifindex) || nic_is_chosen(skb))
 		return TC_ACT_UNSPEC;
 	if (parse_frame(skb, &p) || parse_ip(skb, &p))
 		return TC_ACT_UNSPEC;

@@ -1,8 +1,6 @@
 /** The operator, built by hand in the order it starts: a client of the API server, an election, and what the elected does. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { awsSetup } from '../plugins/aws-eni/operator-setup.ts'
-import type { CloudSetup } from '../plugins/cloud-core/setup.ts'
 import type { Refusal } from './cluster-side.ts'
 import { ApiError, Router } from './api/router.ts'
 import { addMonitoringRoutes } from './api/routes.ts'
@@ -12,7 +10,7 @@ import { connectApi } from './cluster/kubernetes/connect.ts'
 import { apiMetrics } from './cluster/kubernetes/metrics.ts'
 import type { SourceProblem } from './cluster/source.ts'
 import type { Config } from './config/load.ts'
-import { familiesOf, parseListen, tlsFilesOf } from './config/schema.ts'
+import { parseListen, tlsFilesOf } from './config/schema.ts'
 import { ConfigError } from './errors.ts'
 import { Jobs } from './jobs.ts'
 import { giveBackWhenQuiet, keepMemorySmall } from './memory.ts'
@@ -20,6 +18,7 @@ import { buildInfo } from './observe/build.ts'
 import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { cloudOf } from './operator-clouds.ts'
 import { Election } from './operator/election.ts'
 import { Leadership } from './operator/lead.ts'
 import { operatorMetrics } from './operator/metrics.ts'
@@ -107,15 +106,6 @@ function candidacy(
   })
   const rights = new Rights({ client, lease: { namespace, name: lease.name }, log: log.child('rights'), clock })
   return { election, rights }
-}
-
-/** Of a cloud whose plugin is enabled; made anew for each term. Throws ConfigError. */
-function cloudOf({ cluster, sections, ...settings }: Config): (() => CloudSetup) | undefined {
-  if (!('aws-eni' in sections)) return undefined
-  const input = { section: sections['aws-eni'], cluster: cluster.name, families: familiesOf(settings) }
-  // What is wrong with it is said at start, also by one that does not lead.
-  awsSetup(input)
-  return () => awsSetup(input)
 }
 
 /** Only who leads knows, where there is something to know. */

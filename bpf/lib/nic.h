@@ -17,6 +17,21 @@ enum {
 	AF_INET6 = 10,
 };
 
+/* Of skb->tc_index, which goes with a packet and is nobody else's: a program has chosen its way. */
+#define NIC_CHOSEN 0xca7e
+
+/* Spares a packet that is sent on by a program the look at where it leaves. */
+static __always_inline void nic_choose(struct __sk_buff *skb)
+{
+	if (nic_flags)
+		skb->tc_index = NIC_CHOSEN;
+}
+
+static __always_inline bool nic_is_chosen(const struct __sk_buff *skb)
+{
+	return nic_flags && skb->tc_index == NIC_CHOSEN;
+}
+
 /* The one that has a source; null where none does, and the kernel's routes decide. */
 static __always_inline const struct nic_way *nic_of(const struct address *source)
 {

@@ -136,6 +136,7 @@ static __always_inline int route_by_nic(struct __sk_buff *skb, struct packet *p,
 	if (!packet_decrement_ttl(skb, p))
 		return drop(skb, p, DROP_MALFORMED, 0);
 	count_forwarded(p, skb->len);
+	nic_choose(skb);
 	return nic_redirect(p, way);
 }
 
@@ -174,6 +175,7 @@ static __always_inline int route_fib(struct __sk_buff *skb, struct packet *p)
 	if (!packet_decrement_ttl(skb, p))
 		return drop(skb, p, DROP_MALFORMED, 0);
 	count_forwarded(p, skb->len);
+	nic_choose(skb);
 	return bpf_redirect_neigh(fib.ifindex, &next, sizeof(next), 0);
 }
 

@@ -28,6 +28,15 @@ const cases: readonly (readonly [words: readonly string[], want: readonly string
     ['dropped', 'forwarded'],
   ],
   [['causeway', 'flows', '-f', '-o', 'j'], ['json']],
+  [
+    ['causeway', 'ipam', ''],
+    ['permissions', 'simulate'],
+  ],
+  [
+    ['causeway', 'ipam', 'permissions', '--cloud', ''],
+    ['aws', 'azure', 'gcp'],
+  ],
+  [['causeway', 'ipam', 'permissions', '--sc'], ['--scope']],
   [['causeway', 'completion', 'f'], ['fish']],
   [['causeway', 'status', '--socket', ''], []],
 ]

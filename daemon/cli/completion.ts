@@ -22,7 +22,9 @@ export function completion(
 function bash(commands: readonly CommandSpec[], plugins: readonly CommandInfo[]): string {
   const words = firstWords(commands)
   const all = [...words, ...plugins.map(({ name }) => name), '--help']
-  const cases = commands.map(command => `    '${command.name}'*) words='${candidates(command).join(' ')}' ;;`)
+  // The first that fits counts: of two words before the command of the first alone.
+  const byLength = commands.toSorted((a, b) => b.name.length - a.name.length)
+  const cases = byLength.map(command => `    '${command.name}'*) words='${candidates(command).join(' ')}' ;;`)
   const seconds = words
     .map(word => [word, secondWords(commands, word)] as const)
     .filter(([, second]) => second.length > 0)
@@ -48,7 +50,12 @@ function bash(commands: readonly CommandSpec[], plugins: readonly CommandInfo[])
 
 /** Options whose values are known complete to them, those that take a path to files. */
 function valueCases(commands: readonly CommandSpec[]): string[] {
-  const options = new Map<string, OptionSpec>(commands.flatMap(command => Object.entries(allOptions(command))))
+  const options = new Map<string, OptionSpec>()
+  for (const [name, spec] of commands.flatMap(command => Object.entries(allOptions(command)))) {
+    // An option of several commands has the values of all of them.
+    const choices = [...new Set([...(options.get(name)?.choices ?? []), ...(spec.choices ?? [])])]
+    options.set(name, { ...spec, ...(choices.length > 0 && { choices }) })
+  }
   return [...options].flatMap(([name, spec]) => {
     const pattern = spec.short === undefined ? `--${name}` : `--${name}|-${spec.short}`
     if (spec.choices) return [`    ${pattern}) words='${spec.choices.join(' ')}' ;;`]

@@ -29,7 +29,7 @@ export interface Programs {
   mountOnNode(proc: string, wanted: readonly NodeMount[]): Promise<readonly NodeMount[]>
   /** Runs a scenario of addresses from a cloud, and beside it what others do; rejects when the signal aborts. */
   simulate(scenario: Scenario, options: SimulateOptions): Promise<Simulated>
-  /** What the operator must be allowed in a cloud, as JSON that the cloud takes; throws CausewayError where that is not known. */
+  /** What the operator must be allowed in a cloud, as the cloud's own tool takes it: JSON or YAML. */
   permissions(cloud: 'aws' | 'azure' | 'gcp', of: PermissionsFor): Promise<string>
   uninstall(settings: UninstallSettings, options: UninstallProgress): Promise<void>
 }

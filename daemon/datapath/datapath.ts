@@ -242,7 +242,7 @@ export class Datapath implements AsyncDisposable {
       uplinks: uplinks === '' ? 'none' : uplinks,
       hooks: this.#tcx ? 'pods: shared tc block, uplinks: tcx' : 'pods: shared tc block, uplinks: clsact',
       xdp: this.#xdp.fact,
-      nics: this.#nics.fact,
+      ...(this.#nics.fact === undefined ? {} : { nics: this.#nics.fact }),
       cloud: cloudFact(this.#options.cloud(), tables.nodes.get(settings.nodeName)),
       routing: routingFact(settings.routing.mode, this.#planner.ways),
       mtu: `pods ${this.mtu.podDevice}, their routes ${this.mtu.podRoute}, overlay ${this.mtu.overlay}`,

@@ -69,11 +69,11 @@ export class Nics {
     return [...nicProblems(this.#options.tables.cloudDevices.values()), ...(failure === undefined ? [] : [failure])]
   }
 
-  /** For `status`, in words: `eni-1 on ens6 (2 blocks)`. */
-  get fact(): string {
+  /** For `status`, in words: `eni-1 on ens6 (2 blocks); egress by ebpf`; undefined where there are none. */
+  get fact(): string | undefined {
     const rows = [...this.#options.tables.cloudDevices.values()].filter(row => row.usable)
     const said = rows.map(({ id, name, blocks }) => `${id} on ${name} (${blocks.length} blocks)`)
-    return said.length === 0 ? 'none' : `${said.join(', ')}; egress by ${this.#options.settings.routing.cloudEgress}`
+    return said.length === 0 ? undefined : `${said.join(', ')}; egress by ${this.#options.settings.routing.cloudEgress}`
   }
 
   /** Follows table and kernel until the signal aborts. */

@@ -35,9 +35,6 @@ export const HOST_MOUNTS: readonly HostMount[] = [
     follows: true,
     create: true,
   },
-  // Where managers of the host's network are told which interfaces are not theirs.
-  { name: 'networkd', hostPath: '/run/systemd/network', create: true },
-  { name: 'network-manager', hostPath: '/run/NetworkManager/conf.d', create: true },
   { name: 'sysctl', hostPath: '/proc/sys/net', mountPath: '/host/proc/sys/net' },
 ]
 

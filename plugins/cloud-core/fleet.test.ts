@@ -18,8 +18,18 @@ const POLICY = {
 } as const
 const NODE = { name: 'n1', uid: 'u1', machine: 'i-1', policy: POLICY, subnets: [] }
 const NIC: SeenNic = {
-  ...{ id: 'eni-1', mac: '02:00:00:00:00:01', subnet: 'subnet-1', status: 'attached', machine: 'i-1', index: 0 },
-  ...{ deletedWithMachine: true, forPods: true, token: '', node: '', addresses: ['10.0.0.5'], blocks: [] },
+  id: 'eni-1',
+  mac: '02:00:00:00:00:01',
+  subnet: 'subnet-1',
+  status: 'attached',
+  machine: 'i-1',
+  index: 0,
+  deletedWithMachine: true,
+  forPods: true,
+  token: '',
+  node: '',
+  addresses: ['10.0.0.5'],
+  blocks: [],
 }
 const SUBNET: SeenSubnet = { id: 'subnet-1', zone: 'a', cidrs: ['10.0.0.0/24'], free: 9, forNics: true, reserved: [] }
 

@@ -65,8 +65,13 @@ export function shortage(state: NodeState, world: World, nowMs: number): 'machin
   if (limits === undefined || state.observedMs === undefined || state.doubtMs !== undefined) return undefined
   if (spare(state) > 0 || target(state, world.refillMs, nowMs) <= have(state)) return undefined
   if (growth(state, { ...world, growth: true }, nowMs, limits).length > 0 || state.pending.size > 0) return undefined
-  const full = [...world.subnets.values()].some(({ fullUntilMs }) => nowMs < fullUntilMs)
-  return full || world.choices.length === 0 ? 'subnets' : 'machine'
+  return hasRoom(state, limits) ? 'subnets' : 'machine'
+}
+
+/** Whether the machine could hold more than it does. */
+function hasRoom(state: NodeState, limits: Limits): boolean {
+  if (!limits.wholeWrites && state.nics.size + state.intents.size < limits.nics) return true
+  return [...state.nics.values()].some(nic => isUsable(state, nic) && slotsTaken(state, nic.id, 4) < limits.slots)
 }
 
 function observation(state: NodeState): readonly Call[] {

@@ -1,6 +1,7 @@
 /** `causeway ipam permissions`: what the operator must be allowed in an account of a cloud, printed from the table of its calls. */
-import { stringify } from 'yaml'
+import { parse } from 'yaml'
 import { type CommandSpec, formatOption, UsageError } from '../command.ts'
+import { print } from '../output.ts'
 import type { PermissionsFor } from '../programs.ts'
 
 const NAME = 'ipam permissions'
@@ -11,7 +12,7 @@ export const ipamPermissions: CommandSpec = {
   summary: 'Print the least that the operator must be allowed in an account of a cloud, to give its addresses to pods.',
   about:
     'For aws the policy document of IAM (aws iam create-policy --policy-document), for azure a role definition (az role ' +
-    'definition create --role-definition), for gcp a custom role (gcloud iam roles create --file, with -o yaml).',
+    'definition create --role-definition), for gcp a custom role (gcloud iam roles create --file).',
   options: {
     cloud: { type: 'string', value: 'CLOUD', choices: CLOUDS, about: 'Which one; needed.' },
     cluster: {
@@ -33,7 +34,8 @@ export const ipamPermissions: CommandSpec = {
     },
     ...formatOption,
   },
-  async run({ options, programs, format, out }) {
+  async run(context) {
+    const { options, programs, format, out } = context
     const cloud = CLOUDS.find(each => each === options.text('cloud'))
     if (cloud === undefined) throw new UsageError(`--cloud is needed; allowed: ${CLOUDS.join(', ')}`, NAME)
     const cluster = options.text('cluster')
@@ -45,7 +47,8 @@ export const ipamPermissions: CommandSpec = {
       scopes: options.texts('scope'),
     }
     const text = await programs.permissions(cloud, of)
-    out(format === 'yaml' ? stringify(JSON.parse(text)) : text)
+    if (format === 'table') out(text)
+    else print<unknown>(context, parse(text), () => text)
     return 0
   },
 }
