@@ -23,7 +23,8 @@ test('a node is to have what is in use, waited for and kept warm, within its bou
     [{ policy: { ...POLICY, min: 30 }, demand: { assigned: 29 } }, 37],
     [{ demand: { assigned: 105 } }, 110],
     [{ demand: { assigned: 120, cooling: 1 } }, 121],
-    [{ arrivals: { part: 0, counts: [20] } }, 20],
+    [{ arrivals: { part: 0, counts: [60] } }, 10],
+    [{ arrivals: { part: 0, counts: [10, 10] } }, 20],
   ]
   for (const [state, want] of cases) assert.equal(target(stateOf(state), 5000, 0), want)
 })
@@ -52,7 +53,8 @@ test('a node has what pods may be given, with what is under way; what goes is no
 
 test('arrivals of half a minute tell how many to expect, and what came at once is no rate', () => {
   let arrivals = withArrivals(NO_ARRIVALS, 10, 0)
-  assert.equal(expectedArrivals(arrivals, 1000, 1000), 2)
+  // As if they were all that came in half a minute.
+  assert.equal(expectedArrivals(arrivals, 1000, 6000), 2)
   arrivals = withArrivals(arrivals, 10, 10_000)
   assert.equal(expectedArrivals(arrivals, 10_000, 1000), 2)
   assert.equal(expectedArrivals(arrivals, 25_000, 1000), 1)

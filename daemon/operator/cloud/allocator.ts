@@ -2,7 +2,7 @@
  * Carries out what the fleet decides: writes what nodes are to know, makes calls to the cloud, and tells the fleet what
  * became of them. Nothing here decides anything.
  */
-import { Fleet, type FleetNode, type NodeWork } from '../../../plugins/cloud-core/fleet.ts'
+import { Fleet, type FleetNode, type FleetOptions, type NodeWork } from '../../../plugins/cloud-core/fleet.ts'
 import type { CallKind, Failure, NicId, SubnetId } from '../../../plugins/cloud-core/model.ts'
 import type { Pending, Published } from '../../../plugins/cloud-core/node-state.ts'
 import { CloudFailure, type CloudProvider, type Machine, type Sweep } from '../../../plugins/cloud-core/provider.ts'
@@ -66,7 +66,10 @@ export class Allocator {
     this.#rest = new Rest(options.clock)
     const { provider, sweepMs, random = Math.random, onTurn } = options
     this.beganMs = this.#now()
-    this.fleet = new Fleet({ budget: kind => provider.budget(kind), sweepMs, random, onTurn }, this.beganMs)
+    // Whoever led before may have called a moment ago.
+    const quietMs = 0
+    const budget: FleetOptions['budget'] = kind => provider.budget(kind)
+    this.fleet = new Fleet({ budget, sweepMs, random, onTurn, quietMs }, this.beganMs)
   }
 
   /** A new node, with what was published of it, or one that is to be treated otherwise than before. */
