@@ -47,10 +47,11 @@ for (const command of commands)
   test(command, needsHelm, async () => {
     // What another program answers stands in its place.
     const line = command.replaceAll(/\$\(.*?\)(?=\})/g, 'https://192.0.2.1').replace('helm install', 'template')
-    const args = line.replaceAll('"', '').split(' ')
+    const args = line.replaceAll(/["']/g, '').split(' ')
     const { status, out, err } = await runHelm(args)
     assert.equal(status, 0, err)
     const kinds = readManifests(out).map(m => m.kind)
     assert.ok(kinds.includes('DaemonSet') && kinds.includes('Deployment'))
+    if (command.includes('config.aws-eni')) assert.match(out, /name: "NAME"\n[^]*aws-eni: \{\}[^]*role-arn: ARN/)
     if (command.includes('apiServers=')) assert.match(out, /- https:\/\/192\.0\.2\.1/)
   })
