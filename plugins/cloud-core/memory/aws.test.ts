@@ -138,7 +138,10 @@ test('looks show what was, not longer ago than they may', () => {
   ec2.agenda.run(ec2.agenda.now() + 700)
   for (let n = 0; n < 20; n++) look()
   ec2.agenda.run(ec2.agenda.now() + 1200)
-  assert.deepEqual([...seen].sort((a, b) => a - b), [0, 2])
+  assert.deepEqual(
+    [...seen].sort((a, b) => a - b),
+    [0, 2],
+  )
   seen.clear()
   for (let n = 0; n < 20; n++) look()
   ec2.agenda.run(ec2.agenda.now() + 1000)
