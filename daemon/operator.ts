@@ -19,6 +19,7 @@ import { exposeHealth, Health } from './observe/health.ts'
 import { createLogger, type RootLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { cloudOf } from './operator-clouds.ts'
+import { cloudMetrics } from './operator/cloud/metrics.ts'
 import { Election } from './operator/election.ts'
 import { Leadership } from './operator/lead.ts'
 import { operatorMetrics } from './operator/metrics.ts'
@@ -52,6 +53,7 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
     problems,
     policies: () => leadership?.tables.policies.size ?? 0,
   })
+  const meter = cloudMetrics(metrics, () => leadership?.addresses?.figures())
   const health = new Health()
   health.ask('leader', () => (election.holder === '' ? 'nobody leads, or the API server does not answer' : undefined))
   exposeHealth(metrics, health)
@@ -74,6 +76,7 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
       identity,
       refusal,
       cloud,
+      meter,
       taintEmpty: config.operator.taintWithoutAddresses,
     })
     await leadership.run(until).finally(() => {

@@ -14,6 +14,7 @@ import { endpointMetrics } from '../daemon/endpoint/metrics.ts'
 import { exposeCounters } from '../daemon/flow/counters.ts'
 import { dropReasonsPage } from '../daemon/flow/drop-reasons.ts'
 import { exposeNat } from '../daemon/nat/figures.ts'
+import { cloudMetrics } from '../daemon/operator/cloud/metrics.ts'
 import { operatorMetrics } from '../daemon/operator/metrics.ts'
 import { exposeHealth, Health } from '../daemon/observe/health.ts'
 import { createMetrics, metricsPage } from '../daemon/observe/metrics.ts'
@@ -62,6 +63,7 @@ async function declaredMetrics() {
   apiMetrics(metrics)
   exposePolicies(metrics, createTables())
   operatorMetrics(metrics, { leading: () => false, uses: () => [], problems: () => [], policies: () => 0 })
+  cloudMetrics(metrics, () => undefined)
   new Meter('', metrics)
   exposeNat(metrics, () => Promise.resolve({ users: [], addresses: [] }))
   exposeServices(metrics, { ended: () => 0, hits: () => new Map() })

@@ -1,11 +1,18 @@
 /** What lies within IPPools and is not theirs: a pod with such an address would be taken for somebody else. Pure. */
 import { covers, formatAddress, type IpPrefix, parseAddress, parsePrefix, widthOf } from '../kernel/ip.ts'
 import type { Address } from '../kernel/kernel.ts'
-import type { ClusterNodeRow, IpPoolRow, OperatorTables, ServiceAddressesRow, ServiceRangeRow } from './rows.ts'
+import type {
+  CloudSubnetRow,
+  ClusterNodeRow,
+  IpPoolRow,
+  OperatorTables,
+  ServiceAddressesRow,
+  ServiceRangeRow,
+} from './rows.ts'
 
 export interface Foreign {
   readonly prefix: IpPrefix
-  readonly kind: 'node' | 'service'
+  readonly kind: 'node' | 'service' | 'cloud'
   /** Such as `192.0.2.1, an address of Node a`. */
   readonly text: string
 }
@@ -14,6 +21,7 @@ export interface Others {
   readonly nodes: Iterable<ClusterNodeRow>
   readonly services: Iterable<ServiceAddressesRow>
   readonly serviceRanges: Iterable<ServiceRangeRow>
+  readonly cloudSubnets: Iterable<CloudSubnetRow>
 }
 
 /** What was read of rows, which never change. */
@@ -22,7 +30,7 @@ type Parsed = WeakMap<object, readonly IpPrefix[]>
 /** By the name of the pool; pools with nothing of others are left out. */
 export function foreignIn(
   pools: Iterable<IpPoolRow>,
-  { nodes, services, serviceRanges }: Others,
+  { nodes, services, serviceRanges, cloudSubnets }: Others,
   parsed: Parsed = new WeakMap(),
 ): ReadonlyMap<string, readonly Foreign[]> {
   const ranges = [...pools].map(({ name, ranges: own }) => ({ name, own: own.map(({ cidr }) => parsePrefix(cidr)) }))
@@ -38,6 +46,8 @@ export function foreignIn(
   }
   for (const { name, cidrs } of serviceRanges)
     for (const cidr of cidrs) see(parsePrefix(cidr), 'service', () => `${cidr}, the range of ServiceCIDR ${name}`)
+  for (const { id, cidrs } of cloudSubnets)
+    for (const cidr of cidrs) see(parsePrefix(cidr), 'cloud', () => `${cidr}, subnet ${id} of the cloud`)
   for (const row of nodes)
     for (const prefix of prefixesOf(row, parsed))
       see(prefix, 'node', () => `${formatAddress(prefix)}, an address of Node ${row.name}`)
@@ -58,7 +68,7 @@ function prefixesOf(row: { readonly addresses: readonly Address[] }, parsed: Par
   return read
 }
 
-type ForeignTables = Pick<OperatorTables, 'pools' | 'nodes' | 'services' | 'serviceRanges'>
+type ForeignTables = Pick<OperatorTables, 'pools' | 'nodes' | 'services' | 'serviceRanges' | 'cloudSubnets'>
 
 /** The same for tables, thought through again only when one of them has changed: of large clusters it takes a while. */
 export class ForeignOf {
@@ -72,8 +82,8 @@ export class ForeignOf {
   }
 
   get(): ReadonlyMap<string, readonly Foreign[]> {
-    const { pools, nodes, services, serviceRanges } = this.#tables
-    const revisions = [pools, nodes, services, serviceRanges].map(table => table.revision).join(' ')
+    const { pools, nodes, services, serviceRanges, cloudSubnets } = this.#tables
+    const revisions = [pools, nodes, services, serviceRanges, cloudSubnets].map(table => table.revision).join(' ')
     if (revisions !== this.#revisions) this.#last = foreignIn(pools, this.#tables, this.#parsed)
     this.#revisions = revisions
     return this.#last

@@ -4,7 +4,7 @@ import { foreignIn } from './foreign.ts'
 import { judgePool } from './judge-pools.ts'
 import { nodeRow, poolRow } from './testdata.ts'
 
-const nobody = { nodes: [], services: [], serviceRanges: [] }
+const nobody = { nodes: [], services: [], serviceRanges: [], cloudSubnets: [] }
 
 function judged(foreign: Parameters<typeof foreignIn>[1], conflict?: string): string[] {
   const pool = poolRow('p', [['10.0.0.0/16', 24]])
@@ -18,6 +18,7 @@ test('a pool whose ranges are nobody else’s is ready', () => {
     nodes: [nodeRow('a', { addresses: ['192.0.2.1', '2001:db8::1'] })],
     services: [{ namespace: 'default', name: 'kubernetes', addresses: ['10.96.0.1'] }],
     serviceRanges: [{ name: 'kubernetes', cidrs: ['10.96.0.0/12'] }],
+    cloudSubnets: [{ id: 'subnet-1', cidrs: ['172.31.0.0/20', '2001:db8:1::/64'] }],
   }
   assert.deepEqual(judged(foreign), [
     'Ready True RangesUsable',
@@ -39,6 +40,11 @@ test('a pool that covers, or lies in, what services have says so', () => {
     { ...nobody, serviceRanges },
   ])
     assert.deepEqual(judged(foreign)[2], 'Contradicted True CoversServiceAddress, bad')
+})
+
+test('a pool that overlaps a subnet of the cloud says so: the cloud may give any address there', () => {
+  const cloudSubnets = [{ id: 'subnet-1', cidrs: ['10.0.64.0/20'] }]
+  assert.deepEqual(judged({ ...nobody, cloudSubnets })[2], 'Contradicted True CoversCloudSubnet, bad')
 })
 
 test('a pool that overlaps another is not ready', () => {

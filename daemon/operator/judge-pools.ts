@@ -38,11 +38,17 @@ export function judgePool({ pool, nodes, free, conflict }: PoolUse, foreign: rea
 function contradicted(foreign: readonly Foreign[]): Finding {
   const [first] = foreign
   if (first === undefined)
-    return unwanted('Contradicted', false, 'RangesFree', 'no node and no service has an address in it')
+    return unwanted('Contradicted', false, 'RangesFree', 'no node, service or subnet of the cloud has an address in it')
   const named = foreign.slice(0, NAMED).map(({ text }) => text)
   const more = foreign.length > NAMED ? ` and ${foreign.length - NAMED} more` : ''
   const message =
     `its ranges contain or overlap ${named.join('; ')}${more}: pods there would not reach what has these addresses. ` +
     'Ranges with such addresses are not given to nodes; choose others for spec.cidrs'
-  return unwanted('Contradicted', true, first.kind === 'node' ? 'CoversNodeAddress' : 'CoversServiceAddress', message)
+  return unwanted('Contradicted', true, COVERS[first.kind], message)
+}
+
+const COVERS: Readonly<Record<Foreign['kind'], string>> = {
+  node: 'CoversNodeAddress',
+  service: 'CoversServiceAddress',
+  cloud: 'CoversCloudSubnet',
 }

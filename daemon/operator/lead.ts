@@ -18,8 +18,8 @@ import { Jobs } from '../jobs.ts'
 import { replaceRows } from '../state/replace.ts'
 import type { Table } from '../state/table.ts'
 import { CloudAddresses } from './cloud/addresses.ts'
-import type { MadeCall } from './cloud/allocator.ts'
 import { networksTarget, parseNetworkRows } from './cloud/cloud-network.ts'
+import type { CloudMeter } from './cloud/metrics.ts'
 import { markNodes, NO_MARKS, type NodeMarks } from './cloud/node-marks.ts'
 import { Definitions } from './definitions.ts'
 import { markReadyNodes } from './node-readiness.ts'
@@ -43,7 +43,7 @@ export interface LeadOptions extends WatchOptions {
   readonly refusal: Refusal
   /** Whose addresses pods get, where they are a cloud's. */
   readonly cloud?: (() => CloudSetup) | undefined
-  readonly onCall?: (made: MadeCall) => void
+  readonly meter?: CloudMeter
   /** Nodes that have no address of the cloud left are tainted. */
   readonly taintEmpty?: boolean
 }
@@ -135,9 +135,9 @@ export class Leadership {
     if (signal.aborted) return
     log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
     jobs.run('pod ranges', until => ranges.run(until))
-    const { cloud, onCall, taintEmpty: taint = false } = this.#options
+    const { cloud, meter, taintEmpty: taint = false } = this.#options
     if (cloud !== undefined) {
-      const addresses = new CloudAddresses({ setup: cloud(), client, events, tables, log, clock, onCall })
+      const addresses = new CloudAddresses({ setup: cloud(), client, events, tables, log, clock, meter })
       this.#addresses = addresses
       jobs.run('addresses from the cloud', until => addresses.run(until))
     }

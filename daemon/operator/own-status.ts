@@ -52,8 +52,9 @@ export class OwnStatus {
   /** Until the signal aborts. All tables must hold the whole cluster. */
   async run(signal: AbortSignal): Promise<void> {
     const { tables, ranges, clock } = this.#options
-    const { nodes, pools, settings, egressPolicies, namespaces, services, serviceRanges, unusable } = tables
-    const judged = [nodes, pools, settings, egressPolicies, namespaces, services, serviceRanges, unusable]
+    const { nodes, pools, settings, egressPolicies, namespaces, services, serviceRanges, cloudSubnets, unusable } =
+      tables
+    const judged = [nodes, pools, settings, egressPolicies, namespaces, services, serviceRanges, cloudSubnets, unusable]
     const follow = [...judged, ranges.changed, this.#pods.changed]
     await Promise.all([this.#pods.run(signal), eachChange(follow, () => this.#act(signal), signal, clock)])
   }

@@ -19,7 +19,7 @@ import { ownerReference } from './strays.ts'
 
 export interface PodRangesOptions {
   readonly client: Pick<ApiClient, 'create' | 'patch'>
-  readonly tables: Pick<OperatorTables, 'nodes' | 'networks' | 'pools' | 'services' | 'serviceRanges'>
+  readonly tables: Pick<OperatorTables, 'nodes' | 'networks' | 'pools' | 'services' | 'serviceRanges' | 'cloudSubnets'>
   readonly events: Pick<EventRecorder, 'warn'>
   readonly log: Logger
   readonly clock: Clock
@@ -66,10 +66,10 @@ export class PodRanges {
 
   /** Until the signal aborts. All tables must hold the whole cluster: a range missing from them would be given twice. */
   async run(signal: AbortSignal): Promise<void> {
-    const { nodes, networks, pools, services, serviceRanges } = this.#options.tables
+    const { nodes, networks, pools, services, serviceRanges, cloudSubnets } = this.#options.tables
     using gone = networks.follow('pod ranges')
     await eachChange(
-      [nodes, networks, pools, services, serviceRanges],
+      [nodes, networks, pools, services, serviceRanges, cloudSubnets],
       () => this.#act(gone.take().deleted, signal),
       signal,
       this.#options.clock,

@@ -99,6 +99,12 @@ export interface ServiceRangeRow {
   readonly cidrs: readonly Prefix[]
 }
 
+/** A subnet of the cloud that nodes' interfaces are or may be in: any of its addresses may be given to one. */
+export interface CloudSubnetRow {
+  readonly id: string
+  readonly cidrs: readonly Prefix[]
+}
+
 /** An object of an own kind that cannot be read, and what is wrong. */
 export interface UnusableRow extends UnusableObject {
   readonly resource: ApiResource
@@ -120,6 +126,7 @@ export interface OperatorTables {
   readonly namespaces: Table<NamespaceRow>
   readonly services: Table<ServiceAddressesRow>
   readonly serviceRanges: Table<ServiceRangeRow>
+  readonly cloudSubnets: Table<CloudSubnetRow>
   readonly unusable: Table<UnusableRow>
   readonly policies: Table<NetworkPolicyName>
 }
@@ -135,6 +142,7 @@ export function createOperatorTables(): OperatorTables {
     namespaces: new Table('namespaces', row => row.name),
     services: new Table('services', row => `${row.namespace}/${row.name}`),
     serviceRanges: new Table('serviceRanges', row => row.name),
+    cloudSubnets: new Table('cloudSubnets', row => row.id),
     unusable: new Table('unusableObjects', row => `${row.resource.kind} ${row.name}`),
     policies: new Table('networkPolicies', row => `${row.namespace}/${row.name}`),
   }

@@ -114,6 +114,22 @@ test('the daemon sees of the node what the image is run with', () => {
   assert.deepEqual(found.toSorted(byName), wanted.toSorted(byName))
 })
 
+test('the name of the cluster reaches the configuration, and what a cloud knows the operator by the operator', () => {
+  const serviceAccountAnnotations = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/causeway' }
+  const values = { clusterName: 'one', operator: { serviceAccountAnnotations, credentialsSecret: 'keys' } }
+  const manifests = renderManifests({ values: [values] })
+  const { data } = findManifest(manifests, 'ConfigMap', 'causeway') as unknown as { data: Record<string, string> }
+  assert.ok(data['config.yaml']?.startsWith('cluster:\n  source: kubernetes\n  name: "one"\n'))
+  const annotationsOf = (name: string): unknown =>
+    (findManifest(manifests, 'ServiceAccount', name)['metadata'] as { annotations?: object }).annotations
+  assert.deepEqual(annotationsOf('causeway-operator'), serviceAccountAnnotations)
+  assert.equal(annotationsOf('causeway'), undefined, 'daemons have no rights in the cloud')
+  const { template } = findManifest(manifests, 'Deployment', 'causeway-operator')['spec'] as {
+    template: { spec: { volumes: readonly { name: string; secret?: object }[] } }
+  }
+  assert.deepEqual(template.spec.volumes.find(({ name }) => name === 'credentials')?.secret, { secretName: 'keys' })
+})
+
 test('TLS, addresses and API servers reach configuration and probes', () => {
   const tls = { secret: 'metrics', clientCa: true }
   const values = {

@@ -131,6 +131,24 @@ const raised: readonly (readonly [alert: string, labels: object, series: Readonl
   ],
   ['CausewayPodRangesRunOut', { pool: 'p' }, { 'causeway_operator_pool_free_ranges{pool="p"}': '4x20' }],
   [
+    'CausewayCloudGivesNoAddresses',
+    { reason: 'Denied' },
+    { 'causeway_operator_cloud_short_nodes{reason="Denied"}': '2x20' },
+  ],
+  ['CausewayCloudFails', { what: 'releases' }, { 'causeway_operator_cloud_degraded{what="releases"}': '1x20' }],
+  ['CausewayCloudThrottles', { api: 'A' }, { 'causeway_operator_cloud_throttled_total{api="A"}': '0+9x20' }],
+  ['CausewayCloudNotSeen', {}, { causeway_operator_cloud_observation_age_seconds: '901x20' }],
+  [
+    'CausewayCloudSubnetRunsOut',
+    { subnet: 's', zone: 'z' },
+    {
+      'causeway_operator_cloud_subnet_free_addresses{subnet="s",zone="z"}': '15x20',
+      'causeway_operator_cloud_subnet_free_addresses{subnet="t",zone="z"}': '16x20',
+    },
+  ],
+  ['CausewayCloudInterfacesOutlive', {}, { causeway_operator_cloud_unprotected_interfaces: '1x20' }],
+  ['CausewayCloudInterfacesLeft', {}, { causeway_operator_cloud_leftovers: '1x20' }],
+  [
     'CausewayPortsRunOut',
     { node: 'a', address: 'x' },
     { 'causeway_nat_headroom_ports{node="a",address="x"}': '2000x20' },

@@ -2,38 +2,8 @@
  * The Grafana dashboard, printed as dashboards/causeway.json: each panel answers a question, its title. Series are of
  * daemons unless a panel says otherwise; the label `node` comes from the ServiceMonitor.
  */
-
-/** One line of a panel: an expression of PromQL, and what its series are called. */
-export interface Query {
-  readonly expr: string
-  readonly legend: string
-}
-
-export interface Panel {
-  readonly title: string
-  readonly about: string
-  readonly kind: 'stat' | 'timeseries'
-  /** Grafana's name of the unit. */
-  readonly unit: string
-  readonly queries: readonly Query[]
-}
-
-export interface Row {
-  readonly title: string
-  readonly panels: readonly Panel[]
-}
-
-/** Every daemon of the chosen nodes. */
-const NODES = 'node=~"$node"'
-const RATE = '[$__rate_interval]'
-
-function panel(title: string, about: string, unit: string, ...queries: readonly (readonly [string, string])[]): Panel {
-  return { title, about, unit, kind: 'timeseries', queries: queries.map(([expr, legend]) => ({ expr, legend })) }
-}
-
-function stat(title: string, about: string, ...queries: readonly (readonly [string, string])[]): Panel {
-  return { ...panel(title, about, 'short', ...queries), kind: 'stat' }
-}
+import { CLOUD } from './dashboard-cloud.ts'
+import { NODES, panel, RATE, type Row, stat } from './dashboard-panel.ts'
 
 const WELL: Row = {
   title: 'Is it well?',
@@ -110,9 +80,9 @@ const PODS: Row = {
   ],
 }
 
-/** Addresses of pods by either plugin, in these states. */
+/** Addresses of pods by whichever plugin, in these states. */
 const addresses = (states: string): string =>
-  `sum by (node, pool, family) (causeway_cluster_pool_addresses{${states},${NODES}} or causeway_node_cidr_addresses{${states},${NODES}})`
+  `sum by (node, pool, family) (causeway_cluster_pool_addresses{${states},${NODES}} or causeway_node_cidr_addresses{${states},${NODES}} or causeway_cloud_addresses{${states},${NODES}})`
 
 const ADDRESSES: Row = {
   title: 'Are there addresses left?',
@@ -122,7 +92,7 @@ const ADDRESSES: Row = {
       '{{node}} {{pool}} {{family}}',
     ]),
     panel('Do pods wait for addresses?', 'Requests that wait until one is free.', 'short', [
-      `sum by (node, pool) (causeway_cluster_pool_waiting_requests{${NODES}} or causeway_node_cidr_waiting_requests{${NODES}})`,
+      `sum by (node, pool) (causeway_cluster_pool_waiting_requests{${NODES}} or causeway_node_cidr_waiting_requests{${NODES}} or causeway_cloud_waiting_requests{${NODES}})`,
       '{{node}} {{pool}}',
     ]),
     panel(
@@ -271,7 +241,7 @@ const INSIDE: Row = {
   ],
 }
 
-export const ROWS: readonly Row[] = [WELL, PODS, ADDRESSES, PACKETS, FLOWS, SERVICES, INSIDE]
+export const ROWS: readonly Row[] = [WELL, PODS, ADDRESSES, CLOUD, PACKETS, FLOWS, SERVICES, INSIDE]
 
 /** Grafana's grid has 24 columns. */
 const WIDTH = 8

@@ -18,6 +18,7 @@ function byName(manifests: readonly Manifest[]): Record<string, Manifest> {
 const releases = new Map<string, Values>([...cloudValues()].map(([name, [values = {}]]) => [name, values]))
 releases.set('everything', {
   apiServers: ['https://192.0.2.1:6443'],
+  clusterName: 'one',
   image: { tag: '1.2', digest: `sha256:${'0'.repeat(64)}`, pullSecrets: [{ name: 'pull' }] },
   config: {
     routing: { mode: 'overlay' },
@@ -41,7 +42,14 @@ releases.set('everything', {
     mounts: false,
     updateStrategy: { rollingUpdate: { maxUnavailable: 1 } },
   },
-  operator: { hostNetwork: false, podLabels: { a: 'b' }, podAnnotations: { c: 'd' }, podDisruptionBudget: false },
+  operator: {
+    serviceAccountAnnotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/causeway' },
+    credentialsSecret: 'cloud',
+    hostNetwork: false,
+    podLabels: { a: 'b' },
+    podAnnotations: { c: 'd' },
+    podDisruptionBudget: false,
+  },
   monitoring: {
     serviceMonitor: { enabled: true, labels: { a: 'b' }, tlsConfig: { insecureSkipVerify: true } },
     rules: { enabled: true, labels: { a: 'b' } },

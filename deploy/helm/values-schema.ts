@@ -53,6 +53,8 @@ const operator = keys({
   port,
   hostNetwork: flag,
   podDisruptionBudget: flag,
+  serviceAccountAnnotations: texts,
+  credentialsSecret: text,
 })
 
 /** The same for all nodes and, as NodeSettings, for some. */
@@ -98,6 +100,7 @@ const root = keys({
     pullPolicy: { enum: ['Always', 'IfNotPresent', 'Never'] },
     pullSecrets: list,
   }),
+  clusterName: { type: 'string', pattern: '^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$' },
   apiServers: { type: 'array', items: { type: 'string', pattern: '^https://' } },
   config,
   ipPools: { type: 'array', items: ipPool },

@@ -26,8 +26,9 @@ export function arrives(arrivals: Arrivals, nowMs: number): boolean {
 export function expectedArrivals(arrivals: Arrivals, nowMs: number, inMs: number): number {
   const counts = shifted(arrivals, nowMs)
   const total = counts.reduce((sum, count) => sum + count, 0)
-  // Of the newest part only so much has passed; what came at once is no rate.
-  const parts = counts.findLastIndex(count => count > 0)
+  // Of the newest part only so much has passed. What came at once is no rate: as far as is known it is all of a while.
+  const first = counts.findLastIndex(count => count > 0)
+  const parts = counts.findIndex(count => count > 0) === first ? PARTS : first
   return Math.ceil((total * inMs) / Math.max(PART_MS, parts * PART_MS + (nowMs % PART_MS)))
 }
 

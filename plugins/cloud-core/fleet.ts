@@ -25,6 +25,8 @@ export interface FleetOptions {
   readonly random: () => number
   /** Whoever led before has not called for so long, and so budgets have filled; by default for long enough. */
   readonly quietMs?: number
+  /** Called for each call that had its turn, with how long it waited. */
+  readonly onTurn?: ((kind: CallKind, waitedMs: number) => void) | undefined
 }
 
 export interface FleetNode {
@@ -147,7 +149,7 @@ export class Fleet {
     this.#members.delete(name)
     this.#unlimited.delete(name)
     this.#due.delete(name)
-    this.#turns.want(name, new Set())
+    this.#turns.want(name, new Set(), 0)
   }
 
   /** What the node was to publish last could not be written: it is to be published again, whatever changes. */
@@ -246,7 +248,7 @@ export class Fleet {
     this.#changed.add(name)
     const world = this.#world(member.node, nowMs)
     member.state = step(member.state, { kind: 'tick', world }, nowMs).state
-    this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)))
+    this.#turns.want(name, new Set(plan(member.state, world, nowMs).map(({ kind }) => kind)), nowMs)
     member.need = needOf(member.state, world.refillMs, nowMs)
     const later = laterMs(member.state, nowMs)
     if (later !== undefined) this.#due.at(name, later)
@@ -264,6 +266,7 @@ export class Fleet {
         const next = step(member.state, { kind: 'granted', call: kind, world }, nowMs)
         if (next.calls.length === 0) break
         bucket.take(nowMs, reserve)
+        this.#options.onTurn?.(kind, this.#turns.had(member.node.name, kind, nowMs))
         member.state = next.state
         calls.set(member.node.name, [...(calls.get(member.node.name) ?? []), ...next.calls])
         growing--
@@ -276,7 +279,7 @@ export class Fleet {
 
   #wanting(kind: CallKind): Member[] {
     const members: Member[] = []
-    for (const name of this.#turns.wanting.get(kind) ?? []) {
+    for (const name of this.#turns.wanting.get(kind)?.keys() ?? []) {
       const member = this.#members.get(name)
       if (member !== undefined) members.push(member)
     }

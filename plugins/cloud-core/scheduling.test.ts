@@ -23,7 +23,8 @@ test('a node is to have what is in use, waited for and kept warm, within its bou
     [{ policy: { ...POLICY, min: 30 }, demand: { assigned: 29 } }, 37],
     [{ demand: { assigned: 105 } }, 110],
     [{ demand: { assigned: 120, cooling: 1 } }, 121],
-    [{ arrivals: { part: 0, counts: [20] } }, 20],
+    [{ arrivals: { part: 0, counts: [60] } }, 10],
+    [{ arrivals: { part: 0, counts: [10, 10] } }, 20],
   ]
   for (const [state, want] of cases) assert.equal(target(stateOf(state), 5000, 0), want)
 })
@@ -52,7 +53,8 @@ test('a node has what pods may be given, with what is under way; what goes is no
 
 test('arrivals of half a minute tell how many to expect, and what came at once is no rate', () => {
   let arrivals = withArrivals(NO_ARRIVALS, 10, 0)
-  assert.equal(expectedArrivals(arrivals, 1000, 1000), 2)
+  // As if they were all that came in half a minute.
+  assert.equal(expectedArrivals(arrivals, 1000, 6000), 2)
   arrivals = withArrivals(arrivals, 10, 10_000)
   assert.equal(expectedArrivals(arrivals, 10_000, 1000), 2)
   assert.equal(expectedArrivals(arrivals, 25_000, 1000), 1)
@@ -98,10 +100,20 @@ test('throttling halves the rate and pauses, answers bring it back step by step'
 test('something is left of a budget for what gives back, where both are paid from it', () => {
   const one = new Turns(() => ({ name: 'writes', rate: RATE }), 0, Infinity)
   const two = new Turns(kind => ({ name: kind, rate: RATE }), 0, Infinity)
-  for (const turns of [one, two]) turns.want('a', new Set(['assign', 'release']))
+  for (const turns of [one, two]) turns.want('a', new Set(['assign', 'release']), 0)
   assert.deepEqual([one.reserve('assign'), one.reserve('release'), two.reserve('assign')], [1, 0, 0])
-  one.want('a', new Set(['assign']))
+  one.want('a', new Set(['assign']), 500)
   assert.deepEqual([one.reserve('assign'), one.kinds(), two.kinds()], [0, ['assign'], ['assign', 'release']])
+})
+
+test('how long a call waits for its turn counts from when it was wanted first, or from the turn before', () => {
+  const turns = new Turns(kind => ({ name: kind, rate: RATE }), 0, Infinity)
+  turns.want('a', new Set(['assign', 'release']), 100)
+  turns.want('a', new Set(['assign']), 300)
+  assert.equal(turns.had('a', 'assign', 450), 350)
+  assert.equal(turns.had('a', 'assign', 500), 50)
+  turns.want('a', new Set(['assign', 'release']), 600)
+  assert.equal(turns.had('a', 'release', 700), 100)
 })
 
 test('names are due soonest first, each once, at the earliest time that was said', () => {

@@ -25,7 +25,8 @@ export class Turns {
   readonly #quietMs: number
   readonly #beganMs: number
   readonly #buckets = new Map<string, Bucket>()
-  readonly #wanting = new Map<CallKind, Set<string>>()
+  /** By kind of call who waits, and since when. */
+  readonly #wanting = new Map<CallKind, Map<string, number>>()
 
   constructor(budget: (kind: CallKind | 'sweep') => Budget, beganMs: number, quietMs: number) {
     this.#budget = budget
@@ -45,8 +46,8 @@ export class Turns {
     return bucket
   }
 
-  /** Who waits for a turn, by kind of call. */
-  get wanting(): ReadonlyMap<CallKind, ReadonlySet<string>> {
+  /** Who waits for a turn, by kind of call, and since when. */
+  get wanting(): ReadonlyMap<CallKind, ReadonlyMap<string, number>> {
     return this.#wanting
   }
   count(kind: CallKind): number {
@@ -58,9 +59,20 @@ export class Turns {
   }
 
   /** From now on the node wants these, and none of the others. */
-  want(name: string, kinds: ReadonlySet<CallKind>): void {
+  want(name: string, kinds: ReadonlySet<CallKind>, nowMs: number): void {
     for (const [kind, names] of this.#wanting) if (!kinds.has(kind)) names.delete(name)
-    for (const kind of kinds) this.#wanting.set(kind, (this.#wanting.get(kind) ?? new Set()).add(name))
+    for (const kind of kinds) {
+      const names = this.#wanting.get(kind) ?? new Map<string, number>()
+      if (!names.has(name)) names.set(name, nowMs)
+      this.#wanting.set(kind, names)
+    }
+  }
+
+  /** The node has its turn: how long it waited. It may want another. */
+  had(name: string, kind: CallKind, nowMs: number): number {
+    const sinceMs = this.#wanting.get(kind)?.get(name) ?? nowMs
+    this.#wanting.get(kind)?.set(name, nowMs)
+    return nowMs - sinceMs
   }
 
   /** Where giving back is paid from the same budget, something is left for it: what is not given back is lacking elsewhere. */

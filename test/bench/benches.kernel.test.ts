@@ -9,9 +9,9 @@ before(() => warmThreadPool())
 
 /** Figures that stand without a peer. */
 const ALONE =
-  /^forwarding --test-run|^k8s-scale|^maglev-table|^maglev-xdp .* map |^map-sync .*(over raw$|tables of|endpoint changed)|resident$/
+  /^forwarding --test-run|^ipam-sim|^k8s-scale|^maglev-table|^maglev-xdp .* map |^map-sync .*(over raw$|tables of|endpoint changed)|resident$/
 /** Of a change that concerns nobody here there may be nothing. */
-const MAYBE_NOTHING = /^k8s-scale one /
+const MAYBE_NOTHING = /^k8s-scale one |^ipam-sim .*(p99|last address|throttled|without an address)/
 
 for (const bench of benches)
   test(`${bench.name} prints figures beside its peers`, async t => {

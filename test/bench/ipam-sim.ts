@@ -6,6 +6,7 @@
 import { bestWaits } from '../../plugins/cloud-core/simulate/best.ts'
 import { AWS_BUDGETS } from '../../plugins/cloud-core/memory/aws.ts'
 import { type Figures, reportOf } from '../../plugins/cloud-core/simulate/report.ts'
+import { runHour } from '../../plugins/cloud-core/simulate/hour.ts'
 import { type Algorithm, burstTimes, runScenario, type Scenario } from '../../plugins/cloud-core/simulate/scenario.ts'
 import { against, type Bench, quantile, type Result } from './bench.ts'
 
@@ -24,6 +25,7 @@ export const ipamSim: Bench = {
     yield* oneNode('secondary addresses', false, { lastMs: 4000, changes: 10 })
     yield* manyNodes(context.brief === true ? 20 : 200)
     yield* atTheLimit(context.brief === true ? 100 : 1000)
+    yield* anHour(context.brief === true ? 500 : 5000)
   },
 }
 
@@ -75,6 +77,17 @@ async function* atTheLimit(nodes: number): AsyncIterable<Result> {
     samples: 1,
   }
   yield limited(`${of}, throttled`, 'calls', ours.throttled, 0)
+}
+
+/** What the scheduler itself costs: seconds of this machine for an hour of the cluster. */
+function* anHour(nodes: number): Iterable<Result> {
+  const { limits, policy, cooldownMs, seed } = scenarioOf({ nodes, pods: 20, withinMs: 0, before: 0, prefixes: true })
+  const began = performance.now()
+  const { served, came, throttled } = runHour({ nodes, pods: 20, limits, policy, cooldownMs, seed })
+  const of = `${nodes} nodes, an hour of +20 pods and -10`
+  yield limited(`${of}, simulated in`, 's', (performance.now() - began) / 1000, 60)
+  yield limited(`${of}, throttled`, 'calls', throttled, 0)
+  yield limited(`${of}, pods without an address`, 'pods', came - served, 0)
 }
 
 function* shown(of: string, algorithm: Algorithm, { lastMs, changes, throttled }: Figures): Iterable<Result> {

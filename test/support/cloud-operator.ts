@@ -9,16 +9,16 @@ import type { CloudSetup } from '../../plugins/cloud-core/setup.ts'
 import { node, type TestApi } from './api-server.ts'
 import { FakeLog } from './fake-log.ts'
 import { clientOf } from './kubernetes-source.ts'
-import { systemClock } from '../../daemon/state/clock.ts'
+import { type Clock, systemClock } from '../../daemon/state/clock.ts'
 import { Leadership, type LeadOptions } from '../../daemon/operator/lead.ts'
 
 const OWN = '/apis/causeway.dev/v1alpha1'
 export const LIMITS: Limits = { nics: 4, slots: 9, lengths: { 4: [28, 32], 6: [80] }, wholeWrites: false }
 const QUICK = { assign: 20, create: 30, attach: 20, protect: 10, observe: 10, sweep: 10, device: 10, release: 10 }
 
-export function memoryAws(cidr = '10.9.0.0/24'): MemoryAws {
+export function memoryAws(cidr = '10.9.0.0/24', timer: Clock = systemClock): MemoryAws {
   return new MemoryAws({
-    timer: systemClock,
+    timer,
     random: () => 0,
     subnets: [{ id: 'subnet-1', cidr, zone: 'zone-a' }],
     latencies: QUICK,

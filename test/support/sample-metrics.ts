@@ -9,7 +9,10 @@ import { exposeCounters } from '../../daemon/flow/counters.ts'
 import { exposeNat } from '../../daemon/nat/figures.ts'
 import { exposeHealth, Health } from '../../daemon/observe/health.ts'
 import { createMetrics, type MetricInfo, type MetricsRegistry } from '../../daemon/observe/metrics.ts'
+import type { CloudFigures } from '../../daemon/operator/cloud/figures.ts'
+import { cloudMetrics } from '../../daemon/operator/cloud/metrics.ts'
 import { operatorMetrics } from '../../daemon/operator/metrics.ts'
+import type { Histogram, Metrics } from '../../daemon/plugin.ts'
 import { Meter } from '../../daemon/state/meter.ts'
 import { plugins } from '../../plugins/index.ts'
 import { fakeHost } from './fake-host.ts'
@@ -43,10 +46,16 @@ export async function sampleDaemonMetrics(signal: AbortSignal): Promise<SampleMe
   exposeServices(metrics, { ended: () => counted.scrapes, hits: () => new Map() })
   exposeCounters(metrics, () => packets(counted.scrapes))
   declareConntrack(metrics)
+  const waits: Histogram[] = []
+  const histogram: Metrics['histogram'] = (...declared) => {
+    const made = metrics.histogram(...declared)
+    if (declared[0] === 'cloud_address_wait_seconds') waits.push(made)
+    return made
+  }
   for (const plugin of plugins) {
     // A node is of one cloud; the plugins of all of them declare the same.
     if (plugin.name === 'azure' || plugin.name === 'gcp') continue
-    const host = { ...fakeHost(), metrics }
+    const host = { ...fakeHost(), metrics: { ...metrics, histogram } }
     await plugin.configure(SECTIONS[plugin.name] ?? {})(host)
     signal.addEventListener('abort', () => void host.stop())
   }
@@ -55,11 +64,26 @@ export async function sampleDaemonMetrics(signal: AbortSignal): Promise<SampleMe
     endpoints.errors.inc({ verb: 'add', code: 'DEADLINE' })
     endpoints.inFlight.set(1, { verb: 'add' })
     new Progress(endpoints.step, () => {}).passed('add.journal')
+    for (const wait of waits) wait.observe(0.2, { pool: 'default', family: 'ipv4' })
     meter.done('update', 3)
     meter.failed('update', 1)
     meter.foundWrong('update', 1)
     meter.pending(counted.scrapes)
   })
+}
+
+const CLOUD: CloudFigures = {
+  budgets: [{ api: 'AssignPrivateIpAddresses', calls: 40, perSecond: 4.75 }],
+  queued: new Map([['AssignPrivateIpAddresses', 3]]),
+  addresses: { allocatable: 320, draining: 16, drained: 0, releasing: 16, released: 0 },
+  demand: { assigned: 200, waiting: 4, cooling: 2 },
+  fragmentation: 0.25,
+  leftovers: 1,
+  unprotected: 0,
+  subnets: [{ id: 'subnet-1', zone: 'zone-a', free: 120, prefixes: 6 }],
+  observationAge: 42,
+  mode: 'normal',
+  short: new Map([['SubnetsFull', 2]]),
 }
 
 /** An operator's that leads. */
@@ -68,7 +92,13 @@ export function sampleOperatorMetrics(): SampleMetrics {
   exposeHealth(metrics, new Health())
   apiMetrics(metrics)
   operatorMetrics(metrics, { leading: () => true, uses: () => [], problems: () => [], policies: () => 2 })
-  return sample(metrics, { scrapes: 0 }, () => {})
+  const meter = cloudMetrics(metrics, () => CLOUD)
+  return sample(metrics, { scrapes: 0 }, () => {
+    meter.called('AssignPrivateIpAddresses', undefined, 400)
+    meter.called('AssignPrivateIpAddresses', { kind: 'throttled', message: '' }, 100)
+    meter.waited('AssignPrivateIpAddresses', 20)
+    meter.collected()
+  })
 }
 
 /** Sections of plugins that make them declare all they have. */

@@ -12,7 +12,7 @@ import { serveApi } from '../../api/server.ts'
 import type { IpamStatus } from '../../operator/cloud/ipam-status.ts'
 import { runCli } from '../cli.ts'
 import { commands } from '../commands.ts'
-import { realPrograms } from '../programs.ts'
+import { type Programs, realPrograms } from '../programs.ts'
 
 const NODE = {
   machine: 'i-1',
@@ -56,8 +56,11 @@ async function serve(t: TestContext): Promise<string> {
 
 async function run(...args: readonly string[]) {
   let [out, err] = ['', '']
-  const { permissions, simulate } = realPrograms
-  const programs = { ...noPrograms, permissions, simulate }
+  const programs: Programs = {
+    ...noPrograms,
+    permissions: (...of) => realPrograms.permissions(...of),
+    simulate: (...of) => realPrograms.simulate(...of),
+  }
   const terminal = { env: {}, isTty: false, signal: new AbortController().signal, programs, args: ['ipam', ...args] }
   const code = await runCli({ ...terminal, out: text => void (out += text), err: text => void (err += text) }, commands)
   return { code, out, err }

@@ -3,6 +3,7 @@
  * NodeNetworks. A node takes part once its Node says which machine it is and its NodeNetwork has been made.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { CallKind } from '../../../plugins/cloud-core/model.ts'
 import { NOTHING_PUBLISHED, type Published } from '../../../plugins/cloud-core/node-state.ts'
 import type { Machine } from '../../../plugins/cloud-core/provider.ts'
 import type { CloudSetup } from '../../../plugins/cloud-core/setup.ts'
@@ -13,11 +14,14 @@ import type { Logger } from '../../plugin.ts'
 import type { Clock } from '../../state/clock.ts'
 import { eachChange } from '../../state/each-change.ts'
 import { Nudge } from '../../state/nudge.ts'
+import { replaceRows } from '../../state/replace.ts'
 import type { ClusterNodeRow, OperatorTables } from '../rows.ts'
-import { Allocator, type CloudNode, type MadeCall } from './allocator.ts'
+import { Allocator, type CloudNode } from './allocator.ts'
+import { type CloudFigures, cloudFigures } from './figures.ts'
 import { type IpamStatus, ipamStatus } from './ipam-status.ts'
 import { type CloudPart, cloudSpecOf } from './cloud-network.ts'
 import { isBad } from './availability.ts'
+import type { CloudMeter } from './metrics.ts'
 import { NO_MARKS, type NodeMarks } from './node-marks.ts'
 import { NodeWords } from './node-words.ts'
 
@@ -25,13 +29,14 @@ export interface CloudAddressesOptions {
   readonly setup: CloudSetup
   readonly client: Pick<ApiClient, 'get' | 'patch'>
   readonly events: Pick<EventRecorder, 'warn'>
-  readonly tables: Pick<OperatorTables, 'nodes' | 'cloudNetworks'>
+  readonly tables: Pick<OperatorTables, 'nodes' | 'cloudNetworks' | 'cloudSubnets'>
   readonly log: Logger
   readonly clock: Clock
-  readonly onCall?: ((made: MadeCall) => void) | undefined
+  readonly meter?: CloudMeter | undefined
 }
 
 const SWEEP_MS = 120_000
+const FIGURES_MS = 500
 
 export class CloudAddresses {
   readonly allocator: Allocator
@@ -45,12 +50,15 @@ export class CloudAddresses {
   #problems: readonly { readonly place: string; readonly message: string }[] = []
   readonly #swept = new Nudge()
   readonly #words: NodeWords
+  #figures: { readonly atMs: number; readonly figures: CloudFigures } | undefined
   /** The shortage that stands in each NodeNetwork, or is on its way there. */
   readonly #shortages = new Map<string, string>()
 
   constructor(options: CloudAddressesOptions) {
     this.#options = options
-    const { setup, log, clock, onCall } = options
+    const { setup, log, clock, meter } = options
+    const apiOf = (kind: CallKind | 'sweep' | 'limits'): string =>
+      kind === 'limits' ? 'limits' : setup.provider.budget(kind).name
     this.allocator = new Allocator({
       provider: setup.provider,
       publish: (node, published, signal) => this.#publish(node, published, signal),
@@ -59,8 +67,10 @@ export class CloudAddresses {
       clock,
       onCall: made => {
         if (made.kind === 'sweep') this.#swept.nudge()
-        onCall?.(made)
+        meter?.called(apiOf(made.kind), made.failure, made.ms)
       },
+      onTurn: (kind, waitedMs) => meter?.waited(apiOf(kind), waitedMs),
+      onCollected: () => meter?.collected(),
     })
     this.#words = new NodeWords({
       ...options,
@@ -89,6 +99,19 @@ export class CloudAddresses {
     const { setup, clock } = this.#options
     const said = (node: string) => this.#words.get(node)
     return ipamStatus(setup.provider.name, this.allocator.fleet, said, Math.floor(clock.now()))
+  }
+
+  /** In numbers; those that are asked for one after another are one look. */
+  figures(): CloudFigures {
+    const { setup, clock } = this.#options
+    const nowMs = Math.floor(clock.now())
+    if (this.#figures !== undefined && nowMs - this.#figures.atMs < FIGURES_MS) return this.#figures.figures
+    const { fleet, prefixes, beganMs } = this.allocator
+    const apiOf = (kind: CallKind): string => setup.provider.budget(kind).name
+    const said = (node: string) => this.#words.get(node)?.reason
+    const figures = cloudFigures({ fleet, apiOf, prefixes, beganMs, said }, nowMs)
+    this.#figures = { atMs: nowMs, figures }
+    return figures
   }
 
   /** What the scheduler is to be told of a node; undefined while it is not known. */
@@ -135,6 +158,11 @@ export class CloudAddresses {
       else this.#join(node, machine, cloud)
     }
     for (const name of this.#joined.keys()) if (tables.nodes.get(name) === undefined) this.#leave(name)
+    const subnets = [...this.allocator.fleet.subnets.seen.values()]
+    replaceRows(
+      tables.cloudSubnets,
+      subnets.map(({ id, cidrs }) => ({ id, cidrs })),
+    )
     this.#problems = problems
     this.#strangers = strangers
   }

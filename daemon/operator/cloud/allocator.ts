@@ -2,10 +2,11 @@
  * Carries out what the fleet decides: writes what nodes are to know, makes calls to the cloud, and tells the fleet what
  * became of them. Nothing here decides anything.
  */
-import { Fleet, type FleetNode, type NodeWork } from '../../../plugins/cloud-core/fleet.ts'
-import type { Call, Failure, NicId } from '../../../plugins/cloud-core/model.ts'
+import { Fleet, type FleetNode, type FleetOptions, type NodeWork } from '../../../plugins/cloud-core/fleet.ts'
+import type { CallKind, Failure, NicId, SubnetId } from '../../../plugins/cloud-core/model.ts'
 import type { Pending, Published } from '../../../plugins/cloud-core/node-state.ts'
-import { CloudFailure, type CloudProvider, type Machine } from '../../../plugins/cloud-core/provider.ts'
+import { CloudFailure, type CloudProvider, type Machine, type Sweep } from '../../../plugins/cloud-core/provider.ts'
+import { wholePrefixes } from '../../../plugins/cloud-core/subnet-room.ts'
 import type { DemandEvent } from '../../../plugins/cloud-core/step.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../plugin.ts'
@@ -22,10 +23,14 @@ export interface AllocatorOptions {
   readonly random?: () => number
   /** Called for each call that was made, with its failure. */
   readonly onCall?: ((made: MadeCall) => void) | undefined
+  /** Called for each call that had its turn, with how long it waited. */
+  readonly onTurn?: ((kind: CallKind, waitedMs: number) => void) | undefined
+  /** Called when an interface that nobody used was deleted. */
+  readonly onCollected?: (() => void) | undefined
 }
 
 export interface MadeCall {
-  readonly kind: Call['kind'] | 'sweep'
+  readonly kind: CallKind | 'sweep' | 'limits'
   readonly failure: Failure | undefined
   readonly ms: number
 }
@@ -46,6 +51,9 @@ export class Allocator {
   missing: readonly string[] = []
   /** Why the limits of nodes are not known, by their names. */
   readonly unlimited = new Map<string, Failure>()
+  /** Whole prefixes that subnets have left, by the last look. */
+  prefixes: ReadonlyMap<SubnetId, number> = new Map()
+  readonly beganMs: number
   readonly #options: AllocatorOptions
   readonly #rest: Rest
   readonly #nodes = new Map<string, CloudNode>()
@@ -56,8 +64,12 @@ export class Allocator {
   constructor(options: AllocatorOptions) {
     this.#options = options
     this.#rest = new Rest(options.clock)
-    const { provider, sweepMs, random = Math.random } = options
-    this.fleet = new Fleet({ budget: kind => provider.budget(kind), sweepMs, random }, this.#now())
+    const { provider, sweepMs, random = Math.random, onTurn } = options
+    this.beganMs = this.#now()
+    // Whoever led before may have called a moment ago.
+    const quietMs = 0
+    const budget: FleetOptions['budget'] = kind => provider.budget(kind)
+    this.fleet = new Fleet({ budget, sweepMs, random, onTurn, quietMs }, this.beganMs)
   }
 
   /** A new node, with what was published of it, or one that is to be treated otherwise than before. */
@@ -152,7 +164,7 @@ export class Allocator {
   async #askLimits(name: string, signal: AbortSignal): Promise<void> {
     const machine = this.#nodes.get(name)?.of
     if (machine === undefined) return
-    const answer = await this.#ask('observe', CALL_LIMIT_MS, signal, until =>
+    const answer = await this.#ask('limits', CALL_LIMIT_MS, signal, until =>
       this.#options.provider.limits(machine, until),
     )
     if (signal.aborted) return
@@ -170,7 +182,10 @@ export class Allocator {
     )
     if (signal.aborted) return
     const failure = answer instanceof CloudFailure ? answer.failure : undefined
-    if (failure === undefined) log.info({ nic }, 'an interface that nobody uses any more was deleted')
+    if (failure === undefined) {
+      log.info({ nic }, 'an interface that nobody uses any more was deleted')
+      this.#options.onCollected?.()
+    }
     this.#tell(() => this.fleet.leftoverSettled(nic, failure, this.#now()))
   }
 
@@ -185,6 +200,7 @@ export class Allocator {
       if (answer instanceof CloudFailure) this.fleet.sweepFailed(answer.failure, this.#now())
       else {
         this.missing = answer.missing ?? []
+        this.prefixes = prefixesOf(answer)
         this.fleet.swept(answer, startedMs, this.#now())
       }
     })
@@ -224,6 +240,11 @@ export class Allocator {
   #now(): number {
     return Math.floor(this.#options.clock.now())
   }
+}
+
+function prefixesOf({ nics, subnets }: Sweep): ReadonlyMap<SubnetId, number> {
+  const bySubnet = Map.groupBy(nics, ({ subnet }) => subnet)
+  return new Map(subnets.map(subnet => [subnet.id, wholePrefixes(subnet, bySubnet.get(subnet.id) ?? [])]))
 }
 
 /** What is no CloudFailure may have come after the call was carried out. */

@@ -5,6 +5,7 @@ import { sizeOfBlock } from '../../../plugins/cloud-core/node-blocks.ts'
 import type { BlockPhase, NodeState } from '../../../plugins/cloud-core/node-state.ts'
 import { have } from '../../../plugins/cloud-core/target.ts'
 import { familyIn } from '../../kernel/ip.ts'
+import { NO_API } from './figures.ts'
 import type { Availability, Reason } from './availability.ts'
 
 export interface IpamStatus {
@@ -61,9 +62,9 @@ export function ipamStatus(provider: string, fleet: Fleet, said: Said, nowMs: nu
     provider,
     mode: fleet.mode(nowMs),
     ...(failure !== undefined && { failure: failure.message }),
-    budgets: [...fleet.turns.buckets].map(([name, bucket]) => {
-      return { name, calls: bucket.tokens(nowMs), perSecond: bucket.perSecond }
-    }),
+    budgets: [...fleet.turns.buckets]
+      .filter(([name]) => name !== NO_API)
+      .map(([name, bucket]) => ({ name, calls: bucket.tokens(nowMs), perSecond: bucket.perSecond })),
     subnets: subnetsOf(fleet, nowMs),
     leftovers: fleet.leftovers,
     nodes: fleet.nodes

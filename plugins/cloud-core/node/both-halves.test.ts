@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Lease } from '../../../daemon/plugin.ts'
 import { systemClock } from '../../../daemon/state/clock.ts'
 import { type CloudHalf, startCloudHalf } from '../../../test/support/cloud-half.ts'
-import { joinCloud, lead, memoryCloud } from '../../../test/support/cloud-leader.ts'
+import { join, lead, memoryAws, moody, setupOf } from '../../../test/support/cloud-operator.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { FakeNotes } from '../../../test/support/fake-notes.ts'
 import { startOwnApi } from '../../../test/support/kubernetes-source.ts'
@@ -18,9 +18,9 @@ const blocksOf = ({ tables }: CloudHalf, phase: string): number =>
   [...tables.cloudBlocks.values()].filter(row => row.phase === phase).length
 
 async function world(stack: AsyncDisposableStack) {
-  const [api, memory] = [stack.use(await startOwnApi()), memoryCloud()]
-  await joinCloud(api, memory, 'n1')
-  const leader = lead(api, memory, stack)
+  const [api, memory] = [stack.use(await startOwnApi()), memoryAws()]
+  await join(api, memory, 'n1')
+  const leader = lead(api, () => setupOf(moody(memory).provider), stack)
   const notes = new FakeNotes()
   const begin = (leases: readonly Lease[] = []): Promise<CloudHalf> =>
     startCloudHalf(api, 'n1', { plugin: plugin(), section: SECTION, notes: notes.open(), leases })

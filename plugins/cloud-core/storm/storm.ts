@@ -25,8 +25,8 @@ export interface StormOptions {
 const CLOUDS = { aws: MemoryAws, azure: MemoryAzure, gcp: MemoryGcp } as const
 /** Who stands still for longer leads no more. */
 const LEASE_MS = 15_000
-/** Everything is tried again by then, and two looks at everything have been had. */
-export const CLEARED_MS = 900_000
+/** The longest rest is over by then, and two looks at everything have been had. */
+export const CLEARED_MS = 480_000
 
 export class Storm {
   readonly weather: Weather

@@ -14,6 +14,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "causeway.config" -}}
 cluster:
   source: kubernetes
+  {{- if .Values.clusterName }}
+  name: {{ .Values.clusterName | quote }}
+  {{- end }}
   {{- if .Values.apiServers }}
   kubernetes:
     servers:
