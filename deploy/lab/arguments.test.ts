@@ -26,6 +26,12 @@ test('what follows -- belongs to the command', () => {
   assert.deepEqual({ target, command, name }, { target: 'node1-a', command: ['ip', '--json', 'a'], name: 'x' })
 })
 
+test('a lab on AWS has pods for both interfaces of its machines, unless another number is asked for', () => {
+  const { asked } = parseArguments(['--kubernetes', '--cloud', 'aws'])
+  assert.deepEqual(asked, { nodes: 2, pods: 4, set: [], kubernetes: true, cloud: 'aws' })
+  assert.equal(parseArguments(['--kubernetes', '--cloud', 'aws', '--pods', '1']).asked?.pods, 1)
+})
+
 const refused: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   'an unknown verb': [['frob'], /no verb frob; there are up, check/],
   'no nodes': [['--nodes', '0'], /--nodes takes a number from 1 to 200, not 0/],
@@ -35,6 +41,8 @@ const refused: Readonly<Record<string, readonly [readonly string[], RegExp]>> = 
   'a name that leaves the folder': [['--name', '../x'], /a lab's name/],
   'exec without a command': [['exec', 'node1-a'], /exec takes NAME -- COMMAND/],
   'an argument too many': [['down', 'node1'], /down takes no node1/],
+  'a cloud that the lab does not have': [['--kubernetes', '--cloud', 'gcp'], /--cloud takes aws, not gcp/],
+  'a cloud without an API server': [['--cloud', 'aws'], /--cloud takes --kubernetes/],
   'an unknown option': [['--frob'], /--frob/],
 }
 for (const [what, [argv, message]] of Object.entries(refused))

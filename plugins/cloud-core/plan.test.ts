@@ -59,6 +59,29 @@ test('what a node wants is asked of interfaces with room first, then of new ones
   for (const [state, want] of cases) assert.deepEqual(planned(state), want)
 })
 
+test('where nothing but room of blocks that were given back is left, it is looked whether that is free; no shortage is said', () => {
+  const limits = { ...AZURE_LIMITS, wholeWrites: false, nics: 1, slots: 2 }
+  const at = (sinceMs: number, missed = 0) => {
+    const state = stateOf({ demand: { assigned: 16, waiting: 4 }, limits, blocks: FULL.slice(0, 1) })
+    const [full] = state.blocks.values()
+    assert.ok(full)
+    const gone = { ...full, block: '10.0.0.16/28', phase: 'released', sinceMs, missed } as const
+    return { ...state, blocks: new Map(state.blocks).set(gone.block, gone) }
+  }
+  const said = (state: ReturnType<typeof at>, nowMs = 100_000) => [
+    plan(state, worldOf(), nowMs).map(text).join(),
+    laterMs(state, nowMs),
+    shortage(state, worldOf(), nowMs),
+  ]
+  assert.deepEqual(said(at(95_000)), ['', 105_000, undefined])
+  assert.deepEqual(said(at(90_000)), ['observe', undefined, undefined])
+  assert.deepEqual(said(at(90_000, 1)), ['assign 1 /28 to eni-0', undefined, undefined])
+  assert.equal(
+    shortage(stateOf({ demand: { assigned: 32, waiting: 4 }, limits, blocks: FULL.slice(0, 2) }), worldOf(), 100_000),
+    'machine',
+  )
+})
+
 test('an interface is brought to its end step by step, whatever was done of it before', () => {
   const at = (phase: 'made' | 'attached' | 'ready' | 'leaving' | 'detached', sinceMs = 0) => ({
     nics: [nicOf('eni-0'), nicOf('eni-1', { phase, sinceMs, index: phase === 'made' ? -1 : 1 })],

@@ -3,6 +3,7 @@ import type { Family } from '../../daemon/kernel/kernel.ts'
 import type { AssignCall, Call, CreateCall, Limits, NicId, Request, SubnetId } from './model.ts'
 import { ANSWER_MS, blocksOn, isUsable, sizeOfLength } from './node-blocks.ts'
 import type { BlockState, NicState, NodeState } from './node-state.ts'
+import { LAG_MS } from './observed.ts'
 import { have, slotsTaken, spare, target } from './target.ts'
 import { tokenOf } from './token.ts'
 
@@ -40,12 +41,26 @@ export function plan(state: NodeState, world: World, nowMs: number): readonly Ca
   if (limits === undefined || nowMs < restUntilMs) return []
   if (observedMs === undefined) return observation(state)
   if (doubtMs !== undefined) return nowMs < doubtMs ? [] : observation(state)
-  if (limits.wholeWrites) return state.pending.size > 0 ? [] : wholeWrite(state, world, nowMs, limits)
+  const look = looksForRoom(state, world, nowMs, limits) ? observation(state) : []
+  if (limits.wholeWrites) return state.pending.size > 0 ? [] : [...wholeWrite(state, world, nowMs, limits), ...look]
   return [
     ...sagas(state, nowMs, limits),
     ...growth(state, world, nowMs, limits),
     ...(world.releases ? releases(state, nowMs) : []),
+    ...look,
   ]
+}
+
+/** More is needed, and the only room for it is that of blocks that were given back and could have been seen gone by now. */
+function looksForRoom(state: NodeState, world: World, nowMs: number, limits: Limits): boolean {
+  if (!world.growth || target(state, world.refillMs, nowMs) <= have(state)) return false
+  const vacated = [...state.blocks.values()].filter(block => isVacated(state, block))
+  return vacated.some(({ sinceMs }) => nowMs >= sinceMs + LAG_MS) && growth(state, world, nowMs, limits).length === 0
+}
+
+/** It was given back, and nobody has looked whether it is gone: its room on an interface is not free yet. */
+function isVacated({ nics }: Pick<NodeState, 'nics'>, { nic, phase, missed }: BlockState): boolean {
+  return phase === 'released' && missed === 0 && nics.has(nic)
 }
 
 /** When a plan may change without anything happening; undefined when it cannot. */
@@ -54,7 +69,9 @@ export function laterMs({ restUntilMs, doubtMs = 0, nics, blocks }: NodeState, n
   for (const { phase, sinceMs } of nics.values())
     if (phase === 'detached') times.push(sinceMs + DETACH_MS)
     else if (phase === 'ready') times.push(sinceMs + EMPTY_MS)
-  for (const { phase, sinceMs } of blocks.values()) if (phase === 'draining') times.push(sinceMs + ANSWER_MS)
+  for (const block of blocks.values())
+    if (block.phase === 'draining') times.push(block.sinceMs + ANSWER_MS)
+    else if (isVacated({ nics }, block)) times.push(block.sinceMs + LAG_MS)
   const later = times.filter(ms => ms > nowMs)
   return later.length === 0 ? undefined : Math.min(...later)
 }
@@ -65,6 +82,7 @@ export function shortage(state: NodeState, world: World, nowMs: number): 'machin
   if (limits === undefined || state.observedMs === undefined || state.doubtMs !== undefined) return undefined
   if (spare(state) > 0 || target(state, world.refillMs, nowMs) <= have(state)) return undefined
   if (growth(state, { ...world, growth: true }, nowMs, limits).length > 0 || state.pending.size > 0) return undefined
+  if ([...state.blocks.values()].some(block => isVacated(state, block))) return undefined
   return hasRoom(state, limits) ? 'subnets' : 'machine'
 }
 

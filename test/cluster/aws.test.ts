@@ -224,19 +224,28 @@ suite('a cluster on AWS', () => {
   for (const [n, [what, [faults, words]]] of Object.entries(broken).entries())
     test(`a pod waits while EC2 ${what}, which is said, and gets its address when it does again`, async () => {
       const node = ['node1', 'node2'][n] ?? ''
-      // One address is free already.
-      await cluster.addPod(node, 4)
+      // One more than pods have.
+      await eventually(async () => standing(await cloudOf(node)).length === 5, { timeoutMs: SLOW_MS })
       await nothingIsLeftOver()
       await ec2.goWrong(faults)
-      let there: ClusterStation | undefined
-      const pods = Promise.all([5, 6].map(async index => (there = await cluster.addPod(node, index))))
-      const leader = (await plane.leader()) ?? OPERATORS[0]
-      await eventually(async () => words.test(JSON.stringify(await plane.operatorStatus(leader))), {
-        timeoutMs: 30_000,
-      })
-      assert.equal(there, undefined)
+      const there: ClusterStation[] = []
+      const pods = Promise.all([4, 5].map(async index => void there.push(await cluster.addPod(node, index))))
+      await eventually(
+        async () => {
+          const said = await plane.condition('nodenetworks', node, 'AddressesAvailable')
+          return said?.status === 'False' && said.reason === 'CloudFails' && words.test(said.message)
+        },
+        { timeoutMs: 60_000, pollMs: 100 },
+      )
+      // The one that was free has been given, and no other.
+      assert.equal(there.length, 1)
       await ec2.goWrong({})
       await pods
+      assert.equal(there.length, 2)
+      await eventually(
+        async () => (await plane.condition('nodenetworks', node, 'AddressesAvailable'))?.status === 'True',
+        { timeoutMs: 30_000 },
+      )
       await nothingIsLeftOver()
     })
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type Availability, Held } from './availability.ts'
 
 const said = (reason: Availability['reason'], empty: boolean): Availability => {
-  return { reason, message: reason, empty, most: 16 }
+  return { reason, message: reason, empty, lasting: true, most: 16 }
 }
 
 test('a shortage is said at once, and is over at once when something is free', () => {

@@ -16,6 +16,8 @@ export interface Availability {
   readonly message: string
   /** Nothing is free on the node: a pod that comes gets nothing while the reason is a bad one. */
   readonly empty: boolean
+  /** Waiting brings no pod an address soon: requests are refused, or go to another pool. */
+  readonly lasting: boolean
   /** IPv4 addresses that the node can give to pods at most, as things stand; undefined while that is not known. */
   readonly most: number | undefined
 }
@@ -51,12 +53,14 @@ export function availabilityOf(node: NodeCircumstances, nowMs: number): Availabi
     const reason = short === 'machine' ? 'MachineFull' : 'SubnetsFull'
     const message = short === 'machine' ? machineFull(node) : subnetsFull(node)
     // What it has is all that it will have.
-    return { reason, message, empty, most: most === undefined ? undefined : Math.min(most, have(state)) }
+    const held = most === undefined ? undefined : Math.min(most, have(state))
+    return { reason, message, empty, lasting: true, most: held }
   }
   const failure = lacking ? failureOf(node) : undefined
-  if (failure === undefined) return { reason: 'AddressesComing', message: COMING, empty, most }
-  const denied = failure.kind === 'denied'
-  return { reason: denied ? 'Denied' : 'CloudFails', message: failed(node, failure), empty, most }
+  if (failure === undefined) return { reason: 'AddressesComing', message: COMING, empty, lasting: false, most }
+  const { kind } = failure
+  const lasting = kind === 'denied' || kind === 'invalid' || node.mode === 'no growth'
+  return { reason: kind === 'denied' ? 'Denied' : 'CloudFails', message: failed(node, failure), empty, lasting, most }
 }
 
 export const COMING = 'addresses come from the cloud as pods need them'
@@ -71,11 +75,13 @@ function failureOf({ state, unlimited, mode, failing }: NodeCircumstances): Fail
     case 'denied':
     case 'invalid':
       return failure
-    case 'throttled':
     case 'full':
     case 'fragmented':
     case 'limit':
       return undefined
+    // Once is nothing to speak of: the budget sees to it.
+    case 'throttled':
+      return state.failures >= FAILURES ? failure : undefined
     case 'unreachable':
     case 'gone':
     case 'conflict':

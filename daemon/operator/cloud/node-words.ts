@@ -57,10 +57,10 @@ export class NodeWords {
     return this.#held.get(name)
   }
 
-  /** For `spec.cloud.shortage`: why a pod that comes gets nothing; empty while it does. */
+  /** For `spec.cloud.shortage`: why a pod that comes gets nothing, however long it waits; else empty. */
   shortage(name: string): string {
     const said = this.#held.get(name)
-    return said !== undefined && isBad(said) && said.empty ? said.message.slice(0, LONGEST_MESSAGE) : ''
+    return said !== undefined && isBad(said) && said.empty && said.lasting ? said.message.slice(0, LONGEST_MESSAGE) : ''
   }
 
   /** For people: what could not be written. */

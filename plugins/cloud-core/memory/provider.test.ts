@@ -74,3 +74,25 @@ test('a sweep shows the interfaces of the machines that it names and those that 
   agenda.run(3000)
   await assert.rejects(refused, { kind: 'throttled' })
 })
+
+test('an interface is attached to machines of its zone alone', async () => {
+  const agenda = new Agenda()
+  const subnets = ['y', 'z'].map((zone, n) => ({ id: zone, zone, cidr: `10.0.${n}.0/24` }))
+  const cloud = new MemoryAws({ timer: agenda, random: () => 0, subnets })
+  cloud.addMachine({ id: 'i-a', node: 'a', limits: LIMITS, address: '10.0.1.9' }, 'z')
+  assert.deepEqual(
+    [...cloud.nics.values()].flatMap(({ addresses }) => addresses),
+    ['10.0.1.9'],
+  )
+  const provider = new MemoryProvider(cloud)
+  const attached = async (subnet: string): Promise<unknown> => {
+    const made = provider.call(MACHINE, { kind: 'create', token: subnet, subnet, length: 32, count: 0 }, NEVER)
+    agenda.run(agenda.now() + 1000)
+    const nic = (await made).nics[0]?.id ?? ''
+    const asked = provider.call(MACHINE, { kind: 'attach', nic, index: 1, token: subnet }, NEVER)
+    agenda.run(agenda.now() + 2000)
+    return await asked
+  }
+  await assert.rejects(attached('y'), { kind: 'invalid', message: /different zones/ })
+  await attached('z')
+})
