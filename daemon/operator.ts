@@ -77,6 +77,7 @@ export async function runOperator(config: Config, refusal: Refusal, signal: Abor
       refusal,
       cloud,
       meter,
+      certain: () => election.certain,
       taintEmpty: config.operator.taintWithoutAddresses,
     })
     await leadership.run(until).finally(() => {

@@ -104,6 +104,23 @@ test('one that stops gives the lease back, and the next leads within a retry', a
   second.stop()
 })
 
+test('one that stood still is not certain to lead before it has renewed', async () => {
+  const [server, clock] = [new LeaseServer(), new FakeClock()]
+  const passing = clock.now.bind(clock)
+  let stoodMs = 0
+  clock.now = () => passing() + stoodMs
+  const only = candidate(server, 'a', clock)
+  await settle()
+  await clock.advance(5000)
+  assert.deepEqual([only.election.leading, only.election.certain], [true, true])
+  stoodMs = 12_000
+  assert.deepEqual([only.election.leading, only.election.certain], [true, false])
+  only.stop()
+  await clock.advance(5000)
+  await only.ended
+  assert.equal(only.election.certain, false)
+})
+
 test('one that cannot renew has stopped before another begins', async () => {
   const [server, clock] = [new LeaseServer(), new FakeClock()]
   const first = candidate(server, 'a', clock)

@@ -42,6 +42,8 @@ export class Election {
   /** The lease as it was seen last, and since when it is like that. */
   #seen: { readonly text: string; readonly sinceMs: number } | undefined
   #holder = ''
+  /** When it asked for the lease that it has. */
+  #renewedMs = -Infinity
   /** Why the lease could not be had last; undefined once the server has answered. */
   #problem: string | undefined
 
@@ -55,6 +57,10 @@ export class Election {
   }
   get leading(): boolean {
     return this.#holder === this.#options.identity
+  }
+  /** It leads, and nobody else does by now: of a process that stood still the lease may be over before it knows. */
+  get certain(): boolean {
+    return this.leading && this.#options.clock.now() - this.#renewedMs < this.#options.renewMs
   }
 
   /**
@@ -72,6 +78,7 @@ export class Election {
 
   /** `held`: when the lease was asked for that it has. */
   async #lead(lead: (signal: AbortSignal) => Promise<void>, held: number, signal: AbortSignal): Promise<void> {
+    this.#renewedMs = held
     const { log, identity } = this.#options
     log.info({ identity }, 'this operator leads')
     const lost = new AbortController()
@@ -100,7 +107,7 @@ export class Election {
       await pause(clock, Math.min(retryMs, renewed + renewMs - clock.now()), signal)
       if (signal.aborted) return
       const asked = clock.now()
-      if (await this.#attemptUntil(renewed + renewMs, signal)) renewed = asked
+      if (await this.#attemptUntil(renewed + renewMs, signal)) renewed = this.#renewedMs = asked
       if (this.#holder !== this.#options.identity || clock.now() - renewed >= renewMs) {
         log.warn({ holder: this.#holder }, 'the lease could not be renewed in time')
         this.#holder = this.leading ? '' : this.#holder

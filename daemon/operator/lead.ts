@@ -44,6 +44,8 @@ export interface LeadOptions extends WatchOptions {
   /** Whose addresses pods get, where they are a cloud's. */
   readonly cloud?: (() => CloudSetup) | undefined
   readonly meter?: CloudMeter
+  /** It is certain that nobody else leads. */
+  readonly certain?: () => boolean
   /** Nodes that have no address of the cloud left are tainted. */
   readonly taintEmpty?: boolean
 }
@@ -135,9 +137,18 @@ export class Leadership {
     if (signal.aborted) return
     log.info({ nodes: tables.nodes.size }, 'the operator knows what all nodes have')
     jobs.run('pod ranges', until => ranges.run(until))
-    const { cloud, meter, taintEmpty: taint = false } = this.#options
+    const { cloud, meter, certain, taintEmpty: taint = false } = this.#options
     if (cloud !== undefined) {
-      const addresses = new CloudAddresses({ setup: cloud(), client, events, tables, log, clock, meter })
+      const addresses = new CloudAddresses({
+        setup: cloud(),
+        client,
+        events,
+        tables,
+        log,
+        clock,
+        meter,
+        mayChange: certain,
+      })
       this.#addresses = addresses
       jobs.run('addresses from the cloud', until => addresses.run(until))
     }

@@ -33,6 +33,8 @@ export interface CloudAddressesOptions {
   readonly log: Logger
   readonly clock: Clock
   readonly meter?: CloudMeter | undefined
+  /** As of the Allocator. */
+  readonly mayChange?: (() => boolean) | undefined
 }
 
 const SWEEP_MS = 120_000
@@ -63,6 +65,7 @@ export class CloudAddresses {
       provider: setup.provider,
       publish: (node, published, signal) => this.#publish(node, published, signal),
       sweepMs: SWEEP_MS,
+      mayChange: options.mayChange,
       log,
       clock,
       onCall: made => {

@@ -3,7 +3,7 @@
  * became of them. Nothing here decides anything.
  */
 import { Fleet, type FleetNode, type FleetOptions, type NodeWork } from '../../../plugins/cloud-core/fleet.ts'
-import type { CallKind, Failure, NicId, SubnetId } from '../../../plugins/cloud-core/model.ts'
+import type { Call, CallKind, Failure, NicId, SubnetId } from '../../../plugins/cloud-core/model.ts'
 import type { Pending, Published } from '../../../plugins/cloud-core/node-state.ts'
 import { CloudFailure, type CloudProvider, type Machine, type Sweep } from '../../../plugins/cloud-core/provider.ts'
 import { wholePrefixes } from '../../../plugins/cloud-core/subnet-room.ts'
@@ -18,6 +18,8 @@ export interface AllocatorOptions {
   /** Writes what a node is to know; rejects when it could not be written. Ends by the signal. */
   readonly publish: (node: string, published: Published, signal: AbortSignal) => Promise<void>
   readonly sweepMs: number
+  /** Whether this leader is certain to be the only one. */
+  readonly mayChange?: (() => boolean) | undefined
   readonly log: Logger
   readonly clock: Clock
   readonly random?: () => number
@@ -148,9 +150,9 @@ export class Allocator {
   async #make(node: string, { id, call }: Pending, written: boolean, signal: AbortSignal): Promise<void> {
     const machine = this.#nodes.get(node)?.of
     if (machine === undefined) return
-    const kind: Failure['kind'] = 'unreachable'
-    const unwritten: Failure = { kind, message: `not made: what it is about could not be written down` }
-    if (!written) return this.#tell(() => this.fleet.failed(node, id, unwritten, this.#now()))
+    const why = this.#unmade(call, written)
+    if (why !== undefined)
+      return this.#tell(() => this.fleet.failed(node, id, { kind: 'unreachable', message: why }, this.#now()))
     const answer = await this.#ask(call.kind, CALL_LIMIT_MS, signal, until =>
       this.#options.provider.call(machine, call, until),
     )
@@ -159,6 +161,14 @@ export class Allocator {
       if (answer instanceof CloudFailure) this.fleet.failed(node, id, answer.failure, this.#now())
       else this.fleet.replied(node, id, answer, this.#now())
     })
+  }
+
+  /** Why a call must not be made; undefined when it may. */
+  #unmade({ kind }: Call, written: boolean): string | undefined {
+    if (!written) return 'not made: what it is about could not be written down'
+    // Another leader may have taken back what this one decided before it stood still.
+    if (kind !== 'observe' && this.#options.mayChange?.() === false) return 'not made: the lease may be over'
+    return undefined
   }
 
   async #askLimits(name: string, signal: AbortSignal): Promise<void> {
