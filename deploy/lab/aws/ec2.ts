@@ -114,7 +114,11 @@ export class Ec2 {
       }),
     )
     const subnetSet = found.map(({ id, zone, cidr, tags }) => ({
-      ...{ subnetId: id, state: 'available', vpcId: VPC.id, cidrBlock: cidr, availabilityZone: zone },
+      subnetId: id,
+      state: 'available',
+      vpcId: VPC.id,
+      cidrBlock: cidr,
+      availabilityZone: zone,
       availableIpAddressCount: this.#cloud.single(id),
       tagSet: tagSet(Object.entries(tags)),
     }))
@@ -178,10 +182,18 @@ export class Ec2 {
   #nic(nic: SeenNic): Content {
     const free = nic.machine === ''
     return {
-      ...{ networkInterfaceId: nic.id, subnetId: nic.subnet, vpcId: VPC.id, ownerId: OWNER, requesterManaged: false },
+      networkInterfaceId: nic.id,
+      subnetId: nic.subnet,
+      vpcId: VPC.id,
+      ownerId: OWNER,
+      requesterManaged: false,
       availabilityZone: SUBNETS.find(({ id }) => id === nic.subnet)?.zone,
-      ...{ status: free ? 'available' : 'in-use', macAddress: nic.mac, privateIpAddress: nic.addresses[0] },
-      ...{ sourceDestCheck: true, interfaceType: 'interface', groupSet: [{ groupId: VPC.group, groupName: 'lab' }] },
+      status: free ? 'available' : 'in-use',
+      macAddress: nic.mac,
+      privateIpAddress: nic.addresses[0],
+      sourceDestCheck: true,
+      interfaceType: 'interface',
+      groupSet: [{ groupId: VPC.group, groupName: 'lab' }],
       attachment: free ? undefined : attachment(nic),
       tagSet: tagSet(this.#tags.get(nic.id) ?? []),
       privateIpAddressesSet: [
@@ -189,7 +201,8 @@ export class Ec2 {
         ...singles(nic.blocks).map(privateIpAddress => ({ privateIpAddress, primary: false })),
       ],
       ipv4PrefixSet: prefixesIn(nic.blocks).map(ipv4Prefix => ({ ipv4Prefix })),
-      ...{ ipv6AddressesSet: [], ipv6PrefixSet: [] },
+      ipv6AddressesSet: [],
+      ipv6PrefixSet: [],
     }
   }
 }
