@@ -80,9 +80,9 @@ function roles({ options }: Lab): readonly ((pod: Station) => number)[] {
   return [onFurther, pod => 1 - onFurther(pod)]
 }
 
-/** Of ways between the same two only one. */
+/** Of ways that are alike in all only one. */
 function distinct(ways: readonly Way[]): Way[] {
-  const keyOf = ({ name, from, to, byPacket }: Way): string => `${name} ${from?.name} ${to?.name} ${byPacket}`
+  const keyOf = ({ from, to, ...way }: Way): string => JSON.stringify([from?.name, to?.name, way])
   return [...new Map(ways.map(way => [keyOf(way), way])).values()]
 }
 
