@@ -161,7 +161,7 @@ test('a chosen address stands for pods; one that is on no device is refused, wit
 test('of policies for one destination the winner is shown', async () => {
   policy('first', {
     priority: 5,
-    gateways: [{ nodeSelector: { matchLabels: { 'topology.kubernetes.io/zone': 'west' } } }],
+    gateways: [{ nodeSelector: { matchLabels: { 'topology.kubernetes.io/zone': 'eu-west-1a' } } }],
   })
   const assignment = async () => (await shown('node1')).pods.find(each => each.pod === 'default/node1-a')
   await eventually(async () => (await assignment())?.policy === 'first')
