@@ -145,25 +145,19 @@ __outlined int balance_begin(const struct packet *p, const struct service_value 
 }
 
 /*
- * Whether an entry still holds for a packet: not when it opens a connection and the one before it is over, or left the
- * cluster for an address that is a service's by now, and of a protocol without connections not when the backend is
- * gone. What another node has sent here is not sent on again.
+ * Whether an entry still holds for a packet: not when it opens a connection and the one before it is over, and of a
+ * protocol without connections not when the backend is gone. What another node has sent here is not sent on again.
  */
-__outlined bool balance_holds(const struct packet *p, const struct nat_value *known)
+static __always_inline bool balance_holds(const struct packet *p, const struct nat_value *known)
 {
-	struct tuple to;
+	struct tuple to = nat_tuple(known, p->tuple.protocol);
 
-	if (!p || !known)
-		return false;
-	to = nat_tuple(known, p->tuple.protocol);
 	if (p->dsr && nat_is_dsr(known))
 		return false;
 	if (p->tuple.protocol != IPPROTO_TCP)
 		return nat_backend_is_there(known);
 	if (!packet_opens(p))
 		return true;
-	if (known->flags & NAT_EGRESS && p->scope != SERVICE_NOBODY && balance_service(p))
-		return false;
 	/* What a backend says past this node does not show here: that its connection is over may not either. */
 	return !nat_is_free(&to) && (!nat_is_dsr(known) || nat_backend_is_there(known));
 }
@@ -219,15 +213,17 @@ __outlined int balance_find(struct packet *p, struct nat_value *next)
 		return -DROP_MALFORMED;
 	tuple = p->tuple;
 	known = nat_find(&tuple);
-	if (known) {
+	if (known && known->flags & NAT_REPLY) {
 		*next = *known;
-		if (next->flags & NAT_REPLY)
-			return balance_is_reply(p) ? BALANCE_REPLY : BALANCE_NONE;
-		if (balance_holds(p, next))
-			return BALANCE_FORWARD;
-		/* Else what comes after this packet would still go the old way. */
-		nat_forget(&tuple);
+		return balance_is_reply(p) ? BALANCE_REPLY : BALANCE_NONE;
 	}
+	if (known && balance_holds(p, known)) {
+		*next = *known;
+		return BALANCE_FORWARD;
+	}
+	/* Else what comes after this packet would still go the old way. */
+	if (known)
+		nat_forget(&tuple);
 	service = p->scope == SERVICE_NOBODY ? 0 : balance_service(p);
 	if (service) {
 		p->silent = !!(service->flags & SERVICE_SILENT);

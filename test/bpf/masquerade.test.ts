@@ -36,20 +36,6 @@ const { passes } = at
 beforeEach(() => giveAddresses(at.node, HOST))
 
 for (const f of FAMILIES) {
-  test(`IPv${f}: a connection that was begun before its address was a service's goes to a backend once it is one`, () => {
-    const opens = [fromPod(A), ip(f, A, OUTSIDE), tcp({ sport: PORT, dport: SERVICE_PORT, flags: 'S' })]
-    passes(away(A), opens, 'redirect', [
-      fromPod(A),
-      ip(f, HOST, OUTSIDE, 63),
-      tcp({ sport: PORT, dport: SERVICE_PORT, flags: 'S' }),
-    ])
-    at.make({ address: OUTSIDE[f], protocol: 'tcp', backends: [B[f]] })
-    const { bytes, verdict } = at.node.send(...away(A), opens)
-    const goesOn = tcp({ sport: sourcePort(bytes, f), dport: BACKEND_PORT, flags: 'S' })
-    assert.equal(packetText(bytes), packetText(packet(toPod(B), ip(f, A, B, 63), goesOn)))
-    assert.equal(verdict, 'redirect')
-  })
-
   for (const [kind, layer] of Object.entries(KINDS))
     suite(`IPv${f}, ${kind}`, () => {
       test('leaves with the node’s address and the same port, and the answer comes back', () => {
