@@ -1,30 +1,23 @@
 /** `causeway ipam`: addresses from the cloud as the operator sees them. */
-import { readOperatorPlace } from '../../config/settings-part.ts'
 import type { IpamNode, IpamStatus } from '../../operator/cloud/ipam-status.ts'
-import { ApiClient } from '../client.ts'
-import { type CommandContext, type CommandSpec, configOptions, formatOption } from '../command.ts'
-import { operatorAt } from '../operator-place.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
+import { askedHow, askOperator, operatorOptions } from '../ask-operator.ts'
 import { coloured, print } from '../output.ts'
 import { columns, textTable } from '../text-table.ts'
 
+const NAME = 'ipam'
+
 export const ipam: CommandSpec = {
-  name: 'ipam',
+  name: NAME,
   summary: 'Show addresses from the cloud: which node has and waits for how many, what subnets and budgets have left.',
-  about:
-    'It asks the operator of this machine, by `operator.listen` of the configuration; only the one that leads knows. In a ' +
-    'cluster: kubectl --namespace kube-system exec deployment/causeway-operator -- causeway ipam.',
+  about: `${askedHow(NAME)} Only the one that leads knows.`,
   options: {
-    address: { type: 'string', value: 'HOST:PORT', about: 'Ask there instead; an IPv6 address in brackets.' },
+    ...operatorOptions,
     nodes: { type: 'boolean', about: 'List all nodes, not only those where pods wait or something is wrong.' },
-    ...formatOption,
-    ...configOptions,
   },
   async run(context) {
-    const { options, env, signal } = context
-    const input = { file: options.text('config'), set: options.texts('set'), env }
-    const client = new ApiClient(operatorAt(readOperatorPlace(input), options.text('address')), signal)
-    const status = await client.json<IpamStatus>('/v1/ipam')
-    print(context, status, value => ipamText(value, { ...context, allNodes: options.flag('nodes') }))
+    const status = await askOperator<IpamStatus>(context, NAME, '/v1/ipam')
+    print(context, status, value => ipamText(value, { ...context, allNodes: context.options.flag('nodes') }))
     return 0
   },
 }

@@ -1,31 +1,23 @@
 /** `causeway operator status`: the cluster as the operator sees it. */
-import { readOperatorPlace } from '../../config/settings-part.ts'
 import type { NodeStatus, OperatorStatus } from '../../operator/status.ts'
-import { ApiClient } from '../client.ts'
-import { type CommandContext, type CommandSpec, configOptions, formatOption } from '../command.ts'
-import { operatorAt } from '../operator-place.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
+import { askedHow, askOperator, operatorOptions } from '../ask-operator.ts'
 import { coloured, print } from '../output.ts'
 import { columns, textTable } from '../text-table.ts'
 
+const NAME = 'operator status'
+
 export const operatorStatus: CommandSpec = {
-  name: 'operator status',
+  name: NAME,
   summary: 'Show which operator leads, what pools have left, which nodes are not ready and what is wrong.',
-  about:
-    'It asks the operator of this machine, by `operator.listen` of the configuration; only the one that leads knows the ' +
-    'cluster, the others name it. In a cluster: kubectl --namespace kube-system exec deployment/causeway-operator -- ' +
-    'causeway operator status.',
+  about: `${askedHow(NAME)} Only the one that leads knows the cluster; the others name it.`,
   options: {
-    address: { type: 'string', value: 'HOST:PORT', about: 'Ask there instead; an IPv6 address in brackets.' },
+    ...operatorOptions,
     nodes: { type: 'boolean', about: 'List all nodes, not only those that are not ready.' },
-    ...formatOption,
-    ...configOptions,
   },
   async run(context) {
-    const { options, env, signal } = context
-    const input = { file: options.text('config'), set: options.texts('set'), env }
-    const client = new ApiClient(operatorAt(readOperatorPlace(input), options.text('address')), signal)
-    const status = await client.json<OperatorStatus>('/v1/status')
-    print(context, status, value => operatorText(value, { ...context, allNodes: options.flag('nodes') }))
+    const status = await askOperator<OperatorStatus>(context, NAME, '/v1/status')
+    print(context, status, value => operatorText(value, { ...context, allNodes: context.options.flag('nodes') }))
     return 0
   },
 }
